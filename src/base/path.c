@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * path: see path.h.
+ *
+ * openat2 exists since Linux 5.6, the oldest kernel hull supports; where a seccomp filter of an outer
+ * container hides it (ENOSYS, EPERM), hull says so instead of walking by hand: a walk in user space
+ * can be raced.
+ */
+#include "base/path.h"
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int open_in(int root, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	/* EAGAIN: a rename or mount elsewhere raced with the lookup of a ".." */
+	for (int i = 0;; i++) {
+		int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+		if (fd >= 0 || errno != EAGAIN || i == 128)
+			return fd;
+	}
+}
+
+int path_open_in(int root, const char *path, int flags, mode_t mode, struct err *e)
+{
+	int fd = open_in(root, path, flags, mode);
+	if (fd < 0)
+		return err_sys(e, "%s", path);
+	return fd;
+}
+
+int path_mkdirs_in(int root, const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *e)
+{
+	int whole = open_in(root, path, O_PATH | O_DIRECTORY, 0);
+	if (whole >= 0)
+		return whole;
+	if (errno != ENOENT)
+		return err_sys(e, "%s", path);
+	/* The longest prefix that exists, then one directory after the other below it. Each prefix is
+	 * resolved from the root again, so a symlink in the middle works as the container would see it. */
+	own(mem) char *part = mem_alloc(strlen(path) + 2);
+	size_t n = 0;
+	own(fd) int at = open_in(root, ".", O_PATH | O_DIRECTORY, 0);
+	if (at < 0)
+		return err_sys(e, "open root");
+	for (const char *p = path; *p;) {
+		while (*p == '/')
+			p++;
+		size_t len = strcspn(p, "/");
+		if (!len)
+			break;
+		char *name = part + n + 1;
+		part[n] = '/';
+		memcpy(name, p, len);
+		name[len] = 0;
+		n += 1 + len;
+		p += len;
+		int next = open_in(root, part, O_PATH | O_DIRECTORY, 0);
+		if (next < 0 && errno == ENOENT) {
+			bool made = mkdirat(at, name, mode) == 0;
+			if (!made && errno != EEXIST)
+				return err_sys(e, "mkdir %s", path);
+			next = open_in(root, part, O_PATH | O_DIRECTORY, 0);
+			if (next >= 0 && made && (uid != (uid_t)-1 || gid != (gid_t)-1) &&
+				fchownat(next, "", uid, gid, AT_EMPTY_PATH) < 0) {
+				fd_drop(&next);
+				return err_sys(e, "chown %s", path);
+			}
+		}
+		if (next < 0)
+			return err_sys(e, "%s", path);
+		fd_drop(&at);
+		at = next;
+	}
+	return take_fd(at);
+}
+
+int path_mkdirs(int dirfd, const char *path, mode_t mode, struct err *e)
+{
+	if (mkdirat(dirfd, path, mode) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT)
+		return err_sys(e, "mkdir %s", path);
+	own(mem) char *part = mem_dup(path);
+	for (char *p = part + 1; (p = strchr(p, '/')); p++) {
+		*p = 0;
+		if (mkdirat(dirfd, part, mode) < 0 && errno != EEXIST)
+			return err_sys(e, "mkdir %s", part);
+		*p = '/';
+	}
+	if (mkdirat(dirfd, path, mode) < 0 && errno != EEXIST)
+		return err_sys(e, "mkdir %s", path);
+	return 0;
+}
+
+int path_open_dir(int dirfd, const char *path, struct err *e)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	return fd;
+}
+
+int path_read(int dirfd, const char *path, struct buf *out, struct err *e)
+{
+	own(fd) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	if (fd_read_to_end(fd, out) < 0)
+		return err_sys(e, "read %s", path);
+	return 0;
+}
+
+int path_write(int dirfd, const char *path, const void *p, size_t n, mode_t mode, int flags, struct err *e)
+{
+	static unsigned count;
+	own(mem) char *tmp = mem_printf("%s.tmp-%d-%u", path, (int)getpid(), ++count);
+	own(fd) int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600 | mode);
+	if (fd < 0)
+		return err_sys(e, "create %s", path);
+	bool bad = fd_write_all(fd, p, n) < 0 || (flags & PATH_SYNC && fsync(fd) < 0);
+	if (!bad && flags & PATH_NEW)
+		bad = linkat(dirfd, tmp, dirfd, path, 0) < 0;
+	else if (!bad)
+		bad = renameat(dirfd, tmp, dirfd, path) < 0;
+	int saved = errno;
+	if (bad || flags & PATH_NEW)
+		unlinkat(dirfd, tmp, 0);
+	errno = saved;
+	if (bad)
+		return err_sys(e, "write %s", path);
+	if (flags & PATH_SYNC) {
+		own(mem) char *dir = mem_dup(path);
+		char *slash = strrchr(dir, '/');
+		if (slash)
+			*slash = 0;
+		own(fd) int d = openat(dirfd, slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (d < 0 || fsync(d) < 0)
+			return err_sys(e, "sync %s", path);
+	}
+	return 0;
+}
+
+int path_put(int dirfd, const char *path, const char *text, struct err *e)
+{
+	own(fd) int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	size_t n = strlen(text);
+	ssize_t w;
+	do
+		w = write(fd, text, n);
+	while (w < 0 && errno == EINTR);
+	if (w < 0)
+		return err_sys(e, "write %s", path);
+	return 0;
+}
+
+static int remove_below(int dirfd, dev_t dev, struct err *e);
+
+static int remove_dir(int dirfd, const char *name, dev_t dev, struct err *e)
+{
+	own(fd) int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "remove %s", name);
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "remove %s", name);
+	if (dev && st.st_dev != dev)
+		return err_set(e, ERR_CONFLICT, "remove %s: something is mounted there", name);
+	if ((st.st_mode & 0700) != 0700)
+		(void)!fchmod(fd, st.st_mode | 0700);
+	if (remove_below(fd, st.st_dev, e) < 0)
+		return -1;
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return err_sys(e, "remove %s", name);
+	return 0;
+}
+
+static int remove_below(int dirfd, dev_t dev, struct err *e)
+{
+	DIR *d = fdopendir(fcntl(dirfd, F_DUPFD_CLOEXEC, 3));
+	if (!d)
+		return err_sys(e, "read directory");
+	int r = 0;
+	for (struct dirent *ent; r == 0 && (ent = readdir(d));) {
+		if (strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0)
+			continue;
+		if (ent->d_type != DT_DIR && unlinkat(dirfd, ent->d_name, 0) == 0)
+			continue;
+		if (ent->d_type != DT_DIR && errno != EISDIR)
+			r = errno == ENOENT ? 0 : err_sys(e, "remove %s", ent->d_name);
+		else
+			r = remove_dir(dirfd, ent->d_name, dev, e);
+	}
+	closedir(d);
+	return r;
+}
+
+int path_remove_tree(int dirfd, const char *path, struct err *e)
+{
+	if (unlinkat(dirfd, path, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return err_sys(e, "remove %s", path);
+	return remove_dir(dirfd, path, 0, e);
+}
+
+bool path_exists(int dirfd, const char *path)
+{
+	struct stat st;
+	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+char *path_clean(const char *path)
+{
+	bool absolute = *path == '/';
+	char *out = mem_alloc(strlen(path) + 3);
+	size_t n = 0;
+	if (absolute)
+		out[n++] = '/';
+	size_t root = n;
+	for (const char *p = path; *p;) {
+		size_t len = strcspn(p, "/");
+		if (len == 2 && p[0] == '.' && p[1] == '.') {
+			size_t last = n;
+			while (last > root && out[last - 1] != '/')
+				last--;
+			bool is_up = n - last == 2 && out[last] == '.' && out[last + 1] == '.';
+			if (n > root && !is_up) {
+				n = last > root ? last - 1 : root;
+			} else if (!absolute) {
+				if (n > root)
+					out[n++] = '/';
+				memcpy(out + n, "..", 2);
+				n += 2;
+			}
+		} else if (len && !(len == 1 && *p == '.')) {
+			if (n > root)
+				out[n++] = '/';
+			memcpy(out + n, p, len);
+			n += len;
+		}
+		p += len;
+		while (*p == '/')
+			p++;
+	}
+	if (n == 0)
+		out[n++] = '.';
+	out[n] = 0;
+	return out;
+}
+
+char *path_join(const char *a, const char *b)
+{
+	if (*b == '/' || !*a)
+		return mem_dup(b);
+	return mem_printf("%s%s%s", a, str_has_suffix(a, "/") ? "" : "/", b);
+}
+
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+bool path_is_name(const char *s)
+{
+	return *s && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 && !strchr(s, '/') && strlen(s) <= 255;
+}
+
+int path_lock(int dirfd, const char *name, bool exclusive, bool wait, struct err *e)
+{
+	own(fd) int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(e, "lock %s", name);
+	int op = (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB);
+	while (flock(fd, op) < 0) {
+		if (errno == EWOULDBLOCK)
+			return err_set(e, ERR_CONFLICT, "%s is locked by another command", name);
+		if (errno != EINTR)
+			return err_sys(e, "lock %s", name);
+	}
+	return take_fd(fd);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+
+void strv_drop(struct strv *l)
+{
+	int saved = errno;
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	free(l->v);
+	*l = (struct strv){};
+	errno = saved;
+}
+
+void strv_add_take(struct strv *l, char *s)
+{
+	/* Room for the NULL too; doubles when n + 1 reaches a power of two. */
+	if (l->n == 0 || ((l->n + 1) & l->n) == 0)
+		l->v = mem_grow(l->v, (l->n ? (l->n + 1) * 2 : 2) * sizeof *l->v);
+	l->v[l->n++] = s;
+	l->v[l->n] = NULL;
+}
+
+void strv_add(struct strv *l, const char *s)
+{
+	strv_add_take(l, mem_dup(s));
+}
+
+void strv_add_n(struct strv *l, const char *s, size_t n)
+{
+	strv_add_take(l, mem_ndup(s, n));
+}
+
+void strv_split(struct strv *l, const char *s, char sep)
+{
+	while (s && *s) {
+		const char *end = strchr(s, sep);
+		if (!end) {
+			strv_add(l, s);
+			return;
+		}
+		strv_add_n(l, s, (size_t)(end - s));
+		s = end + 1;
+		if (!*s)
+			strv_add(l, "");
+	}
+}
+
+bool strv_has(const struct strv *l, const char *s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i], s) == 0)
+			return true;
+	return false;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(struct strv *l)
+{
+	if (l->n > 1)
+		qsort(l->v, l->n, sizeof *l->v, compare);
+}
+
+static bool names(const char *line, const char *name, size_t n)
+{
+	return strncmp(line, name, n) == 0 && line[n] == '=';
+}
+
+const char *strv_env_get(const struct strv *l, const char *name)
+{
+	size_t n = strlen(name);
+	for (size_t i = l->n; i-- > 0;)
+		if (names(l->v[i], name, n))
+			return l->v[i] + n + 1;
+	return NULL;
+}
+
+void strv_env_set(struct strv *l, const char *line)
+{
+	size_t n = strcspn(line, "=");
+	for (size_t i = 0; i < l->n; i++)
+		if (names(l->v[i], line, n)) {
+			free(l->v[i]);
+			l->v[i] = mem_dup(line);
+			return;
+		}
+	strv_add(l, line);
+}
+
+void arena_strv_add(struct arena *a, struct strv *l, const char *s)
+{
+	if (l->n == 0 || ((l->n + 1) & l->n) == 0) {
+		char **v = arena_alloc(a, (l->n ? (l->n + 1) * 2 : 2) * sizeof *v);
+		if (l->n)
+			memcpy(v, l->v, l->n * sizeof *v);
+		l->v = v;
+	}
+	l->v[l->n++] = arena_dup(a, s);
+	l->v[l->n] = NULL;
+}
+
+bool str_has_suffix(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), m = strlen(suffix);
+	return n >= m && strcmp(s + n - m, suffix) == 0;
+}
+
+const char *str_after(const char *s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+	return strncmp(s, prefix, n) == 0 ? s + n : NULL;
+}
+
+char *str_trim(char *s)
+{
+	while (isspace((unsigned char)*s))
+		s++;
+	size_t n = strlen(s);
+	while (n && isspace((unsigned char)s[n - 1]))
+		s[--n] = 0;
+	return s;
+}
+
+char *str_lower(char *s)
+{
+	for (char *p = s; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return s;
+}
+
+bool str_match(const char *pattern, const char *s)
+{
+	return fnmatch(pattern, s, FNM_PATHNAME) == 0;
+}
+
+static size_t distance(const char *a, const char *b)
+{
+	size_t n = strlen(b), row[65];
+	if (n >= countof(row))
+		return 99;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t corner = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t change = corner + (a[i - 1] != b[j - 1]);
+			size_t step = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+			corner = row[j];
+			row[j] = change < step ? change : step;
+		}
+	}
+	return row[n];
+}
+
+const char *str_nearest(const char *word, const char *const *keys, size_t n)
+{
+	const char *best = NULL;
+	size_t least = strlen(word) / 3 + 1;
+	for (size_t i = 0; i < n; i++) {
+		size_t d = keys[i] ? distance(word, keys[i]) : 99;
+		if (d <= least && d < strlen(word)) {
+			best = keys[i];
+			least = d ? d - 1 : 0;
+		}
+	}
+	return best;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: the images that are here: blobs by digest, one record per image, names that point at them.
+ *
+ *   <root>/blobs/sha256/<hex>        manifests, indexes, configs, byte for byte
+ *   <root>/images/<config hex>.json  one record per image (struct image_record)
+ *   <root>/images/names/<escaped>    a symlink whose target is the image's id: docker.io/library/nginx:latest
+ *
+ * Every file is complete under its final name. Layers are snap's; the store only knows their diff_ids.
+ * An image's id is the digest of its config, as docker's classic store has it.
+ */
+#pragma once
+
+#include "image/ref.h"
+#include "image/types.h"
+
+struct store { int root; };
+int store_open(struct store *s, int root, struct err *e) must_use; /* makes the folders */
+void store_drop(struct store *s);
+
+int store_put_blob(struct store *s, const char *digest, const void *p, size_t n, struct err *e) must_use; /* checks the digest */
+int store_get_blob(struct store *s, const char *digest, size_t max, struct buf *ret, struct err *e) must_use;
+bool store_has_blob(struct store *s, const char *digest);
+
+struct image_record {
+	char *id;              /* sha256:… of the config */
+	char *manifest;        /* digest of the platform's manifest, "" when loaded without one */
+	char *media_type;
+	struct strv names;     /* whole references with tags */
+	struct strv digests;   /* registry/repository@digest: what it was pulled as (of the index where there was one) */
+	struct strv diff_ids;
+	uint64_t size;         /* of its unpacked layers, as docker's SIZE */
+	char *created;         /* from the config */
+	char *architecture, *os, *variant;
+	char *tagged_at;       /* RFC 3339 */
+};
+extern const struct jtable image_record_table;
+
+/* One image with its config and the arena that holds them. */
+struct image {
+	struct arena arena;
+	struct image_record record;
+	struct image_config config;
+	struct json *document; /* the config as JSON */
+};
+void image_drop(struct image *i);
+
+/* By name (defaults applied), name@digest, id or a unique id prefix. ERR_NOT_FOUND `no such image: x`,
+ * ERR_CONFLICT when a prefix is ambiguous. platform: "os/arch[/variant]" it must be of, or NULL. */
+int store_find(struct store *s, const char *text, struct image *ret, struct err *e) must_use;
+/* Adds or replaces the record and points `names` at it (names that pointed elsewhere move). Under the store's lock. */
+int store_add(struct store *s, const struct image_record *r, struct err *e) must_use;
+int store_tag(struct store *s, const char *id, const struct ref *name, struct err *e) must_use;
+/* Removes a name; the record stays while it has other names. ret_left tells how many. */
+int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struct err *e) must_use;
+/* Removes the record and the blobs no other record needs; appends diff_ids that no image uses any more. */
+int store_remove(struct store *s, const char *id, struct strv *ret_layers, struct err *e) must_use;
+/* Calls each(arg, image) for all images, the newest first; an unreadable record is skipped and counted. */
+int store_each(struct store *s, int (*each)(void *arg, const struct image *i, struct err *e), void *arg, size_t *ret_bad, struct err *e) must_use;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attach: the protocol between a client and a container's monitor, over a unix stream socket
+ * (<run dir>/attach.sock, mode 0600; peers of another user are turned away by SO_PEERCRED).
+ *
+ * Frames as in docker's attach stream: 1 byte type, 3 bytes zero, 4 bytes big-endian length, payload of at
+ * most ATTACH_FRAME_MAX. The first frame of a client on the listening socket is ATTACH_HELLO (payload: one byte of
+ * ATTACH_STDIN.. flags); docker's own types 0 1 2 keep their numbers so that the API can pass frames through.
+ */
+#pragma once
+
+#include "base/err.h"
+
+#include <sys/types.h>
+
+enum { ATTACH_STDIN = 1 << 0, ATTACH_STDOUT = 1 << 1, ATTACH_STDERR = 1 << 2 };
+enum attach_type {
+	ATTACH_DATA_IN = 0,  /* to the container's stdin; length 0: end of input */
+	ATTACH_DATA_OUT = 1,
+	ATTACH_DATA_ERR = 2,
+	ATTACH_HELLO = 8,
+	ATTACH_RESIZE = 9,   /* struct attach_size, big-endian u16 rows, cols */
+	ATTACH_EXIT = 10,    /* to the client: u32 big-endian exit status; the last frame */
+};
+enum { ATTACH_HEADER = 8, ATTACH_FRAME_MAX = 65536 };
+
+void attach_header(unsigned char h[static ATTACH_HEADER], enum attach_type type, uint32_t len);
+
+/* Connects to the monitor of the container whose run directory this is. ERR_NOT_FOUND: not running. */
+int attach_connect(int run_dir, unsigned streams, struct err *e) must_use;
+
+/* The client's side: copies between our stdio and the socket until the container ends, we are detached, or the
+ * monitor is gone. */
+struct attach_client {
+	int sock;
+	int in, out, err;         /* -1: not that stream */
+	bool tty;                 /* the container has a terminal: raw mode when `in` is one, follow its size */
+	const unsigned char *detach_keys; /* "ctrl-p,ctrl-q" parsed by attach_parse_keys */
+	size_t ndetach_keys;
+	bool sig_proxy;           /* call on_signal for every signal we get */
+	void (*on_signal)(void *arg, int sig);
+	void *arg;
+};
+enum attach_end { ATTACH_EXITED, ATTACH_DETACHED, ATTACH_LOST };
+int attach_run(const struct attach_client *c, enum attach_end *ret_end, int *ret_status, struct err *e) must_use;
+/* "ctrl-p,ctrl-q", "a", "ctrl-@,b": docker's grammar. At most 16 bytes. "" gives none. */
+int attach_parse_keys(const char *text, unsigned char ret[static 16], size_t *ret_n, struct err *e) must_use;

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * monitor: the one small process per running container. It is a fork of the command that started the
+ * container, outlives it, and is the parent of the container's first process: it owns the container's
+ * stdio or terminal, writes the log, serves the attach socket, reaps the exit and records it.
+ *
+ * After the container has started it allocates nothing, and its RSS stays below 1 MiB. It holds an
+ * exclusive lock on `lock` in the container's run directory for as long as it lives: a free lock beside
+ * a live.json means that it was killed.
+ */
+#pragma once
+
+#include "runtime/container.h"
+
+enum log_driver { LOG_JSON_FILE, LOG_LOCAL, LOG_NONE };
+struct log_options {
+	enum log_driver driver;
+	int dir;              /* where the files go: <name>, <name>.1 ... (newest first) */
+	const char *name;     /* "container.log" */
+	uint64_t max_size;    /* bytes before rotation; default 10 MB */
+	unsigned max_files;   /* default 3 */
+	bool compress;        /* rotated files are gzipped (log-opt compress=true) */
+	const char *attrs;    /* JSON object text for json-file's "attrs" (labels, env), or NULL */
+};
+
+struct monitor_exit {
+	int status;        /* exit code: 0..255, 128+n for a signal */
+	int signal;        /* 0, or the signal that killed it */
+	bool oom_killed;
+	int64_t finished_ns;
+};
+
+struct monitor {
+	struct container_create create;
+	struct log_options log;
+	int run_dir;       /* fd of the container's run directory: attach.sock and lock live here */
+	bool open_stdin;   /* -i: keep stdin open; attach clients feed it */
+	bool stdin_once;   /* close it when the first attached client that feeds it goes */
+	int client;        /* a connected socket of the first attach client (attach protocol), or -1 */
+	unsigned client_streams; /* what that client wants: ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR */
+	int report;        /* written once: struct err of the failure, or kind ERR_NONE when started; then closed */
+	int stop_signal;
+	/* Called in the monitor. created: after container_create, before the go (the last point at which a
+	 * failure can be reported); started: right after the exec; exited: first process reaped and its cgroup removed, before attached
+	 * clients hear of the end; finished: last, after the clients were told (the place for --rm). */
+	int (*created)(void *arg, const struct container *c, struct err *e);
+	void (*started)(void *arg, const struct container *c, int64_t started_ns);
+	void (*exited)(void *arg, const struct monitor_exit *x);
+	void (*finished)(void *arg);
+	void *arg;
+};
+
+/* In a process of its own (forked by the caller): setsid, lets go of the caller's stdio and fds, creates and
+ * starts the container, serves it until it ends. Returns the process's exit status. */
+int monitor_main(struct monitor *m);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container: one container's processes. The caller is the parent of the container's first process for
+ * all its life (the monitor; `hull oci create` hands it to init).
+ *
+ *   container_create   cgroup made, process cloned into all namespaces, root file system set up, everything
+ *                      done but the last exec; or an error and nothing left behind
+ *   container_start    lets it go; returns when the exec has happened, or its error (ERR_NOCMD, ERR_NOEXEC, ...)
+ *   container_exec     one more process in a running container
+ *
+ * All of them are single-threaded, allocate little and never print.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "runtime/cgroup.h"
+#include "runtime/spec.h"
+
+#include <sys/types.h>
+
+struct container_create {
+	const char *id;
+	const struct spec *spec;
+	int rootfs;      /* detached mount to use as the root (not closed), or -1: spec->root->path */
+	int stdio[3];    /* become fds 0 1 2 when spec->process->terminal is false; -1: /dev/null */
+	int console;     /* a unix socket that gets the pty's master (OCI --console-socket), or -1 */
+	int preserve_fds; /* fds 3 .. 3+n-1 stay open in the container */
+	const char *bundle; /* directory for hooks' state and a relative root.path; NULL: none */
+	const int *notify;  /* reserved: NULL */
+	bool no_cgroup;     /* the caller cannot or does not want to make cgroups (rootless without delegation) */
+};
+
+struct container {
+	pid_t pid;          /* as the caller sees it */
+	int pidfd;
+	uint64_t start_time; /* field 22 of /proc/<pid>/stat: tells a reused pid */
+	int console;        /* the pty's master when terminal and no console socket was given, else -1 */
+	int start;          /* internal: the handshake socket, -1 after container_start */
+	struct cgroup cgroup;
+};
+
+int container_create(const struct container_create *c, struct container *ret, struct err *e) must_use;
+int container_start(struct container *c, struct err *e) must_use;
+/* Kills what is left in the cgroup, removes it. Called when the first process has been reaped. */
+int container_remove(struct container *c, struct err *e) must_use;
+void container_drop(struct container *c); /* closes the fds */
+
+struct container_exec {
+	pid_t pid;              /* the container's first process */
+	uint64_t start_time;    /* checked against reuse; 0: not checked */
+	const struct spec_process *process;
+	const struct spec *spec; /* of the container: seccomp, time namespace, masked paths */
+	const struct cgroup *cgroup; /* NULL: stay in the caller's */
+	int stdio[3];
+	int preserve_fds;
+};
+struct container_process {
+	pid_t pid;
+	int pidfd;
+	int console; /* the pty's master, when process->terminal */
+};
+int container_exec(const struct container_exec *x, struct container_process *ret, struct err *e) must_use;
+
+/* True while the process with that pid and start time exists (zombies do not count). */
+bool container_is_alive(pid_t pid, uint64_t start_time);
+uint64_t container_start_time(pid_t pid); /* 0: no such process */

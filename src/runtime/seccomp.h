@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * seccomp: from a profile to a loaded filter.
+ *
+ * Two forms of profile go in: the OCI one (linux.seccomp) and docker's (archMap, includes, excludes with
+ * caps, arches and minKernel), which resolves to the first. The built-in default is as strict as docker's;
+ * for the default capabilities its filter is compiled when hull is built, anything else is compiled with
+ * libseccomp once and kept under <cache>/<digest>.bpf (a directory 0700 of our own; owner, mode and size are
+ * checked before use).
+ */
+#pragma once
+
+#include "runtime/spec.h"
+
+struct seccomp_filter {
+	void *insns;    /* struct sock_filter[] */
+	size_t n;
+	unsigned flags; /* SECCOMP_FILTER_FLAG_* */
+	bool borrowed;  /* insns is static or the caller's */
+};
+void seccomp_filter_drop(struct seccomp_filter *f);
+/* Compiles (or takes from the cache; cache -1: none). */
+int seccomp_compile(const struct spec_seccomp *s, int cache, struct seccomp_filter *ret, struct err *e) must_use;
+/* In the process to be restricted; needs no_new_privs or CAP_SYS_ADMIN. */
+int seccomp_load(const struct seccomp_filter *f, struct err *e) must_use;
+/* The default profile for these capabilities ("CAP_CHOWN", ...), as OCI rules in the arena. */
+int seccomp_default(const struct strv *caps, struct arena *a, struct spec_seccomp **ret, struct err *e) must_use;
+/* A profile file's text (docker's or the OCI form) resolved for these capabilities. */
+int seccomp_profile(const char *text, size_t len, const struct strv *caps, struct arena *a, struct spec_seccomp **ret, struct err *e) must_use;
+/* Marks the profile made by seccomp_default() for docker's fourteen capabilities, so that the built-in filter is used
+ * without looking at the rules. */
+bool seccomp_is_builtin(const struct spec_seccomp *s);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snap: root file systems. A layer is named by the digest of its uncompressed tar (its diff_id); snap
+ * keeps each once and gives a mounted root from a list of them plus one writable directory. How a layer
+ * lies on the disk (extracted files today, a mounted EROFS file beside it tomorrow) is nobody else's
+ * business.
+ *
+ *   <root>/layers/<diff hex>/            a complete, verified, synced layer; {tree/, layer.json}
+ *   <root>/layers/tmp-<pid>-<n>/          being made; its lock is held by the maker, free: garbage
+ *   <container dir>/{upper,work}         the writable layer of a container (made by snap_prepare)
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct snap {
+	int root;      /* fd of <root> */
+	bool rootless; /* inside our own user namespace: user.overlay.* xattrs, no device nodes */
+	char *path;    /* of <root>, for mount(2) on old kernels */
+};
+int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e) must_use; /* makes layers/; cleans dead tmp-* */
+void snap_drop(struct snap *s);
+
+bool snap_has_layer(const struct snap *s, const char *diff_id);
+struct snap_layer_info { uint64_t bytes; uint64_t files; }; /* sum of file sizes, number of entries */
+int snap_layer_info(const struct snap *s, const char *diff_id, struct snap_layer_info *ret, struct err *e) must_use;
+
+/* One layer from a stream of its blob, as it comes over the wire. Reads fd to its end, checks the blob's
+ * digest and size (NULL and UINT64_MAX: unknown), decompresses, checks the diff_id (NULL: unknown; then
+ * ret_diff_id tells it), unpacks, syncs, commits. A layer that is there already is success (the stream
+ * is still read and checked). progress, may be NULL, is called with the plain bytes so far.
+ * On any error nothing is left. */
+struct snap_ingest {
+	int fd;
+	uint64_t offset, length; /* length != UINT64_MAX: that range of fd by pread, else fd as a stream */
+	const char *blob_digest;
+	uint64_t blob_size;
+	const char *diff_id;
+	uint64_t max_bytes, max_entries; /* bounds on the unpacked layer; 0: the defaults (see snap/apply.h) */
+	void (*progress)(void *arg, uint64_t plain_bytes);
+	void *arg;
+};
+int snap_ingest(struct snap *s, const struct snap_ingest *in, char ret_diff_id[136], struct snap_layer_info *ret, struct err *e) must_use;
+/* Removes a layer; the caller knows that nobody uses it. */
+int snap_remove_layer(struct snap *s, const char *diff_id, struct err *e) must_use;
+/* All layers that are there (hex of the diff_id with "sha256:" in front). */
+int snap_list(struct snap *s, struct strv *ret, struct err *e) must_use;
+
+/* uid/gid shift for a container with its own user namespace: {inside, outside, count} rows. */
+struct snap_idmap { uint32_t inside, outside, count; };
+struct snap_mount {
+	const struct strv *layers;  /* diff_ids, the lowest first, as in rootfs.diff_ids */
+	int dir;                    /* fd of the container's directory: upper, work (made by snap_prepare); -1: read only */
+	bool read_only, is_volatile; /* volatile: no syncs, for containers that will be removed (--rm) */
+	const struct snap_idmap *uids, *gids;
+	size_t nuids, ngids;        /* 0: no mapping */
+};
+/* Makes upper and work (or the plain copy, where overlay is refused) inside the container's directory. */
+int snap_prepare(struct snap *s, const struct snap_mount *m, struct err *e) must_use;
+/* A detached mount of the root (an O_PATH fd for move_mount; closing it unmounts). Needs CAP_SYS_ADMIN in the
+ * current user and mount namespace. */
+int snap_mount(struct snap *s, const struct snap_mount *m, struct err *e) must_use;
+/* Removes what snap_prepare and the container left in its directory. */
+int snap_remove(struct snap *s, int dir, struct err *e) must_use;
+/* Bytes and entries in the writable layer (docker ps -s). */
+int snap_usage(struct snap *s, int dir, struct snap_layer_info *ret, struct err *e) must_use;
+/* "overlay" or "copy": what snap_mount does on this machine. */
+const char *snap_driver(struct snap *s);
