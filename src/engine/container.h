@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container: the verbs on containers, as functions. A container is named by name, id or unique id prefix.
+ */
+#pragma once
+
+#include "engine/engine.h"
+#include "monitor/attach.h"
+#include "runtime/cgroup.h"
+
+/* create.c: makes a container from what the front end understood. config and host are completed from the image
+ * (they live in `arena`). The image must be here. */
+struct create_request {
+	const char *name; /* NULL: a made-up one */
+	struct container_config *config;
+	struct host_config *host;
+	const char *platform;
+	const char *uid_map, *gid_map; /* "0:100000:65536,…", NULL: as host->userns_mode says */
+	struct arena *arena;
+};
+int container_new(struct engine *g, const struct create_request *r, char ret_id[65], struct err *e) must_use;
+
+/* start.c: starts it under a monitor of its own. client: -1, or a connected attach socket for the monitor (is
+ * closed). On failure the state tells the error and e->kind is ERR_NOCMD, ERR_NOEXEC or other. */
+int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e) must_use;
+
+/* life.c */
+/* Loads the entry and settles its state: a monitor that was killed, a machine that was restarted. After it the
+ * status is true: created, running, paused, exited, dead. */
+int container_get(struct engine *g, const char *text, int flags, struct container_entry *ret, struct err *e) must_use;
+int container_get_running(struct engine *g, const char *text, struct container_entry *ret, struct err *e) must_use;
+const char *container_status(struct engine *g, struct container_entry *c); /* settles, as above */
+int container_signal(struct engine *g, struct container_entry *c, int sig, struct err *e) must_use;
+/* Stop signal, wait, SIGKILL. timeout_s -1: for ever; INT_MIN: the container's own (10 s by default). sig 0: its own. */
+int container_stop(struct engine *g, struct container_entry *c, int sig, int timeout_s, struct err *e) must_use;
+/* Until it is not running. timeout_ns < 0: for ever; 1 = it ended, 0 = time is up. ret_status may be NULL. */
+int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_ns, int *ret_status, struct err *e) must_use;
+int container_pause(struct engine *g, struct container_entry *c, bool paused, struct err *e) must_use;
+int container_rename(struct engine *g, const char *text, const char *name, struct err *e) must_use;
+/* volumes: anonymous volumes go too. force: a running one is killed. */
+int container_delete(struct engine *g, const char *text, bool force, bool volumes, struct err *e) must_use;
+/* The part of delete that a monitor does for --rm; the container does not run any more. */
+int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e) must_use;
+
+/* signal names: "TERM", "SIGTERM", "15", "RTMIN+3". */
+int signal_parse(const char *text, int *ret, struct err *e) must_use;
+
+/* exec.c */
+struct exec_request {
+	struct strv args, env;
+	const char *user, *workdir;
+	bool tty, privileged, detach, interactive;
+	const char *detach_keys;
+};
+int container_run_in(struct engine *g, struct container_entry *c, const struct exec_request *r, int *ret_status, struct err *e) must_use;
+
+/* inspect.c: docker's inspect document. */
+struct json *container_inspect(struct engine *g, struct container_entry *c, bool size, struct err *e);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create: from a request and an image to a container on the disk, ready to be started any number of times.
+ *
+ *  1. the image is found; what the request left open comes from its config (env, command, user ...)
+ *  2. the container's directory is made and locked; its name is taken
+ *  3. its mounts are worked out: binds, volumes (made when missing), tmpfs, volumes of other containers
+ *  4. the writable layer is prepared
+ *  5. config.json and state.json are written
+ *
+ * A failure on the way removes the directory and the name again; a kill leaves a directory without
+ * config.json, which whoever meets it next removes.
+ */
+#include "engine/container.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "engine/mounts.h"
+#include "engine/name.h"
+#include "engine/userns.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void merge_env(struct arena *a, const struct strv *image, struct strv *env)
+{
+	own(strv) struct strv all = {};
+	for (size_t i = 0; i < image->n; i++)
+		strv_env_set(&all, image->v[i]);
+	for (size_t i = 0; i < env->n; i++)
+		strv_env_set(&all, env->v[i]);
+	*env = (struct strv){};
+	for (size_t i = 0; i < all.n; i++)
+		arena_strv_add(a, env, all.v[i]);
+}
+
+static void copy_strv(struct arena *a, const struct strv *from, struct strv *to)
+{
+	*to = (struct strv){};
+	for (size_t i = 0; i < from->n; i++)
+		arena_strv_add(a, to, from->v[i]);
+}
+
+static char *first(struct arena *a, char *mine, const char *other)
+{
+	return !str_is_empty(mine) ? mine : arena_dup(a, other ? other : "");
+}
+
+/* docker's rules: an entrypoint in the request drops the image's command; a command alone keeps the image's entrypoint. */
+static void merge_config(struct arena *a, const struct image_run_config *image, struct container_config *c)
+{
+	if (!c->entrypoint.v) {
+		if (!c->cmd.n)
+			copy_strv(a, &image->cmd, &c->cmd);
+		copy_strv(a, &image->entrypoint, &c->entrypoint);
+	} else if (c->entrypoint.n == 1 && !*c->entrypoint.v[0]) {
+		c->entrypoint = (struct strv){};
+	}
+	merge_env(a, &image->env, &c->env);
+	c->user = first(a, c->user, image->user);
+	c->working_dir = first(a, c->working_dir, image->working_dir);
+	c->stop_signal = first(a, c->stop_signal, image->stop_signal);
+	if (!c->stop_timeout.set)
+		c->stop_timeout = image->stop_timeout;
+	for (size_t i = 0; i < image->labels.n; i++)
+		if (!map_get(&c->labels, image->labels.v[i].key))
+			map_set(a, &c->labels, image->labels.v[i].key, image->labels.v[i].value);
+	for (size_t i = 0; i < image->exposed_ports.n; i++)
+		if (!strv_has(&c->exposed_ports, image->exposed_ports.v[i]))
+			arena_strv_add(a, &c->exposed_ports, image->exposed_ports.v[i]);
+	for (size_t i = 0; i < image->volumes.n; i++)
+		if (!strv_has(&c->volumes, image->volumes.v[i]))
+			arena_strv_add(a, &c->volumes, image->volumes.v[i]);
+	if (!c->shell.n)
+		copy_strv(a, &image->shell, &c->shell);
+}
+
+static int set_command(struct arena *a, struct container_record *r, struct err *e)
+{
+	struct strv all = {};
+	for (size_t i = 0; i < r->config.entrypoint.n; i++)
+		arena_strv_add(a, &all, r->config.entrypoint.v[i]);
+	for (size_t i = 0; i < r->config.cmd.n; i++)
+		arena_strv_add(a, &all, r->config.cmd.v[i]);
+	if (!all.n || !*all.v[0])
+		return err_set(e, ERR_USAGE, "no command specified: the image has none, so say one behind its name");
+	r->path = all.v[0];
+	for (size_t i = 1; i < all.n; i++)
+		arena_strv_add(a, &r->args, all.v[i]);
+	return 0;
+}
+
+static int take_name(struct engine *g, const struct create_request *q, struct container_entry *c, struct err *e)
+{
+	if (q->name) {
+		if (!container_name_is_valid(q->name))
+			return err_set(e, ERR_USAGE,
+				"invalid container name \"%s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two", q->name);
+		c->record.name = arena_printf(&c->arena, "/%s", q->name);
+		return containers_take_name(&g->containers, q->name, c->id, e);
+	}
+	for (unsigned attempt = 0;; attempt++) {
+		own(mem) char *name = name_random(attempt);
+		if (containers_take_name(&g->containers, name, c->id, e) == 0) {
+			c->record.name = arena_printf(&c->arena, "/%s", name);
+			return 0;
+		}
+		if (e->kind != ERR_CONFLICT || attempt == 100)
+			return -1;
+	}
+}
+
+static void fill_state(struct engine *g, struct container_entry *c)
+{
+	struct container_state *s = &c->state;
+	const struct container_record *r = &c->record;
+	struct arena *a = &c->arena;
+	s->name = r->name + 1;
+	s->image_name = r->config.image;
+	s->image = r->image;
+	own(buf) struct buf b = {};
+	buf_str(&b, r->path);
+	for (size_t i = 0; i < r->args.n && b.len < 4096; i++)
+		buf_printf(&b, " %s", r->args.v[i]);
+	s->command = arena_dup(a, buf_text(&b));
+	s->created = r->created;
+	s->labels = r->config.labels;
+	s->network_mode = r->host.network_mode;
+	for (size_t i = 0; i < r->mounts.n; i++)
+		arena_strv_add(a, &s->mounts, !str_is_empty(r->mounts.v[i].name) ? r->mounts.v[i].name : r->mounts.v[i].source);
+	s->ports = r->config.exposed_ports;
+	s->auto_remove = r->host.auto_remove;
+	s->status = (char *)(uintptr_t) "created";
+	s->boot = arena_dup(a, g->containers.boot);
+}
+
+static int find_layers(struct engine *g, const struct create_request *q, struct image *image,
+	struct container_entry *c, struct err *e)
+{
+	if (engine_need_store(g, e) < 0 || store_find(&g->store, q->config->image, image, e) < 0)
+		return -1;
+	c->record.image = image->record.id;
+	c->record.platform = image->config.os;
+	for (size_t i = 0; i < image->config.rootfs.diff_ids.n; i++)
+		arena_strv_add(&c->arena, &c->record.layers, image->config.rootfs.diff_ids.v[i]);
+	return 0;
+}
+
+static int build(struct engine *g, const struct create_request *q, const struct image *image,
+	struct container_entry *c, struct err *e)
+{
+	struct container_record *r = &c->record;
+	char now[NUM_TEXT];
+	r->id = c->id;
+	r->created = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
+	r->host = *q->host;
+	r->config = *q->config;
+	if (!r->platform)
+		r->platform = (char *)(uintptr_t) "linux";
+	merge_config(&c->arena, &image->config.config, &r->config);
+	if (str_is_empty(r->config.hostname) && !str_eq(r->host.uts_mode, "host") && !str_eq(r->host.network_mode, "host"))
+		r->config.hostname = arena_ndup(&c->arena, c->id, 12);
+	if (set_command(&c->arena, r, e) < 0 || take_name(g, q, c, e) < 0)
+		return -1;
+	if (userns_choose(g, c, q->uid_map, q->gid_map, e) < 0 || mounts_resolve(g, c, e) < 0)
+		return -1;
+	if (!r->host.rootfs) {
+		if (engine_need_snap(g, e) < 0)
+			return -1;
+		own(userns_maps) struct userns_maps maps = {};
+		if (userns_parse(&c->record, &maps, e) < 0)
+			return -1;
+		struct snap_mount m = {.layers = &r->layers, .dir = c->dir, .uids = maps.uids, .nuids = maps.nuids,
+			.gids = maps.gids, .ngids = maps.ngids};
+		if (snap_prepare(&g->snap, &m, e) < 0)
+			return -1;
+		r->driver = arena_dup(&c->arena, snap_driver(&g->snap));
+	}
+	fill_state(g, c);
+	bool sync = !r->host.auto_remove;
+	if (container_save_state(c->dir, &c->state, sync, e) < 0)
+		return -1;
+	return container_save_record(c, sync, e);
+}
+
+int container_new(struct engine *g, const struct create_request *q, char ret_id[65], struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	own(image) struct image image = {};
+	if (!q->host->rootfs && find_layers(g, q, &image, &c, e) < 0)
+		return -1;
+	num_random_id(c.id);
+	if (containers_make(&g->containers, c.id, &c.dir, &c.lock, e) < 0)
+		return -1;
+	if (build(g, q, &image, &c, e) < 0) {
+		struct err ignored = {};
+		mounts_forget(g, &c);
+		if (c.record.name)
+			containers_free_name(&g->containers, c.record.name + 1, c.id);
+		(void)!containers_remove(&g->containers, c.id, &ignored);
+		return -1;
+	}
+	memcpy(ret_id, c.id, sizeof c.id);
+	return 0;
+}

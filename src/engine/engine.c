@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int engine_default_paths(bool rootless, uid_t user, char **ret_root, char **ret_run, struct err *e)
+{
+	if (!rootless) {
+		*ret_root = mem_dup("/var/lib/hull");
+		*ret_run = mem_dup("/run/hull");
+		return 0;
+	}
+	const char *data = getenv("XDG_DATA_HOME"), *run = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME");
+	if (str_is_empty(data) && str_is_empty(home))
+		return err_set(e, ERR_USAGE, "HOME is not set: say where images and containers go with --root");
+	*ret_root = str_is_empty(data) ? mem_printf("%s/.local/share/hull", home) : mem_printf("%s/hull", data);
+	*ret_run = str_is_empty(run) ? mem_printf("/tmp/hull-run-%u", user) : mem_printf("%s/hull", run);
+	return 0;
+}
+
+static const char *given(const char *option, const char *env)
+{
+	const char *v = str_is_empty(option) ? getenv(env) : option;
+	return str_is_empty(v) ? NULL : v;
+}
+
+static int open_root(const char *path, mode_t mode, char **ret_path, struct err *e)
+{
+	own(mem) char *whole = NULL;
+	if (*path == '/') {
+		whole = path_clean(path);
+	} else {
+		own(mem) char *cwd = getcwd(NULL, 0);
+		own(mem) char *joined = path_join(cwd ? cwd : "/", path);
+		whole = path_clean(joined);
+	}
+	own(fd) int fd = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		if (path_mkdirs(AT_FDCWD, whole, mode, e) < 0)
+			return -1;
+		fd = path_open_dir(AT_FDCWD, whole, e);
+		if (fd < 0)
+			return -1;
+	}
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "%s", whole);
+	if (st.st_uid != geteuid())
+		return err_set(e, ERR_DENIED, "%s belongs to another user (uid %u): not used", whole, st.st_uid);
+	*ret_path = take(whole);
+	return take_fd(fd);
+}
+
+int engine_open(struct engine *g, const struct engine_options *o, struct err *e)
+{
+	const char *outer = getenv("_HULL_USER");
+	*g = (struct engine){.root = -1, .run = -1, .warn = o->warn, .arg = o->arg,
+		.user = outer ? (uid_t)strtoul(outer, NULL, 10) : geteuid()};
+	g->rootless = g->user != 0;
+	g->containers = (struct containers){.root = -1, .names = -1, .run = -1};
+	own(mem) char *root = mem_dup(given(o->root, "HULL_ROOT"));
+	own(mem) char *run = mem_dup(given(o->run_root, "HULL_RUN_ROOT"));
+	if (!root || !run) {
+		own(mem) char *root_default = NULL;
+		own(mem) char *run_default = NULL;
+		if (engine_default_paths(g->rootless, g->user, &root_default, &run_default, e) < 0)
+			return -1;
+		if (!root)
+			root = take(root_default);
+		if (!run)
+			run = take(run_default);
+	}
+	if (o->exe && strrchr(o->exe, '/'))
+		g->exe_dir = mem_ndup(o->exe, (size_t)(strrchr(o->exe, '/') - o->exe));
+	g->root = open_root(root, 0711, &g->root_path, e);
+	g->run = g->root < 0 ? -1 : open_root(run, 0711, &g->run_path, e);
+	if (g->run < 0 || containers_open(&g->containers, g->root, g->run, e) < 0) {
+		engine_drop(g);
+		return -1;
+	}
+	return 0;
+}
+
+void engine_drop(struct engine *g)
+{
+	containers_drop(&g->containers);
+	if (g->has_store)
+		store_drop(&g->store);
+	if (g->has_snap)
+		snap_drop(&g->snap);
+	fd_drop(&g->root);
+	fd_drop(&g->run);
+	mem_drop(&g->root_path);
+	mem_drop(&g->run_path);
+	mem_drop(&g->exe_dir);
+	g->has_store = g->has_snap = false;
+}
+
+int engine_need_store(struct engine *g, struct err *e)
+{
+	if (!g->has_store && store_open(&g->store, g->root, e) < 0)
+		return -1;
+	g->has_store = true;
+	return 0;
+}
+
+int engine_need_snap(struct engine *g, struct err *e)
+{
+	if (!g->has_snap && snap_open(&g->snap, g->root, g->root_path, g->rootless, e) < 0)
+		return -1;
+	g->has_snap = true;
+	return 0;
+}
+
+void engine_warn(const struct engine *g, const char *fmt, ...)
+{
+	if (!g->warn)
+		return;
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	g->warn(g->arg, text);
+}
+
+static char *find_file(const struct engine *g, const char *beside, const char *dir, const char *name)
+{
+	if (g->exe_dir) {
+		own(mem) char *near = mem_printf("%s/%s%s", g->exe_dir, beside, name);
+		if (access(near, R_OK) == 0)
+			return take(near);
+	}
+	own(mem) char *installed = mem_printf("%s/%s", dir, name);
+	return access(installed, R_OK) == 0 ? take(installed) : NULL;
+}
+
+/* In the build tree the executable is build/src/cli/hull: its helpers are found from there. */
+char *engine_libexec(const struct engine *g, const char *name)
+{
+	char *path = find_file(g, "../registry/", HULL_LIBEXECDIR, name);
+	return path ? path : find_file(g, "../libexec/hull/", HULL_LIBEXECDIR, name);
+}
+
+char *engine_data(const struct engine *g, const char *name)
+{
+	char *path = find_file(g, "../../box/", HULL_DATADIR, name);
+	return path ? path : find_file(g, "../share/hull/", HULL_DATADIR, name);
+}

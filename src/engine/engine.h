@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine: what every verb starts with: the two directories of hull, and the peers (images, root file
+ * systems, containers) opened when first asked for. No daemon stands behind it: two engines in two
+ * processes at once are the normal case, guarded by the locks of the objects they touch.
+ */
+#pragma once
+
+#include "image/store.h"
+#include "snap/snap.h"
+#include "state/container.h"
+
+struct engine_options {
+	const char *root, *run_root; /* NULL: HULL_ROOT, HULL_RUN_ROOT, else the defaults of the design */
+	const char *exe;             /* path of the running hull, to find its libexec and data in a build tree; may be NULL */
+	void (*warn)(void *arg, const char *text); /* one line each; may be NULL */
+	void *arg;
+};
+
+struct engine {
+	char *root_path, *run_path;
+	int root, run;
+	bool rootless;      /* not started by root: uid 0 here is a plain user outside */
+	uid_t user;         /* who started hull, outside of any namespace of ours */
+	char *exe_dir;      /* directory of the executable, or NULL */
+	void (*warn)(void *arg, const char *text);
+	void *arg;
+	struct containers containers;
+	struct store store;
+	struct snap snap;
+	bool has_store, has_snap;
+};
+
+int engine_open(struct engine *g, const struct engine_options *o, struct err *e) must_use;
+void engine_drop(struct engine *g);
+int engine_need_store(struct engine *g, struct err *e) must_use;
+int engine_need_snap(struct engine *g, struct err *e) must_use;
+void engine_warn(const struct engine *g, const char *fmt, ...) printf_like(2, 3);
+/* A file that belongs to the installation: beside the executable (a build tree), else installed. NULL: neither. */
+char *engine_libexec(const struct engine *g, const char *name) must_use;
+char *engine_data(const struct engine *g, const char *name) must_use;
+/* The default directories for this user: ret_root and ret_run are allocated. */
+int engine_default_paths(bool rootless, uid_t user, char **ret_root, char **ret_run, struct err *e) must_use;

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * life: finding a container, telling how it really stands, and ending it.
+ *
+ * state.json says what the last writer knew; container_status() holds it against the kernel. A state that
+ * says running while the process of that pid and start time is gone means: the monitor is just now recording
+ * the exit (it lives: we wait for it), or the monitor was killed or the machine went down (it is gone: the exit
+ * code is lost, and we record that, once, under the container's lock).
+ */
+#include "engine/container.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "engine/mounts.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOST_STATUS = 255, STOP_SECONDS = 10 };
+
+static bool says_running(const struct container_state *s)
+{
+	return str_eq(s->status, "running") || str_eq(s->status, "paused");
+}
+
+static void remove_cgroup(const struct container_state *s)
+{
+	struct cgroup cg = {.v2 = -1};
+	struct err ignored = {};
+	if (str_is_empty(s->cgroup) || cgroup_open(s->cgroup, &cg, &ignored) < 0)
+		return;
+	(void)!cgroup_kill(&cg, SIGKILL, &ignored);
+	(void)!cgroup_remove(&cg, &ignored);
+	cgroup_drop(&cg);
+}
+
+/* Nobody will record this exit: the monitor is gone. */
+static void settle(struct engine *g, struct container_entry *c)
+{
+	struct err ignored = {};
+	bool same_boot = str_eq(c->state.boot, g->containers.boot);
+	own(fd) int lock = c->lock < 0 ? path_lock(c->dir, "lock", true, true, &ignored) : -1;
+	if (container_reload_state(c, &ignored) < 0 || !says_running(&c->state) ||
+		container_state_is_alive(&g->containers, &c->state) || container_state_has_monitor(&g->containers, &c->state))
+		return;
+	if (same_boot)
+		remove_cgroup(&c->state);
+	char now[NUM_TEXT];
+	c->state.status = (char *)(uintptr_t) "exited";
+	c->state.exit_code = LOST_STATUS;
+	c->state.error = (char *)(uintptr_t)(same_boot ? "its monitor was killed: the exit status is not known"
+						      : "the machine was restarted while it ran");
+	c->state.pid = c->state.monitor_pid = 0;
+	c->state.finished_at = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
+	(void)!container_save_state(c->dir, &c->state, false, &ignored);
+	(void)!path_remove_tree(g->containers.run, c->id, &ignored);
+	if (c->state.auto_remove && c->record.id)
+		(void)!container_erase(g, c, true, &ignored);
+}
+
+const char *container_status(struct engine *g, struct container_entry *c)
+{
+	struct err ignored = {};
+	for (int i = 0; says_running(&c->state) && !container_state_is_alive(&g->containers, &c->state); i++) {
+		if (!container_state_has_monitor(&g->containers, &c->state)) {
+			settle(g, c);
+			break;
+		}
+		/* The monitor is about to write: a matter of milliseconds. */
+		nanosleep(&(struct timespec){.tv_nsec = i < 20 ? 500000 : 10000000}, NULL);
+		if (container_reload_state(c, &ignored) < 0)
+			return "removing";
+		if (i > 500)
+			break;
+	}
+	return c->state.status ? c->state.status : "created";
+}
+
+int container_get(struct engine *g, const char *text, int flags, struct container_entry *ret, struct err *e)
+{
+	char id[65];
+	if (containers_find(&g->containers, text, id, e) < 0)
+		return -1;
+	if (containers_load(&g->containers, id, flags, ret, e) < 0)
+		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such container: %.200s", text) : -1;
+	container_status(g, ret);
+	return 0;
+}
+
+int container_get_running(struct engine *g, const char *text, struct container_entry *ret, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (container_get(g, text, 0, &c, e) < 0)
+		return -1;
+	if (!says_running(&c.state))
+		return err_set(e, ERR_CONFLICT, "container %.200s is not running", text);
+	*ret = c;
+	c = (struct container_entry){.dir = -1, .lock = -1};
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int sig;
+} signals[] = {{"HUP", SIGHUP}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"ILL", SIGILL}, {"TRAP", SIGTRAP}, {"ABRT", SIGABRT},
+	{"IOT", SIGIOT}, {"BUS", SIGBUS}, {"FPE", SIGFPE}, {"KILL", SIGKILL}, {"USR1", SIGUSR1}, {"SEGV", SIGSEGV},
+	{"USR2", SIGUSR2}, {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"STKFLT", SIGSTKFLT}, {"CHLD", SIGCHLD},
+	{"CLD", SIGCHLD}, {"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},
+	{"URG", SIGURG}, {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM}, {"PROF", SIGPROF}, {"WINCH", SIGWINCH},
+	{"IO", SIGIO}, {"POLL", SIGPOLL}, {"PWR", SIGPWR}, {"SYS", SIGSYS}};
+
+int signal_parse(const char *text, int *ret, struct err *e)
+{
+	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+	for (size_t i = 0; i < countof(signals); i++)
+		if (strcasecmp(signals[i].name, name) == 0) {
+			*ret = signals[i].sig;
+			return 0;
+		}
+	/* The kernel's real-time signals are 34 to 64 for programs of this libc. */
+	uint64_t v;
+	struct err ignored = {};
+	bool from_min = strncasecmp(name, "RTMIN", 5) == 0, from_max = strncasecmp(name, "RTMAX", 5) == 0;
+	if (from_min || from_max) {
+		const char *rest = name + 5;
+		v = 0;
+		bool good = !*rest || (*rest == (from_min ? '+' : '-') && num_u64(rest + 1, 30, &v, "signal", &ignored) == 0);
+		if (good) {
+			*ret = from_min ? SIGRTMIN + (int)v : SIGRTMAX - (int)v;
+			return 0;
+		}
+	} else if (isdigit((unsigned char)*text) && num_u64(text, 64, &v, "signal", &ignored) == 0 && v > 0) {
+		*ret = (int)v;
+		return 0;
+	}
+	return err_set(e, ERR_USAGE, "invalid signal \"%.40s\"", text);
+}
+
+/* A pidfd that is proven to be the container's first process. */
+static int open_process(struct engine *g, struct container_entry *c, struct err *e)
+{
+	own(fd) int fd = (int)syscall(SYS_pidfd_open, (pid_t)c->state.pid, 0);
+	if (fd < 0 || !container_state_is_alive(&g->containers, &c->state))
+		return err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id);
+	return take_fd(fd);
+}
+
+int container_signal(struct engine *g, struct container_entry *c, int sig, struct err *e)
+{
+	own(fd) int fd = open_process(g, c, e);
+	if (fd < 0)
+		return -1;
+	if (syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) < 0 && errno != ESRCH)
+		return err_sys(e, "signal container %.12s", c->id);
+	return 0;
+}
+
+static int left_ms(int64_t until_ns)
+{
+	if (until_ns == INT64_MAX)
+		return -1;
+	int64_t left = until_ns - num_monotonic_ns();
+	return left <= 0 ? 0 : left > (int64_t)INT_MAX * 1000000 ? INT_MAX : (int)((left + 999999) / 1000000);
+}
+
+/* Through the monitor (its last frame tells the status, even of a container that is removed then), else by the pidfd. */
+int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_ns, int *ret_status, struct err *e)
+{
+	int64_t until = timeout_ns < 0 ? INT64_MAX : num_monotonic_ns() + timeout_ns;
+	struct err gone = {};
+	own(fd) int run = containers_run_dir(&g->containers, c->id, false, &gone);
+	own(fd) int sock = run < 0 ? -1 : attach_connect(run, 0, &gone);
+	int status = -1;
+	if (sock >= 0) {
+		unsigned char h[ATTACH_HEADER + 4];
+		struct pollfd p = {.fd = sock, .events = POLLIN};
+		int n;
+		do
+			n = poll(&p, 1, left_ms(until));
+		while (n < 0 && errno == EINTR);
+		if (n == 0)
+			return 0;
+		if (fd_read_full(sock, h, sizeof h) == sizeof h && h[0] == ATTACH_EXIT)
+			status = h[8] << 24 | h[9] << 16 | h[10] << 8 | h[11];
+	}
+	own(fd) int fd = status >= 0 ? -1 : open_process(g, c, &gone);
+	if (fd >= 0) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int n;
+		do
+			n = poll(&p, 1, left_ms(until));
+		while (n < 0 && errno == EINTR);
+		if (n == 0)
+			return 0;
+	}
+	if (container_reload_state(c, e) < 0) {
+		if (e->kind != ERR_NOT_FOUND)
+			return -1;
+	} else {
+		container_status(g, c);
+	}
+	if (ret_status)
+		*ret_status = status >= 0 ? status : (int)c->state.exit_code;
+	return 1;
+}
+
+static void note_stop(struct container_entry *c)
+{
+	struct err ignored = {};
+	c->state.stopped_by_user = true;
+	(void)!container_save_state(c->dir, &c->state, false, &ignored);
+}
+
+int container_stop(struct engine *g, struct container_entry *c, int sig, int timeout_s, struct err *e)
+{
+	if (!says_running(&c->state))
+		return 0;
+	const struct container_config *cf = &c->record.config;
+	if (!sig && (str_is_empty(cf->stop_signal) || signal_parse(cf->stop_signal, &sig, e) < 0))
+		sig = SIGTERM;
+	if (timeout_s == INT_MIN)
+		timeout_s = cf->stop_timeout.set ? (int)cf->stop_timeout.v : STOP_SECONDS;
+	if (str_eq(c->state.status, "paused") && container_pause(g, c, false, e) < 0)
+		return -1;
+	note_stop(c);
+	struct err gone = {};
+	if (container_signal(g, c, sig, &gone) < 0)
+		return gone.kind == ERR_CONFLICT ? 0 : (*e = gone, -1);
+	int r = container_wait(g, c, timeout_s < 0 ? -1 : (int64_t)timeout_s * 1000000000, NULL, e);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (container_signal(g, c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)
+		return *e = gone, -1;
+	r = container_wait(g, c, 10LL * 1000000000, NULL, e);
+	if (r == 0)
+		return err_set(e, ERR_TIMEOUT, "container %.12s did not end after SIGKILL", c->id);
+	return r < 0 ? -1 : 0;
+}
+
+int container_pause(struct engine *g, struct container_entry *c, bool paused, struct err *e)
+{
+	const char *status = container_status(g, c);
+	if (paused && str_eq(status, "paused"))
+		return err_set(e, ERR_CONFLICT, "container %.12s is already paused", c->id);
+	if (!str_eq(status, paused ? "running" : "paused"))
+		return err_set(e, ERR_CONFLICT, "container %.12s is not %s", c->id, paused ? "running" : "paused");
+	if (str_is_empty(c->state.cgroup))
+		return err_set(e, ERR_UNSUPPORTED, "container %.12s has no cgroup of its own, so it cannot be paused", c->id);
+	struct cgroup cg = {.v2 = -1};
+	if (cgroup_open(c->state.cgroup, &cg, e) < 0)
+		return -1;
+	int r = cgroup_freeze(&cg, paused, e);
+	cgroup_drop(&cg);
+	if (r < 0)
+		return -1;
+	c->state.status = (char *)(uintptr_t)(paused ? "paused" : "running");
+	return container_save_state(c->dir, &c->state, false, e);
+}
+
+int container_rename(struct engine *g, const char *text, const char *name, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (*name == '/')
+		name++;
+	if (!container_name_is_valid(name))
+		return err_set(e, ERR_USAGE, "invalid container name \"%s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two", name);
+	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	if (str_eq(c.record.name + 1, name))
+		return err_set(e, ERR_USAGE, "container %.12s already has the name \"%s\"", c.id, name);
+	if (containers_take_name(&g->containers, name, c.id, e) < 0)
+		return -1;
+	own(mem) char *old = mem_dup(c.record.name + 1);
+	c.record.name = arena_printf(&c.arena, "/%s", name);
+	c.state.name = c.record.name + 1;
+	if (container_save_record(&c, true, e) < 0 || container_save_state(c.dir, &c.state, true, e) < 0)
+		return -1;
+	containers_free_name(&g->containers, old, c.id);
+	return 0;
+}
+
+int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)
+{
+	if (volumes)
+		mounts_forget(g, c);
+	if (c->record.name)
+		containers_free_name(&g->containers, c->record.name + 1, c->id);
+	if (!c->record.host.rootfs && (engine_need_snap(g, e) < 0 || snap_remove(&g->snap, c->dir, e) < 0))
+		return -1;
+	return containers_remove(&g->containers, c->id, e);
+}
+
+int container_delete(struct engine *g, const char *text, bool force, bool volumes, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	if (says_running(&c.state)) {
+		if (!force)
+			return err_set(e, ERR_CONFLICT,
+				"container %.12s is %s: stop it first, or remove it with -f", c.id, c.state.status);
+		struct err gone = {};
+		if (str_eq(c.state.status, "paused"))
+			(void)!container_pause(g, &c, false, &gone);
+		/* Removed by us, not by its monitor: --rm must not race with this. */
+		(void)!container_signal(g, &c, SIGKILL, &gone);
+		int r = container_wait(g, &c, 10LL * 1000000000, NULL, e);
+		if (r <= 0)
+			return r < 0 ? -1 : err_set(e, ERR_TIMEOUT, "container %.12s did not end after SIGKILL", c.id);
+		if (!path_exists(c.dir, "config.json"))
+			return 0;
+	}
+	remove_cgroup(&c.state);
+	return container_erase(g, &c, volumes, e);
+}

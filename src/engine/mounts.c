@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mounts: a destination is an absolute, clean path and stands once. The rows come in the order of rising
+ * precedence and replace what is at their destination:
+ *
+ *   volumes of other containers (--volumes-from), the image's VOLUMEs and -v /path (anonymous volumes),
+ *   -v source:/path, --mount, --tmpfs
+ */
+#include "engine/mounts.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "engine/volume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static int put(struct container_entry *c, const struct mount_point *m, struct err *e)
+{
+	struct container_record *r = &c->record;
+	if (m->destination[0] != '/')
+		return err_set(e, ERR_USAGE, "invalid mount path \"%s\": it must be absolute", m->destination);
+	own(mem) char *clean = path_clean(m->destination);
+	if (strcmp(clean, "/") == 0)
+		return err_set(e, ERR_USAGE, "invalid mount path \"%s\": the root cannot be mounted over", m->destination);
+	struct mount_point *at = NULL;
+	for (size_t i = 0; i < r->mounts.n; i++)
+		if (strcmp(r->mounts.v[i].destination, clean) == 0)
+			at = &r->mounts.v[i];
+	if (!at)
+		at = arena_push(&c->arena, &r->mounts);
+	*at = *m;
+	at->destination = arena_dup(&c->arena, clean);
+	return 0;
+}
+
+/* The words behind the second colon of -v. */
+static int bind_words(struct container_entry *c, const char *words, struct mount_point *m, struct err *e)
+{
+	static const char *const propagation[] = {"private", "rprivate", "shared", "rshared", "slave", "rslave"};
+	own(strv) struct strv v = {};
+	strv_split(&v, words, ',');
+	for (size_t i = 0; i < v.n; i++) {
+		const char *w = v.v[i];
+		bool known = false;
+		for (size_t k = 0; k < countof(propagation); k++)
+			if (str_eq(w, propagation[k])) {
+				m->propagation = arena_dup(&c->arena, w);
+				known = true;
+			}
+		if (str_eq(w, "ro") || str_eq(w, "readonly"))
+			m->rw = false;
+		else if (str_eq(w, "rro"))
+			m->rw = false, m->recursive_ro = true;
+		else if (str_eq(w, "nocopy"))
+			m->no_copy = true;
+		else if (str_eq(w, "bind"))
+			m->non_recursive = true;
+		else if (!known && !str_eq(w, "rw") && !str_eq(w, "z") && !str_eq(w, "Z") && !str_eq(w, "rbind") &&
+			!str_eq(w, "consistent") && !str_eq(w, "cached") && !str_eq(w, "delegated") && !str_eq(w, "copy"))
+			return err_set(e, ERR_USAGE, "invalid volume option \"%s\" (ro, rw, rro, nocopy, z, Z, bind, rbind and propagations are known)", w);
+	}
+	return 0;
+}
+
+static int volume_source(struct engine *g, struct container_entry *c, const char *name, struct mount_point *m, struct err *e)
+{
+	char id[ID_LEN + 1];
+	bool anonymous = str_is_empty(name);
+	if (anonymous) {
+		num_random_id(id);
+		name = id;
+	}
+	if (volume_ensure(g, name, anonymous, e) < 0)
+		return -1;
+	m->type = arena_dup(&c->arena, "volume");
+	m->name = arena_dup(&c->arena, name);
+	m->driver = arena_dup(&c->arena, "local");
+	own(mem) char *path = volume_path(g, name);
+	m->source = arena_dup(&c->arena, path);
+	return 0;
+}
+
+static int put_bind(struct engine *g, struct container_entry *c, const char *text, struct err *e)
+{
+	own(strv) struct strv f = {};
+	strv_split(&f, text, ':');
+	if (f.n < 1 || f.n > 3 || str_is_empty(f.v[0]) || (f.n > 1 && str_is_empty(f.v[1])))
+		return err_set(e, ERR_USAGE, "invalid volume \"%s\": it is [SOURCE:]PATH[:OPTIONS]", text);
+	struct mount_point m = {.rw = true, .mode = arena_dup(&c->arena, f.n == 3 ? f.v[2] : ""), .propagation = (char *)(uintptr_t) ""};
+	m.destination = f.n == 1 ? f.v[0] : f.v[1];
+	if (f.n == 3 && bind_words(c, f.v[2], &m, e) < 0)
+		return -1;
+	if (f.n > 1 && f.v[0][0] == '/') {
+		m.type = arena_dup(&c->arena, "bind");
+		own(mem) char *clean = path_clean(f.v[0]);
+		m.source = arena_dup(&c->arena, clean);
+		if (str_is_empty(m.propagation))
+			m.propagation = arena_dup(&c->arena, "rprivate");
+		/* docker makes a missing source of -v (not of --mount) */
+		struct stat st;
+		if (stat(clean, &st) < 0 && (errno != ENOENT || path_mkdirs(AT_FDCWD, clean, 0755, e) < 0))
+			return err_sys(e, "bind source %s", clean);
+	} else if (volume_source(g, c, f.n > 1 ? f.v[0] : NULL, &m, e) < 0) {
+		return -1;
+	}
+	return put(c, &m, e);
+}
+
+static int put_request(struct engine *g, struct container_entry *c, const struct mount_request *q, struct err *e)
+{
+	struct mount_point m = {.rw = !q->read_only, .destination = q->target, .mode = (char *)(uintptr_t) "",
+		.propagation = (char *)(uintptr_t) ""};
+	if (str_eq(q->type, "tmpfs")) {
+		m.type = q->type;
+		m.source = (char *)(uintptr_t) "";
+		return put(c, &m, e);
+	}
+	if (str_eq(q->type, "volume")) {
+		if (volume_source(g, c, q->source, &m, e) < 0)
+			return -1;
+		m.no_copy = q->volume && q->volume->no_copy;
+		m.subpath = q->volume ? q->volume->subpath : NULL;
+		return put(c, &m, e);
+	}
+	if (!str_eq(q->type, "bind"))
+		return err_set(e, ERR_USAGE, "invalid mount type \"%s\": bind, volume and tmpfs are known", q->type ? q->type : "");
+	struct stat st;
+	if (str_is_empty(q->source) || q->source[0] != '/')
+		return err_set(e, ERR_USAGE, "invalid mount: a bind needs an absolute source");
+	if (stat(q->source, &st) < 0) {
+		if (errno != ENOENT || !q->bind || !q->bind->create_mountpoint)
+			return err_sys(e, "bind source %s", q->source);
+		if (path_mkdirs(AT_FDCWD, q->source, 0755, e) < 0)
+			return -1;
+	}
+	m.type = q->type;
+	m.source = q->source;
+	m.propagation = q->bind && !str_is_empty(q->bind->propagation) ? q->bind->propagation : (char *)(uintptr_t) "rprivate";
+	m.non_recursive = q->bind && q->bind->non_recursive;
+	m.recursive_ro = q->read_only && !(q->bind && q->bind->ro_non_recursive);
+	return put(c, &m, e);
+}
+
+static int put_volumes_from(struct engine *g, struct container_entry *c, const char *text, struct err *e)
+{
+	own(mem) char *name = mem_dup(text);
+	char *mode = strchr(name, ':');
+	if (mode)
+		*mode++ = 0;
+	if (mode && !str_eq(mode, "ro") && !str_eq(mode, "rw") && !str_eq(mode, "z") && !str_eq(mode, "Z"))
+		return err_set(e, ERR_USAGE, "invalid --volumes-from \"%s\": ro or rw may follow the name", text);
+	char id[65];
+	own(container_entry) struct container_entry other = {.dir = -1, .lock = -1};
+	if (containers_find(&g->containers, name, id, e) < 0 || containers_load(&g->containers, id, 0, &other, e) < 0)
+		return err_wrap(e, "--volumes-from");
+	for (size_t i = 0; i < other.record.mounts.n; i++) {
+		const struct mount_point *from = &other.record.mounts.v[i];
+		struct arena *a = &c->arena;
+		struct mount_point m = *from;
+		m.type = arena_dup(a, from->type);
+		m.name = arena_dup(a, from->name);
+		m.source = arena_dup(a, from->source);
+		m.driver = arena_dup(a, from->driver);
+		m.mode = arena_dup(a, from->mode);
+		m.propagation = arena_dup(a, from->propagation);
+		m.subpath = arena_dup(a, from->subpath);
+		if (str_eq(mode, "ro"))
+			m.rw = false;
+		if (put(c, &m, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool has_destination(const struct container_entry *c, const char *path)
+{
+	own(mem) char *clean = path_clean(path);
+	for (size_t i = 0; i < c->record.mounts.n; i++)
+		if (strcmp(c->record.mounts.v[i].destination, clean) == 0)
+			return true;
+	return false;
+}
+
+int mounts_resolve(struct engine *g, struct container_entry *c, struct err *e)
+{
+	struct container_record *r = &c->record;
+	for (size_t i = 0; i < r->host.volumes_from.n; i++)
+		if (put_volumes_from(g, c, r->host.volumes_from.v[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < r->host.binds.n; i++)
+		if (put_bind(g, c, r->host.binds.v[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < r->host.mounts.n; i++)
+		if (put_request(g, c, &r->host.mounts.v[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < r->host.tmpfs.n; i++) {
+		own(mem) char *clean = path_clean(r->host.tmpfs.v[i].key);
+		if (clean[0] != '/')
+			return err_set(e, ERR_USAGE, "invalid --tmpfs \"%s\": the path must be absolute", clean);
+	}
+	/* A VOLUME of the image or -v /path where nothing was mounted yet is an anonymous volume. */
+	for (size_t i = 0; i < r->config.volumes.n; i++) {
+		const char *path = r->config.volumes.v[i];
+		bool is_tmpfs = map_get(&r->host.tmpfs, path) != NULL;
+		if (has_destination(c, path) || is_tmpfs)
+			continue;
+		if (put_bind(g, c, path, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void mounts_forget(struct engine *g, struct container_entry *c)
+{
+	struct err ignored = {};
+	for (size_t i = 0; i < c->record.mounts.n; i++) {
+		const struct mount_point *m = &c->record.mounts.v[i];
+		if (str_eq(m->type, "volume") && volume_is_anonymous(g, m->name))
+			(void)!volume_delete(g, m->name, &ignored);
+	}
+}
+
+int mounts_fill_volumes(struct engine *g, struct container_entry *c, int root, struct err *e)
+{
+	for (size_t i = 0; i < c->record.mounts.n; i++) {
+		const struct mount_point *m = &c->record.mounts.v[i];
+		if (!str_eq(m->type, "volume") || m->no_copy || !str_is_empty(m->subpath))
+			continue;
+		struct err missing = {};
+		own(fd) int from = path_open_in(root, m->destination, O_RDONLY | O_DIRECTORY, 0, &missing);
+		if (volume_fill(g, m->name, from, e) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec: from a container's record to the OCI configuration its runtime is given (runtime-spec config.md).
+ * spec.c: process, namespaces, files of /etc; spec_mounts.c; spec_limits.c: resources and devices;
+ * spec_security.c: capabilities, seccomp, paths, labels.
+ */
+#pragma once
+
+#include "engine/container.h"
+#include "engine/userns.h"
+#include "runtime/spec.h"
+
+struct spec_build {
+	struct engine *g;
+	struct container_entry *c;
+	struct arena *arena;   /* the spec lives here */
+	int root;              /* fd of the mounted root file system, to look users up */
+	const struct userns_maps *maps;
+	struct spec *spec;
+	bool privileged;
+};
+
+int spec_build(struct spec_build *b, struct err *e) must_use;
+
+int spec_build_process(struct spec_build *b, struct err *e) must_use;
+int spec_build_namespaces(struct spec_build *b, struct err *e) must_use;
+int spec_build_mounts(struct spec_build *b, struct err *e) must_use;
+int spec_build_limits(struct spec_build *b, struct err *e) must_use;
+int spec_build_security(struct spec_build *b, struct err *e) must_use;
+
+/* docker's fourteen, then --cap-add and --cap-drop; "ALL" and names with or without CAP_. */
+int spec_caps(const struct strv *add, const struct strv *drop, bool privileged, struct arena *a, struct strv *ret, struct err *e) must_use;
+/* A container another one shares namespaces with (container:X); it must run. */
+int spec_peer(struct spec_build *b, const char *mode, const char *what, struct container_entry *ret, struct err *e) must_use;

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec_mounts: the mounts of a container, in the order they are made: the kernel's file systems, the three files of
+ * /etc, then what the user asked for, parents before what lies below them.
+ */
+#include "engine/spec.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "engine/volume.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SHM_DEFAULT = 64 << 20 };
+
+static struct spec_mount *add(struct spec_build *b, const char *destination, const char *type, const char *source,
+	const char *options)
+{
+	struct spec_mount *m = arena_push(b->arena, &b->spec->mounts);
+	m->destination = arena_dup(b->arena, destination);
+	m->type = arena_dup(b->arena, type);
+	m->source = arena_dup(b->arena, source);
+	own(strv) struct strv words = {};
+	strv_split(&words, options, ',');
+	for (size_t i = 0; i < words.n; i++)
+		arena_strv_add(b->arena, &m->options, words.v[i]);
+	return m;
+}
+
+/* The user's mounts replace the defaults at the same place. */
+static bool is_replaced(const struct spec_build *b, const char *destination)
+{
+	const struct container_record *r = &b->c->record;
+	for (size_t i = 0; i < r->mounts.n; i++)
+		if (str_eq(r->mounts.v[i].destination, destination))
+			return true;
+	return map_get(&r->host.tmpfs, destination) != NULL;
+}
+
+static int add_shm(struct spec_build *b, struct err *e)
+{
+	const struct host_config *h = &b->c->record.host;
+	if (is_replaced(b, "/dev/shm"))
+		return 0;
+	if (str_eq(h->ipc_mode, "host")) {
+		add(b, "/dev/shm", "bind", "/dev/shm", "rbind,rw");
+		return 0;
+	}
+	if (str_eq(h->ipc_mode, "none"))
+		return 0;
+	if (h->ipc_mode && str_has_prefix(h->ipc_mode, "container:")) {
+		own(container_entry) struct container_entry peer = {.dir = -1, .lock = -1};
+		if (spec_peer(b, h->ipc_mode, "ipc", &peer, e) < 0)
+			return -1;
+		char path[64];
+		snprintf(path, sizeof path, "/proc/%lld/root/dev/shm", (long long)peer.state.pid);
+		add(b, "/dev/shm", "bind", path, "rbind,rw");
+		return 0;
+	}
+	char options[80];
+	snprintf(options, sizeof options, "nosuid,noexec,nodev,mode=1777,size=%lld",
+		(long long)(h->shm_size ? h->shm_size : SHM_DEFAULT));
+	add(b, "/dev/shm", "tmpfs", "shm", options);
+	return 0;
+}
+
+static int add_kernel(struct spec_build *b, struct err *e)
+{
+	const struct host_config *h = &b->c->record.host;
+	bool rw = b->privileged;
+	if (str_eq(h->pid_mode, "host") && b->g->rootless)
+		add(b, "/proc", "bind", "/proc", "rbind,nosuid,noexec,nodev");
+	else
+		add(b, "/proc", "proc", "proc", "nosuid,noexec,nodev");
+	if (!is_replaced(b, "/dev"))
+		add(b, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
+	add(b, "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+	add(b, "/sys", "sysfs", "sysfs", rw ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
+	if (!is_replaced(b, "/sys/fs/cgroup"))
+		add(b, "/sys/fs/cgroup", "cgroup", "cgroup", rw ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro");
+	if (!str_eq(h->ipc_mode, "none"))
+		add(b, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
+	return add_shm(b, e);
+}
+
+static int put_file(struct spec_build *b, const char *name, const struct buf *text, struct err *e)
+{
+	if (path_write(b->c->dir, name, buf_text(text), text->len, 0644, 0, e) < 0)
+		return -1;
+	own(mem) char *destination = mem_printf("/etc/%s", name);
+	if (is_replaced(b, destination))
+		return 0;
+	own(mem) char *source = mem_printf("%s/containers/%s/%s", b->g->root_path, b->c->id, name);
+	add(b, destination, "bind", source, b->c->record.host.read_only ? "rbind,rprivate,ro" : "rbind,rprivate,rw");
+	return 0;
+}
+
+static void copy_host_file(const char *path, struct buf *out)
+{
+	struct err ignored = {};
+	if (path_read(AT_FDCWD, path, out, &ignored) < 0)
+		buf_reset(out);
+}
+
+static void write_resolv(const struct host_config *h, bool own_network, struct buf *out)
+{
+	own(buf) struct buf host = BUF(1 << 20);
+	copy_host_file("/etc/resolv.conf", &host);
+	own(strv) struct strv lines = {};
+	strv_split(&lines, buf_text(&host), '\n');
+	for (size_t i = 0; i < lines.n; i++) {
+		const char *l = lines.v[i];
+		bool server = str_has_prefix(l, "nameserver"), search = str_has_prefix(l, "search") || str_has_prefix(l, "domain");
+		bool option = str_has_prefix(l, "options");
+		/* A name server on the host's loopback cannot be reached from another network namespace. */
+		if ((server && (h->dns.n || (own_network && strstr(l, " 127.")))) || (search && h->dns_search.n) || (option && h->dns_options.n))
+			continue;
+		if (*l)
+			buf_printf(out, "%s\n", l);
+	}
+	for (size_t i = 0; i < h->dns.n; i++)
+		buf_printf(out, "nameserver %s\n", h->dns.v[i]);
+	for (size_t i = 0; i < h->dns_search.n; i++)
+		if (strcmp(h->dns_search.v[i], ".") != 0)
+			buf_printf(out, "%s%s%s", i ? " " : "search ", h->dns_search.v[i], i + 1 == h->dns_search.n ? "\n" : "");
+	for (size_t i = 0; i < h->dns_options.n; i++)
+		buf_printf(out, "%s%s%s", i ? " " : "options ", h->dns_options.v[i], i + 1 == h->dns_options.n ? "\n" : "");
+}
+
+static void write_hosts(const struct container_record *r, bool host_network, struct buf *out)
+{
+	if (host_network) {
+		copy_host_file("/etc/hosts", out);
+	} else {
+		buf_str(out, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n"
+			"ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
+		if (!str_is_empty(r->config.hostname))
+			buf_printf(out, "127.0.0.1\t%s\n", r->config.hostname);
+	}
+	for (size_t i = 0; i < r->host.extra_hosts.n; i++) {
+		const char *row = r->host.extra_hosts.v[i], *sep = strpbrk(row, ":=");
+		const char *ip = sep ? sep + 1 : "";
+		if (sep)
+			buf_printf(out, "%s\t%.*s\n", str_eq(ip, "host-gateway") ? "127.0.0.1" : ip, (int)(sep - row), row);
+	}
+}
+
+/* /etc/hostname, hosts and resolv.conf are files of the container's directory, bound in; a container that joined
+ * another one's network has that one's. */
+static int add_etc(struct spec_build *b, struct err *e)
+{
+	const struct container_record *r = &b->c->record;
+	bool host = str_eq(r->host.network_mode, "host");
+	own(buf) struct buf hostname = BUF(4096);
+	own(buf) struct buf hosts = BUF(1 << 20);
+	own(buf) struct buf resolv = BUF(1 << 20);
+	if (!str_is_empty(r->config.hostname)) {
+		buf_printf(&hostname, "%s\n", r->config.hostname);
+		if (put_file(b, "hostname", &hostname, e) < 0)
+			return -1;
+	}
+	if (r->host.network_mode && str_has_prefix(r->host.network_mode, "container:") && !r->host.extra_hosts.n && !r->host.dns.n) {
+		own(container_entry) struct container_entry peer = {.dir = -1, .lock = -1};
+		if (spec_peer(b, r->host.network_mode, "network", &peer, e) < 0)
+			return -1;
+		static const char *const files[] = {"hosts", "resolv.conf"};
+		for (size_t i = 0; i < countof(files); i++) {
+			own(mem) char *source = mem_printf("%s/containers/%s/%s", b->g->root_path, peer.id, files[i]);
+			own(mem) char *destination = mem_printf("/etc/%s", files[i]);
+			if (access(source, F_OK) == 0 && !is_replaced(b, destination))
+				add(b, destination, "bind", source, "rbind,rprivate,rw");
+		}
+		return 0;
+	}
+	write_hosts(r, host, &hosts);
+	write_resolv(&r->host, !host, &resolv);
+	return put_file(b, "hosts", &hosts, e) < 0 || put_file(b, "resolv.conf", &resolv, e) < 0 ? -1 : 0;
+}
+
+static int add_point(struct spec_build *b, const struct mount_point *m, struct err *e)
+{
+	const struct container_record *r = &b->c->record;
+	if (str_eq(m->type, "tmpfs")) {
+		own(buf) struct buf o = BUF(4096);
+		buf_str(&o, "nosuid,nodev,noexec");
+		if (!m->rw)
+			buf_str(&o, ",ro");
+		for (size_t i = 0; i < r->host.mounts.n; i++) {
+			const struct mount_request *q = &r->host.mounts.v[i];
+			if (!str_eq(q->target, m->destination) || !q->tmpfs)
+				continue;
+			if (q->tmpfs->size)
+				buf_printf(&o, ",size=%lld", (long long)q->tmpfs->size);
+			if (q->tmpfs->mode)
+				buf_printf(&o, ",mode=%o", q->tmpfs->mode);
+			for (size_t k = 0; k < q->tmpfs->options.n; k++)
+				buf_printf(&o, ",%s", q->tmpfs->options.v[k]);
+		}
+		add(b, m->destination, "tmpfs", "tmpfs", buf_text(&o));
+		return 0;
+	}
+	own(mem) char *source = mem_dup(m->source);
+	if (!str_is_empty(m->subpath)) {
+		/* Resolved inside the volume: a symlink a container put there does not lead out of it. */
+		own(fd) int volume = path_open_dir(AT_FDCWD, m->source, e);
+		own(fd) int sub = volume < 0 ? -1 : path_open_in(volume, m->subpath, O_PATH, 0, e);
+		if (sub < 0)
+			return err_wrap(e, "volume %s", m->name);
+		char link[64];
+		snprintf(link, sizeof link, "/proc/self/fd/%d", sub);
+		mem_drop(&source);
+		source = realpath(link, NULL);
+		if (!source)
+			return err_sys(e, "volume %s: %s", m->name, m->subpath);
+	}
+	own(buf) struct buf o = BUF(4096);
+	buf_printf(&o, "%s,%s", m->non_recursive ? "bind" : "rbind", str_is_empty(m->propagation) ? "rprivate" : m->propagation);
+	buf_str(&o, m->rw ? ",rw" : m->recursive_ro ? ",rro" : ",ro");
+	add(b, m->destination, "bind", source, buf_text(&o));
+	return 0;
+}
+
+static int depth(const char *path)
+{
+	int n = 0;
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+static int by_depth(const void *x, const void *y)
+{
+	const struct mount_point *const *a = x, *const *b = y;
+	return depth((*a)->destination) - depth((*b)->destination);
+}
+
+int spec_build_mounts(struct spec_build *b, struct err *e)
+{
+	const struct container_record *r = &b->c->record;
+	if (add_kernel(b, e) < 0 || add_etc(b, e) < 0)
+		return -1;
+	for (size_t i = 0; i < r->host.tmpfs.n; i++) {
+		own(mem) char *options = mem_printf("nosuid,nodev,noexec%s%s", *r->host.tmpfs.v[i].value ? "," : "", r->host.tmpfs.v[i].value);
+		add(b, r->host.tmpfs.v[i].key, "tmpfs", "tmpfs", options);
+	}
+	const struct mount_point **order = arena_alloc(b->arena, (r->mounts.n + 1) * sizeof *order);
+	for (size_t i = 0; i < r->mounts.n; i++)
+		order[i] = &r->mounts.v[i];
+	qsort(order, r->mounts.n, sizeof *order, by_depth);
+	for (size_t i = 0; i < r->mounts.n; i++)
+		if (add_point(b, order[i], e) < 0)
+			return -1;
+	if (r->host.init.set && r->host.init.v) {
+		own(mem) char *init = engine_libexec(b->g, "hull-init");
+		if (!init)
+			return err_set(e, ERR_NOT_FOUND, "--init: hull-init is not installed in %s", HULL_LIBEXECDIR);
+		add(b, "/sbin/hull-init", "bind", init, "bind,ro,nosuid,nodev");
+	}
+	return 0;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start: from a container on the disk to a running one.
+ *
+ *   this process                                   the monitor (a fork, outlives us)
+ *   ------------                                   -------------------------------
+ *   lock held; layers mounted (a detached mount);
+ *   volumes filled; the configuration built
+ *   fork ----------------------------------------> create: cgroup, clone3, mounts …
+ *                                                  created(): state.json says running, with pid and monitor
+ *                                                  start: the exec
+ *   read the report <----------------------------- one struct err
+ *                                                  … until the first process ends
+ *                                                  exited(): state.json says exited; --rm erases everything
+ *
+ * The lock of the container is the verb's: it is let go when we return, the monitor takes its own on the run
+ * directory. Between fork and report the monitor is the only writer of state.json.
+ */
+#include "engine/container.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "engine/mounts.h"
+#include "engine/spec.h"
+#include "monitor/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct start {
+	struct engine *g;
+	struct container_entry *c;
+	struct arena arena;
+	struct userns_maps maps;
+	struct spec spec;
+	struct monitor monitor;
+	int rootfs, run_dir;
+};
+
+static void start_drop(struct start *s)
+{
+	arena_drop(&s->arena);
+	userns_maps_drop(&s->maps);
+	fd_drop(&s->rootfs);
+	fd_drop(&s->run_dir);
+}
+
+static int on_created(void *arg, const struct container *ct, struct err *e)
+{
+	struct start *s = arg;
+	struct container_state *st = &s->c->state;
+	char now[NUM_TEXT];
+	struct arena *a = &s->c->arena;
+	st->status = arena_dup(a, "running");
+	st->pid = ct->pid;
+	st->start_time = ct->start_time;
+	st->monitor_pid = getpid();
+	st->monitor_start = container_start_time(getpid());
+	st->boot = arena_dup(a, s->g->containers.boot);
+	st->cgroup = arena_dup(a, ct->cgroup.path);
+	st->started_at = arena_dup(a, num_format_time(num_now_ns(), now));
+	st->finished_at = NULL;
+	st->exit_code = 0;
+	st->oom_killed = st->stopped_by_user = false;
+	st->error = NULL;
+	return container_save_state(s->c->dir, st, false, e);
+}
+
+static void on_exited(void *arg, const struct monitor_exit *x)
+{
+	struct start *s = arg;
+	struct container_state *st = &s->c->state;
+	struct err e = {};
+	/* A rename or a pause meanwhile wrote to state.json: what it wrote is kept. */
+	(void)!container_reload_state(s->c, &e);
+	char now[NUM_TEXT];
+	st->status = (char *)(uintptr_t) "exited";
+	st->pid = st->monitor_pid = 0;
+	st->exit_code = x->status;
+	st->oom_killed = x->oom_killed;
+	st->finished_at = arena_dup(&s->c->arena, num_format_time(x->finished_ns, now));
+	(void)!container_save_state(s->c->dir, st, !s->c->record.host.auto_remove, &e);
+	if (s->c->record.host.auto_remove)
+		(void)!container_erase(s->g, s->c, true, &e);
+	else
+		(void)!path_remove_tree(s->g->containers.run, s->c->id, &e);
+}
+
+static uint64_t log_number(const struct map *options, const char *key, uint64_t preset)
+{
+	const char *text = map_get(options, key);
+	int64_t v;
+	struct err ignored = {};
+	return text && num_size(text, true, &v, key, &ignored) == 0 ? v < 0 ? UINT64_MAX : (uint64_t)v : preset;
+}
+
+static void set_log(struct start *s)
+{
+	const struct log_config *l = &s->c->record.host.log;
+	struct log_options *o = &s->monitor.log;
+	o->driver = str_eq(l->type, "none") ? LOG_NONE : str_eq(l->type, "local") ? LOG_LOCAL : LOG_JSON_FILE;
+	o->dir = s->c->dir;
+	o->name = "container.log";
+	o->max_size = log_number(&l->config, "max-size", 10 << 20);
+	o->max_files = (unsigned)log_number(&l->config, "max-file", 3);
+	o->compress = str_eq(map_get(&l->config, "compress"), "true");
+}
+
+static int mount_root(struct start *s, struct err *e)
+{
+	const struct container_record *r = &s->c->record;
+	if (r->host.rootfs) {
+		s->rootfs = open(r->host.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return s->rootfs < 0 ? err_sys(e, "--rootfs %s", r->host.rootfs) : 0;
+	}
+	if (engine_need_snap(s->g, e) < 0)
+		return -1;
+	struct snap_mount m = {.layers = &r->layers, .dir = s->c->dir, .is_volatile = r->host.auto_remove,
+		.uids = s->maps.uids, .nuids = s->maps.nuids, .gids = s->maps.gids, .ngids = s->maps.ngids};
+	s->rootfs = snap_mount(&s->g->snap, &m, e);
+	return s->rootfs < 0 ? -1 : 0;
+}
+
+static int prepare(struct start *s, struct err *e)
+{
+	const struct container_record *r = &s->c->record;
+	if (userns_parse(r, &s->maps, e) < 0 || mount_root(s, e) < 0 || mounts_fill_volumes(s->g, s->c, s->rootfs, e) < 0)
+		return -1;
+	struct spec_build b = {.g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
+	if (spec_build(&b, e) < 0)
+		return -1;
+	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);
+	return s->run_dir < 0 ? -1 : 0;
+}
+
+static void set_monitor(struct start *s, int client, unsigned streams, int report)
+{
+	const struct container_record *r = &s->c->record;
+	struct monitor *m = &s->monitor;
+	m->create = (struct container_create){.id = s->c->id, .spec = &s->spec,
+		.rootfs = r->host.rootfs ? -1 : s->rootfs, .stdio = {-1, -1, -1}, .console = -1};
+	m->create.no_cgroup = s->g->rootless && !s->spec.linux_->resources->memory && !s->spec.linux_->resources->cpu &&
+		!s->spec.linux_->resources->pids_limit.set && !s->spec.linux_->resources->block_io;
+	set_log(s);
+	m->run_dir = s->run_dir;
+	m->open_stdin = r->config.open_stdin;
+	m->stdin_once = r->config.stdin_once;
+	m->client = client;
+	m->client_streams = streams;
+	m->report = report;
+	int sig;
+	struct err ignored = {};
+	m->stop_signal = !str_is_empty(r->config.stop_signal) && signal_parse(r->config.stop_signal, &sig, &ignored) == 0 ? sig : 15;
+	m->created = on_created;
+	m->exited = on_exited;
+	m->arg = s;
+}
+
+/* docker keeps why a start failed in the state. */
+static void record_failure(struct start *s, const struct err *why)
+{
+	struct err ignored = {};
+	struct container_state *st = &s->c->state;
+	st->status = (char *)(uintptr_t) "created";
+	st->exit_code = why->kind == ERR_NOCMD ? 127 : why->kind == ERR_NOEXEC ? 126 : 128;
+	st->error = arena_dup(&s->c->arena, why->text);
+	st->pid = st->monitor_pid = 0;
+	(void)!container_save_state(s->c->dir, st, false, &ignored);
+	(void)!path_remove_tree(s->g->containers.run, s->c->id, &ignored);
+}
+
+static int fork_monitor(struct start *s, int client, unsigned streams, struct err *e)
+{
+	int report[2];
+	if (fd_pipe(report, e) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(report[0]);
+		/* The verb's lock belongs to the verb: an flock is shared by fork until every copy is closed. */
+		fd_drop(&s->c->lock);
+		set_monitor(s, client, streams, report[1]);
+		_exit(monitor_main(&s->monitor));
+	}
+	int saved = errno;
+	close(report[1]);
+	struct err why = {};
+	ssize_t n = pid < 0 ? 0 : fd_read_full(report[0], &why, sizeof why);
+	close(report[0]);
+	errno = saved;
+	if (pid < 0)
+		return err_sys(e, "fork the monitor");
+	if (n == sizeof why && why.kind == ERR_NONE)
+		return 0;
+	int status = 0;
+	waitpid(pid, &status, 0);
+	if (n != sizeof why)
+		return err_set(e, ERR_BUG, "the monitor ended without a report (wait status %d)", status);
+	*e = why;
+	return -1;
+}
+
+int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e)
+{
+	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .rootfs = -1, .run_dir = -1};
+	int r = prepare(&s, e);
+	if (r == 0)
+		r = fork_monitor(&s, client, streams, e);
+	fd_drop(&client);
+	if (r < 0)
+		record_failure(&s, e);
+	return r;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container: the directory of each container, its names and its two files.
+ *
+ * Who writes what: the verb that holds the container's lock writes config.json and, while no monitor
+ * lives, state.json; from the fork on the monitor alone writes state.json, until it has recorded the exit.
+ * Both are replaced whole by rename, so a reader needs no lock.
+ *
+ * A name is a symlink names/<name> -> <id>: symlink(2) fails when it exists, which is the whole
+ * uniqueness check. It is made after the directory and removed before it; a name that points at no
+ * directory was left by a dead process and is taken over.
+ */
+#include "state/container.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { RECORD_MAX = 4 << 20 };
+
+static int open_folder(int at, const char *name, struct err *e)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	if (path_mkdirs(at, name, 0711, e) < 0)
+		return -1;
+	return path_open_dir(at, name, e);
+}
+
+int containers_open(struct containers *c, int root, int run, struct err *e)
+{
+	*c = (struct containers){.root = -1, .names = -1, .run = -1};
+	c->root = open_folder(root, "containers", e);
+	c->names = c->root < 0 ? -1 : open_folder(root, "names", e);
+	c->run = c->names < 0 ? -1 : open_folder(run, "containers", e);
+	if (c->run < 0) {
+		containers_drop(c);
+		return -1;
+	}
+	own(fd) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : fd_read_full(fd, c->boot, sizeof c->boot - 1);
+	c->boot[n > 0 ? strcspn(c->boot, "\n") : 0] = 0;
+	return 0;
+}
+
+void containers_drop(struct containers *c)
+{
+	fd_drop(&c->root);
+	fd_drop(&c->names);
+	fd_drop(&c->run);
+}
+
+bool container_name_is_valid(const char *name)
+{
+	size_t n = strlen(name);
+	if (n < 2 || n > 255 || !isalnum((unsigned char)name[0]))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr("_.-", name[i]))
+			return false;
+	return true;
+}
+
+static bool read_name(const struct containers *c, const char *name, char ret_id[65])
+{
+	ssize_t n = readlinkat(c->names, name, ret_id, 65);
+	if (n != 64)
+		return false;
+	ret_id[64] = 0;
+	return num_is_hex(ret_id, 64);
+}
+
+static bool is_there(const struct containers *c, const char *id)
+{
+	return faccessat(c->root, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int containers_take_name(struct containers *c, const char *name, const char *id, struct err *e)
+{
+	for (int i = 0; i < 16; i++) {
+		if (symlinkat(id, c->names, name) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return err_sys(e, "take the name %s", name);
+		char other[66];
+		if (read_name(c, name, other) && is_there(c, other))
+			return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use by container %.12s", name, other);
+		unlinkat(c->names, name, 0);
+	}
+	return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use", name);
+}
+
+void containers_free_name(struct containers *c, const char *name, const char *id)
+{
+	char other[66];
+	if (path_is_name(name) && read_name(c, name, other) && str_eq(other, id))
+		unlinkat(c->names, name, 0);
+}
+
+static int find_prefix(struct containers *c, const char *text, char ret_id[65], struct err *e)
+{
+	size_t len = strlen(text), found = 0;
+	DIR *d = fdopendir(openat(c->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (!d)
+		return err_sys(e, "read containers");
+	for (struct dirent *ent; (ent = readdir(d));)
+		if (strlen(ent->d_name) == 64 && strncmp(ent->d_name, text, len) == 0 && found++ == 0)
+			memcpy(ret_id, ent->d_name, 65);
+	closedir(d);
+	if (found > 1)
+		return err_set(e, ERR_CONFLICT, "container id prefix %s is ambiguous: %zu containers begin so", text, found);
+	return found == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "no such container: %s", text);
+}
+
+int containers_find(struct containers *c, const char *text, char ret_id[65], struct err *e)
+{
+	if (*text == '/')
+		text++;
+	char id[66];
+	if (path_is_name(text) && read_name(c, text, id) && is_there(c, id)) {
+		memcpy(ret_id, id, 65);
+		return 0;
+	}
+	size_t n = strlen(text);
+	if (n == 64 && num_is_hex(text, 64) && is_there(c, text)) {
+		memcpy(ret_id, text, 65);
+		return 0;
+	}
+	if (n && n < 64 && num_is_hex(text, n))
+		return find_prefix(c, text, ret_id, e);
+	return err_set(e, ERR_NOT_FOUND, "no such container: %.200s", text);
+}
+
+int containers_ids(struct containers *c, bool running_only, struct strv *ret, struct err *e)
+{
+	DIR *d = fdopendir(openat(running_only ? c->run : c->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (!d)
+		return err_sys(e, "read containers");
+	for (struct dirent *ent; (ent = readdir(d));)
+		if (strlen(ent->d_name) == 64 && num_is_hex(ent->d_name, 64))
+			strv_add(ret, ent->d_name);
+	closedir(d);
+	return 0;
+}
+
+void container_entry_drop(struct container_entry *c)
+{
+	arena_drop(&c->arena);
+	json_drop(&c->document);
+	json_drop(&c->state_document);
+	fd_drop(&c->dir);
+	fd_drop(&c->lock);
+}
+
+/* Nobody can have made this directory's record any more when the lock of the directory is free. */
+static void remove_half_made(struct containers *c, const char *id, int dir)
+{
+	struct err ignored = {};
+	own(fd) int lock = path_lock(dir, "lock", true, false, &ignored);
+	if (lock >= 0 && !path_exists(dir, "config.json"))
+		(void)!containers_remove(c, id, &ignored);
+}
+
+static int read_state(struct container_entry *c, struct err *e)
+{
+	json_drop(&c->state_document);
+	if (json_read(c->dir, "state.json", RECORD_MAX, &c->state_document, e) < 0)
+		return -1;
+	c->state = (struct container_state){};
+	return jmap_parse(&container_state_table, c->state_document, 0, &c->arena, &c->state, "state.json", e);
+}
+
+int container_reload_state(struct container_entry *c, struct err *e)
+{
+	return read_state(c, e);
+}
+
+int containers_load(struct containers *c, const char *id, int flags, struct container_entry *ret, struct err *e)
+{
+	own(container_entry) struct container_entry x = {.dir = -1, .lock = -1};
+	snprintf(x.id, sizeof x.id, "%s", id);
+	x.dir = openat(c->root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (x.dir < 0)
+		return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+	if (flags & ENTRY_LOCK) {
+		x.lock = path_lock(x.dir, "lock", true, true, e);
+		if (x.lock < 0)
+			return -1;
+		if (!is_there(c, id))
+			return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+	}
+	if (!(flags & ENTRY_STATE_ONLY)) {
+		if (json_read(x.dir, "config.json", RECORD_MAX, &x.document, e) < 0) {
+			if (e->sys == ENOENT) {
+				fd_drop(&x.lock);
+				remove_half_made(c, id, x.dir);
+				return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+			}
+			return err_wrap(e, "container %.12s", id);
+		}
+		if (jmap_parse(&container_record_table, x.document, 0, &x.arena, &x.record, "config.json", e) < 0)
+			return err_wrap(e, "container %.12s", id);
+	}
+	if (read_state(&x, e) < 0) {
+		if (e->sys == ENOENT && flags & ENTRY_STATE_ONLY) {
+			remove_half_made(c, id, x.dir);
+			return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+		}
+		return err_wrap(e, "container %.12s", id);
+	}
+	*ret = x;
+	x = (struct container_entry){.dir = -1, .lock = -1};
+	return 0;
+}
+
+static int save(int dir, const char *name, const struct jtable *t, const void *st, bool sync, struct err *e)
+{
+	own(json) struct json *j = jmap_format(t, st);
+	own(buf) struct buf b = BUF(RECORD_MAX);
+	json_format(j, 0, &b);
+	if (buf_check(&b, e) < 0)
+		return err_wrap(e, "%s", name);
+	return path_write(dir, name, buf_text(&b), b.len, 0600, sync ? PATH_SYNC : 0, e);
+}
+
+int container_save_record(const struct container_entry *c, bool sync, struct err *e)
+{
+	return save(c->dir, "config.json", &container_record_table, &c->record, sync, e);
+}
+
+int container_save_state(int dir, const struct container_state *s, bool sync, struct err *e)
+{
+	return save(dir, "state.json", &container_state_table, s, sync, e);
+}
+
+int containers_make(struct containers *c, const char *id, int *ret_dir, int *ret_lock, struct err *e)
+{
+	if (mkdirat(c->root, id, 0711) < 0)
+		return err_sys(e, "create container %.12s", id);
+	own(fd) int dir = path_open_dir(c->root, id, e);
+	if (dir < 0)
+		return -1;
+	int lock = path_lock(dir, "lock", true, true, e);
+	if (lock < 0)
+		return -1;
+	*ret_dir = take_fd(dir);
+	*ret_lock = lock;
+	return 0;
+}
+
+int containers_remove(struct containers *c, const char *id, struct err *e)
+{
+	if (!num_is_hex(id, 64))
+		return err_set(e, ERR_BUG, "remove container %s", id);
+	/* config.json goes first: what is left of a removal that was cut off is half made. */
+	own(mem) char *config = mem_printf("%s/config.json", id);
+	if (unlinkat(c->root, config, 0) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return err_sys(e, "remove container %.12s", id);
+	if (path_remove_tree(c->run, id, e) < 0)
+		return -1;
+	return path_remove_tree(c->root, id, e);
+}
+
+int containers_run_dir(struct containers *c, const char *id, bool make, struct err *e)
+{
+	if (make && mkdirat(c->run, id, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "create the run directory of %.12s", id);
+	return path_open_dir(c->run, id, e);
+}
+
+static bool is_process(const struct containers *c, const struct container_state *s, int64_t pid, uint64_t start)
+{
+	if (pid <= 0 || !str_eq(s->boot, c->boot))
+		return false;
+	char path[32], text[512];
+	snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	char *at = strrchr(text, ')');
+	if (!at || at[1] != ' ' || strchr("ZXx", at[2]))
+		return false;
+	/* field 3 is the state, at[2]; field 22 is the start time */
+	at += 2;
+	for (int field = 3; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && strtoull(at, NULL, 10) == start;
+}
+
+bool container_state_is_alive(const struct containers *c, const struct container_state *s)
+{
+	return is_process(c, s, s->pid, s->start_time);
+}
+
+bool container_state_has_monitor(const struct containers *c, const struct container_state *s)
+{
+	return is_process(c, s, s->monitor_pid, s->monitor_start);
+}
