@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# A short front for meson: everything is built below $(BUILD). `make help` lists the targets.
+PREFIX ?= /usr/local
+PYTHON ?= python3
+BUILD ?= build$(if $(SAN),-san)
+T ?= 60
+
+MESON_SETUP = $(if $(SAN),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined)
+comma := ,
+HULL = $(BUILD)/src/cli/hull
+
+all: $(BUILD)/build.ninja      ## build (into build/, or build-san/ with SAN=1)
+	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
+	@ln -sfn src/cli/hull $(BUILD)/hull
+
+$(BUILD)/build.ninja:
+	@for tool in meson ninja pkg-config gcc busybox; do command -v $$tool >/dev/null || \
+		{ echo "make: $$tool is missing: run make deps" >&2; exit 1; }; done
+	meson setup $(MESON_SETUP) $(BUILD)
+
+deps:                          ## install what building and testing needs (apt-get, with sudo if need be)
+	@script/deps build run test
+
+demo:                          ## install what is missing, build, and show an isolated container
+	@script/deps build run
+	@$(MAKE) --no-print-directory all
+	@script/demo $(HULL)
+
+check: all                     ## in seconds: unit tests, rules about the source, examples in the documentation
+	@$(PYTHON) test/run --build $(BUILD) --quick
+
+test: all                      ## everything, as root; what cannot be tested here is skipped by name
+	@$(PYTHON) test/run --build $(BUILD)
+
+install: all                   ## into $(DESTDIR)$(PREFIX)
+	@[ "$$(meson introspect --buildoptions $(BUILD) | $(PYTHON) -c 'import json,sys; print([o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"][0])')" = "$(PREFIX)" ] || \
+		{ meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) --quiet; }
+	@meson install -C $(BUILD) --no-rebuild --quiet
+
+format:                        ## lay the C files out as .clang-format says
+	find src test -name '*.[ch]' | xargs clang-format -i
+
+fuzz: F ?= tar
+fuzz:                          ## make fuzz F=tar T=60: fuzz one parser for T seconds
+	@script/fuzz $(F) $(T)
+
+bench: all                     ## hull and the peers that are installed, side by side (bench/setup installs them)
+	@$(PYTHON) bench/run --hull $(HULL)
+
+clean:                         ## remove the build directory
+	rm -rf $(BUILD)
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+.PHONY: all deps demo check test install format fuzz bench clean help
