@@ -37,8 +37,8 @@ install: all                   ## into $(DESTDIR)$(PREFIX)
 		{ meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) --quiet; }
 	@meson install -C $(BUILD) --no-rebuild --quiet
 
-format:                        ## lay the C files out as .clang-format says
-	find src test -name '*.[ch]' | xargs clang-format -i
+format:                        ## make format F=src/x/y.c: lay a C file out as .clang-format says
+	clang-format -i $(or $(F),$(error say which: make format F=src/x/y.c))
 
 fuzz: F ?= tar
 fuzz:                          ## make fuzz F=tar T=60: fuzz one parser for T seconds
