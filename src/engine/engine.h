@@ -10,6 +10,8 @@
 #include "snap/snap.h"
 #include "state/container.h"
 
+#include <sys/types.h>
+
 struct engine_options {
 	const char *root, *run_root; /* NULL: HULL_ROOT, HULL_RUN_ROOT, else the defaults of the design */
 	const char *exe;             /* path of the running hull, to find its libexec and data in a build tree; may be NULL */

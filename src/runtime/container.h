@@ -26,7 +26,7 @@ struct container_create {
 	int console;     /* a unix socket that gets the pty's master (OCI --console-socket), or -1 */
 	int preserve_fds; /* fds 3 .. 3+n-1 stay open in the container */
 	const char *bundle; /* directory for hooks' state and a relative root.path; NULL: none */
-	const int *notify;  /* reserved: NULL */
+	int seccomp_cache;  /* directory fd for compiled filters, or -1 */
 	bool no_cgroup;     /* the caller cannot or does not want to make cgroups (rootless without delegation) */
 };
 
@@ -37,6 +37,7 @@ struct container {
 	int console;        /* the pty's master when terminal and no console socket was given, else -1 */
 	int start;          /* internal: the handshake socket, -1 after container_start */
 	struct cgroup cgroup;
+	char warning[200];  /* what was asked for and could only be done in part; "" */
 };
 
 int container_create(const struct container_create *c, struct container *ret, struct err *e) must_use;
@@ -53,6 +54,7 @@ struct container_exec {
 	const struct cgroup *cgroup; /* NULL: stay in the caller's */
 	int stdio[3];
 	int preserve_fds;
+	int seccomp_cache;
 };
 struct container_process {
 	pid_t pid;

@@ -21,12 +21,17 @@ struct seccomp_filter {
 void seccomp_filter_drop(struct seccomp_filter *f);
 /* Compiles (or takes from the cache; cache -1: none). */
 int seccomp_compile(const struct spec_seccomp *s, int cache, struct seccomp_filter *ret, struct err *e) must_use;
+/* libseccomp alone, without cache or what is built in (seccomp_compile.c). */
+int seccomp_compile_rules(const struct spec_seccomp *s, struct seccomp_filter *ret, struct err *e) must_use;
 /* In the process to be restricted; needs no_new_privs or CAP_SYS_ADMIN. */
-int seccomp_load(const struct seccomp_filter *f, struct err *e) must_use;
+int seccomp_install(const struct seccomp_filter *f, struct err *e) must_use;
 /* The default profile for these capabilities ("CAP_CHOWN", ...), as OCI rules in the arena. */
 int seccomp_default(const struct strv *caps, struct arena *a, struct spec_seccomp **ret, struct err *e) must_use;
 /* A profile file's text (docker's or the OCI form) resolved for these capabilities. */
 int seccomp_profile(const char *text, size_t len, const struct strv *caps, struct arena *a, struct spec_seccomp **ret, struct err *e) must_use;
-/* Marks the profile made by seccomp_default() for docker's fourteen capabilities, so that the built-in filter is used
+/* The same as rules, also for docker's fourteen. */
+int seccomp_default_rules(const struct strv *caps, struct arena *a, struct spec_seccomp *s, struct err *e) must_use;
+void seccomp_default_caps(struct arena *a, struct strv *ret);
+/* True for the profile made by seccomp_default() for docker's fourteen capabilities, so that the built-in filter is used
  * without looking at the rules. */
 bool seccomp_is_builtin(const struct spec_seccomp *s);

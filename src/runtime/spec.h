@@ -87,6 +87,7 @@ struct spec_resources {
 	struct spec_memory *memory;
 	struct spec_cpu *cpu;
 	struct opt_i64 pids_limit; /* -1: max */
+	struct opt_i64 *pids;      /* as the document has it; spec_parse copies it to pids_limit */
 	struct spec_block_io *block_io;
 	struct { struct spec_hugepage *v; size_t n; } hugepages;
 	struct spec_network *network;
@@ -107,6 +108,7 @@ struct spec_seccomp {
 	struct strv architectures, flags;
 	char *listener_path, *listener_metadata;
 	struct { struct spec_syscall *v; size_t n; } syscalls;
+	bool builtin; /* not of the document: stands for the rules that were compiled when hull was built */
 };
 
 struct spec_time_offset { int64_t secs; uint64_t nanosecs; };

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroupfs: where this machine's cgroup hierarchies are mounted (cgroups(7)). Found once per process by
+ * looking at the well-known places below /sys/fs/cgroup, without reading the mount table.
+ */
+#pragma once
+
+#include "base/err.h"
+
+enum cgroupfs_row { /* v1 hierarchies by the controller that stands for them; combined ones appear once */
+	CGROUPFS_CPU, CGROUPFS_CPUACCT, CGROUPFS_CPUSET, CGROUPFS_MEMORY, CGROUPFS_PIDS, CGROUPFS_DEVICES,
+	CGROUPFS_FREEZER, CGROUPFS_BLKIO, CGROUPFS_HUGETLB, CGROUPFS_NET_CLS, CGROUPFS_NET_PRIO, CGROUPFS_PERF,
+	CGROUPFS_RDMA, CGROUPFS_SYSTEMD, CGROUPFS_V2, CGROUPFS_ROWS
+};
+
+struct cgroupfs {
+	struct {
+		int fd;        /* of the hierarchy's root; -1: not here */
+		int same_as;   /* row of the same hierarchy that comes first (combined controllers), or its own */
+	} row[CGROUPFS_ROWS];
+	bool unified;          /* v2 alone */
+};
+const struct cgroupfs *cgroupfs_get(void);
+/* The names, as directories below /sys/fs/cgroup: "cpu" … "systemd", "unified". */
+const char *cgroupfs_name(enum cgroupfs_row row);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mount: the kernel's mount interface by file descriptor (fsopen(2), fsmount(2), open_tree(2), move_mount(2),
+ * mount_setattr(2); Linux 5.12). A "detached" mount is an fd that is attached nowhere: closing it unmounts.
+ */
+#pragma once
+
+#include "base/str.h"
+
+#include <sys/mount.h>
+
+struct mount_option { const char *key, *value; }; /* value NULL: a flag */
+
+/* A new detached mount of a file system; attr: MOUNT_ATTR_*. */
+int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attr, struct err *e) must_use;
+/* A detached copy of the mount at path (below dirfd; "" and AT_EMPTY_PATH: the fd itself). */
+int mount_clone(int dirfd, const char *path, bool recursive, struct err *e) must_use;
+/* Attaches a detached mount onto what `at` (an O_PATH fd) is. */
+int mount_attach(int mount, int at, struct err *e) must_use;
+/* Sets and clears MOUNT_ATTR_* and the propagation (MS_PRIVATE ..., 0: as it is). */
+int mount_set(int mount, bool recursive, uint64_t set, uint64_t clear, unsigned propagation, struct err *e) must_use;
+/* Makes the detached mount show ids through the user namespace `userns`. */
+int mount_idmap(int mount, int userns, bool recursive, struct err *e) must_use;
+
+/* The words of a mounts[].options list (runtime-spec config.md, "Linux mount options"). */
+struct mount_words {
+	uint64_t set, clear;     /* MOUNT_ATTR_* */
+	uint64_t rset, rclear;   /* the same, for the whole tree (rro, rnosuid …) */
+	unsigned propagation;    /* MS_SHARED … with MS_REC; 0: none */
+	bool bind, rbind, tmpcopyup, idmap, ridmap;
+	struct strv data;        /* the file system's own: "mode=755" (borrowed) */
+};
+void mount_words_drop(struct mount_words *w);
+int mount_parse_words(const struct strv *options, struct mount_words *ret, struct err *e) must_use;

@@ -1,0 +1,157 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# ps, inspect, --format, --filter: docker's columns and keys.
+
+load ../lib/hull
+setup_file() {
+    hull_setup
+    hull run -d --name up -l tier=web -e COLOUR=blue box sleep 600
+    hull run --name down -l tier=db box sh -c 'exit 3' || true
+    hull create --name fresh box true
+}
+teardown_file() { hull_teardown; }
+
+@test "ps: the header, running ones only; -a all, newest first" {
+    run -0 hull ps
+    [[ ${lines[0]} == "CONTAINER ID"*IMAGE*COMMAND*CREATED*STATUS*PORTS*NAMES ]]
+    [ "${#lines[@]}" = 2 ]
+    [[ ${lines[1]} == *box*'"sleep 600"'*"Up "*up ]]
+    run -0 hull ps -a
+    [ "${#lines[@]}" = 4 ]
+    [[ ${lines[1]} == *Created*fresh ]]
+    [[ ${lines[2]} == *"Exited (3) "*down ]]
+    [[ ${lines[3]} == *"Up "*up ]]
+}
+
+@test "ps -q, --no-trunc, -n, -l, -s" {
+    run -0 hull ps -q
+    [[ $output =~ ^[0-9a-f]{12}$ ]]
+    run -0 hull ps -aq --no-trunc
+    [ "${#lines[@]}" = 3 ]
+    [[ ${lines[0]} =~ ^[0-9a-f]{64}$ ]]
+    run -0 hull ps -l --format '{{.Names}}'
+    [ "$output" = fresh ]
+    run -0 hull ps -n 2 --format '{{.Names}}'
+    [ "${lines[*]}" = "fresh down" ]
+    run -0 hull ps -as
+    [[ ${lines[0]} == *SIZE* ]]
+}
+
+@test "ps --filter: status, name, label, id, ancestor, exited; several" {
+    run -0 hull ps -a --filter status=exited --format '{{.Names}}'
+    [ "$output" = down ]
+    run -0 hull ps -a --filter status=exited --filter status=created --format '{{.Names}}'
+    [ "${lines[*]}" = "fresh down" ]
+    run -0 hull ps -a --filter name=fre --format '{{.Names}}'
+    [ "$output" = fresh ]
+    run -0 hull ps -a --filter label=tier --format '{{.Names}}'
+    [ "${lines[*]}" = "down up" ]
+    run -0 hull ps -a --filter label=tier=db --format '{{.Names}}'
+    [ "$output" = down ]
+    run -0 hull ps -a --filter exited=3 --format '{{.Names}}'
+    [ "$output" = down ]
+    run -0 hull ps -a --filter "id=$(hull inspect -f '{{.Id}}' up)" --format '{{.Names}}'
+    [ "$output" = up ]
+    run -0 hull ps -aq --filter ancestor=box
+    [ "${#lines[@]}" = 3 ]
+    run -0 hull ps -a --filter before=down --format '{{.Names}}'
+    [ "$output" = up ]
+    run -0 hull ps -a --filter since=down --format '{{.Names}}'
+    [ "$output" = fresh ]
+    run hull ps --filter nonsense=1
+    [ "$status" -ne 0 ]
+    [[ $output == *nonsense* ]]
+}
+
+@test "ps --format: table, template, json" {
+    run -0 hull ps -a --format 'table {{.Names}}\t{{.Image}}'
+    [[ ${lines[0]} =~ ^NAMES\ +IMAGE$ ]]
+    run -0 hull ps --format '{{.ID}} {{.Image}} {{.Command}} {{.State}} {{.Label "tier"}} {{upper .Names}}'
+    [[ $output =~ ^[0-9a-f]{12}\ box\ \"sleep\ 600\"\ running\ web\ UP$ ]]
+    run -0 hull ps -a --format json
+    [ "${#lines[@]}" = 3 ]
+    python3 - "${lines[2]}" <<'PY'
+import json, sys
+row = json.loads(sys.argv[1])
+assert row["Names"] == "up" and row["Image"] == "box" and row["State"] == "running", row
+for key in "Command CreatedAt ID Labels LocalVolumes Mounts Networks Ports RunningFor Size Status".split():
+    assert key in row, key
+PY
+}
+
+@test "inspect: an array of docker's documents" {
+    hull inspect up down >doc
+    python3 - doc <<'PY'
+import json, sys
+docs = json.load(open(sys.argv[1]))
+assert len(docs) == 2
+d = docs[0]
+for key in ("Id Created Path Args State Image ResolvConfPath HostnamePath HostsPath LogPath Name RestartCount Driver "
+            "HostConfig GraphDriver Mounts Config NetworkSettings").split():
+    assert key in d, key
+assert d["Name"] == "/up" and d["Path"] == "sleep" and d["Args"] == ["600"]
+assert d["State"]["Status"] == "running" and d["State"]["Running"] is True and d["State"]["Pid"] > 0
+assert d["Config"]["Image"] == "box" and "COLOUR=blue" in d["Config"]["Env"] and d["Config"]["Labels"]["tier"] == "web"
+assert d["Image"].startswith("sha256:")
+assert d["HostConfig"]["NetworkMode"] in ("none", "default")
+assert docs[1]["State"]["ExitCode"] == 3
+PY
+}
+
+@test "inspect -f: fields, index, range, if, json, join" {
+    run -0 hull inspect -f '{{.State.Status}}/{{index .Args 0}}/{{join .Config.Cmd ","}}/{{json .Config.Tty}}' up
+    [ "$output" = "running/600/sleep,600/false" ]
+    run -0 hull inspect -f '{{range .Config.Env}}{{println .}}{{end}}' up
+    [[ $output == *COLOUR=blue* ]]
+    run -0 hull inspect -f '{{if .State.Running}}yes{{else}}no{{end}}' up
+    [ "$output" = yes ]
+    run -0 hull inspect -f '{{len .Args}}{{printf "%s-%d" .Name (len .Args)}}' up
+    [ "$output" = "1/up-1" ]
+}
+
+@test "inspect: a bad template and an unknown name are one line" {
+    run hull inspect -f '{{.State.' up
+    [ "$status" -ne 0 ]
+    refuses 1 'no such.*nobody' inspect nobody
+    run hull inspect -f '{{.NoSuchField}}' up
+    [ "$status" -ne 0 ] || [[ $output == *"no value"* ]]
+}
+
+@test "inspect --type image and container" {
+    run -0 hull inspect --type image -f '{{.Architecture}} {{.Os}}' box
+    [[ $output == *linux ]]
+    run -0 hull inspect --type container -f '{{.Name}}' up
+    refuses 1 'no such' inspect --type container box
+}
+
+@test "images: columns, filters, formats" {
+    run -0 hull images
+    [[ ${lines[0]} == REPOSITORY*TAG*"IMAGE ID"*CREATED*SIZE ]]
+    [[ ${lines[1]} == box*latest* ]]
+    run -0 hull images -q
+    [[ $output =~ ^[0-9a-f]{12}$ ]]
+    run -0 hull images --no-trunc -q
+    [[ $output =~ ^sha256:[0-9a-f]{64}$ ]]
+    run -0 hull images --format '{{.Repository}}:{{.Tag}}'
+    [ "$output" = box:latest ]
+    run -0 hull images --digests
+    [[ ${lines[0]} == *DIGEST* ]]
+    run -0 hull images nothing-here
+    [ "${#lines[@]}" = 1 ]
+    run -0 hull images --filter reference='bo*' -q
+    [ "${#lines[@]}" = 1 ]
+    run -0 hull images --filter dangling=true -q
+    [ "$output" = "" ]
+    run -0 hull images --format json
+    python3 -c 'import json,sys; assert json.loads(sys.argv[1])["Repository"] == "box"' "$output"
+}
+
+@test "history: the image's steps" {
+    run -0 hull history box
+    [[ ${lines[0]} == IMAGE*CREATED*"CREATED BY"*SIZE*COMMENT ]]
+    [[ $output == *'CMD ["sh"]'* ]]
+    run -0 hull history -q --no-trunc box
+    [[ ${lines[0]} =~ ^sha256: ]]
+    run -0 hull history --format '{{.CreatedBy}}' --no-trunc box
+    [ "${lines[0]}" = 'CMD ["sh"]' ]
+}
