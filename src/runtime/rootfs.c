@@ -153,11 +153,8 @@ static int make_node(struct setup *s, const struct spec_device *d, struct err *e
 /* runtime-spec config-linux.md, "Default Devices" and "/dev symbolic links". */
 int rootfs_devices(struct setup *s, struct err *e)
 {
-	static const struct spec_device defaults[] = {
-		{"c", "/dev/null", {true, 1}, {true, 3}, {}, {}, {}}, {"c", "/dev/zero", {true, 1}, {true, 5}, {}, {}, {}},
-		{"c", "/dev/full", {true, 1}, {true, 7}, {}, {}, {}}, {"c", "/dev/random", {true, 1}, {true, 8}, {}, {}, {}},
-		{"c", "/dev/urandom", {true, 1}, {true, 9}, {}, {}, {}}, {"c", "/dev/tty", {true, 5}, {true, 0}, {}, {}, {}},
-	};
+	static const struct { const char *path; int major, minor; } defaults[] = {{"/dev/null", 1, 3}, {"/dev/zero", 1, 5},
+		{"/dev/full", 1, 7}, {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
 	static const struct { const char *name, *target; } links[] = {{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"},
 		{"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"}};
 	own(fd) int dev = rootfs_target(s, "/dev", true, e);
@@ -165,8 +162,11 @@ int rootfs_devices(struct setup *s, struct err *e)
 		return -1;
 	mode_t before = umask(0);
 	int r = 0;
-	for (size_t i = 0; i < countof(defaults) && r == 0; i++)
-		r = make_node(s, &defaults[i], e);
+	for (size_t i = 0; i < countof(defaults) && r == 0; i++) {
+		struct spec_device d = {.path = (char *)(uintptr_t)defaults[i].path, .type = (char *)(uintptr_t) "c",
+			.major = {true, defaults[i].major}, .minor = {true, defaults[i].minor}};
+		r = make_node(s, &d, e);
+	}
 	for (size_t i = 0; i < s->spec->linux_->devices.n && r == 0; i++) {
 		const struct spec_device *d = &s->spec->linux_->devices.v[i];
 		bool is_default = false;
