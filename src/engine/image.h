@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image: the verbs on images. Layers go from image (registry, archive) to snap here: each missing layer is unpacked by a
+ * worker, a fork of ours, so that several are unpacked at once on all cores while the next ones still arrive.
+ * JSON results are docker's API documents (GET /images/json, /images/X/json, /images/X/history).
+ */
+#pragma once
+
+#include "engine/engine.h"
+
+/* What a front end may show while images come in; any member may be NULL. Layers are named by the first 12 hex digits
+ * of their blob's digest (or diff_id). */
+enum layer_phase { LAYER_WAITING, LAYER_EXISTS, LAYER_DOWNLOADING, LAYER_RETRYING, LAYER_UNPACKING, LAYER_DONE };
+struct image_progress {
+	void (*begin)(void *arg, const char *reference, size_t layers);
+	void (*layer)(void *arg, size_t i, const char *name, enum layer_phase phase, uint64_t bytes, uint64_t total, const char *note);
+	void *arg;
+};
+
+struct image_pull_request {
+	const char *reference;
+	const char *platform; /* NULL: this machine's */
+	bool all_tags;
+	const struct image_progress *progress;
+};
+struct image_pulled { char *reference, *digest, *id; bool was_here; }; /* reference: familiar form; digest: "sha256:…" */
+struct image_pulled_list { struct image_pulled *v; size_t n; };
+int image_pull(struct engine *g, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret, struct err *e) must_use;
+/* path NULL: fd. ret: "Loaded image: …" names, or ids of images without a name. */
+int image_load(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
+	struct strv *ret_names, struct err *e) must_use;
+/* Finds it, or makes it be here by policy "always", "missing", "never" (docker's --pull). The image `box` is loaded from the
+ * installation's own archive when it is not in the store. */
+int image_ensure(struct engine *g, const char *reference, const char *policy, const char *platform,
+	const struct image_progress *progress, struct image *ret, struct err *e) must_use;
+
+int image_tag(struct engine *g, const char *source, const char *target, struct err *e) must_use;
+/* docker's rules: a name is untagged; the last name, or the id, deletes. An image that a container uses is ERR_CONFLICT
+ * unless force (running ones even then). Appends {Untagged} and {Deleted} objects to the array *ret. */
+int image_remove(struct engine *g, const char *text, bool force, bool no_prune, struct json *ret, struct err *e) must_use;
+
+struct image_list_request { const struct strv *filters; /* "key=value" */ const char *reference; bool all, digests; };
+struct json *image_list(struct engine *g, const struct image_list_request *r, struct err *e) must_use;   /* newest first */
+struct json *image_inspect(struct engine *g, const char *text, const char *platform, struct err *e) must_use;
+struct json *image_history(struct engine *g, const char *text, const char *platform, struct err *e) must_use; /* newest first */

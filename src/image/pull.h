@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pull: one image from a registry (distribution-spec 1.1, "Pull"). The network is in a process of its own, the
+ * executable hull-registry (src/registry): this file starts it, talks to it over a socket pair and never sees TLS. It gets
+ * the credentials of docker's config.json itself; as root it runs with nothing but the network left to it.
+ *
+ *   pull_open      starts hull-registry
+ *   pull_resolve   tag or digest -> manifest of the platform -> config; both verified, bounded (manifest 4 MiB, config 4 MiB)
+ *   pull_fetch     the blob of a layer as a stream: a pipe that hull-registry writes to, several at once. A connection
+ *                  that drops is taken up where it broke (Range), at most `retries` times without progress; a stream that ends
+ *                  early tells its reason by the next event of that layer
+ *   pull_event     what happened meanwhile (bytes, retries, errors)
+ *   pull_commit    when all layers are there: blobs, record, names into the store
+ *
+ * Digests of layers are checked by whoever reads the pipe (snap_ingest).
+ */
+#pragma once
+
+#include "image/store.h"
+
+struct pull_options {
+	const char *program;     /* path of hull-registry */
+	const char *config_dir;  /* docker's: DOCKER_CONFIG or ~/.docker; may be missing */
+	const char *platform;    /* "os/arch[/variant]", NULL: this machine's */
+	const char *const *insecure; /* NULL-terminated "host[:port]" or CIDR-less names that may speak plain HTTP or untrusted TLS; or NULL */
+	unsigned retries;        /* 0: the default, 5 */
+	unsigned timeout_s;      /* without a byte; 0: the default, 60 */
+};
+struct pull {
+	struct arena arena;
+	struct ref ref;
+	int sock;                /* to hull-registry; poll it for POLLIN: pull_event() has something */
+	int pid;
+	char index_digest[136];  /* what the reference resolved to: of the index when there was one */
+	struct manifest manifest;
+	struct image_config config;
+	struct image_record record;
+	char *manifest_text, *config_text, *index_text; /* index_text NULL: none */
+	size_t manifest_len, config_len, index_len;
+	struct pull_internal *internal;
+};
+int pull_open(struct pull *p, const char *reference, const struct pull_options *o, struct err *e) must_use;
+void pull_drop(struct pull *p); /* ends hull-registry */
+/* ERR_NOT_FOUND: no such repository, tag or platform (names what there is); ERR_DENIED: 401, 403; ERR_TIMEOUT; ERR_REMOTE;
+ * ERR_CORRUPT: digest, garbage; ERR_LIMIT: 429 (says when to try again), too big. */
+int pull_resolve(struct pull *p, struct err *e) must_use;
+/* All tags of the repository (`pull -a`), before pull_resolve; then pull_select() takes one. */
+int pull_tags(struct pull *p, struct strv *ret, struct err *e) must_use;
+int pull_select(struct pull *p, const char *tag, struct err *e) must_use;
+/* Begins layer i of manifest.layers; returns the read end of the pipe. */
+int pull_fetch(struct pull *p, size_t layer, struct err *e) must_use;
+struct pull_event {
+	enum { PULL_BYTES, PULL_RETRY, PULL_DONE, PULL_FAILED } kind;
+	size_t layer;
+	uint64_t bytes;   /* of the blob so far */
+	struct err why;   /* PULL_RETRY, PULL_FAILED */
+};
+/* 1: an event; 0: none now; -1: hull-registry is gone. Never blocks. */
+int pull_event(struct pull *p, struct pull_event *ret, struct err *e) must_use;
+int pull_commit(struct pull *p, struct store *s, uint64_t size, struct err *e) must_use;
