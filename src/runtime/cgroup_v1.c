@@ -128,7 +128,8 @@ int cgroup_v1_limit(const int dirs[], const struct spec_resources *r, bool updat
 		return -1;
 	if (r->pids_limit.set) {
 		if (r->pids_limit.v < 0 ? cgroup_put(dirs[CGROUPFS_PIDS], "pids", "the limit of processes", "pids.max", e, "max") < 0
-					: cgroup_put(dirs[CGROUPFS_PIDS], "pids", "the limit of processes", "pids.max", e, "%lld", (long long)r->pids_limit.v) < 0)
+					: cgroup_put(dirs[CGROUPFS_PIDS], "pids", "the limit of processes", "pids.max", e,
+						  "%lld", (long long)r->pids_limit.v) < 0)
 			return -1;
 	}
 	if (r->block_io && limit_block_io(dirs[CGROUPFS_BLKIO], r->block_io, e) < 0)

@@ -99,7 +99,8 @@ int cgroup_v2_limit(int dir, const struct spec_resources *r, bool update, struct
 	if (r->cpu && limit_cpu(dir, r->cpu, e) < 0)
 		return -1;
 	if (r->pids_limit.set && (r->pids_limit.v < 0 ? cgroup_put(dir, "pids", "the limit of processes", "pids.max", e, "max")
-						      : cgroup_put(dir, "pids", "the limit of processes", "pids.max", e, "%lld", (long long)r->pids_limit.v)) < 0)
+						      : cgroup_put(dir, "pids", "the limit of processes", "pids.max", e,
+							"%lld", (long long)r->pids_limit.v)) < 0)
 		return -1;
 	if (r->block_io && limit_block_io(dir, r->block_io, e) < 0)
 		return -1;

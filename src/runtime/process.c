@@ -220,7 +220,8 @@ static void explain_script(const char *path, char *head, struct err *e)
 	name[n] = 0;
 	if (crlf) {
 		name[n - 1] = 0;
-		err_set_(e, ERR_NOCMD, "exec \"%s\": its first line ends in CR LF, so the interpreter \"%s\\r\" is not found: save it with Unix line ends", path, name);
+		err_set_(e, ERR_NOCMD, "exec \"%s\": its first line ends in CR LF, so the interpreter \"%s\\r\" is not found: "
+			"save it with Unix line ends", path, name);
 	} else {
 		err_set_(e, ERR_NOCMD, "exec \"%s\": its interpreter %s is not in the image", path, name);
 	}
