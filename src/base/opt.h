@@ -35,7 +35,9 @@ struct opt {
 	const char *arg;     /* "BYTES", "list": the placeholder in help; NULL for OPT_BOOL */
 	const char *help;    /* one line, no full stop */
 	unsigned flags;
-	const char *values;  /* for completion: "missing always never", "@image" "@container" "@running" "@volume" "@network" "@file" "@dir"; or NULL */
+	/* For completion: "missing always never", "@image" "@container" "@running" "@volume" "@network" "@file" "@dir",
+	 * several with blanks between; or NULL. */
+	const char *values;
 	const char *alias;   /* a second long name, or NULL */
 	const char *preset;  /* OPT_OPTSTR */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tab: rows of text in aligned columns, as docker prints lists: a heading in capitals, columns three
- * blanks apart, the last one not padded. Width counts UTF-8 characters.
+ * blanks apart and at least ten wide with them, the last one not padded. Width counts UTF-8 characters.
  */
 #pragma once
 
