@@ -4,19 +4,27 @@
  *
  *   <root>/blobs/sha256/<hex>        manifests, indexes, configs, byte for byte
  *   <root>/images/<config hex>.json  one record per image (struct image_record)
- *   <root>/images/names/<escaped>    a symlink whose target is the image's id: docker.io/library/nginx:latest
+ *   <root>/images/names/<escaped>    a symlink whose target is the image's id, for each name and each repository@digest:
+ *                                    docker.io%library%nginx:latest -> sha256:…
+ *   <root>/images/lock               held while anything of this changes
  *
  * Every file is complete under its final name. Layers are snap's; the store only knows their diff_ids.
- * An image's id is the digest of its config, as docker's classic store has it.
+ * An image's id is the digest of its config, as docker's classic store has it. Finding a name reads one link, one
+ * record and one config, takes no lock and looks at no other image.
+ *
+ * What changes the store takes its lock by itself. Who has to do two things as one (see that the layers are there and
+ * add the image; remove an image and its layers) wraps them in store_lock() and store_unlock(); these nest.
  */
 #pragma once
 
 #include "image/ref.h"
 #include "image/types.h"
 
-struct store { int root; };
+struct store { int root, lock; unsigned depth; };
 int store_open(struct store *s, int root, struct err *e) must_use; /* makes the folders */
 void store_drop(struct store *s);
+int store_lock(struct store *s, struct err *e) must_use; /* waits */
+void store_unlock(struct store *s);
 
 int store_put_blob(struct store *s, const char *digest, const void *p, size_t n, struct err *e) must_use; /* checks the digest */
 int store_get_blob(struct store *s, const char *digest, size_t max, struct buf *ret, struct err *e) must_use;
@@ -46,12 +54,16 @@ struct image {
 void image_drop(struct image *i);
 
 /* By name (defaults applied), name@digest, id or a unique id prefix. ERR_NOT_FOUND `no such image: x`,
- * ERR_CONFLICT when a prefix is ambiguous. platform: "os/arch[/variant]" it must be of, or NULL. */
+ * ERR_CONFLICT when a prefix is ambiguous. Whether it is of a platform: platform_check(). */
 int store_find(struct store *s, const char *text, struct image *ret, struct err *e) must_use;
-/* Adds or replaces the record and points `names` at it (names that pointed elsewhere move). Under the store's lock. */
+/* Adds the record, or adds its names and digests to the one that is there, and points them at it (names that pointed
+ * elsewhere move). Its config's blob must be there, unless it is in `blobs`, which are put under the same lock. tagged_at NULL: now. */
+struct store_blob { const char *digest; const void *data; size_t len; };
+int store_put(struct store *s, const struct image_record *r, const struct store_blob *blobs, size_t nblobs, struct err *e) must_use;
 int store_add(struct store *s, const struct image_record *r, struct err *e) must_use;
 int store_tag(struct store *s, const char *id, const struct ref *name, struct err *e) must_use;
-/* Removes a name; the record stays while it has other names. ret_left tells how many. */
+/* Removes a name (tag, or digest); ret_left: how many names and digests the image has left. With the last tag of a repository
+ * its digests go too, as docker has it. The record stays. A name that is not there: ERR_NOT_FOUND. */
 int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struct err *e) must_use;
 /* Removes the record and the blobs no other record needs; appends diff_ids that no image uses any more. */
 int store_remove(struct store *s, const char *id, struct strv *ret_layers, struct err *e) must_use;

@@ -8,6 +8,13 @@
 
 #include "codec/jmap.h"
 
+#define TYPE_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
+#define TYPE_OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
+#define TYPE_OCI_CONFIG      "application/vnd.oci.image.config.v1+json"
+#define TYPE_DOCKER_LIST     "application/vnd.docker.distribution.manifest.list.v2+json"
+#define TYPE_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define TYPE_DOCKER_CONFIG   "application/vnd.docker.container.image.v1+json"
+
 struct platform { char *os, *architecture, *variant, *os_version; struct strv os_features; };
 struct descriptor {
 	char *media_type, *digest;
@@ -62,8 +69,10 @@ extern const struct jtable manifest_table, image_index_table, image_config_table
 enum document { DOCUMENT_MANIFEST, DOCUMENT_INDEX, DOCUMENT_OTHER };
 /* What the media type (may be NULL) and the document's own fields say it is. */
 enum document types_document(const char *media_type, const struct json *j);
-/* Parses and checks: schemaVersion 2, digests valid, sizes sane, at most 512 layers (ERR_LIMIT), config and layers
- * consistent (number of diff_ids). `what` names it in errors. */
+/* Parse and check: schemaVersion 2 (1 is ERR_UNSUPPORTED, as are artifacts, foreign and encrypted layers), digests valid,
+ * sizes sane, at most 512 layers (ERR_LIMIT); garbage is ERR_CORRUPT. */
 int manifest_parse(const struct json *j, struct arena *a, struct manifest *ret, struct err *e) must_use;
 int image_index_parse(const struct json *j, struct arena *a, struct image_index *ret, struct err *e) must_use;
 int image_config_parse(const struct json *j, struct arena *a, struct image_config *ret, struct err *e) must_use;
+/* Do the two belong together: as many layers as diff_ids? ERR_CORRUPT. */
+int types_check(const struct manifest *m, const struct image_config *c, struct err *e) must_use;

@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: what is true, and in which order it is written.
+ *
+ *   A name is an image's when the link points at it and its record lists it. So adding writes blobs, then the record,
+ *   then the links; removing takes the link away first, then rewrites the record. Whatever a killed process leaves in between is
+ *   a name in a record that no link confirms, which readers skip, or a blob that the next use of its digest finds.
+ *   A link is replaced by rename, so that a reader sees the old image or the new one.
+ *
+ * A name's slashes are written as %, which no reference has. A name too long for a file is cut and ends in its own digest; the
+ * record has it whole.
+ */
+#include "image/store.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "codec/digest.h"
+#include "image/platform.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	RECORD_MAX = 1 << 20,
+	DOCUMENT_MAX = 4 << 20,
+	NAME_MAX_PLAIN = 180,
+	LINK_TEXT = 256,
+};
+
+static const struct jfield record_fields[] = {
+	JFF(struct image_record, "id", id, JT_STR, JF_REQUIRED),
+	JF(struct image_record, "manifest", manifest, JT_STR),
+	JF(struct image_record, "mediaType", media_type, JT_STR),
+	JF(struct image_record, "names", names, JT_STRV),
+	JF(struct image_record, "digests", digests, JT_STRV),
+	JF(struct image_record, "diffIds", diff_ids, JT_STRV),
+	JF(struct image_record, "size", size, JT_U64),
+	JF(struct image_record, "created", created, JT_STR),
+	JF(struct image_record, "architecture", architecture, JT_STR),
+	JF(struct image_record, "os", os, JT_STR),
+	JF(struct image_record, "variant", variant, JT_STR),
+	JF(struct image_record, "taggedAt", tagged_at, JT_STR),
+};
+const struct jtable image_record_table = JTABLE(struct image_record, record_fields);
+
+int store_open(struct store *s, int root, struct err *e)
+{
+	*s = (struct store){.root = fcntl(root, F_DUPFD_CLOEXEC, 3), .lock = -1};
+	if (s->root < 0)
+		return err_sys(e, "image store");
+	if (!path_exists(s->root, "images/names") || !path_exists(s->root, "blobs/sha256"))
+		if (path_mkdirs(s->root, "images/names", 0711, e) < 0 || path_mkdirs(s->root, "blobs/sha256", 0711, e) < 0) {
+			store_drop(s);
+			return err_wrap(e, "image store");
+		}
+	return 0;
+}
+
+void store_drop(struct store *s)
+{
+	fd_drop(&s->lock);
+	fd_drop(&s->root);
+	s->depth = 0;
+}
+
+int store_lock(struct store *s, struct err *e)
+{
+	if (s->depth == 0) {
+		s->lock = path_lock(s->root, "images/lock", true, true, e);
+		if (s->lock < 0)
+			return err_wrap(e, "image store");
+	}
+	s->depth++;
+	return 0;
+}
+
+void store_unlock(struct store *s)
+{
+	if (--s->depth == 0)
+		fd_drop(&s->lock);
+}
+
+/* A scope that holds the lock. */
+static void unlock_drop(struct store **s)
+{
+	if (*s)
+		store_unlock(*s);
+}
+#define LOCKED(s, e) \
+	struct store *held_ __attribute__((cleanup(unlock_drop))) = store_lock((s), (e)) < 0 ? NULL : (s); \
+	if (!held_) \
+	return -1
+
+static bool blob_path(const char *digest, char out[DIGEST_TEXT + 16])
+{
+	if (!digest || !digest_is_valid(digest))
+		return false;
+	snprintf(out, DIGEST_TEXT + 16, "blobs/%.*s/%s", (int)strcspn(digest, ":"), digest, digest_hex(digest));
+	return true;
+}
+
+static int check_blob(const char *digest, const void *p, size_t n, struct err *e)
+{
+	own(digest) struct digest *d = NULL;
+	char found[DIGEST_TEXT];
+	if (digest_begin(digest, &d, e) < 0)
+		return -1;
+	digest_add(d, p, n);
+	digest_end(d, found);
+	if (strcmp(found, digest) != 0)
+		return err_set(e, ERR_CORRUPT, "digest of the content is %.19s…, not %.19s…", found, digest);
+	return 0;
+}
+
+int store_put_blob(struct store *s, const char *digest, const void *p, size_t n, struct err *e)
+{
+	char path[DIGEST_TEXT + 16];
+	if (!blob_path(digest, path))
+		return err_set(e, ERR_CORRUPT, "invalid digest");
+	if (check_blob(digest, p, n, e) < 0)
+		return -1;
+	/* What is there is kept, unless the disk has spoilt it. */
+	own(buf) struct buf there = BUF(n + 1);
+	struct err ignored = {};
+	if (path_exists(s->root, path) && path_read(s->root, path, &there, &ignored) == 0 && there.len == n && memcmp(buf_text(&there), p, n) == 0)
+		return 0;
+	if (str_has_prefix(digest, "sha512:") && path_mkdirs(s->root, "blobs/sha512", 0711, e) < 0)
+		return -1;
+	return path_write(s->root, path, p, n, 0600, PATH_SYNC, e);
+}
+
+int store_get_blob(struct store *s, const char *digest, size_t max, struct buf *ret, struct err *e)
+{
+	char path[DIGEST_TEXT + 16];
+	if (!blob_path(digest, path))
+		return err_set(e, ERR_CORRUPT, "invalid digest");
+	ret->max = max;
+	return path_read(s->root, path, ret, e);
+}
+
+bool store_has_blob(struct store *s, const char *digest)
+{
+	char path[DIGEST_TEXT + 16];
+	return blob_path(digest, path) && path_exists(s->root, path);
+}
+
+static void link_path(const char *name, char out[LINK_TEXT])
+{
+	size_t n = (size_t)snprintf(out, LINK_TEXT, "images/names/%.*s", NAME_MAX_PLAIN, name);
+	for (char *p = out + sizeof "images/names"; *p; p++)
+		if (*p == '/')
+			*p = '%';
+	char digest[DIGEST_TEXT];
+	struct err ignored = {};
+	if (strlen(name) > NAME_MAX_PLAIN && digest_of(name, strlen(name), digest, &ignored) == 0)
+		snprintf(out + n, LINK_TEXT - n, "%%%.50s", digest_hex(digest));
+}
+
+/* The id a name points at; false: none. */
+static bool read_link(struct store *s, const char *name, char id[DIGEST_TEXT])
+{
+	char path[LINK_TEXT];
+	link_path(name, path);
+	ssize_t n = readlinkat(s->root, path, id, DIGEST_TEXT - 1);
+	if (n <= 0)
+		return false;
+	id[n] = 0;
+	return digest_is_valid(id);
+}
+
+static int point_link(struct store *s, const char *name, const char *id, struct err *e)
+{
+	char path[LINK_TEXT], tmp[64];
+	link_path(name, path);
+	snprintf(tmp, sizeof tmp, "images/names/%%tmp-%d", (int)getpid());
+	unlinkat(s->root, tmp, 0);
+	if (symlinkat(id, s->root, tmp) < 0)
+		return err_sys(e, "name %s", name);
+	if (renameat(s->root, tmp, s->root, path) < 0) {
+		err_sys_(e, "name %s", name);
+		unlinkat(s->root, tmp, 0);
+		return -1;
+	}
+	return 0;
+}
+
+static void remove_link(struct store *s, const char *name)
+{
+	char path[LINK_TEXT];
+	link_path(name, path);
+	unlinkat(s->root, path, 0);
+}
+
+static void sync_names(struct store *s)
+{
+	own(fd) int d = openat(s->root, "images/names", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d >= 0)
+		fsync(d);
+}
+
+static void record_path(const char *id, char out[DIGEST_TEXT + 16])
+{
+	snprintf(out, DIGEST_TEXT + 16, "images/%s.json", digest_hex(id));
+}
+
+static int load_record(struct store *s, const char *id, struct arena *a, struct image_record *ret, struct err *e)
+{
+	char path[DIGEST_TEXT + 16];
+	own(json) struct json *j = NULL;
+	struct image_record r = {};
+	if (!digest_is_valid(id))
+		return err_set(e, ERR_CORRUPT, "image: invalid id");
+	record_path(id, path);
+	if (json_read(s->root, path, RECORD_MAX, &j, e) < 0)
+		return -1;
+	if (jmap_parse(&image_record_table, j, 0, a, &r, path, e) < 0)
+		return -1;
+	if (strcmp(r.id, id) != 0)
+		return err_set(e, ERR_CORRUPT, "%s: the record of another image", path);
+	*ret = r;
+	return 0;
+}
+
+static int save_record(struct store *s, const struct image_record *r, struct err *e)
+{
+	char path[DIGEST_TEXT + 16];
+	own(json) struct json *j = jmap_format(&image_record_table, r);
+	own(buf) struct buf text = BUF(RECORD_MAX);
+	json_format(j, 0, &text);
+	buf_char(&text, '\n');
+	if (buf_check(&text, e) < 0)
+		return err_wrap(e, "image record");
+	record_path(r->id, path);
+	return path_write(s->root, path, text.data, text.len, 0600, PATH_SYNC, e);
+}
+
+/* Calls each() for every record, without those that cannot be read. */
+typedef int (*record_fn)(void *arg, const char *id, struct err *e);
+static int walk(struct store *s, record_fn each, void *arg, struct err *e)
+{
+	own(fd) int fd = path_open_dir(s->root, "images", e);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return fd < 0 ? -1 : err_sys(e, "images");
+	fd = -1;
+	int r = 0;
+	for (struct dirent *ent; r == 0 && (ent = readdir(d));) {
+		char id[DIGEST_TEXT];
+		size_t n = strcspn(ent->d_name, ".");
+		if (strcmp(ent->d_name + n, ".json") != 0 || (n != 64 && n != 128))
+			continue;
+		snprintf(id, sizeof id, "%s:%.*s", n == 64 ? "sha256" : "sha512", (int)n, ent->d_name);
+		if (digest_is_valid(id))
+			r = each(arg, id, e);
+	}
+	closedir(d);
+	return r;
+}
+
+static void copy_without(struct arena *a, const struct strv *from, const char *name, struct strv *to)
+{
+	*to = (struct strv){};
+	for (size_t i = 0; i < from->n; i++)
+		if (!name || strcmp(from->v[i], name) != 0)
+			arena_strv_add(a, to, from->v[i]);
+}
+
+static void merge(struct arena *a, struct strv *into, const struct strv *more)
+{
+	for (size_t i = 0; i < more->n; i++)
+		if (!strv_has(into, more->v[i]))
+			arena_strv_add(a, into, more->v[i]);
+}
+
+/* Takes `name` out of the record that has it now, when that is not `id`'s. */
+static int leave_old(struct store *s, const char *name, const char *old, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct image_record r;
+	struct err ignored = {};
+	if (load_record(s, old, &a, &r, &ignored) < 0)
+		return 0;
+	copy_without(&a, &r.names, name, &r.names);
+	copy_without(&a, &r.digests, name, &r.digests);
+	return save_record(s, &r, e);
+}
+
+static int point_all(struct store *s, const struct strv *names, const char *id, struct err *e)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		char old[DIGEST_TEXT];
+		bool had = read_link(s, names->v[i], old);
+		if (had && strcmp(old, id) == 0)
+			continue;
+		if (point_link(s, names->v[i], id, e) < 0 || (had && leave_old(s, names->v[i], old, e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+/* Keeps the names that a link confirms. */
+static void keep_true(struct store *s, struct arena *a, const char *id, struct strv *names)
+{
+	struct strv all = *names;
+	*names = (struct strv){};
+	for (size_t i = 0; i < all.n; i++) {
+		char found[DIGEST_TEXT];
+		if (read_link(s, all.v[i], found) && strcmp(found, id) == 0)
+			arena_strv_add(a, names, all.v[i]);
+	}
+}
+
+/* The blobs an image needs: its config, its manifest, what its digests name. */
+static void list_blobs(const struct image_record *r, struct strv *out)
+{
+	strv_add(out, r->id);
+	if (!str_is_empty(r->manifest))
+		strv_add(out, r->manifest);
+	for (size_t i = 0; i < r->digests.n; i++) {
+		const char *at = strchr(r->digests.v[i], '@');
+		if (at)
+			strv_add(out, at + 1);
+	}
+}
+
+struct users {
+	struct store *s;
+	struct strv blobs, layers;
+};
+
+static void users_drop(struct users *u)
+{
+	strv_drop(&u->blobs);
+	strv_drop(&u->layers);
+}
+
+static int add_user(void *arg, const char *id, struct err *e)
+{
+	struct users *u = arg;
+	own(arena) struct arena a = {};
+	struct image_record r;
+	if (load_record(u->s, id, &a, &r, e) < 0)
+		return err_wrap(e, "cannot tell what image %.19s needs", id);
+	list_blobs(&r, &u->blobs);
+	for (size_t i = 0; i < r.diff_ids.n; i++)
+		strv_add(&u->layers, r.diff_ids.v[i]);
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool has_sorted(const struct strv *l, const char *s)
+{
+	return l->n && bsearch(&s, l->v, l->n, sizeof *l->v, by_text);
+}
+
+/* Removes those blobs that no record names. */
+static int sweep(struct store *s, const struct strv *blobs, struct strv *layers, const struct strv *candidates, struct err *e)
+{
+	struct users u __attribute__((cleanup(users_drop))) = {.s = s};
+	if (walk(s, add_user, &u, e) < 0)
+		return -1;
+	strv_sort(&u.blobs);
+	strv_sort(&u.layers);
+	for (size_t i = 0; i < blobs->n; i++) {
+		char path[DIGEST_TEXT + 16];
+		if (!has_sorted(&u.blobs, blobs->v[i]) && blob_path(blobs->v[i], path))
+			unlinkat(s->root, path, 0);
+	}
+	for (size_t i = 0; layers && i < candidates->n; i++)
+		if (!has_sorted(&u.layers, candidates->v[i]) && !strv_has(layers, candidates->v[i]))
+			strv_add(layers, candidates->v[i]);
+	return 0;
+}
+
+static int put_record(struct store *s, const struct image_record *r, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct image_record old = {}, new = *r;
+	struct err ignored = {};
+	char now[NUM_TEXT];
+	bool had = load_record(s, r->id, &a, &old, &ignored) == 0;
+	if (had) {
+		keep_true(s, &a, r->id, &old.names);
+		keep_true(s, &a, r->id, &old.digests);
+	}
+	new.names = new.digests = (struct strv){};
+	merge(&a, &new.names, &old.names);
+	merge(&a, &new.names, &r->names);
+	merge(&a, &new.digests, &old.digests);
+	merge(&a, &new.digests, &r->digests);
+	if (str_is_empty(new.manifest))
+		new.manifest = old.manifest;
+	if (!new.size)
+		new.size = old.size;
+	if (str_is_empty(new.tagged_at))
+		new.tagged_at = num_format_time(num_now_ns(), now);
+	if (save_record(s, &new, e) < 0 || point_all(s, &new.names, r->id, e) < 0 || point_all(s, &new.digests, r->id, e) < 0)
+		return -1;
+	sync_names(s);
+	if (had && !str_is_empty(old.manifest) && !str_eq(old.manifest, new.manifest)) {
+		struct strv blobs = {.v = &old.manifest, .n = 1};
+		return sweep(s, &blobs, NULL, NULL, e);
+	}
+	return 0;
+}
+
+int store_put(struct store *s, const struct image_record *r, const struct store_blob *blobs, size_t nblobs, struct err *e)
+{
+	if (!r->id || !digest_is_valid(r->id))
+		return err_set(e, ERR_BUG, "image: invalid id");
+	LOCKED(s, e);
+	for (size_t i = 0; i < nblobs; i++)
+		if (store_put_blob(s, blobs[i].digest, blobs[i].data, blobs[i].len, e) < 0)
+			return err_wrap(e, "image %.19s", r->id);
+	if (!store_has_blob(s, r->id))
+		return err_set(e, ERR_CONFLICT, "image %.19s: its configuration was removed meanwhile: try again", r->id);
+	return put_record(s, r, e);
+}
+
+int store_add(struct store *s, const struct image_record *r, struct err *e)
+{
+	return store_put(s, r, NULL, 0, e);
+}
+
+int store_tag(struct store *s, const char *id, const struct ref *name, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct image_record r;
+	char text[REF_TEXT];
+	char *names[] = {ref_format(name, text), NULL};
+	if (*name->digest)
+		return err_set(e, ERR_USAGE, "invalid name \"%s\": a name to give has a tag and no digest", text);
+	LOCKED(s, e);
+	if (load_record(s, id, &a, &r, e) < 0)
+		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such image: %s", id) : -1;
+	r.names = (struct strv){names, 1};
+	r.digests = (struct strv){};
+	r.tagged_at = NULL;
+	return put_record(s, &r, e);
+}
+
+static bool is_of_repository(const char *name, const char *repository)
+{
+	const char *rest = str_after(name, repository);
+	return rest && (*rest == ':' || *rest == '@');
+}
+
+int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct image_record r;
+	struct ref bare = *name;
+	char text[REF_TEXT], repository[REF_TEXT], id[DIGEST_TEXT];
+	if (*bare.digest)
+		*bare.tag = 0;
+	ref_format(&bare, text);
+	*bare.tag = *bare.digest = 0;
+	ref_format(&bare, repository);
+	LOCKED(s, e);
+	if (!read_link(s, text, id))
+		return err_set(e, ERR_NOT_FOUND, "no such image: %s", text);
+	remove_link(s, text);
+	size_t left = 0;
+	struct err why = {};
+	if (load_record(s, id, &a, &r, &why) == 0) {
+		keep_true(s, &a, id, &r.names);
+		keep_true(s, &a, id, &r.digests);
+		bool last = true;
+		for (size_t i = 0; i < r.names.n; i++)
+			last = last && !is_of_repository(r.names.v[i], repository);
+		struct strv digests = r.digests;
+		r.digests = (struct strv){};
+		for (size_t i = 0; i < digests.n; i++)
+			if (last && is_of_repository(digests.v[i], repository))
+				remove_link(s, digests.v[i]);
+			else
+				arena_strv_add(&a, &r.digests, digests.v[i]);
+		left = r.names.n + r.digests.n;
+		if (save_record(s, &r, e) < 0)
+			return -1;
+	} else if (why.kind != ERR_NOT_FOUND) {
+		*e = why;
+		return -1;
+	}
+	sync_names(s);
+	*ret_left = left;
+	return 0;
+}
+
+int store_remove(struct store *s, const char *id, struct strv *ret_layers, struct err *e)
+{
+	own(arena) struct arena a = {};
+	own(strv) struct strv blobs = {};
+	struct image_record r;
+	char path[DIGEST_TEXT + 16];
+	LOCKED(s, e);
+	if (load_record(s, id, &a, &r, e) < 0)
+		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such image: %s", id) : -1;
+	keep_true(s, &a, id, &r.names);
+	struct strv digests = r.digests;
+	keep_true(s, &a, id, &digests);
+	for (size_t i = 0; i < r.names.n; i++)
+		remove_link(s, r.names.v[i]);
+	for (size_t i = 0; i < digests.n; i++)
+		remove_link(s, digests.v[i]);
+	record_path(id, path);
+	if (unlinkat(s->root, path, 0) < 0)
+		return err_sys(e, "remove image %.19s", id);
+	sync_names(s);
+	list_blobs(&r, &blobs);
+	return sweep(s, &blobs, ret_layers, &r.diff_ids, e);
+}
+
+void image_drop(struct image *i)
+{
+	json_drop(&i->document);
+	arena_drop(&i->arena);
+	*i = (struct image){};
+}
+
+static int load_image(struct store *s, const char *id, struct image *ret, struct err *e)
+{
+	own(buf) struct buf text = {};
+	own(image) struct image i = {};
+	if (load_record(s, id, &i.arena, &i.record, e) < 0)
+		return -1;
+	if (store_get_blob(s, id, DOCUMENT_MAX, &text, e) < 0 || json_parse(buf_text(&text), text.len, &i.document, e) < 0 ||
+		image_config_parse(i.document, &i.arena, &i.config, e) < 0)
+		return err_wrap(e, "image %.19s", id);
+	*ret = i;
+	i = (struct image){};
+	return 0;
+}
+
+struct prefix {
+	const char *hex;
+	char found[DIGEST_TEXT];
+	size_t n;
+};
+
+static int match_prefix(void *arg, const char *id, struct err *e)
+{
+	struct prefix *p = arg;
+	(void)e;
+	if (str_has_prefix(digest_hex(id), p->hex) && p->n++ == 0)
+		snprintf(p->found, sizeof p->found, "%s", id);
+	return 0;
+}
+
+/* Text to id: a whole id, a name, an id's beginning, in this order. */
+static int resolve(struct store *s, const char *text, char id[DIGEST_TEXT], struct err *e)
+{
+	const char *hex = str_after(text, "sha256:");
+	bool is_id = ref_is_id(text);
+	struct prefix p = {.hex = hex ? hex : text};
+	if (is_id && strlen(p.hex) == 64) {
+		snprintf(id, DIGEST_TEXT, "sha256:%s", p.hex);
+		char path[DIGEST_TEXT + 16];
+		record_path(id, path);
+		return path_exists(s->root, path) ? 0 : err_set(e, ERR_NOT_FOUND, "no such image: %s", text);
+	}
+	struct ref r;
+	struct err why = {};
+	bool is_name = !(hex && is_id) && ref_parse(text, &r, &why) == 0;
+	if (is_name) {
+		char name[REF_TEXT];
+		if (*r.digest)
+			*r.tag = 0;
+		if (read_link(s, ref_format(&r, name), id))
+			return 0;
+	}
+	if (is_id && walk(s, match_prefix, &p, e) < 0)
+		return -1;
+	if (p.n > 1)
+		return err_set(e, ERR_CONFLICT, "image id %s is ambiguous: %zu images begin with it: write more digits", text, p.n);
+	if (p.n == 1) {
+		memcpy(id, p.found, sizeof p.found);
+		return 0;
+	}
+	if (!is_name && !is_id) {
+		*e = why;
+		return -1;
+	}
+	return err_set(e, ERR_NOT_FOUND, "no such image: %s", text);
+}
+
+int store_find(struct store *s, const char *text, struct image *ret, struct err *e)
+{
+	char id[DIGEST_TEXT];
+	/* Between the link and the record another process may have removed the image, or moved the name: look again. */
+	for (int i = 0;; i++) {
+		if (resolve(s, text, id, e) < 0)
+			return -1;
+		if (load_image(s, id, ret, e) == 0)
+			break;
+		if (e->kind != ERR_NOT_FOUND)
+			return -1;
+		if (i == 3)
+			return err_set(e, ERR_NOT_FOUND, "no such image: %s", text);
+	}
+	keep_true(s, &ret->arena, id, &ret->record.names);
+	keep_true(s, &ret->arena, id, &ret->record.digests);
+	return 0;
+}
+
+struct listing {
+	struct store *s;
+	struct {
+		struct entry { char id[DIGEST_TEXT]; int64_t created; } *v;
+		size_t n;
+	} all;
+	struct arena arena;
+	size_t bad;
+};
+
+static int list_one(void *arg, const char *id, struct err *e)
+{
+	struct listing *l = arg;
+	own(arena) struct arena a = {};
+	struct image_record r;
+	struct err ignored = {};
+	(void)e;
+	if (load_record(l->s, id, &a, &r, &ignored) < 0) {
+		l->bad++;
+		return 0;
+	}
+	struct entry *x = arena_push(&l->arena, &l->all);
+	snprintf(x->id, sizeof x->id, "%s", id);
+	x->created = r.created ? num_time_of(r.created) : 0;
+	return 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	return x->created != y->created ? (x->created < y->created ? 1 : -1) : strcmp(x->id, y->id);
+}
+
+int store_each(struct store *s, int (*each)(void *arg, const struct image *i, struct err *e), void *arg, size_t *ret_bad, struct err *e)
+{
+	struct listing l = {.s = s};
+	int r = walk(s, list_one, &l, e);
+	if (l.all.n)
+		qsort(l.all.v, l.all.n, sizeof *l.all.v, newest_first);
+	for (size_t i = 0; r == 0 && i < l.all.n; i++) {
+		own(image) struct image image = {};
+		struct err ignored = {};
+		if (load_image(s, l.all.v[i].id, &image, &ignored) < 0) {
+			l.bad += ignored.kind != ERR_NOT_FOUND || store_has_blob(s, l.all.v[i].id);
+			continue;
+		}
+		keep_true(s, &image.arena, image.record.id, &image.record.names);
+		keep_true(s, &image.arena, image.record.id, &image.record.digests);
+		r = each(arg, &image, e);
+	}
+	arena_drop(&l.arena);
+	if (ret_bad)
+		*ret_bad = l.bad;
+	return r;
+}
