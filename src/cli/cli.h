@@ -13,9 +13,20 @@
 #include "codec/json.h"
 #include "engine/engine.h"
 
+/* What stands in front of the command: hull --root DIR run ... */
+struct cli_globals {
+	char *root, *run_root, *config, *log_level, *host, *context;
+	bool debug, version;
+};
+/* Takes them over for this process (borrows the strings). ERR_USAGE for what makes no sense. */
+int cli_set_globals(const struct cli_globals *o, struct err *e) must_use;
+
 /* The engine of this process, opened at the first call; warnings go to stderr. */
 struct engine *cli_engine(struct err *e);
 const char *cli_exe(void); /* path of the running program */
+/* First of all in a verb that lets processes into containers: see sys/proc.h. It may run the program again from the
+ * start, so nothing was read from stdin or printed before it. */
+int cli_protect(struct err *e) must_use;
 
 /* Writes to stdout; a reader that went away ends the program quietly with 141's ordinary manners (EPIPE: exit 1, no message). */
 int cli_print(const struct buf *b, struct err *e) must_use;
@@ -26,6 +37,12 @@ void cli_warn(const char *fmt, ...) printf_like(1, 2); /* "hull: warning: text" 
 /* For verbs that take several objects: each in turn, every failure one line, `name` printed after success when echo.
  * Returns 0, or 1 when any failed (already complained). */
 int cli_each(int argc, char **argv, bool echo, int (*one)(const char *name, void *arg, struct err *e), void *arg);
+/* The same for verbs that wait (stop, rm -f): all names at once, each in a process of its own; names are printed in
+ * their order. */
+int cli_each_at_once(int argc, char **argv, bool echo, int (*one)(const char *name, void *arg, struct err *e), void *arg);
+
+/* "WARNING! text" and a question on stderr, the answer from stdin: true for y or yes. */
+bool cli_confirm(const char *text);
 
 /* format.c: docker's --format over an array of JSON rows. format NULL or "table": the columns of `preset`, e.g.
  * "table {{.ID}}\t{{.Image}}"; "json": one object a line; else a template, a line a row. heading gives a column's words:
@@ -35,4 +52,10 @@ int cli_format_rows(const struct json *rows, const char *format, const char *pre
 /* One document: NULL: indented JSON of the array; else the template per element (strict, as docker inspect). */
 int cli_format_documents(const struct json *array, const char *format, struct err *e) must_use;
 
-extern const struct cmd *const cli_commands[];   /* NULL-terminated, in the order of `hull help` */
+/* commands.c: NULL-terminated, in the order of `hull help`; complete after cli_commands_fill(). A group's list holds the
+ * verbs under the names they have there ("ls" for ps); what is only another name for one is CMD_HIDDEN. */
+extern const struct cmd *const cli_commands[];
+void cli_commands_fill(void);
+/* main.c: the program itself as a command (its options, and cli_commands below it); the words it was started with. */
+extern const struct cmd cmd_hull, cmd_help;
+extern char **cli_argv;

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli: output is written with write(2), whole, when it is complete: a program in a container, our child, and we
+ * share these descriptors, so nothing may wait in a buffer of stdio. Errors of several objects are printed as they
+ * happen; only the last way out of the program is main's.
+ */
+#include "cli/cli.h"
+
+#include "base/fd.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct cli_globals globals;
+static struct engine engine;
+static bool is_open;
+
+static const char *const levels[] = {"debug", "info", "warn", "error", "fatal"};
+enum { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN };
+static size_t level = LEVEL_INFO;
+
+int cli_set_globals(const struct cli_globals *o, struct err *e)
+{
+	globals = *o;
+	if (o->log_level) {
+		size_t i = 0;
+		while (i < countof(levels) && strcmp(levels[i], o->log_level) != 0)
+			i++;
+		if (i == countof(levels))
+			return err_set(e, ERR_USAGE, "invalid --log-level \"%s\": debug, info, warn, error and fatal are known", o->log_level);
+		level = i;
+	}
+	if (o->debug)
+		level = LEVEL_DEBUG;
+	if (o->host)
+		return err_set(e, ERR_USAGE, "--host %s: hull works on this machine only, without a daemon: leave the option away", o->host);
+	if (o->context && strcmp(o->context, "default") != 0)
+		return err_set(e, ERR_USAGE, "--context %s: hull knows only this machine, the context \"default\"", o->context);
+	/* Whoever reads docker's config.json asks the environment for its place. */
+	if (o->config)
+		setenv("DOCKER_CONFIG", o->config, 1);
+	return 0;
+}
+
+const char *cli_exe(void)
+{
+	return proc_self_path();
+}
+
+int cli_protect(struct err *e)
+{
+	return proc_protect_self(cli_argv, e);
+}
+
+static void warn(void *arg unused, const char *text)
+{
+	cli_warn("%s", text);
+}
+
+static void close_engine(void)
+{
+	if (is_open)
+		engine_drop(&engine);
+	is_open = false;
+}
+
+struct engine *cli_engine(struct err *e)
+{
+	struct engine_options o = {.root = globals.root, .run_root = globals.run_root, .exe = cli_exe(), .warn = warn};
+	if (!is_open) {
+		if (engine_open(&engine, &o, e) < 0)
+			return NULL;
+		is_open = true;
+		atexit(close_engine);
+	}
+	return &engine;
+}
+
+static int put(int fd, const void *p, size_t n, struct err *e)
+{
+	if (fd_write_all(fd, p, n) == 0)
+		return 0;
+	if (errno == EPIPE)
+		_exit(1);
+	return err_sys(e, "write to stdout");
+}
+
+int cli_print(const struct buf *b, struct err *e)
+{
+	if (buf_check(b, e) < 0)
+		return -1;
+	return put(1, buf_text(b), b->len, e);
+}
+
+int cli_printf(struct err *e, const char *fmt, ...)
+{
+	own(buf) struct buf b = {};
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	return cli_print(&b, e);
+}
+
+/* One line, whatever is in the text: names and file contents come from outside. */
+static void say(const char *prefix, const char *text)
+{
+	own(buf) struct buf b = {};
+	buf_printf(&b, "hull: %s", prefix);
+	for (const char *p = text; *p; p++)
+		buf_char(&b, (unsigned char)*p < ' ' || *p == 0x7f ? ' ' : *p);
+	buf_char(&b, '\n');
+	(void)!fd_write_all(2, buf_text(&b), b.len);
+}
+
+void cli_complain(const struct err *e)
+{
+	say("", e->text);
+	if (level > LEVEL_DEBUG)
+		return;
+	own(mem) char *text = mem_printf("kind \"%s\", errno %d", err_map(e->kind)->word, e->sys);
+	say("debug: ", text);
+}
+
+void cli_warn(const char *fmt, ...)
+{
+	if (level > LEVEL_WARN)
+		return;
+	own(buf) struct buf b = {};
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	say("warning: ", buf_text(&b));
+}
+
+int cli_each(int argc, char **argv, bool echo, int (*one)(const char *name, void *arg, struct err *e), void *arg)
+{
+	int status = 0;
+	for (int i = 0; i < argc; i++) {
+		struct err e = {};
+		if (one(argv[i], arg, &e) < 0 || (echo && cli_printf(&e, "%s\n", argv[i]) < 0)) {
+			cli_complain(&e);
+			status = 1;
+		}
+	}
+	return status;
+}
+
+int cli_each_at_once(int argc, char **argv, bool echo, int (*one)(const char *name, void *arg, struct err *e), void *arg)
+{
+	if (argc < 2)
+		return cli_each(argc, argv, echo, one, arg);
+	pid_t *pids = mem_alloc((size_t)argc * sizeof *pids);
+	int status = 0;
+	for (int i = 0; i < argc; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			struct err e = {};
+			bool failed = one(argv[i], arg, &e) < 0;
+			if (failed)
+				cli_complain(&e);
+			_exit(failed);
+		}
+		/* No more processes to be had: this one here and now. */
+		if (pids[i] < 0)
+			status |= cli_each(1, argv + i, echo, one, arg);
+	}
+	for (int i = 0; i < argc; i++) {
+		int how = 0;
+		struct err e = {};
+		if (pids[i] <= 0)
+			continue;
+		while (waitpid(pids[i], &how, 0) < 0 && errno == EINTR)
+			;
+		bool failed = how != 0;
+		if (!failed && echo && cli_printf(&e, "%s\n", argv[i]) < 0) {
+			cli_complain(&e);
+			failed = true;
+		}
+		status |= failed;
+	}
+	mem_drop(&pids);
+	return status;
+}
+
+bool cli_confirm(const char *text)
+{
+	fprintf(stderr, "WARNING! %s\nAre you sure you want to continue? [y/N] ", text);
+	char answer[16] = "";
+	if (!fgets(answer, sizeof answer, stdin))
+		return false;
+	char *word = str_lower(str_trim(answer));
+	return str_eq(word, "y") || str_eq(word, "yes");
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands: the verbs in the order of `hull help`, and the groups. A group's verb is the same struct cmd under the name it
+ * has there; docker's further names for it work and are not listed. C cannot copy a struct in an initialiser, so
+ * the copies are made once, when the program starts.
+ */
+#include "cli/commands.h"
+
+struct row {
+	const char *name; /* NULL: as the command is called */
+	const struct cmd *cmd;
+	unsigned flags;
+};
+
+static const struct row container_rows[] = {
+	{NULL, &cmd_attach}, {NULL, &cmd_create}, {NULL, &cmd_exec}, {NULL, &cmd_container_inspect}, {NULL, &cmd_kill}, {NULL, &cmd_logs},
+	{"ls", &cmd_ps}, {"ps", &cmd_ps, CMD_HIDDEN}, {"list", &cmd_ps, CMD_HIDDEN}, {NULL, &cmd_pause}, {NULL, &cmd_container_prune},
+	{NULL, &cmd_rename}, {NULL, &cmd_restart}, {NULL, &cmd_rm}, {"remove", &cmd_rm, CMD_HIDDEN}, {NULL, &cmd_run}, {NULL, &cmd_start},
+	{NULL, &cmd_stop}, {NULL, &cmd_top}, {NULL, &cmd_unpause}, {NULL, &cmd_wait},
+};
+static const struct row image_rows[] = {
+	{NULL, &cmd_history}, {NULL, &cmd_image_inspect}, {NULL, &cmd_load}, {"ls", &cmd_images}, {"list", &cmd_images, CMD_HIDDEN},
+	{"images", &cmd_images, CMD_HIDDEN}, {NULL, &cmd_image_prune}, {NULL, &cmd_pull}, {"rm", &cmd_rmi}, {"remove", &cmd_rmi, CMD_HIDDEN},
+	{"rmi", &cmd_rmi, CMD_HIDDEN}, {NULL, &cmd_tag},
+};
+static const struct row system_rows[] = {{NULL, &cmd_info}, {NULL, &cmd_version, CMD_HIDDEN}};
+
+#define GROUP(rows) static struct cmd rows##_copies[countof(rows)]; static const struct cmd *rows##_list[countof(rows) + 1]
+GROUP(container_rows);
+GROUP(image_rows);
+GROUP(system_rows);
+
+static const struct cmd cmd_container = {"container", "COMMAND", "Work with containers", .sub = container_rows_list};
+static const struct cmd cmd_image = {"image", "COMMAND", "Work with images", .sub = image_rows_list};
+static const struct cmd cmd_system = {"system", "COMMAND", "Look at hull itself", .sub = system_rows_list};
+
+const struct cmd *const cli_commands[] = {
+	&cmd_run, &cmd_exec, &cmd_ps, &cmd_logs, &cmd_start, &cmd_stop, &cmd_restart, &cmd_kill, &cmd_rm, &cmd_create, &cmd_attach, &cmd_wait,
+	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_top, &cmd_inspect,
+	&cmd_pull, &cmd_images, &cmd_load, &cmd_tag, &cmd_rmi, &cmd_history,
+	&cmd_info, &cmd_version,
+	&cmd_container, &cmd_image, &cmd_volume, &cmd_system,
+	&cmd_help, &cmd_completion, &cmd_man, NULL,
+};
+
+static void fill(const struct row *rows, size_t n, struct cmd *copies, const struct cmd **list)
+{
+	for (size_t i = 0; i < n; i++) {
+		copies[i] = *rows[i].cmd;
+		if (rows[i].name)
+			copies[i].name = rows[i].name;
+		copies[i].flags |= rows[i].flags;
+		list[i] = &copies[i];
+	}
+	list[n] = NULL;
+}
+
+void cli_commands_fill(void)
+{
+	fill(container_rows, countof(container_rows), container_rows_copies, container_rows_list);
+	fill(image_rows, countof(image_rows), image_rows_copies, image_rows_list);
+	fill(system_rows, countof(system_rows), system_rows_copies, system_rows_list);
+}

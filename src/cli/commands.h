@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands: every verb there is, by the file that has it.
+ */
+#pragma once
+
+#include "cli/cli.h"
+
+/* run.c, start.c, stop.c, wait.c */
+extern const struct cmd cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_stop, cmd_restart, cmd_kill, cmd_wait;
+/* pause.c, rename.c, rm.c, logs.c */
+extern const struct cmd cmd_pause, cmd_unpause, cmd_rename, cmd_rm, cmd_container_prune, cmd_logs;
+/* pull.c, load.c, tag.c, rmi.c */
+extern const struct cmd cmd_pull, cmd_load, cmd_tag, cmd_rmi, cmd_image_prune;
+/* list_containers.c, list_images.c, history.c, inspect.c, info.c, top.c, volume.c, doc.c */
+extern const struct cmd cmd_ps, cmd_images, cmd_history, cmd_inspect, cmd_container_inspect, cmd_image_inspect, cmd_info, cmd_version,
+	cmd_top, cmd_volume, cmd_completion, cmd_man;

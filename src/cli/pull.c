@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pull: an image, or all tags of a repository, from a registry. The last line on stdout is the reference; with -q the only one.
+ */
+#include "cli/commands.h"
+#include "cli/progress.h"
+
+struct pull_cli {
+	bool all_tags, quiet, disable_content_trust;
+	char *platform;
+};
+static const struct opt options[] = {
+	{"all-tags", 'a', OPT_BOOL, offset_of(struct pull_cli, all_tags), NULL, "All tags of the repository"},
+	{"disable-content-trust", 0, OPT_BOOL, offset_of(struct pull_cli, disable_content_trust), NULL, "Has no effect", OPT_HIDDEN},
+	{"platform", 0, OPT_STR, offset_of(struct pull_cli, platform), "OS/ARCH", "Another platform than this machine's, as in linux/arm64"},
+	{"quiet", 'q', OPT_BOOL, offset_of(struct pull_cli, quiet), NULL, "Print the reference alone"},
+};
+
+static int report(const struct image_pulled_list *list, bool quiet, struct err *e)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct image_pulled *p = &list->v[i];
+		struct ref ref;
+		char whole[REF_TEXT];
+		if (ref_parse(p->reference, &ref, e) < 0)
+			return -1;
+		ref_format(&ref, whole);
+		if (!quiet && cli_printf(e, "Digest: %s\nStatus: %s %s\n", p->digest,
+				      p->was_here ? "Image is up to date for" : "Downloaded newer image for", p->reference) < 0)
+			return -1;
+		if (cli_printf(e, "%s\n", whole) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int pull(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct pull_cli *o = opts;
+	struct engine *g = cli_engine(e);
+	struct arena a __attribute__((cleanup(arena_drop))) = {};
+	struct image_pulled_list list = {};
+	if (!g)
+		return -1;
+	own(progress) struct progress *p = progress_new(1, o->quiet);
+	struct image_pull_request q = {.reference = argv[0], .platform = o->platform, .all_tags = o->all_tags, .progress = progress_calls(p)};
+	int r = image_pull(g, &q, &a, &list, e);
+	progress_drop(&p);
+	return r < 0 ? -1 : report(&list, o->quiet, e);
+}
+
+const struct cmd cmd_pull = {"pull", "NAME[:TAG|@DIGEST]", "Fetch an image from a registry", options, countof(options), sizeof(struct pull_cli), 1, 1, pull,
+	.complete = "@image"};

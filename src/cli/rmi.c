@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rmi: images go: a name is untagged, the last one takes the image with it. prune takes the images without a name, with
+ * -a all that no container uses.
+ */
+#include "cli/commands.h"
+#include "engine/image.h"
+
+#include "base/num.h"
+
+struct rmi_options {
+	bool force, no_prune;
+	struct strv platform;
+	/* worked out */
+	struct engine *g;
+};
+static const struct opt rmi_opts[] = {
+	{"force", 'f', OPT_BOOL, offset_of(struct rmi_options, force), NULL, "Even if containers use it; one that is not there is no error"},
+	{"no-prune", 0, OPT_BOOL, offset_of(struct rmi_options, no_prune), NULL, "Keep parents without a name"},
+};
+
+static int print_removed(const struct json *rows, struct err *e)
+{
+	static const char *const keys[] = {"Untagged", "Deleted"};
+	own(buf) struct buf b = {};
+	for (size_t i = 0; i < json_len(rows); i++)
+		for (size_t k = 0; k < countof(keys); k++)
+			if (json_get_str(json_at(rows, i), keys[k]))
+				buf_printf(&b, "%s: %s\n", keys[k], json_get_str(json_at(rows, i), keys[k]));
+	return cli_print(&b, e);
+}
+
+static int rmi_one(const char *name, void *arg, struct err *e)
+{
+	const struct rmi_options *o = arg;
+	own(json) struct json *rows = json_new_array();
+	struct err why = {};
+	if (image_remove(o->g, name, o->force, o->no_prune, rows, &why) < 0 && !(o->force && why.kind == ERR_NOT_FOUND)) {
+		*e = why;
+		return -1;
+	}
+	return print_removed(rows, e);
+}
+
+static int rmi(void *opts, int argc, char **argv, struct err *e)
+{
+	struct rmi_options *o = opts;
+	o->g = cli_engine(e);
+	return o->g ? cli_each(argc, argv, false, rmi_one, o) : -1;
+}
+
+struct prune_options { bool all, force; struct strv filters; };
+static const struct opt prune_opts[] = {
+	{"all", 'a', OPT_BOOL, offset_of(struct prune_options, all), NULL, "All images that no container uses, not only those without a name"},
+	{"filter", 0, OPT_STRV, offset_of(struct prune_options, filters), "KEY=VALUE", "Only those: until=TIME, label=KEY[=VALUE]"},
+	{"force", 'f', OPT_BOOL, offset_of(struct prune_options, force), NULL, "Do not ask"},
+};
+
+static int read_filters(const struct strv *from, struct strv *ret_list, int64_t *ret_until, struct err *e)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		const char *until = str_after(from->v[i], "until=");
+		if (until && num_time(until, num_now_ns(), ret_until, e) < 0)
+			return err_wrap(e, "--filter until");
+		if (!until && !str_has_prefix(from->v[i], "label="))
+			return err_set(e, ERR_USAGE, "invalid --filter \"%.60s\": until= and label= are known", from->v[i]);
+		if (!until)
+			strv_add(ret_list, from->v[i]);
+	}
+	return 0;
+}
+
+/* By names, so that an image keeps those it is used by; by id when it has none. One in use is left. */
+static int prune_image(struct engine *g, const struct json *image, struct json *removed, struct err *e)
+{
+	const struct json *names = json_get(image, "RepoTags");
+	const char *id = json_get_str(image, "Id");
+	size_t n = json_len(names);
+	for (size_t i = 0; i < n || (i == 0 && id); i++) {
+		struct err why = {};
+		const char *name = n ? json_str(json_at(names, i)) : id;
+		if (image_remove(g, name, false, false, removed, &why) < 0 && why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND) {
+			*e = why;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
+{
+	const struct prune_options *o = opts;
+	own(strv) struct strv filters = {};
+	int64_t until_ns = 0;
+	struct engine *g = cli_engine(e);
+	if (!g || read_filters(&o->filters, &filters, &until_ns, e) < 0)
+		return -1;
+	if (!o->force && !cli_confirm(o->all ? "This will remove all images that no container uses." : "This will remove all images without a name."))
+		return 0;
+	if (!o->all)
+		strv_add(&filters, "dangling=true");
+	struct image_list_request q = {.filters = &filters, .all = true};
+	own(json) struct json *rows = image_list(g, &q, e);
+	own(json) struct json *removed = json_new_array();
+	if (!rows)
+		return -1;
+	for (size_t i = 0; i < json_len(rows); i++) {
+		const struct json *image = json_at(rows, i);
+		if (until_ns && json_i64(json_get(image, "Created")) * 1000000000LL >= until_ns)
+			continue;
+		if (prune_image(g, image, removed, e) < 0)
+			return -1;
+	}
+	if (json_len(removed) && cli_printf(e, "Deleted Images:\n") < 0)
+		return -1;
+	return print_removed(removed, e);
+}
+
+const struct cmd cmd_rmi = {"rmi", "IMAGE...", "Remove names of images, and images", rmi_opts, countof(rmi_opts), sizeof(struct rmi_options), 1, -1, rmi,
+	.complete = "@image"};
+const struct cmd cmd_image_prune = {"prune", "", "Remove images that are not used", prune_opts, countof(prune_opts), sizeof(struct prune_options), 0, 0,
+	prune};

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_limits: memory, CPU, block I/O, processes and ulimits. The bounds are docker's, so that what one of the two
+ * refuses the other does not start with a limit that the kernel rounds to something else.
+ */
+#include "cli/run_request.h"
+
+#include "base/num.h"
+#include "base/path.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MEMORY_LEAST = 6 << 20 };
+
+static int between(const char *option, struct opt_num n, int64_t least, int64_t most, int64_t none, struct err *e)
+{
+	if (!n.set || n.v == none || (n.v >= least && n.v <= most))
+		return 0;
+	return err_set(e, ERR_USAGE, "invalid --%s \"%lld\": it is a number from %lld to %lld", option, (long long)n.v, (long long)least, (long long)most);
+}
+
+static int memory(const struct run_options *o, struct host_config *h, struct err *e)
+{
+	h->memory = o->memory.v;
+	h->memory_reservation = o->memory_reservation.v;
+	h->memory_swap = o->memory_swap.v;
+	if (h->memory && h->memory < MEMORY_LEAST)
+		return err_set(e, ERR_USAGE, "--memory: the least is 6m");
+	if (h->memory_swap > 0 && !h->memory)
+		return err_set(e, ERR_USAGE, "--memory-swap is the sum of memory and swap: give --memory too");
+	if (h->memory_swap > 0 && h->memory_swap < h->memory)
+		return err_set(e, ERR_USAGE, "--memory-swap is the sum of memory and swap: it must not be less than --memory");
+	if (h->memory && h->memory_reservation > h->memory)
+		return err_set(e, ERR_USAGE, "--memory-reservation must not be more than --memory");
+	if (between("memory-swappiness", o->memory_swappiness, 0, 100, -1, e) < 0)
+		return -1;
+	if (o->memory_swappiness.set && o->memory_swappiness.v >= 0)
+		h->memory_swappiness = (struct opt_i64){true, o->memory_swappiness.v};
+	if (o->oom_kill_disable)
+		h->oom_kill_disable = (struct opt_bool){true, true};
+	if (between("oom-score-adj", o->oom_score_adj, -1000, 1000, 0, e) < 0)
+		return -1;
+	h->oom_score_adj = o->oom_score_adj.v;
+	return 0;
+}
+
+/* "0-3,6": every number must be in the kernel's own list of what is there (when that can be read). */
+static int check_cpuset(const char *option, const char *text, const char *online, struct err *e)
+{
+	own(buf) struct buf there = BUF(4096);
+	struct err ignored = {};
+	bool known = path_read(AT_FDCWD, online, &there, &ignored) == 0;
+	const char *list = known ? str_trim(there.data) : "";
+	own(strv) struct strv spans = {};
+	strv_split(&spans, text, ',');
+	for (size_t i = 0; i < spans.n; i++) {
+		unsigned first, last;
+		int used = 0;
+		if (sscanf(spans.v[i], "%5u%n-%5u%n", &first, &used, &last, &used) == 1)
+			last = first;
+		if (!used || spans.v[i][used] || spans.v[i][0] < '0' || spans.v[i][0] > '9' || last < first)
+			return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": numbers and spans, as in 0-3,6", option, text);
+		unsigned top = 0;
+		const char *end = strrchr(list, '-'), *comma = strrchr(list, ',');
+		if (known)
+			top = (unsigned)strtoul(end > comma ? end + 1 : comma ? comma + 1 : list, NULL, 10);
+		if (known && last > top)
+			return err_set(e, ERR_USAGE, "--%s %.60s: number %u is not there, only %s", option, text, last, list);
+	}
+	return 0;
+}
+
+static int cpu(const struct run_options *o, struct host_config *h, struct err *e)
+{
+	struct err why = {};
+	if (o->cpus && num_cpus(o->cpus, &h->nano_cpus, &why) < 0)
+		return err_set(e, ERR_USAGE, "invalid --cpus \"%.60s\": it is a number such as 0.5 or 2", o->cpus);
+	long there = sysconf(_SC_NPROCESSORS_ONLN);
+	if (h->nano_cpus && (h->nano_cpus < 10000000 || (there > 0 && h->nano_cpus > there * 1000000000LL)))
+		return err_set(e, ERR_USAGE, "--cpus %s: this machine can give 0.01 to %ld", o->cpus, there);
+	if (h->nano_cpus && (o->cpu_period.v || o->cpu_quota.v))
+		return err_set(e, ERR_USAGE, "--cpus is --cpu-quota in --cpu-period: give the one or the others");
+	if (between("cpu-period", o->cpu_period, 1000, 1000000, 0, e) < 0 || between("cpu-quota", o->cpu_quota, 1000, INT64_MAX, 0, e) < 0 ||
+		between("cpu-shares", o->cpu_shares, 2, 262144, 0, e) < 0 || between("cpu-rt-period", o->cpu_rt_period, 1, INT64_MAX, 0, e) < 0 ||
+		between("cpu-rt-runtime", o->cpu_rt_runtime, 1, INT64_MAX, 0, e) < 0)
+		return -1;
+	if (o->cpu_rt_period.v && o->cpu_rt_runtime.v > o->cpu_rt_period.v)
+		return err_set(e, ERR_USAGE, "--cpu-rt-runtime must not be more than --cpu-rt-period");
+	h->cpu_period = o->cpu_period.v;
+	h->cpu_quota = o->cpu_quota.v;
+	h->cpu_shares = o->cpu_shares.v;
+	h->cpu_rt_period = o->cpu_rt_period.v;
+	h->cpu_rt_runtime = o->cpu_rt_runtime.v;
+	h->cpuset_cpus = o->cpuset_cpus;
+	h->cpuset_mems = o->cpuset_mems;
+	if (!str_is_empty(o->cpuset_cpus) && check_cpuset("cpuset-cpus", o->cpuset_cpus, "/sys/devices/system/cpu/online", e) < 0)
+		return -1;
+	if (!str_is_empty(o->cpuset_mems) && check_cpuset("cpuset-mems", o->cpuset_mems, "/sys/devices/system/node/online", e) < 0)
+		return -1;
+	return 0;
+}
+
+/* PATH:VALUE of a block device; returns where VALUE begins and the path in the arena. */
+static const char *block_device(struct arena *a, const char *option, const char *text, char **ret_path, struct err *e)
+{
+	const char *colon = strrchr(text, ':');
+	if (!colon || colon == text || !colon[1] || *text != '/') {
+		err_set_(e, ERR_USAGE, "invalid --%s \"%.200s\": as in /dev/sda:VALUE", option, text);
+		return NULL;
+	}
+	struct stat st;
+	*ret_path = arena_ndup(a, text, (size_t)(colon - text));
+	if (stat(*ret_path, &st) < 0) {
+		err_sys_(e, "--%s: %.200s", option, *ret_path);
+		return NULL;
+	}
+	if (!S_ISBLK(st.st_mode)) {
+		err_set_(e, ERR_USAGE, "--%s: %.200s is not a block device", option, *ret_path);
+		return NULL;
+	}
+	return colon + 1;
+}
+
+static int throttle(struct arena *a, const char *option, const struct strv *list, bool bytes, struct throttle_devices *ret, struct err *e)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		struct throttle_device t = {};
+		const char *value = block_device(a, option, list->v[i], &t.path, e);
+		int64_t rate = 0;
+		if (!value || (bytes ? num_size(value, false, &rate, "rate", e) : num_i64(value, 0, INT64_MAX, &rate, "rate", e)) < 0)
+			return value ? err_wrap(e, "--%s", option) : -1;
+		t.rate = (uint64_t)rate;
+		*arena_push(a, ret) = t;
+	}
+	return 0;
+}
+
+static int block_io(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	struct host_config *h = &r->host;
+	struct arena *a = &r->arena;
+	if (between("blkio-weight", o->blkio_weight, 10, 1000, 0, e) < 0)
+		return -1;
+	h->blkio_weight = (uint64_t)o->blkio_weight.v;
+	for (size_t i = 0; i < o->blkio_weight_device.n; i++) {
+		struct weight_device w = {};
+		int64_t v;
+		const char *value = block_device(a, "blkio-weight-device", o->blkio_weight_device.v[i], &w.path, e);
+		if (!value)
+			return -1;
+		if (num_i64(value, 10, 1000, &v, "weight", e) < 0)
+			return err_wrap(e, "--blkio-weight-device");
+		w.weight = (uint64_t)v;
+		*arena_push(a, &h->blkio_weight_device) = w;
+	}
+	if (throttle(a, "device-read-bps", &o->read_bps, true, &h->read_bps, e) < 0 ||
+		throttle(a, "device-write-bps", &o->write_bps, true, &h->write_bps, e) < 0)
+		return -1;
+	return throttle(a, "device-read-iops", &o->read_iops, false, &h->read_iops, e) < 0 ||
+		throttle(a, "device-write-iops", &o->write_iops, false, &h->write_iops, e) < 0 ? -1 : 0;
+}
+
+static int one_ulimit(struct arena *a, const char *text, struct ulimit *ret, struct err *e)
+{
+	static const char *const names[] = {"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
+		"nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+	size_t n = strcspn(text, "=");
+	bool known = false;
+	for (size_t i = 0; i < countof(names); i++)
+		known |= strncmp(text, names[i], n) == 0 && !names[i][n];
+	if (!known || !n)
+		return err_set(e, ERR_USAGE, "invalid --ulimit \"%.60s\": as in nofile=1024:2048; %s is no limit's name", text, n ? "this" : "there");
+	if (!text[n])
+		return err_set(e, ERR_USAGE, "invalid --ulimit \"%.60s\": no value behind the name, as in %.60s=1024:2048", text, text);
+	own(strv) struct strv v = {};
+	strv_split(&v, text + n + 1, ':');
+	struct ulimit u = {.name = arena_ndup(a, text, n)};
+	if (v.n < 1 || v.n > 2 || num_i64(v.v[0], -1, INT64_MAX, &u.soft, "ulimit", e) < 0 ||
+		num_i64(v.v[v.n - 1], -1, INT64_MAX, &u.hard, "ulimit", e) < 0)
+		return err_set(e, ERR_USAGE, "invalid --ulimit \"%.60s\": the values are SOFT[:HARD], -1 for none", text);
+	if (u.hard >= 0 && (u.soft < 0 || u.soft > u.hard))
+		return err_set(e, ERR_USAGE, "--ulimit %.60s: the soft limit must not be more than the hard one", text);
+	*ret = u;
+	return 0;
+}
+
+static int ulimits(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	for (size_t i = 0; i < o->ulimit.n; i++) {
+		struct ulimit u = {};
+		if (one_ulimit(&r->arena, o->ulimit.v[i], &u, e) < 0)
+			return -1;
+		struct ulimit *at = NULL;
+		for (size_t k = 0; k < r->host.ulimits.n; k++)
+			if (strcmp(r->host.ulimits.v[k].name, u.name) == 0)
+				at = &r->host.ulimits.v[k];
+		if (!at)
+			at = arena_push(&r->arena, &r->host.ulimits);
+		*at = u;
+	}
+	return 0;
+}
+
+int run_request_limits(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	if (memory(o, &r->host, e) < 0 || cpu(o, &r->host, e) < 0 || block_io(o, r, e) < 0 || ulimits(o, r, e) < 0)
+		return -1;
+	if (o->pids_limit.v && between("pids-limit", o->pids_limit, 1, INT64_MAX, -1, e) < 0)
+		return -1;
+	if (o->pids_limit.set)
+		r->host.pids_limit = (struct opt_i64){true, o->pids_limit.v ? o->pids_limit.v : -1};
+	if (!str_is_empty(o->cgroup_parent)) {
+		own(strv) struct strv parts = {};
+		strv_split(&parts, o->cgroup_parent, '/');
+		if (strv_has(&parts, "..") || strv_has(&parts, "."))
+			return err_set(e, ERR_USAGE, "invalid --cgroup-parent \"%.200s\": no . or .. in it", o->cgroup_parent);
+		r->host.cgroup_parent = o->cgroup_parent;
+	}
+	return 0;
+}
+
+static bool is_access(const char *s)
+{
+	return *s && strlen(s) <= 3 && strspn(s, "rwm") == strlen(s);
+}
+
+/* PATH, PATH:rwm, PATH:PATH, PATH:PATH:rwm */
+static int one_device(struct arena *a, const char *text, struct device_mapping *ret, struct err *e)
+{
+	own(strv) struct strv f = {};
+	strv_split(&f, text, ':');
+	if (strchr(text, '=') && *text != '/')
+		return err_set(e, ERR_USAGE, "--device %.200s: CDI devices are not known: give the path of a device file", text);
+	const char *access = "rwm", *inside = f.n ? f.v[0] : "";
+	if (f.n == 3) {
+		inside = f.v[1];
+		access = f.v[2];
+	} else if (f.n == 2 && f.v[1][0] == '/') {
+		inside = f.v[1];
+	} else if (f.n == 2) {
+		access = f.v[1];
+	}
+	if (f.n < 1 || f.n > 3 || f.v[0][0] != '/' || inside[0] != '/' || !is_access(access))
+		return err_set(e, ERR_USAGE, "invalid --device \"%.200s\": it is PATH[:PATH][:rwm], with absolute paths", text);
+	struct stat st;
+	if (stat(f.v[0], &st) < 0)
+		return err_sys(e, "--device: %.200s", f.v[0]);
+	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode))
+		return err_set(e, ERR_USAGE, "--device: %.200s is not a device", f.v[0]);
+	*ret = (struct device_mapping){arena_dup(a, f.v[0]), arena_dup(a, inside), arena_dup(a, access)};
+	return 0;
+}
+
+int run_request_devices(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	for (size_t i = 0; i < o->device.n; i++) {
+		struct device_mapping d = {};
+		if (one_device(&r->arena, o->device.v[i], &d, e) < 0)
+			return -1;
+		*arena_push(&r->arena, &r->host.devices) = d;
+	}
+	r->host.device_rules = o->device_cgroup_rule;
+	return 0;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_request: what is refused first, then the parts in the order in which a reader of the command line would see a
+ * mistake: the process, its limits, mounts, namespaces, security. Strings of the options are borrowed: they live
+ * until the command ends.
+ */
+#include "cli/run_request.h"
+
+#include "base/num.h"
+#include "monitor/attach.h"
+
+#include <stdlib.h>
+
+void run_request_drop(struct run_request *r)
+{
+	arena_drop(&r->arena);
+	*r = (struct run_request){};
+}
+
+static int choice(const char *option, const char *text, const char *words, const char *preset, const char **ret, struct err *e)
+{
+	own(strv) struct strv v = {};
+	strv_split(&v, words, ' ');
+	*ret = str_is_empty(text) ? preset : text;
+	if (strv_has(&v, *ret))
+		return 0;
+	own(buf) struct buf known = {};
+	for (size_t i = 0; i < v.n; i++)
+		buf_printf(&known, "%s%s", i == 0 ? "" : i + 1 == v.n ? " and " : ", ", v.v[i]);
+	return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": %s are known", option, text, buf_text(&known));
+}
+
+/* A number of a user or group has 31 bits; names are looked up in the image later. */
+static int check_ids(const char *option, const char *text, struct err *e)
+{
+	own(strv) struct strv parts = {};
+	strv_split(&parts, text, ':');
+	if (parts.n > 2)
+		return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": it is USER[:GROUP]", option, text);
+	for (size_t i = 0; i < parts.n; i++) {
+		const char *p = parts.v[i];
+		uint64_t id;
+		struct err why = {};
+		if (*p && strspn(p, "0123456789") == strlen(p) && num_u64(p, INT32_MAX, &id, "id", &why) < 0)
+			return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": ids go up to %d", option, text, INT32_MAX);
+		if (*p == '-')
+			return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": a name or a number from 0 to %d", option, text, INT32_MAX);
+	}
+	return 0;
+}
+
+static int check_host_name(const char *option, const char *text, struct err *e)
+{
+	size_t n = strlen(text);
+	bool good = n <= 64 && *text != '-' && *text != '.';
+	for (const char *p = text; *p; p++)
+		good = good && ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._", *p));
+	if (good)
+		return 0;
+	return err_set(e, ERR_USAGE, "invalid --%s \"%.80s\": letters, digits, - and . are allowed, at most 64 of them", option, text);
+}
+
+static int environment(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	own(strv) struct strv env = {};
+	if (env_collect(&o->env_file, &o->env, &env, e) < 0)
+		return -1;
+	for (size_t i = 0; i < env.n; i++)
+		arena_strv_add(&r->arena, &r->config.env, env.v[i]);
+	if (env_labels(&o->label_file, &o->label, &r->arena, &r->config.labels, e) < 0)
+		return -1;
+	for (size_t i = 0; i < o->annotation.n; i++) {
+		const char *text = o->annotation.v[i];
+		size_t n = strcspn(text, "=");
+		if (!n || !text[n])
+			return err_set(e, ERR_USAGE, "invalid --annotation \"%.200s\": it is KEY=VALUE", text);
+		map_set(&r->arena, &r->host.annotations, arena_ndup(&r->arena, text, n), text + n + 1);
+	}
+	return 0;
+}
+
+static int process(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	struct container_config *c = &r->config;
+	if (environment(o, r, e) < 0)
+		return -1;
+	if (o->user && check_ids("user", o->user, e) < 0)
+		return -1;
+	for (size_t i = 0; i < o->group_add.n; i++)
+		if (check_ids("group-add", o->group_add.v[i], e) < 0)
+			return -1;
+	if (!str_is_empty(o->workdir) && *o->workdir != '/')
+		return err_set(e, ERR_USAGE, "invalid --workdir \"%.200s\": it must be an absolute path", o->workdir);
+	if ((o->hostname && check_host_name("hostname", o->hostname, e) < 0) || (o->domainname && check_host_name("domainname", o->domainname, e) < 0))
+		return -1;
+	int sig;
+	if (!str_is_empty(o->stop_signal) && signal_parse(o->stop_signal, &sig, e) < 0)
+		return err_wrap(e, "--stop-signal");
+	if (o->stop_timeout.set && (o->stop_timeout.v < -1 || o->stop_timeout.v > INT32_MAX))
+		return err_set(e, ERR_USAGE, "invalid --stop-timeout \"%lld\": seconds, -1 for ever", (long long)o->stop_timeout.v);
+	if (o->umask && (!*o->umask || strspn(o->umask, "01234567") != strlen(o->umask) || strtoul(o->umask, NULL, 8) > 0777))
+		return err_set(e, ERR_USAGE, "invalid --umask \"%.60s\": octal, as in 0077", o->umask);
+	c->user = o->user;
+	r->host.group_add = o->group_add;
+	c->working_dir = o->workdir;
+	c->hostname = o->hostname;
+	c->domainname = o->domainname;
+	c->stop_signal = o->stop_signal;
+	if (o->stop_timeout.set)
+		c->stop_timeout = (struct opt_i64){true, o->stop_timeout.v};
+	r->host.umask = o->umask;
+	if (o->init)
+		r->host.init = (struct opt_bool){true, true};
+	if (o->entrypoint)
+		arena_strv_add(&r->arena, &c->entrypoint, o->entrypoint);
+	return 0;
+}
+
+static int streams(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	struct container_config *c = &r->config;
+	if (o->detach && o->attach.n)
+		return err_set(e, ERR_USAGE, "--detach and --attach contradict each other: give one of them");
+	for (size_t i = 0; i < o->attach.n; i++) {
+		own(mem) char *name = str_lower(mem_dup(o->attach.v[i]));
+		c->attach_stdin |= str_eq(name, "stdin");
+		c->attach_stdout |= str_eq(name, "stdout");
+		c->attach_stderr |= str_eq(name, "stderr");
+		if (!str_eq(name, "stdin") && !str_eq(name, "stdout") && !str_eq(name, "stderr"))
+			return err_set(e, ERR_USAGE, "invalid --attach \"%.60s\": stdin, stdout and stderr are known", o->attach.v[i]);
+	}
+	if (!o->attach.n && !o->detach) {
+		c->attach_stdin = o->interactive;
+		c->attach_stdout = c->attach_stderr = true;
+	}
+	c->tty = o->tty;
+	c->open_stdin = o->interactive || c->attach_stdin;
+	c->stdin_once = c->open_stdin && c->attach_stdin;
+	r->sig_proxy = true;
+	if (o->sig_proxy && env_bool(o->sig_proxy, &r->sig_proxy, "--sig-proxy", e) < 0)
+		return -1;
+	unsigned char keys[16];
+	size_t n;
+	if (o->detach_keys && attach_parse_keys(o->detach_keys, keys, &n, e) < 0)
+		return err_wrap(e, "--detach-keys");
+	r->host.detach_keys = o->detach_keys;
+	return 0;
+}
+
+static int log_option(const char *key, const char *value, struct err *e)
+{
+	int64_t n;
+	bool on;
+	const char *ignored;
+	if (str_eq(key, "max-size")) {
+		if (num_size(value, true, &n, "max-size", e) < 0)
+			return -1;
+		return n >= 0 && n < 4096 ? err_set(e, ERR_USAGE, "max-size \"%s\": the least is 4k, -1 is no limit", value) : 0;
+	}
+	if (str_eq(key, "max-file"))
+		return num_i64(value, 1, 1000, &n, "max-file", e);
+	if (str_eq(key, "compress"))
+		return env_bool(value, &on, "compress", e);
+	if (str_eq(key, "mode"))
+		return choice("log-opt mode", value, "blocking non-blocking", "non-blocking", &ignored, e);
+	return err_set(e, ERR_USAGE, "unknown option \"%.60s\": max-size, max-file, compress and mode are known", key);
+}
+
+static int logs(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	const char *driver;
+	if (choice("log-driver", o->log_driver, "json-file local none", "json-file", &driver, e) < 0)
+		return -1;
+	r->host.log.type = arena_dup(&r->arena, driver);
+	for (size_t i = 0; i < o->log_opt.n; i++) {
+		const char *text = o->log_opt.v[i];
+		size_t n = strcspn(text, "=");
+		if (!n || !text[n])
+			return err_set(e, ERR_USAGE, "invalid --log-opt \"%.200s\": it is KEY=VALUE", text);
+		if (str_eq(driver, "none"))
+			return err_set(e, ERR_USAGE, "--log-opt: --log-driver none has no options");
+		const char *key = arena_ndup(&r->arena, text, n);
+		if (log_option(key, text + n + 1, e) < 0)
+			return err_wrap(e, "--log-opt");
+		map_set(&r->arena, &r->host.log.config, key, text + n + 1);
+	}
+	return 0;
+}
+
+static int image(const struct run_options *o, int argc, char **argv, struct run_request *r, struct err *e)
+{
+	if (choice("pull", o->pull, "always missing never", "missing", &r->pull, e) < 0)
+		return -1;
+	int command = 1;
+	if (o->rootfs) {
+		own(mem) char *whole = realpath(o->rootfs, NULL);
+		if (!whole)
+			return err_sys(e, "--rootfs %.200s", o->rootfs);
+		r->host.rootfs = arena_dup(&r->arena, whole);
+		r->config.image = arena_dup(&r->arena, "");
+		command = 0;
+	} else {
+		r->config.image = argv[0];
+	}
+	for (int i = command; i < argc; i++)
+		arena_strv_add(&r->arena, &r->config.cmd, argv[i]);
+	return 0;
+}
+
+int run_request_make(const struct run_options *o, int argc, char **argv, struct engine *g, struct run_request *ret, struct err *e)
+{
+	struct run_request *r = ret;
+	*r = (struct run_request){};
+	if (run_options_refuse(o, e) < 0 || image(o, argc, argv, r, e) < 0 || process(o, r, e) < 0 || streams(o, r, e) < 0 || logs(o, r, e) < 0 ||
+		run_request_limits(o, r, e) < 0 || run_request_devices(o, r, e) < 0 || run_request_mounts(o, r, e) < 0 ||
+		run_request_namespaces(o, g, r, e) < 0 || run_request_network(o, r, e) < 0 || run_request_security(o, r, e) < 0) {
+		run_request_drop(r);
+		return -1;
+	}
+	r->host.auto_remove = o->rm;
+	r->host.restart.name = arena_dup(&r->arena, "no");
+	r->host.cid_file = o->cidfile;
+	r->host.runtime = arena_dup(&r->arena, "hull");
+	if (o->name && !container_name_is_valid(o->name)) {
+		run_request_drop(r);
+		return err_set(e, ERR_USAGE, "invalid --name \"%.80s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two", o->name);
+	}
+	r->create.name = o->name;
+	r->create.config = &r->config;
+	r->create.host = &r->host;
+	r->create.platform = o->platform;
+	r->create.arena = &r->arena;
+	return 0;
+}

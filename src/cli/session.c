@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session: the copying is monitor/attach.h's. What it leaves to us: which signals go to the container (all that reach us
+ * and can be handed on), and the end. The monitor tells the exit status in its last frame and keeps the socket open until
+ * everything is done, the removal of a --rm container too; so the end of the socket is the end of the command.
+ */
+#include "cli/session.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { GONE_MS = 30000 };
+
+int session_check_tty(bool tty, unsigned streams, struct err *e)
+{
+	if (!tty || !(streams & ATTACH_STDIN) || isatty(0))
+		return 0;
+	return err_set(e, ERR_USAGE, "the input device is not a TTY: leave -t away, or start hull in a terminal");
+}
+
+int session_socket(int ret[2], struct err *e)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret) < 0)
+		return err_sys(e, "make a socket");
+	return 0;
+}
+
+static void on_signal(void *arg, int sig)
+{
+	const struct session *s = arg;
+	struct err ignored = {};
+	if (container_reload_state(s->c, &ignored) == 0)
+		(void)!container_signal(s->g, s->c, sig, &ignored);
+}
+
+/* Until the monitor is gone, and with it what --rm removes. */
+static void wait_for_end(int sock)
+{
+	int64_t until = num_monotonic_ns() + GONE_MS * 1000000LL;
+	char drop[256];
+	for (;;) {
+		int64_t left = until - num_monotonic_ns();
+		struct pollfd p = {.fd = sock, .events = POLLIN};
+		int n = left <= 0 ? 0 : poll(&p, 1, (int)(left / 1000000) + 1);
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return;
+		if (n > 0 && read(sock, drop, sizeof drop) <= 0)
+			return;
+	}
+}
+
+int session_run(const struct session *s, int sock, int *ret_status, struct err *e)
+{
+	own(fd) int fd = sock;
+	const struct host_config *h = &s->c->record.host;
+	unsigned char keys[16];
+	struct attach_client c = {.sock = fd, .in = s->streams & ATTACH_STDIN ? 0 : -1, .out = s->streams & ATTACH_STDOUT ? 1 : -1,
+		.err = s->streams & ATTACH_STDERR ? 2 : -1, .tty = s->c->record.config.tty, .detach_keys = keys,
+		.sig_proxy = s->sig_proxy, .on_signal = on_signal, .arg = (void *)(uintptr_t)s};
+	const char *text = s->detach_keys ? s->detach_keys : !str_is_empty(h->detach_keys) ? h->detach_keys : "ctrl-p,ctrl-q";
+	if (attach_parse_keys(text, keys, &c.ndetach_keys, e) < 0)
+		return err_wrap(e, "--detach-keys");
+	enum attach_end end;
+	int status = 0;
+	if (attach_run(&c, &end, &status, e) < 0)
+		return -1;
+	if (end == ATTACH_DETACHED) {
+		fputs("read escape sequence\n", stderr);
+		status = 0;
+	} else if (end == ATTACH_LOST) {
+		if (container_wait(s->g, s->c, -1, &status, e) < 0)
+			return -1;
+	} else if (h->auto_remove) {
+		wait_for_end(fd);
+	}
+	*ret_status = status;
+	return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start: containers that are there already. With -a or -i it is one container, whose output and exit status become ours;
+ * one that runs already is then attached to. attach is the second half of it.
+ */
+#include "cli/commands.h"
+#include "cli/session.h"
+
+#include "base/fd.h"
+#include "cli/run_request.h"
+
+struct start_options {
+	bool attach, interactive;
+	char *detach_keys, *checkpoint, *checkpoint_dir;
+};
+static const struct opt start_opts[] = {
+	{"attach", 'a', OPT_BOOL, offset_of(struct start_options, attach), NULL, "Show its output, pass signals on, end with its status"},
+	{"checkpoint", 0, OPT_STR, offset_of(struct start_options, checkpoint), "NAME", "Refused", OPT_HIDDEN},
+	{"checkpoint-dir", 0, OPT_STR, offset_of(struct start_options, checkpoint_dir), "DIR", "Refused", OPT_HIDDEN},
+	{"detach-keys", 0, OPT_STR, offset_of(struct start_options, detach_keys), "KEYS", "Keys that leave it running (ctrl-p,ctrl-q)"},
+	{"interactive", 'i', OPT_BOOL, offset_of(struct start_options, interactive), NULL, "Give it our stdin"},
+};
+
+static bool is_running(struct engine *g, struct container_entry *c)
+{
+	const char *status = container_status(g, c);
+	return str_eq(status, "running") || str_eq(status, "paused");
+}
+
+static int start_one(const char *name, void *arg, struct err *e)
+{
+	struct engine *g = arg;
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (container_get(g, name, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	if (str_eq(c.state.status, "paused"))
+		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it", name);
+	return is_running(g, &c) ? 0 : container_launch(g, &c, -1, 0, e);
+}
+
+/* Joins our stdio with a container that is started now, or that runs. */
+static int join(struct engine *g, const char *name, const struct session *how, bool launch, int *ret_status, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct session s = *how;
+	if (container_get(g, name, launch ? ENTRY_LOCK : 0, &c, e) < 0)
+		return -1;
+	if (str_eq(c.state.status, "paused"))
+		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it first", name);
+	bool running = is_running(g, &c);
+	if (!running && !launch)
+		return err_set(e, ERR_CONFLICT, "container %.200s is not running", name);
+	if (!c.record.config.open_stdin)
+		s.streams &= ~(unsigned)ATTACH_STDIN;
+	if (session_check_tty(c.record.config.tty, s.streams, e) < 0)
+		return -1;
+	own(fd) int sock = -1;
+	if (running) {
+		own(fd) int dir = containers_run_dir(&g->containers, c.id, false, e);
+		sock = dir < 0 ? -1 : attach_connect(dir, s.streams, e);
+		if (sock < 0)
+			return -1;
+	} else {
+		int socks[2];
+		if (session_socket(socks, e) < 0)
+			return -1;
+		sock = socks[1];
+		if (container_launch(g, &c, socks[0], s.streams, e) < 0)
+			return -1;
+	}
+	fd_drop(&c.lock);
+	s.g = g;
+	s.c = &c;
+	return session_run(&s, take_fd(sock), ret_status, e);
+}
+
+static int start(void *opts, int argc, char **argv, struct err *e)
+{
+	const struct start_options *o = opts;
+	struct engine *g = cli_protect(e) < 0 ? NULL : cli_engine(e);
+	if (!g)
+		return -1;
+	if (o->checkpoint || o->checkpoint_dir)
+		return err_set(e, ERR_USAGE, "--checkpoint: hull makes no checkpoints yet: leave it away");
+	if (!o->attach && !o->interactive)
+		return cli_each(argc, argv, true, start_one, g);
+	if (argc > 1)
+		return err_set(e, ERR_USAGE, "only one container can be started with -a or -i: %d are named", argc);
+	struct session s = {.streams = ATTACH_STDOUT | ATTACH_STDERR | (o->interactive ? ATTACH_STDIN : 0u), .sig_proxy = true,
+		.detach_keys = o->detach_keys};
+	int status = 0;
+	return join(g, argv[0], &s, true, &status, e) < 0 ? -1 : status;
+}
+
+struct attach_options {
+	bool no_stdin;
+	char *detach_keys, *sig_proxy;
+};
+static const struct opt attach_opts[] = {
+	{"detach-keys", 0, OPT_STR, offset_of(struct attach_options, detach_keys), "KEYS", "Keys that leave it running (ctrl-p,ctrl-q)"},
+	{"no-stdin", 0, OPT_BOOL, offset_of(struct attach_options, no_stdin), NULL, "Do not give it our stdin"},
+	{"sig-proxy", 0, OPT_OPTSTR, offset_of(struct attach_options, sig_proxy), "BOOL", "Pass signals on to the process (true)", 0, "true false", NULL, "true"},
+};
+
+static int attach(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct attach_options *o = opts;
+	struct engine *g = cli_engine(e);
+	struct session s = {.streams = ATTACH_STDOUT | ATTACH_STDERR | (o->no_stdin ? 0u : ATTACH_STDIN), .sig_proxy = true,
+		.detach_keys = o->detach_keys};
+	int status = 0;
+	if (!g || (o->sig_proxy && env_bool(o->sig_proxy, &s.sig_proxy, "--sig-proxy", e) < 0))
+		return -1;
+	return join(g, argv[0], &s, false, &status, e) < 0 ? -1 : status;
+}
+
+const struct cmd cmd_start = {"start", "CONTAINER...", "Start containers that were created or have ended", start_opts, countof(start_opts),
+	sizeof(struct start_options), 1, -1, start, .complete = "@container"};
+const struct cmd cmd_attach = {"attach", "CONTAINER", "Join the terminal or the output of a running container", attach_opts, countof(attach_opts),
+	sizeof(struct attach_options), 1, 1, attach, .complete = "@running"};

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stop: stop, restart, kill. Several containers are stopped side by side: each may take its ten seconds.
+ */
+#include "cli/commands.h"
+#include "engine/container.h"
+
+#include <limits.h>
+#include <signal.h>
+
+struct stop_options {
+	char *signal;
+	struct opt_num timeout;
+	/* worked out */
+	struct engine *g;
+	int sig, seconds;
+};
+static const struct opt stop_opts[] = {
+	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send first (the container's own, SIGTERM)"},
+	{"timeout", 't', OPT_I64, offset_of(struct stop_options, timeout), "SECONDS", "How long to wait before SIGKILL, -1 for ever (10)", 0, NULL, "time"},
+};
+static const struct opt kill_opts[] = {
+	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send (SIGKILL)"},
+};
+
+static int prepare(struct stop_options *o, struct err *e)
+{
+	o->sig = 0;
+	o->seconds = INT_MIN;
+	if (!str_is_empty(o->signal) && signal_parse(o->signal, &o->sig, e) < 0)
+		return -1;
+	if (o->timeout.set && (o->timeout.v < -1 || o->timeout.v > INT_MAX))
+		return err_set(e, ERR_USAGE, "invalid --timeout \"%lld\": seconds, -1 for ever", (long long)o->timeout.v);
+	if (o->timeout.set)
+		o->seconds = (int)o->timeout.v;
+	o->g = cli_engine(e);
+	return o->g ? 0 : -1;
+}
+
+static int stop_one(const char *name, void *arg, struct err *e)
+{
+	const struct stop_options *o = arg;
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (container_get(o->g, name, 0, &c, e) < 0)
+		return -1;
+	return container_stop(o->g, &c, o->sig, o->seconds, e);
+}
+
+/* A --rm container is removed by its monitor when it stops; docker's restart keeps such a one too little to start again. */
+static int restart_one(const char *name, void *arg, struct err *e)
+{
+	const struct stop_options *o = arg;
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (stop_one(name, arg, e) < 0 || container_get(o->g, name, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	return container_launch(o->g, &c, -1, 0, e);
+}
+
+static int kill_one(const char *name, void *arg, struct err *e)
+{
+	const struct stop_options *o = arg;
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (container_get_running(o->g, name, &c, e) < 0)
+		return -1;
+	/* A frozen process dies when it thaws. */
+	if (str_eq(c.state.status, "paused") && o->sig == SIGKILL && container_pause(o->g, &c, false, e) < 0)
+		return -1;
+	return container_signal(o->g, &c, o->sig, e);
+}
+
+static int stop(void *opts, int argc, char **argv, struct err *e)
+{
+	return prepare(opts, e) < 0 ? -1 : cli_each_at_once(argc, argv, true, stop_one, opts);
+}
+
+static int restart(void *opts, int argc, char **argv, struct err *e)
+{
+	return cli_protect(e) < 0 || prepare(opts, e) < 0 ? -1 : cli_each_at_once(argc, argv, true, restart_one, opts);
+}
+
+static int kill_all(void *opts, int argc, char **argv, struct err *e)
+{
+	struct stop_options *o = opts;
+	if (prepare(o, e) < 0)
+		return -1;
+	if (!o->sig)
+		o->sig = SIGKILL;
+	return cli_each(argc, argv, true, kill_one, o);
+}
+
+const struct cmd cmd_stop = {"stop", "CONTAINER...", "Stop running containers: a signal, then SIGKILL", stop_opts, countof(stop_opts),
+	sizeof(struct stop_options), 1, -1, stop, .complete = "@running"};
+const struct cmd cmd_restart = {"restart", "CONTAINER...", "Stop containers and start them again", stop_opts, countof(stop_opts),
+	sizeof(struct stop_options), 1, -1, restart, .complete = "@container"};
+const struct cmd cmd_kill = {"kill", "CONTAINER...", "Send a signal to the first process of containers", kill_opts, countof(kill_opts),
+	sizeof(struct stop_options), 1, -1, kill_all, .complete = "@running"};
