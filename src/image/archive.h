@@ -24,7 +24,8 @@ struct archive_image {
 	struct strv names;       /* whole references: RepoTags, io.containerd.image.name, org.opencontainers.image.ref.name when it is a reference */
 	struct image_record record; /* all but size and tagged_at */
 	struct image_config config;
-	char *config_text, *manifest_text; /* NUL-terminated bytes for the store; manifest_text NULL: none */
+	char *config_text, *manifest_text; /* bytes for the store, a NUL behind them; manifest_text NULL: none */
+	size_t config_len, manifest_len;
 	struct { struct archive_layer *v; size_t n; } layers;
 };
 struct archive {
@@ -34,7 +35,8 @@ struct archive {
 	struct archive_index *index; /* internal */
 };
 /* path NULL: reads fd. platform: "os/arch[/variant]", NULL: this machine's; of an index the matching manifest is taken, of
- * several images all that match. An archive without any image for it is ERR_NOT_FOUND and names what there is. */
+ * several images all that match; the only manifest of an archive, or docker's own form, is taken for what it is unless a platform was
+ * asked for. An archive without any image for it is ERR_NOT_FOUND and names what there is. */
 int archive_open(struct archive *a, const char *path, int fd, int scratch, const char *platform, struct err *e) must_use;
 void archive_drop(struct archive *a);
 /* When its layers are there: puts blobs, record and names into the store. size: docker's SIZE, of its unpacked layers. */

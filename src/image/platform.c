@@ -110,7 +110,7 @@ int platform_parse(const char *text, struct platform_want *ret, struct err *e)
 	const char *variant = part[2], *machine = w.architecture;
 	const char *architecture = one ? part[0] : n > 0 ? part[1] : machine;
 	architecture = canonical(architecture, &variant);
-	struct platform_want r = {.is_asked = true};
+	struct platform_want r = {.is_asked = true, .has_variant = *variant != 0};
 	snprintf(r.os, sizeof r.os, "%s", one ? "linux" : part[0]);
 	snprintf(r.architecture, sizeof r.architecture, "%s", architecture);
 	snprintf(r.variant, sizeof r.variant, "%s", *variant ? variant : strcmp(architecture, machine) == 0 ? w.variant : "");
@@ -160,7 +160,7 @@ int platform_check(const char *asked, const char *os, const char *architecture, 
 	if (platform_rank(&w, os, architecture, variant) >= 0)
 		return 0;
 	return err_set(e, ERR_NOT_FOUND, "the image is for %s, not for %s", platform_format(os, architecture, variant, is),
-		platform_format(w.os, w.architecture, strchr(asked, '/') && strchr(strchr(asked, '/') + 1, '/') ? w.variant : "", wanted));
+		platform_format_want(&w, wanted));
 }
 
 ssize_t platform_choose(const struct platform_want *want, const struct image_index *index)
@@ -196,6 +196,11 @@ char *platform_format(const char *os, const char *architecture, const char *vari
 	snprintf(out, PLATFORM_TEXT, "%.*s/%.*s%s%.*s", text_width(os), os, text_width(architecture), architecture,
 		*variant ? "/" : "", text_width(variant), variant);
 	return out;
+}
+
+char *platform_format_want(const struct platform_want *want, char out[PLATFORM_TEXT])
+{
+	return platform_format(want->os, want->architecture, want->has_variant ? want->variant : "", out);
 }
 
 void platform_list(const struct image_index *index, struct buf *out)

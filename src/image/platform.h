@@ -15,6 +15,7 @@ enum { PLATFORM_TEXT = 200 };
 struct platform_want {
 	char os[32], architecture[32], variant[32];
 	bool is_asked; /* by name: no other architecture stands in for it */
+	bool has_variant; /* the variant was named, not found out */
 };
 /* "linux/arm64/v8", "arm64", "linux"; NULL or "": this machine's. ERR_USAGE. */
 int platform_parse(const char *text, struct platform_want *ret, struct err *e) must_use;
@@ -25,5 +26,6 @@ int platform_check(const char *asked, const char *os, const char *architecture, 
 /* The best of an index; -1: none. */
 ssize_t platform_choose(const struct platform_want *want, const struct image_index *index);
 char *platform_format(const char *os, const char *architecture, const char *variant, char out[PLATFORM_TEXT]);
+char *platform_format_want(const struct platform_want *want, char out[PLATFORM_TEXT]);
 /* "linux/amd64, linux/arm64/v8": what an index has, for an error's text. */
 void platform_list(const struct image_index *index, struct buf *out);

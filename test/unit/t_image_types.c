@@ -174,7 +174,7 @@ static void platforms(void **state)
 			fail_msg("%s of %s: %d", rows[i].want, rows[i].entries, best);
 	}
 	/* A machine, not asked by name, takes what its processor runs too. */
-	struct platform_want arm = {"linux", "arm64", "v8", false}, amd = {"linux", "amd64", "v1", false};
+	struct platform_want arm = {"linux", "arm64", "v8", false, false}, amd = {"linux", "amd64", "v1", false, false};
 	assert_true(platform_rank(&arm, "linux", "arm", "v7") > platform_rank(&arm, "linux", "arm64", ""));
 	assert_true(platform_rank(&arm, "linux", "arm", "v6") > platform_rank(&arm, "linux", "arm", "v7"));
 	assert_true(platform_rank(&amd, "linux", "386", NULL) > platform_rank(&amd, "linux", "amd64", NULL));
