@@ -22,6 +22,7 @@ int container_new(struct engine *g, const struct create_request *r, char ret_id[
 
 /* start.c: starts it under a monitor of its own. client: -1, or a connected attach socket for the monitor (is
  * closed). On failure the state tells the error and e->kind is ERR_NOCMD, ERR_NOEXEC or other. */
+/* On success the container's lock is let go. With --rm a start that failed removes the container. */
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e) must_use;
 
 /* life.c */
@@ -39,7 +40,9 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 int container_rename(struct engine *g, const char *text, const char *name, struct err *e) must_use;
 /* volumes: anonymous volumes go too. force: a running one is killed. */
 int container_delete(struct engine *g, const char *text, bool force, bool volumes, struct err *e) must_use;
-/* The part of delete that a monitor does for --rm; the container does not run any more. */
+/* Frees its name and makes it unknown; what is left of it goes with container_erase(), or as half made. */
+int container_forget(struct engine *g, struct container_entry *c, struct err *e) must_use;
+/* The part of delete that a monitor does for --rm; the container does not run any more, its lock is held. */
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e) must_use;
 
 /* signal names: "TERM", "SIGTERM", "15", "RTMIN+3". */
@@ -48,10 +51,13 @@ int signal_parse(const char *text, int *ret, struct err *e) must_use;
 /* exec.c */
 struct exec_request {
 	struct strv args, env;
-	const char *user, *workdir;
+	const char *user, *workdir; /* NULL: the container's own */
 	bool tty, privileged, detach, interactive;
-	const char *detach_keys;
+	const char *detach_keys;    /* NULL: the container's own, else ctrl-p,ctrl-q */
 };
+/* Attached: our stdio is the process's (or is copied to and from its terminal); returns when it ends, *ret_status is its exit
+ * status, 128 + n for a signal, or when the detach keys were typed (0). ERR_NOCMD, ERR_NOEXEC: the command could not be
+ * executed. Signals that reach us go to the process. */
 int container_run_in(struct engine *g, struct container_entry *c, const struct exec_request *r, int *ret_status, struct err *e) must_use;
 
 /* inspect.c: docker's inspect document. */

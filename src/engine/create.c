@@ -2,14 +2,18 @@
 /*
  * create: from a request and an image to a container on the disk, ready to be started any number of times.
  *
- *  1. the image is found; what the request left open comes from its config (env, command, user ...)
+ *  1. the image is found; what the request left open comes from its config (env, command, user ...), from the settings
+ *     and from docker's defaults; the whole is checked
  *  2. the container's directory is made and locked; its name is taken
  *  3. its mounts are worked out: binds, volumes (made when missing), tmpfs, volumes of other containers
  *  4. the writable layer is prepared
- *  5. config.json and state.json are written
+ *  5. state.json and config.json are written
  *
  * A failure on the way removes the directory and the name again; a kill leaves a directory without
  * config.json, which whoever meets it next removes.
+ *
+ * From 1 to 5 the layers and volumes the record will name must stay: layers.lock and volumes.lock are held, shared with other
+ * creates, against whoever removes what no record names.
  */
 #include "engine/container.h"
 
@@ -18,10 +22,11 @@
 #include "base/path.h"
 #include "engine/mounts.h"
 #include "engine/name.h"
+#include "engine/request.h"
 #include "engine/userns.h"
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static void merge_env(struct arena *a, const struct strv *image, struct strv *env)
@@ -75,6 +80,16 @@ static void merge_config(struct arena *a, const struct image_run_config *image, 
 			arena_strv_add(a, &c->volumes, image->volumes.v[i]);
 	if (!c->shell.n)
 		copy_strv(a, &image->shell, &c->shell);
+	const struct healthcheck *h = image->healthcheck;
+	if (h && !c->health) {
+		c->health = arena_alloc(a, sizeof *c->health);
+		copy_strv(a, &h->test, &c->health->test);
+		c->health->interval = h->interval;
+		c->health->timeout = h->timeout;
+		c->health->start_period = h->start_period;
+		c->health->start_interval = h->start_interval;
+		c->health->retries = h->retries;
+	}
 }
 
 static int set_command(struct arena *a, struct container_record *r, struct err *e)
@@ -92,14 +107,26 @@ static int set_command(struct arena *a, struct container_record *r, struct err *
 	return 0;
 }
 
+struct locks { int layers, volumes, userns; };
+
+static void locks_drop(struct locks *l)
+{
+	fd_drop(&l->layers);
+	fd_drop(&l->volumes);
+	fd_drop(&l->userns);
+}
+
 static int take_name(struct engine *g, const struct create_request *q, struct container_entry *c, struct err *e)
 {
 	if (q->name) {
-		if (!container_name_is_valid(q->name))
+		const char *name = *q->name == '/' ? q->name + 1 : q->name;
+		if (!container_name_is_valid(name))
 			return err_set(e, ERR_USAGE,
-				"invalid container name \"%s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two", q->name);
-		c->record.name = arena_printf(&c->arena, "/%s", q->name);
-		return containers_take_name(&g->containers, q->name, c->id, e);
+				"invalid container name \"%.80s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two", name);
+		if (containers_take_name(&g->containers, name, c->id, e) < 0)
+			return -1;
+		c->record.name = arena_printf(&c->arena, "/%s", name);
+		return 0;
 	}
 	for (unsigned attempt = 0;; attempt++) {
 		own(mem) char *name = name_random(attempt);
@@ -128,8 +155,8 @@ static void fill_state(struct engine *g, struct container_entry *c)
 	s->created = r->created;
 	s->labels = r->config.labels;
 	s->network_mode = r->host.network_mode;
-	for (size_t i = 0; i < r->mounts.n; i++)
-		arena_strv_add(a, &s->mounts, !str_is_empty(r->mounts.v[i].name) ? r->mounts.v[i].name : r->mounts.v[i].source);
+	s->mounts.v = r->mounts.v;
+	s->mounts.n = r->mounts.n;
 	s->ports = r->config.exposed_ports;
 	s->auto_remove = r->host.auto_remove;
 	s->status = (char *)(uintptr_t) "created";
@@ -148,54 +175,89 @@ static int find_layers(struct engine *g, const struct create_request *q, struct 
 	return 0;
 }
 
-static int build(struct engine *g, const struct create_request *q, const struct image *image,
-	struct container_entry *c, struct err *e)
+static int check_rootfs(struct engine *g, struct container_entry *c, struct err *e)
+{
+	struct host_config *h = &c->record.host;
+	struct stat st;
+	own(mem) char *whole = realpath(h->rootfs, NULL);
+	if (!whole || stat(whole, &st) < 0)
+		return err_sys(e, "--rootfs %s", h->rootfs);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_USAGE, "--rootfs %s: not a directory", h->rootfs);
+	if (str_has_prefix(g->root_path, whole) && (whole[1] == 0 || strchr("/", g->root_path[strlen(whole)])))
+		return err_set(e, ERR_USAGE, "--rootfs %s: it holds hull's own directory %s", h->rootfs, g->root_path);
+	h->rootfs = arena_dup(&c->arena, whole);
+	return 0;
+}
+
+/* All that needs nothing on the disk. */
+static int complete(struct engine *g, const struct create_request *q, const struct image *image, struct container_entry *c,
+	struct locks *l, struct err *e)
 {
 	struct container_record *r = &c->record;
 	char now[NUM_TEXT];
+	const struct settings *settings = engine_settings(g, e);
+	if (!settings)
+		return -1;
 	r->id = c->id;
 	r->created = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
 	r->host = *q->host;
 	r->config = *q->config;
 	if (!r->platform)
 		r->platform = (char *)(uintptr_t) "linux";
+	if (r->host.rootfs && check_rootfs(g, c, e) < 0)
+		return -1;
+	if (userns_choose(g, c, q->uid_map, q->gid_map, &l->userns, e) < 0)
+		return -1;
 	merge_config(&c->arena, &image->config.config, &r->config);
-	if (str_is_empty(r->config.hostname) && !str_eq(r->host.uts_mode, "host") && !str_eq(r->host.network_mode, "host"))
-		r->config.hostname = arena_ndup(&c->arena, c->id, 12);
-	if (set_command(&c->arena, r, e) < 0 || take_name(g, q, c, e) < 0)
+	return set_command(&c->arena, r, e) < 0 || request_complete(g, c, settings, e) < 0 || request_check(r, e) < 0 ? -1 : 0;
+}
+
+static int prepare_layer(struct engine *g, struct container_entry *c, struct err *e)
+{
+	struct container_record *r = &c->record;
+	if (r->host.rootfs)
+		return 0;
+	if (engine_need_snap(g, e) < 0)
 		return -1;
-	if (userns_choose(g, c, q->uid_map, q->gid_map, e) < 0 || mounts_resolve(g, c, e) < 0)
+	own(userns_maps) struct userns_maps maps = {};
+	if (userns_parse(&c->record, &maps, e) < 0)
 		return -1;
-	if (!r->host.rootfs) {
-		if (engine_need_snap(g, e) < 0)
-			return -1;
-		own(userns_maps) struct userns_maps maps = {};
-		if (userns_parse(&c->record, &maps, e) < 0)
-			return -1;
-		struct snap_mount m = {.layers = &r->layers, .dir = c->dir, .uids = maps.uids, .nuids = maps.nuids,
-			.gids = maps.gids, .ngids = maps.ngids};
-		if (snap_prepare(&g->snap, &m, e) < 0)
-			return -1;
-		r->driver = arena_dup(&c->arena, snap_driver(&g->snap));
-	}
+	struct snap_mount m = {.layers = &r->layers, .dir = c->dir, .is_volatile = r->host.auto_remove, .uids = maps.uids,
+		.nuids = maps.nuids, .gids = maps.gids, .ngids = maps.ngids};
+	if (snap_prepare(&g->snap, &m, e) < 0)
+		return -1;
+	r->driver = arena_dup(&c->arena, snap_driver(&g->snap));
+	return 0;
+}
+
+static int build(struct engine *g, const struct create_request *q, struct container_entry *c, struct locks *l, struct err *e)
+{
+	if (take_name(g, q, c, e) < 0 || mounts_resolve(g, c, &l->volumes, e) < 0 || prepare_layer(g, c, e) < 0)
+		return -1;
 	fill_state(g, c);
-	bool sync = !r->host.auto_remove;
-	if (container_save_state(c->dir, &c->state, sync, e) < 0)
+	/* One sync for a container that is to last: of the record. What a power cut makes of the state is told from it. */
+	if (container_save_state(c->dir, &c->state, false, e) < 0)
 		return -1;
-	return container_save_record(c, sync, e);
+	return container_save_record(c, !c->record.host.auto_remove, e);
 }
 
 int container_new(struct engine *g, const struct create_request *q, char ret_id[65], struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	own(image) struct image image = {};
-	if (!q->host->rootfs && find_layers(g, q, &image, &c, e) < 0)
-		return -1;
+	own(locks) struct locks l = {-1, -1, -1};
 	num_random_id(c.id);
-	if (containers_make(&g->containers, c.id, &c.dir, &c.lock, e) < 0)
+	if (!q->host->rootfs) {
+		l.layers = path_lock(g->root, "layers.lock", false, true, e);
+		if (l.layers < 0 || find_layers(g, q, &image, &c, e) < 0)
+			return -1;
+	}
+	if (complete(g, q, &image, &c, &l, e) < 0 || containers_make(&g->containers, c.id, &c.dir, &c.lock, e) < 0)
 		return -1;
-	if (build(g, q, &image, &c, e) < 0) {
+	if (build(g, q, &c, &l, e) < 0) {
 		struct err ignored = {};
+		fd_drop(&l.volumes);
 		mounts_forget(g, &c);
 		if (c.record.name)
 			containers_free_name(&g->containers, c.record.name + 1, c.id);

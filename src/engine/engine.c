@@ -32,7 +32,7 @@ static const char *given(const char *option, const char *env)
 	return str_is_empty(v) ? NULL : v;
 }
 
-static int open_root(const char *path, mode_t mode, char **ret_path, struct err *e)
+static int open_root(const char *path, mode_t mode, int flags, char **ret_path, struct err *e)
 {
 	own(mem) char *whole = NULL;
 	if (*path == '/') {
@@ -42,7 +42,7 @@ static int open_root(const char *path, mode_t mode, char **ret_path, struct err 
 		own(mem) char *joined = path_join(cwd ? cwd : "/", path);
 		whole = path_clean(joined);
 	}
-	own(fd) int fd = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own(fd) int fd = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
 	if (fd < 0) {
 		if (path_mkdirs(AT_FDCWD, whole, mode, e) < 0)
 			return -1;
@@ -59,30 +59,40 @@ static int open_root(const char *path, mode_t mode, char **ret_path, struct err 
 	return take_fd(fd);
 }
 
+/* A plain user's namespace is entered as soon as the run directory is there, before anything else is opened. */
+static int open_all(struct engine *g, const char *root, const char *run, int run_flags, struct err *e)
+{
+	g->run = open_root(run, run_flags ? 0700 : 0711, run_flags, &g->run_path, e);
+	if (g->run < 0 || rootless_enter(g->run, &g->user, e) < 0)
+		return -1;
+	g->rootless = g->user.inside;
+	g->root = open_root(root, 0711, 0, &g->root_path, e);
+	return g->root < 0 ? -1 : containers_open(&g->containers, g->root, g->run, e);
+}
+
 int engine_open(struct engine *g, const struct engine_options *o, struct err *e)
 {
-	const char *outer = getenv("_HULL_USER");
-	*g = (struct engine){.root = -1, .run = -1, .warn = o->warn, .arg = o->arg,
-		.user = outer ? (uid_t)strtoul(outer, NULL, 10) : geteuid()};
-	g->rootless = g->user != 0;
+	*g = (struct engine){.root = -1, .run = -1, .warn = o->warn, .arg = o->arg, .user = {.lock = -1}};
 	g->containers = (struct containers){.root = -1, .names = -1, .run = -1};
 	own(mem) char *root = mem_dup(given(o->root, "HULL_ROOT"));
 	own(mem) char *run = mem_dup(given(o->run_root, "HULL_RUN_ROOT"));
+	int run_flags = 0;
 	if (!root || !run) {
 		own(mem) char *root_default = NULL;
 		own(mem) char *run_default = NULL;
-		if (engine_default_paths(g->rootless, g->user, &root_default, &run_default, e) < 0)
+		if (engine_default_paths(geteuid() != 0, geteuid(), &root_default, &run_default, e) < 0)
 			return -1;
 		if (!root)
 			root = take(root_default);
-		if (!run)
+		/* The made-up place may lie in /tmp, where others could have put a symlink. */
+		if (!run) {
+			run_flags = geteuid() != 0 ? O_NOFOLLOW : 0;
 			run = take(run_default);
+		}
 	}
 	if (o->exe && strrchr(o->exe, '/'))
 		g->exe_dir = mem_ndup(o->exe, (size_t)(strrchr(o->exe, '/') - o->exe));
-	g->root = open_root(root, 0711, &g->root_path, e);
-	g->run = g->root < 0 ? -1 : open_root(run, 0711, &g->run_path, e);
-	if (g->run < 0 || containers_open(&g->containers, g->root, g->run, e) < 0) {
+	if (open_all(g, root, run, run_flags, e) < 0) {
 		engine_drop(g);
 		return -1;
 	}
@@ -98,10 +108,12 @@ void engine_drop(struct engine *g)
 		snap_drop(&g->snap);
 	fd_drop(&g->root);
 	fd_drop(&g->run);
+	rootless_drop(&g->user);
+	settings_drop(&g->settings);
 	mem_drop(&g->root_path);
 	mem_drop(&g->run_path);
 	mem_drop(&g->exe_dir);
-	g->has_store = g->has_snap = false;
+	g->has_store = g->has_snap = g->has_settings = false;
 }
 
 int engine_need_store(struct engine *g, struct err *e)
@@ -118,6 +130,14 @@ int engine_need_snap(struct engine *g, struct err *e)
 		return -1;
 	g->has_snap = true;
 	return 0;
+}
+
+const struct settings *engine_settings(struct engine *g, struct err *e)
+{
+	if (!g->has_settings && settings_load(&g->settings, e) < 0)
+		return NULL;
+	g->has_settings = true;
+	return &g->settings;
 }
 
 void engine_warn(const struct engine *g, const char *fmt, ...)

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "engine/rootless.h"
+#include "engine/settings.h"
 #include "image/store.h"
 #include "snap/snap.h"
 #include "state/container.h"
@@ -22,21 +24,23 @@ struct engine_options {
 struct engine {
 	char *root_path, *run_path;
 	int root, run;
-	bool rootless;      /* not started by root: uid 0 here is a plain user outside */
-	uid_t user;         /* who started hull, outside of any namespace of ours */
+	bool rootless;      /* uid 0 here is a plain user outside */
+	struct rootless user; /* who started hull, and the ids there are */
 	char *exe_dir;      /* directory of the executable, or NULL */
 	void (*warn)(void *arg, const char *text);
 	void *arg;
 	struct containers containers;
 	struct store store;
 	struct snap snap;
-	bool has_store, has_snap;
+	struct settings settings;
+	bool has_store, has_snap, has_settings;
 };
 
 int engine_open(struct engine *g, const struct engine_options *o, struct err *e) must_use;
 void engine_drop(struct engine *g);
 int engine_need_store(struct engine *g, struct err *e) must_use;
 int engine_need_snap(struct engine *g, struct err *e) must_use;
+const struct settings *engine_settings(struct engine *g, struct err *e) must_use; /* read at the first call; NULL on error */
 void engine_warn(const struct engine *g, const char *fmt, ...) printf_like(2, 3);
 /* A file that belongs to the installation: beside the executable (a build tree), else installed. NULL: neither. */
 char *engine_libexec(const struct engine *g, const char *name) must_use;

@@ -5,7 +5,10 @@
  * state.json says what the last writer knew; container_status() holds it against the kernel. A state that
  * says running while the process of that pid and start time is gone means: the monitor is just now recording
  * the exit (it lives: we wait for it), or the monitor was killed or the machine went down (it is gone: the exit
- * code is lost, and we record that, once, under the container's lock).
+ * code is lost, and we record that, once, under the state's lock).
+ *
+ * "removing" is the state of a --rm container between its end and its disappearance; its monitor does that. When the monitor
+ * is gone, whoever meets the container does it.
  */
 #include "engine/container.h"
 
@@ -44,28 +47,37 @@ static void remove_cgroup(const struct container_state *s)
 	cgroup_drop(&cg);
 }
 
+/* What a --rm container's monitor did not come to. Held by another verb, it is that one's. */
+static void erase_left(struct engine *g, struct container_entry *c)
+{
+	struct err ignored = {};
+	own(container_entry) struct container_entry whole = {.dir = -1, .lock = -1};
+	own(fd) int lock = c->lock < 0 ? path_lock(c->dir, "lock", true, false, &ignored) : -1;
+	if ((lock >= 0 || c->lock >= 0) && containers_load(&g->containers, c->id, 0, &whole, &ignored) == 0)
+		(void)!container_erase(g, &whole, true, &ignored);
+}
+
 /* Nobody will record this exit: the monitor is gone. */
 static void settle(struct engine *g, struct container_entry *c)
 {
 	struct err ignored = {};
 	bool same_boot = str_eq(c->state.boot, g->containers.boot);
-	own(fd) int lock = c->lock < 0 ? path_lock(c->dir, "lock", true, true, &ignored) : -1;
-	if (container_reload_state(c, &ignored) < 0 || !says_running(&c->state) ||
-		container_state_is_alive(&g->containers, &c->state) || container_state_has_monitor(&g->containers, &c->state))
+	own(fd) int lock = container_change_state(c, &ignored);
+	if (lock < 0 || !says_running(&c->state) || container_state_is_alive(&g->containers, &c->state) ||
+		container_state_has_monitor(&g->containers, &c->state))
 		return;
 	if (same_boot)
 		remove_cgroup(&c->state);
 	char now[NUM_TEXT];
-	c->state.status = (char *)(uintptr_t) "exited";
+	c->state.status = (char *)(uintptr_t)(c->state.auto_remove ? "removing" : "exited");
 	c->state.exit_code = LOST_STATUS;
 	c->state.error = (char *)(uintptr_t)(same_boot ? "its monitor was killed: the exit status is not known"
 						      : "the machine was restarted while it ran");
 	c->state.pid = c->state.monitor_pid = 0;
 	c->state.finished_at = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
-	(void)!container_save_state(c->dir, &c->state, false, &ignored);
+	/* In this order: a start that sees the new state makes the run directory again. */
 	(void)!path_remove_tree(g->containers.run, c->id, &ignored);
-	if (c->state.auto_remove && c->record.id)
-		(void)!container_erase(g, c, true, &ignored);
+	(void)!container_save_state(c->dir, &c->state, false, &ignored);
 }
 
 const char *container_status(struct engine *g, struct container_entry *c)
@@ -83,6 +95,8 @@ const char *container_status(struct engine *g, struct container_entry *c)
 		if (i > 500)
 			break;
 	}
+	if (str_eq(c->state.status, "removing") && !container_state_has_monitor(&g->containers, &c->state))
+		erase_left(g, c);
 	return c->state.status ? c->state.status : "created";
 }
 
@@ -93,7 +107,10 @@ int container_get(struct engine *g, const char *text, int flags, struct containe
 		return -1;
 	if (containers_load(&g->containers, id, flags, ret, e) < 0)
 		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such container: %.200s", text) : -1;
-	container_status(g, ret);
+	if (str_eq(container_status(g, ret), "removing") && !path_exists(ret->dir, "config.json")) {
+		container_entry_drop(ret);
+		return err_set(e, ERR_NOT_FOUND, "no such container: %.200s", text);
+	}
 	return 0;
 }
 
@@ -155,6 +172,16 @@ static int open_process(struct engine *g, struct container_entry *c, struct err 
 	return take_fd(fd);
 }
 
+static int freeze(struct container_entry *c, bool frozen, struct err *e)
+{
+	struct cgroup cg = {.v2 = -1};
+	if (cgroup_open(c->state.cgroup, &cg, e) < 0)
+		return -1;
+	int r = cgroup_freeze(&cg, frozen, e);
+	cgroup_drop(&cg);
+	return r;
+}
+
 int container_signal(struct engine *g, struct container_entry *c, int sig, struct err *e)
 {
 	own(fd) int fd = open_process(g, c, e);
@@ -162,6 +189,10 @@ int container_signal(struct engine *g, struct container_entry *c, int sig, struc
 		return -1;
 	if (syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) < 0 && errno != ESRCH)
 		return err_sys(e, "signal container %.12s", c->id);
+	/* A frozen process dies when it is thawed. */
+	struct err gone = {};
+	if (sig == SIGKILL && str_eq(c->state.status, "paused"))
+		(void)!freeze(c, false, &gone);
 	return 0;
 }
 
@@ -217,6 +248,9 @@ int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_
 static void note_stop(struct container_entry *c)
 {
 	struct err ignored = {};
+	own(fd) int lock = container_change_state(c, &ignored);
+	if (lock < 0 || !says_running(&c->state))
+		return;
 	c->state.stopped_by_user = true;
 	(void)!container_save_state(c->dir, &c->state, false, &ignored);
 }
@@ -249,19 +283,19 @@ int container_stop(struct engine *g, struct container_entry *c, int sig, int tim
 
 int container_pause(struct engine *g, struct container_entry *c, bool paused, struct err *e)
 {
-	const char *status = container_status(g, c);
+	container_status(g, c);
+	/* Two at once are told apart by the lock; the monitor waits at it, too, when the container ends just now. */
+	own(fd) int lock = container_change_state(c, e);
+	if (lock < 0)
+		return -1;
+	const char *status = c->state.status;
 	if (paused && str_eq(status, "paused"))
 		return err_set(e, ERR_CONFLICT, "container %.12s is already paused", c->id);
 	if (!str_eq(status, paused ? "running" : "paused"))
 		return err_set(e, ERR_CONFLICT, "container %.12s is not %s", c->id, paused ? "running" : "paused");
 	if (str_is_empty(c->state.cgroup))
 		return err_set(e, ERR_UNSUPPORTED, "container %.12s has no cgroup of its own, so it cannot be paused", c->id);
-	struct cgroup cg = {.v2 = -1};
-	if (cgroup_open(c->state.cgroup, &cg, e) < 0)
-		return -1;
-	int r = cgroup_freeze(&cg, paused, e);
-	cgroup_drop(&cg);
-	if (r < 0)
+	if (freeze(c, paused, e) < 0)
 		return -1;
 	c->state.status = (char *)(uintptr_t)(paused ? "paused" : "running");
 	return container_save_state(c->dir, &c->state, false, e);
@@ -282,19 +316,32 @@ int container_rename(struct engine *g, const char *text, const char *name, struc
 		return -1;
 	own(mem) char *old = mem_dup(c.record.name + 1);
 	c.record.name = arena_printf(&c.arena, "/%s", name);
+	own(fd) int lock = container_change_state(&c, e);
 	c.state.name = c.record.name + 1;
-	if (container_save_record(&c, true, e) < 0 || container_save_state(c.dir, &c.state, true, e) < 0)
+	if (lock < 0 || container_save_record(&c, true, e) < 0 || container_save_state(c.dir, &c.state, false, e) < 0) {
+		containers_free_name(&g->containers, name, c.id);
 		return -1;
+	}
 	containers_free_name(&g->containers, old, c.id);
 	return 0;
 }
 
-int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)
+int container_forget(struct engine *g, struct container_entry *c, struct err *e)
 {
-	if (volumes)
-		mounts_forget(g, c);
 	if (c->record.name)
 		containers_free_name(&g->containers, c->record.name + 1, c->id);
+	/* Renamed since the record was read. */
+	if (!str_is_empty(c->state.name))
+		containers_free_name(&g->containers, c->state.name, c->id);
+	return containers_forget(&g->containers, c->id, e);
+}
+
+int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)
+{
+	if (container_forget(g, c, e) < 0)
+		return -1;
+	if (volumes)
+		mounts_forget(g, c);
 	if (!c->record.host.rootfs && (engine_need_snap(g, e) < 0 || snap_remove(&g->snap, c->dir, e) < 0))
 		return -1;
 	return containers_remove(&g->containers, c->id, e);
@@ -310,15 +357,11 @@ int container_delete(struct engine *g, const char *text, bool force, bool volume
 			return err_set(e, ERR_CONFLICT,
 				"container %.12s is %s: stop it first, or remove it with -f", c.id, c.state.status);
 		struct err gone = {};
-		if (str_eq(c.state.status, "paused"))
-			(void)!container_pause(g, &c, false, &gone);
-		/* Removed by us, not by its monitor: --rm must not race with this. */
+		/* Removed by us, not by its monitor, which waits for our lock: --rm does not race with this. */
 		(void)!container_signal(g, &c, SIGKILL, &gone);
 		int r = container_wait(g, &c, 10LL * 1000000000, NULL, e);
 		if (r <= 0)
 			return r < 0 ? -1 : err_set(e, ERR_TIMEOUT, "container %.12s did not end after SIGKILL", c.id);
-		if (!path_exists(c.dir, "config.json"))
-			return 0;
 	}
 	remove_cgroup(&c.state);
 	return container_erase(g, &c, volumes, e);

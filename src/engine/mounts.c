@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mounts: a destination is an absolute, clean path and stands once. The rows come in the order of rising
- * precedence and replace what is at their destination:
+ * mounts: a destination is an absolute, clean path and stands once. volumes of other containers (--volumes-from) come
+ * first, -v and --mount replace what is at their destination, and the image's VOLUMEs (and -v /path) are made as anonymous volumes
+ * where nothing else is.
  *
- *   volumes of other containers (--volumes-from), the image's VOLUMEs and -v /path (anonymous volumes),
- *   -v source:/path, --mount, --tmpfs
+ * Volumes are named by records alone, without a count: who removes one looks for its name in all records while
+ * holding volumes.lock exclusively, and a create holds it shared from the first volume it names until its record is there.
  */
 #include "engine/mounts.h"
 
@@ -17,7 +18,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static int put(struct container_entry *c, const struct mount_point *m, struct err *e)
+/* first: the first row that this one must not replace. */
+static int put_after(struct container_entry *c, const struct mount_point *m, size_t first, struct err *e)
 {
 	struct container_record *r = &c->record;
 	if (m->destination[0] != '/')
@@ -25,12 +27,20 @@ static int put(struct container_entry *c, const struct mount_point *m, struct er
 	own(mem) char *clean = path_clean(m->destination);
 	if (strcmp(clean, "/") == 0)
 		return err_set(e, ERR_USAGE, "invalid mount path \"%s\": the root cannot be mounted over", m->destination);
-	struct mount_point *at = NULL;
-	for (size_t i = 0; i < r->mounts.n; i++)
-		if (strcmp(r->mounts.v[i].destination, clean) == 0)
-			at = &r->mounts.v[i];
-	if (!at)
+	size_t i = 0;
+	while (i < r->mounts.n && strcmp(r->mounts.v[i].destination, clean) != 0)
+		i++;
+	if ((i < r->mounts.n && i >= first) || (first != SIZE_MAX && map_get(&r->host.tmpfs, clean)))
+		return err_set(e, ERR_USAGE, "duplicate mount point: %s", clean);
+	struct mount_point *at;
+	if (i == r->mounts.n || first != SIZE_MAX) {
+		/* Given rows stay together at the end: one that is replaced goes. */
+		if (i < r->mounts.n)
+			memmove(&r->mounts.v[i], &r->mounts.v[i + 1], (--r->mounts.n - i) * sizeof *r->mounts.v);
 		at = arena_push(&c->arena, &r->mounts);
+	} else {
+		at = &r->mounts.v[i];
+	}
 	*at = *m;
 	at->destination = arena_dup(&c->arena, clean);
 	return 0;
@@ -65,15 +75,31 @@ static int bind_words(struct container_entry *c, const char *words, struct mount
 	return 0;
 }
 
-static int volume_source(struct engine *g, struct container_entry *c, const char *name, struct mount_point *m, struct err *e)
+struct resolve {
+	struct engine *g;
+	struct container_entry *c;
+	int lock;     /* of volumes.lock, -1 until a volume is named */
+	size_t given; /* the first row of -v and --mount */
+};
+
+static int hold_volumes(struct resolve *s, struct err *e)
 {
+	if (s->lock < 0)
+		s->lock = path_lock(s->g->root, "volumes.lock", false, true, e);
+	return s->lock < 0 ? -1 : 0;
+}
+
+static int volume_source(struct resolve *s, const char *name, struct mount_point *m, struct err *e)
+{
+	struct engine *g = s->g;
+	struct container_entry *c = s->c;
 	char id[ID_LEN + 1];
 	bool anonymous = str_is_empty(name);
 	if (anonymous) {
 		num_random_id(id);
 		name = id;
 	}
-	if (volume_ensure(g, name, anonymous, e) < 0)
+	if (hold_volumes(s, e) < 0 || volume_ensure(g, name, anonymous, e) < 0)
 		return -1;
 	m->type = arena_dup(&c->arena, "volume");
 	m->name = arena_dup(&c->arena, name);
@@ -83,8 +109,9 @@ static int volume_source(struct engine *g, struct container_entry *c, const char
 	return 0;
 }
 
-static int put_bind(struct engine *g, struct container_entry *c, const char *text, struct err *e)
+static int put_bind(struct resolve *s, const char *text, size_t first, struct err *e)
 {
+	struct container_entry *c = s->c;
 	own(strv) struct strv f = {};
 	strv_split(&f, text, ':');
 	if (f.n < 1 || f.n > 3 || str_is_empty(f.v[0]) || (f.n > 1 && str_is_empty(f.v[1])))
@@ -103,27 +130,30 @@ static int put_bind(struct engine *g, struct container_entry *c, const char *tex
 		struct stat st;
 		if (stat(clean, &st) < 0 && (errno != ENOENT || path_mkdirs(AT_FDCWD, clean, 0755, e) < 0))
 			return err_sys(e, "bind source %s", clean);
-	} else if (volume_source(g, c, f.n > 1 ? f.v[0] : NULL, &m, e) < 0) {
+	} else if (volume_source(s, f.n > 1 ? f.v[0] : NULL, &m, e) < 0) {
 		return -1;
 	}
-	return put(c, &m, e);
+	return put_after(c, &m, first, e);
 }
 
-static int put_request(struct engine *g, struct container_entry *c, const struct mount_request *q, struct err *e)
+static int put_request(struct resolve *s, const struct mount_request *q, struct err *e)
 {
+	struct container_entry *c = s->c;
+	if (str_is_empty(q->target))
+		return err_set(e, ERR_USAGE, "invalid mount: it needs a target");
 	struct mount_point m = {.rw = !q->read_only, .destination = q->target, .mode = (char *)(uintptr_t) "",
 		.propagation = (char *)(uintptr_t) ""};
 	if (str_eq(q->type, "tmpfs")) {
 		m.type = q->type;
 		m.source = (char *)(uintptr_t) "";
-		return put(c, &m, e);
+		return put_after(c, &m, s->given, e);
 	}
 	if (str_eq(q->type, "volume")) {
-		if (volume_source(g, c, q->source, &m, e) < 0)
+		if (volume_source(s, q->source, &m, e) < 0)
 			return -1;
 		m.no_copy = q->volume && q->volume->no_copy;
 		m.subpath = q->volume ? q->volume->subpath : NULL;
-		return put(c, &m, e);
+		return put_after(c, &m, s->given, e);
 	}
 	if (!str_eq(q->type, "bind"))
 		return err_set(e, ERR_USAGE, "invalid mount type \"%s\": bind, volume and tmpfs are known", q->type ? q->type : "");
@@ -141,11 +171,13 @@ static int put_request(struct engine *g, struct container_entry *c, const struct
 	m.propagation = q->bind && !str_is_empty(q->bind->propagation) ? q->bind->propagation : (char *)(uintptr_t) "rprivate";
 	m.non_recursive = q->bind && q->bind->non_recursive;
 	m.recursive_ro = q->read_only && !(q->bind && q->bind->ro_non_recursive);
-	return put(c, &m, e);
+	return put_after(c, &m, s->given, e);
 }
 
-static int put_volumes_from(struct engine *g, struct container_entry *c, const char *text, struct err *e)
+static int put_volumes_from(struct resolve *s, const char *text, struct err *e)
 {
+	struct engine *g = s->g;
+	struct container_entry *c = s->c;
 	own(mem) char *name = mem_dup(text);
 	char *mode = strchr(name, ':');
 	if (mode)
@@ -154,7 +186,7 @@ static int put_volumes_from(struct engine *g, struct container_entry *c, const c
 		return err_set(e, ERR_USAGE, "invalid --volumes-from \"%s\": ro or rw may follow the name", text);
 	char id[65];
 	own(container_entry) struct container_entry other = {.dir = -1, .lock = -1};
-	if (containers_find(&g->containers, name, id, e) < 0 || containers_load(&g->containers, id, 0, &other, e) < 0)
+	if (hold_volumes(s, e) < 0 || containers_find(&g->containers, name, id, e) < 0 || containers_load(&g->containers, id, 0, &other, e) < 0)
 		return err_wrap(e, "--volumes-from");
 	for (size_t i = 0; i < other.record.mounts.n; i++) {
 		const struct mount_point *from = &other.record.mounts.v[i];
@@ -169,7 +201,8 @@ static int put_volumes_from(struct engine *g, struct container_entry *c, const c
 		m.subpath = arena_dup(a, from->subpath);
 		if (str_eq(mode, "ro"))
 			m.rw = false;
-		if (put(c, &m, e) < 0)
+		m.no_copy = true;
+		if (put_after(c, &m, SIZE_MAX, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -184,41 +217,70 @@ static bool has_destination(const struct container_entry *c, const char *path)
 	return false;
 }
 
-int mounts_resolve(struct engine *g, struct container_entry *c, struct err *e)
+static int resolve(struct resolve *s, struct err *e)
 {
-	struct container_record *r = &c->record;
+	struct container_record *r = &s->c->record;
 	for (size_t i = 0; i < r->host.volumes_from.n; i++)
-		if (put_volumes_from(g, c, r->host.volumes_from.v[i], e) < 0)
-			return -1;
-	for (size_t i = 0; i < r->host.binds.n; i++)
-		if (put_bind(g, c, r->host.binds.v[i], e) < 0)
-			return -1;
-	for (size_t i = 0; i < r->host.mounts.n; i++)
-		if (put_request(g, c, &r->host.mounts.v[i], e) < 0)
+		if (put_volumes_from(s, r->host.volumes_from.v[i], e) < 0)
 			return -1;
 	for (size_t i = 0; i < r->host.tmpfs.n; i++) {
 		own(mem) char *clean = path_clean(r->host.tmpfs.v[i].key);
-		if (clean[0] != '/')
-			return err_set(e, ERR_USAGE, "invalid --tmpfs \"%s\": the path must be absolute", clean);
+		if (clean[0] != '/' || !clean[1])
+			return err_set(e, ERR_USAGE, "invalid --tmpfs \"%s\": the path must be absolute, and not the root", r->host.tmpfs.v[i].key);
+		r->host.tmpfs.v[i].key = arena_dup(&s->c->arena, clean);
+	}
+	s->given = r->mounts.n;
+	for (size_t i = 0; i < r->host.binds.n; i++) {
+		size_t before = r->mounts.n;
+		if (put_bind(s, r->host.binds.v[i], s->given, e) < 0)
+			return -1;
+		/* A row of volumes-from went for this one. */
+		s->given -= r->mounts.n == before;
+	}
+	for (size_t i = 0; i < r->host.mounts.n; i++) {
+		size_t before = r->mounts.n;
+		if (put_request(s, &r->host.mounts.v[i], e) < 0)
+			return -1;
+		s->given -= r->mounts.n == before;
 	}
 	/* A VOLUME of the image or -v /path where nothing was mounted yet is an anonymous volume. */
 	for (size_t i = 0; i < r->config.volumes.n; i++) {
 		const char *path = r->config.volumes.v[i];
-		bool is_tmpfs = map_get(&r->host.tmpfs, path) != NULL;
-		if (has_destination(c, path) || is_tmpfs)
-			continue;
-		if (put_bind(g, c, path, e) < 0)
+		own(mem) char *clean = path_clean(path);
+		if (!has_destination(s->c, clean) && !map_get(&r->host.tmpfs, clean) && put_bind(s, path, SIZE_MAX, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+int mounts_resolve(struct engine *g, struct container_entry *c, int *ret_lock, struct err *e)
+{
+	struct resolve s = {.g = g, .c = c, .lock = -1};
+	int r = resolve(&s, e);
+	*ret_lock = s.lock;
+	return r;
+}
+
+bool mounts_use_volume(const struct container_state *s, const char *name)
+{
+	for (size_t i = 0; i < s->mounts.n; i++)
+		if (str_eq(s->mounts.v[i].type, "volume") && str_eq(s->mounts.v[i].name, name))
+			return true;
+	return false;
+}
+
 void mounts_forget(struct engine *g, struct container_entry *c)
 {
 	struct err ignored = {};
+	own(fd) int lock = -1;
 	for (size_t i = 0; i < c->record.mounts.n; i++) {
 		const struct mount_point *m = &c->record.mounts.v[i];
-		if (str_eq(m->type, "volume") && volume_is_anonymous(g, m->name))
+		if (!str_eq(m->type, "volume") || !volume_is_anonymous(g, m->name))
+			continue;
+		if (lock < 0)
+			lock = path_lock(g->root, "volumes.lock", true, true, &ignored);
+		own(strv) struct strv users = {};
+		if (lock >= 0 && volume_users(g, m->name, c->id, &users, &ignored) == 0 && !users.n)
 			(void)!volume_delete(g, m->name, &ignored);
 	}
 }

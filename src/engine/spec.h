@@ -30,5 +30,9 @@ int spec_build_security(struct spec_build *b, struct err *e) must_use;
 
 /* docker's fourteen, then --cap-add and --cap-drop; "ALL" and names with or without CAP_. */
 int spec_caps(const struct strv *add, const struct strv *drop, bool privileged, struct arena *a, struct strv *ret, struct err *e) must_use;
+/* Is every --security-opt one we know? */
+int spec_check_security(const struct strv *options, struct err *e) must_use;
+/* docker's masked and read-only paths into the record, unless it has its own, is privileged or says systempaths=unconfined. */
+int spec_default_paths(struct arena *a, struct host_config *h, struct err *e) must_use;
 /* A container another one shares namespaces with (container:X); it must run. */
 int spec_peer(struct spec_build *b, const char *mode, const char *what, struct container_entry *ret, struct err *e) must_use;

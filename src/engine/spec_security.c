@@ -96,6 +96,7 @@ static int read_options(const struct strv *options, struct security *s, struct e
 			if (*value && !str_eq(value, "true") && !str_eq(value, "false"))
 				return err_set(e, ERR_USAGE, "invalid --security-opt \"%s\"", o);
 		} else if (n == 7 && strncmp(o, "seccomp", n) == 0 && *value) {
+			/* FILE, {...} once it was read, unconfined, builtin or default */
 			s->seccomp = value;
 		} else if (n == 8 && strncmp(o, "apparmor", n) == 0 && *value) {
 			s->apparmor = value;
@@ -139,10 +140,31 @@ static int set_seccomp(struct spec_build *b, const struct security *s, const str
 		return 0;
 	if (!s->seccomp || str_eq(s->seccomp, "builtin") || str_eq(s->seccomp, "default"))
 		return seccomp_default(caps, b->arena, &b->spec->linux_->seccomp, e);
-	own(buf) struct buf text = BUF(4 << 20);
-	if (path_read(AT_FDCWD, s->seccomp, &text, e) < 0 ||
-		seccomp_profile(buf_text(&text), text.len, caps, b->arena, &b->spec->linux_->seccomp, e) < 0)
+	/* The profile itself: the record holds what the file said when the container was made. */
+	if (seccomp_profile(s->seccomp, strlen(s->seccomp), caps, b->arena, &b->spec->linux_->seccomp, e) < 0)
 		return err_wrap(e, "--security-opt seccomp");
+	return 0;
+}
+
+int spec_check_security(const struct strv *options, struct err *e)
+{
+	struct security s = {};
+	return read_options(options, &s, e);
+}
+
+int spec_default_paths(struct arena *a, struct host_config *h, struct err *e)
+{
+	struct security s = {};
+	if (read_options(&h->security_opt, &s, e) < 0)
+		return -1;
+	if (h->privileged || s.unmasked)
+		return 0;
+	if (!h->masked_paths.n)
+		for (size_t i = 0; i < countof(masked); i++)
+			arena_strv_add(a, &h->masked_paths, masked[i]);
+	if (!h->readonly_paths.n)
+		for (size_t i = 0; i < countof(readonly); i++)
+			arena_strv_add(a, &h->readonly_paths, readonly[i]);
 	return 0;
 }
 
@@ -172,11 +194,7 @@ int spec_build_security(struct spec_build *b, struct err *e)
 	b->spec->process->selinux_label = label;
 	if (set_seccomp(b, &s, &caps, e) < 0)
 		return -1;
-	if (b->privileged || s.unmasked)
-		return 0;
-	for (size_t i = 0; i < countof(masked); i++)
-		arena_strv_add(b->arena, &l->masked_paths, masked[i]);
-	for (size_t i = 0; i < countof(readonly); i++)
-		arena_strv_add(b->arena, &l->readonly_paths, readonly[i]);
+	l->masked_paths = h->masked_paths;
+	l->readonly_paths = h->readonly_paths;
 	return 0;
 }

@@ -11,16 +11,20 @@
  *                                                  start: the exec
  *   read the report <----------------------------- one struct err
  *                                                  … until the first process ends
- *                                                  exited(): state.json says exited; --rm erases everything
+ *                                                  exited(): the run directory goes, state.json says exited; --rm:
+ *                                                  says removing, and the container is not found any more
+ *                                                  clients are told
+ *                                                  finished(): syncs state.json; --rm: removes what is left
  *
- * The lock of the container is the verb's: it is let go when we return, the monitor takes its own on the run
- * directory. Between fork and report the monitor is the only writer of state.json.
+ * The lock of the container is the verb's and is let go when we return. The run directory goes before the state says that
+ * the container has ended: from then on a new start may make it again.
  */
 #include "engine/container.h"
 
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/logs.h"
 #include "engine/mounts.h"
 #include "engine/spec.h"
 #include "monitor/monitor.h"
@@ -56,6 +60,9 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	struct container_state *st = &s->c->state;
 	char now[NUM_TEXT];
 	struct arena *a = &s->c->arena;
+	own(fd) int lock = container_change_state(s->c, e);
+	if (lock < 0 || rootless_hold(&s->g->user, e) < 0)
+		return -1;
 	st->status = arena_dup(a, "running");
 	st->pid = ct->pid;
 	st->start_time = ct->start_time;
@@ -64,11 +71,20 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	st->boot = arena_dup(a, s->g->containers.boot);
 	st->cgroup = arena_dup(a, ct->cgroup.path);
 	st->started_at = arena_dup(a, num_format_time(num_now_ns(), now));
-	st->finished_at = NULL;
 	st->exit_code = 0;
 	st->oom_killed = st->stopped_by_user = false;
 	st->error = NULL;
 	return container_save_state(s->c->dir, st, false, e);
+}
+
+/* Makes a --rm container unknown before its clients hear of the end. When a verb holds it (rm -f waits for us), that
+ * is left to finished(), after the end was told. */
+static void forget(struct start *s)
+{
+	struct err ignored = {};
+	s->c->lock = path_lock(s->c->dir, "lock", true, false, &ignored);
+	if (s->c->lock >= 0)
+		(void)!container_forget(s->g, s->c, &ignored);
 }
 
 static void on_exited(void *arg, const struct monitor_exit *x)
@@ -76,39 +92,37 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	struct start *s = arg;
 	struct container_state *st = &s->c->state;
 	struct err e = {};
-	/* A rename or a pause meanwhile wrote to state.json: what it wrote is kept. */
-	(void)!container_reload_state(s->c, &e);
 	char now[NUM_TEXT];
-	st->status = (char *)(uintptr_t) "exited";
-	st->pid = st->monitor_pid = 0;
+	bool removed = s->c->record.host.auto_remove;
+	(void)!path_remove_tree(s->g->containers.run, s->c->id, &e);
+	/* Read again under the lock: a rename, a pause or a stop meanwhile wrote to it. */
+	own(fd) int lock = container_change_state(s->c, &e);
+	st->status = (char *)(uintptr_t)(removed ? "removing" : "exited");
+	st->pid = 0;
+	if (!removed)
+		st->monitor_pid = 0;
 	st->exit_code = x->status;
 	st->oom_killed = x->oom_killed;
 	st->finished_at = arena_dup(&s->c->arena, num_format_time(x->finished_ns, now));
-	(void)!container_save_state(s->c->dir, st, !s->c->record.host.auto_remove, &e);
-	if (s->c->record.host.auto_remove)
-		(void)!container_erase(s->g, s->c, true, &e);
-	else
-		(void)!path_remove_tree(s->g->containers.run, s->c->id, &e);
+	(void)!container_save_state(s->c->dir, st, false, &e);
+	fd_drop(&lock);
+	if (removed)
+		forget(s);
 }
 
-static uint64_t log_number(const struct map *options, const char *key, uint64_t preset)
+static void on_finished(void *arg)
 {
-	const char *text = map_get(options, key);
-	int64_t v;
-	struct err ignored = {};
-	return text && num_size(text, true, &v, key, &ignored) == 0 ? v < 0 ? UINT64_MAX : (uint64_t)v : preset;
-}
-
-static void set_log(struct start *s)
-{
-	const struct log_config *l = &s->c->record.host.log;
-	struct log_options *o = &s->monitor.log;
-	o->driver = str_eq(l->type, "none") ? LOG_NONE : str_eq(l->type, "local") ? LOG_LOCAL : LOG_JSON_FILE;
-	o->dir = s->c->dir;
-	o->name = "container.log";
-	o->max_size = log_number(&l->config, "max-size", 10 << 20);
-	o->max_files = (unsigned)log_number(&l->config, "max-file", 3);
-	o->compress = str_eq(map_get(&l->config, "compress"), "true");
+	struct start *s = arg;
+	struct err e = {};
+	if (!s->c->record.host.auto_remove) {
+		own(fd) int fd = openat(s->c->dir, "state.json", O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && fsync(fd) == 0)
+			(void)!fsync(s->c->dir);
+		return;
+	}
+	if (s->c->lock < 0)
+		s->c->lock = path_lock(s->c->dir, "lock", true, true, &e);
+	(void)!container_erase(s->g, s->c, true, &e);
 }
 
 static int mount_root(struct start *s, struct err *e)
@@ -146,7 +160,7 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 		.rootfs = r->host.rootfs ? -1 : s->rootfs, .stdio = {-1, -1, -1}, .console = -1};
 	m->create.no_cgroup = s->g->rootless && !s->spec.linux_->resources->memory && !s->spec.linux_->resources->cpu &&
 		!s->spec.linux_->resources->pids_limit.set && !s->spec.linux_->resources->block_io;
-	set_log(s);
+	logs_options(s->c, &s->arena, &m->log);
 	m->run_dir = s->run_dir;
 	m->open_stdin = r->config.open_stdin;
 	m->stdin_once = r->config.stdin_once;
@@ -158,6 +172,7 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	m->stop_signal = !str_is_empty(r->config.stop_signal) && signal_parse(r->config.stop_signal, &sig, &ignored) == 0 ? sig : 15;
 	m->created = on_created;
 	m->exited = on_exited;
+	m->finished = on_finished;
 	m->arg = s;
 }
 
@@ -166,12 +181,17 @@ static void record_failure(struct start *s, const struct err *why)
 {
 	struct err ignored = {};
 	struct container_state *st = &s->c->state;
-	st->status = (char *)(uintptr_t) "created";
+	(void)!path_remove_tree(s->g->containers.run, s->c->id, &ignored);
+	if (s->c->record.host.auto_remove) {
+		(void)!container_erase(s->g, s->c, true, &ignored);
+		return;
+	}
+	own(fd) int lock = container_change_state(s->c, &ignored);
+	st->status = (char *)(uintptr_t)(str_is_empty(st->finished_at) ? "created" : "exited");
 	st->exit_code = why->kind == ERR_NOCMD ? 127 : why->kind == ERR_NOEXEC ? 126 : 128;
 	st->error = arena_dup(&s->c->arena, why->text);
 	st->pid = st->monitor_pid = 0;
 	(void)!container_save_state(s->c->dir, st, false, &ignored);
-	(void)!path_remove_tree(s->g->containers.run, s->c->id, &ignored);
 }
 
 static int fork_monitor(struct start *s, int client, unsigned streams, struct err *e)
@@ -208,11 +228,17 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e)
 {
 	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .rootfs = -1, .run_dir = -1};
+	const char *status = container_status(g, c);
+	if (!str_eq(status, "created") && !str_eq(status, "exited")) {
+		fd_drop(&client);
+		return err_set(e, ERR_CONFLICT, "container %.12s is %s", c->id, status);
+	}
 	int r = prepare(&s, e);
 	if (r == 0)
 		r = fork_monitor(&s, client, streams, e);
 	fd_drop(&client);
 	if (r < 0)
 		record_failure(&s, e);
+	fd_drop(&c->lock);
 	return r;
 }

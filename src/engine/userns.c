@@ -4,8 +4,7 @@
  *
  * auto takes the first free piece of the ranges that /etc/subuid and /etc/subgid give the user "hull" (or
  * "containers", podman's name); free means that no other container's record has it. Two creates at once are kept
- * apart by a lock on <root>/userns.lock, held until the new record is in place or given up: the lock's fd lives in
- * the process and goes with it.
+ * apart by a lock on <root>/userns.lock, which the caller holds until the new record is in place or given up.
  */
 #include "engine/userns.h"
 
@@ -18,7 +17,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { AUTO_SIZE = 65536 };
+enum { AUTO_SIZE = 65536, KEEP_MAX = 65536 };
 
 void userns_maps_drop(struct userns_maps *m)
 {
@@ -102,29 +101,80 @@ static bool is_taken(struct engine *g, uint32_t first, uint32_t count)
 	return false;
 }
 
-static int choose_auto(struct engine *g, struct container_entry *c, uint32_t size, struct err *e)
+/* Where auto takes from: as root the user "hull" (or "containers") of the two files, else what our own namespace has besides
+ * the user himself. */
+static int find_pool(const struct engine *g, uint32_t *first, uint32_t *gfirst, uint32_t *count, struct err *e)
 {
-	uint32_t first = 0, count = 0, gfirst = 0, gcount = 0;
-	const char *who = subid_range("/etc/subuid", "hull", &first, &count) ? "hull" : "containers";
-	if (!subid_range("/etc/subuid", who, &first, &count) || !subid_range("/etc/subgid", who, &gfirst, &gcount))
-		return err_set(e, ERR_UNSUPPORTED,
-			"--userns auto needs a range of ids: add a line such as hull:1000000:16777216 to /etc/subuid and /etc/subgid");
-	/* Kept open on purpose: two creates must not find the same piece free. */
-	int lock = path_lock(g->root, "userns.lock", true, true, e);
-	if (lock < 0)
+	uint32_t n = 0, gn = 0;
+	if (g->rootless) {
+		*first = *gfirst = 1;
+		n = g->user.uids - 1;
+		gn = g->user.gids - 1;
+	} else {
+		const char *who = subid_range("/etc/subuid", "hull", first, &n) ? "hull" : "containers";
+		if (!subid_range("/etc/subuid", who, first, &n) || !subid_range("/etc/subgid", who, gfirst, &gn))
+			return err_set(e, ERR_UNSUPPORTED, "--userns auto needs a range of ids: add a line such as "
+				"hull:1000000:16777216 to /etc/subuid and /etc/subgid");
+	}
+	*count = n < gn ? n : gn;
+	return 0;
+}
+
+static int choose_auto(struct engine *g, struct container_entry *c, uint32_t size, int *ret_lock, struct err *e)
+{
+	uint32_t first = 0, gfirst = 0, count = 0;
+	if (find_pool(g, &first, &gfirst, &count, e) < 0)
 		return -1;
-	for (uint32_t at = 0; at + size <= count && at + size <= gcount; at += size) {
+	*ret_lock = path_lock(g->root, "userns.lock", true, true, e);
+	if (*ret_lock < 0)
+		return -1;
+	for (uint32_t at = 0; size <= count && at <= count - size; at += size) {
 		if (is_taken(g, first + at, size))
 			continue;
 		c->record.uid_map = arena_printf(&c->arena, "0:%u:%u", first + at, size);
 		c->record.gid_map = arena_printf(&c->arena, "0:%u:%u", gfirst + at, size);
 		return 0;
 	}
-	close(lock);
 	return err_set(e, ERR_LIMIT, "--userns auto: no free range of %u ids is left in /etc/subuid", size);
 }
 
-int userns_choose(struct engine *g, struct container_entry *c, const char *uid_map, const char *gid_map, struct err *e)
+/* Inside, `self` is the user (0 of our own namespace); what is left of the n ids fills the places around it from 0 on. */
+static char *keep_map(struct arena *a, uint32_t self, uint32_t n)
+{
+	uint32_t below = self < n - 1 ? self : n - 1, above = n - 1 - below;
+	own(buf) struct buf b = {};
+	if (below)
+		buf_printf(&b, "0:1:%u,", below);
+	buf_printf(&b, "%u:0:1", self);
+	if (above)
+		buf_printf(&b, ",%u:%u:%u", self + 1, below + 1, above);
+	return arena_dup(a, buf_text(&b));
+}
+
+/* "keep-id" or "keep-id:uid=U,gid=G" */
+static int choose_kept(struct engine *g, struct container_entry *c, const char *mode, struct err *e)
+{
+	uint64_t uid = g->user.user, gid = g->user.group;
+	const char *words = str_after(mode, "keep-id:");
+	own(strv) struct strv v = {};
+	strv_split(&v, words ? words : "", ',');
+	for (size_t i = 0; i < v.n; i++) {
+		const char *u = str_after(v.v[i], "uid="), *n = u ? u : str_after(v.v[i], "gid=");
+		if (!n)
+			return err_set(e, ERR_USAGE, "invalid --userns \"%s\": keep-id takes uid= and gid=", mode);
+		if (num_u64(n, INT32_MAX, u ? &uid : &gid, "id of --userns keep-id", e) < 0)
+			return -1;
+	}
+	uint32_t uids = g->user.uids, gids = g->user.gids;
+	c->record.uid_map = keep_map(&c->arena, (uint32_t)uid, uids < KEEP_MAX ? uids : KEEP_MAX);
+	c->record.gid_map = keep_map(&c->arena, (uint32_t)gid, gids < KEEP_MAX ? gids : KEEP_MAX);
+	/* The process is the user, unless another was asked for. */
+	if (str_is_empty(c->record.config.user))
+		c->record.config.user = arena_printf(&c->arena, "%llu:%llu", (unsigned long long)uid, (unsigned long long)gid);
+	return 0;
+}
+
+int userns_choose(struct engine *g, struct container_entry *c, const char *uid_map, const char *gid_map, int *ret_lock, struct err *e)
 {
 	const char *mode = c->record.host.userns_mode;
 	if (uid_map || gid_map) {
@@ -136,25 +186,15 @@ int userns_choose(struct engine *g, struct container_entry *c, const char *uid_m
 	if (str_is_empty(mode) || str_eq(mode, "host"))
 		return 0;
 	if (str_eq(mode, "auto"))
-		return choose_auto(g, c, AUTO_SIZE, e);
+		return choose_auto(g, c, AUTO_SIZE, ret_lock, e);
 	const char *size = str_after(mode, "auto:size=");
 	uint64_t n;
 	if (size) {
 		if (num_u64(size, 1 << 24, &n, "size of --userns auto", e) < 0)
 			return -1;
-		return n ? choose_auto(g, c, (uint32_t)n, e) : err_set(e, ERR_USAGE, "invalid size of --userns auto \"0\"");
+		return n ? choose_auto(g, c, (uint32_t)n, ret_lock, e) : err_set(e, ERR_USAGE, "invalid size of --userns auto \"0\"");
 	}
-	if (str_eq(mode, "keep-id")) {
-		/* The user who runs hull has the same id inside. Outside of a namespace of ours that is the identity. */
-		uint32_t u = g->rootless ? g->user : 0;
-		if (!u) {
-			c->record.uid_map = c->record.gid_map = arena_dup(&c->arena, "0:0:65536");
-			return 0;
-		}
-		uint32_t gid = getenv("_HULL_GROUP") ? (uint32_t)strtoul(getenv("_HULL_GROUP"), NULL, 10) : u;
-		c->record.uid_map = arena_printf(&c->arena, "0:1:%u,%u:0:1,%u:%u:%u", u, u, u + 1, u + 1, 65536 - u > 64535 ? 1 : 64535 - u);
-		c->record.gid_map = arena_printf(&c->arena, "0:1:%u,%u:0:1,%u:%u:%u", gid, gid, gid + 1, gid + 1, 65536 - gid > 64535 ? 1 : 64535 - gid);
-		return 0;
-	}
-	return err_set(e, ERR_USAGE, "invalid --userns \"%s\": host, auto, auto:size=N and keep-id are known", mode);
+	if (str_eq(mode, "keep-id") || str_has_prefix(mode, "keep-id:"))
+		return choose_kept(g, c, mode, e);
+	return err_set(e, ERR_USAGE, "invalid --userns \"%s\": host, auto, auto:size=N, keep-id and keep-id:uid=U,gid=G are known", mode);
 }

@@ -14,6 +14,8 @@ struct userns_maps {
 };
 void userns_maps_drop(struct userns_maps *m);
 
-/* Sets record.uid_map and gid_map from host.userns_mode or the given maps; leaves them NULL for host. */
-int userns_choose(struct engine *g, struct container_entry *c, const char *uid_map, const char *gid_map, struct err *e) must_use;
+/* Sets record.uid_map and gid_map from host.userns_mode or the given maps; leaves them NULL for host. With keep-id and no user
+ * in the record's config, that is set too. *ret_lock (-1 before): what the caller closes when the record is written. */
+int userns_choose(struct engine *g, struct container_entry *c, const char *uid_map, const char *gid_map, int *ret_lock,
+	struct err *e) must_use;
 int userns_parse(const struct container_record *r, struct userns_maps *ret, struct err *e) must_use;

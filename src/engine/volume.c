@@ -8,21 +8,25 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/mounts.h"
 #include "snap/copy.h"
 
-#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 struct volume {
 	char *created;
+	struct map labels, options;
 	bool anonymous, filled;
 };
 
 #define S struct volume
 static const struct jfield fields[] = {
 	JF(S, "CreatedAt", created, JT_STR),
+	JF(S, "Labels", labels, JT_MAP),
+	JF(S, "Options", options, JT_MAP),
 	JFF(S, "Anonymous", anonymous, JT_BOOL, JF_ALWAYS),
 	JFF(S, "Filled", filled, JT_BOOL, JF_ALWAYS),
 };
@@ -61,7 +65,7 @@ static int store(int dir, const struct volume *v, struct err *e)
 	return path_write(dir, "volume.json", buf_text(&b), b.len, 0600, PATH_SYNC, e);
 }
 
-int volume_ensure(struct engine *g, const char *name, bool anonymous, struct err *e)
+static int ensure(struct engine *g, const char *name, struct volume *v, struct err *e)
 {
 	if (!volume_name_is_valid(name))
 		return err_set(e, ERR_USAGE,
@@ -76,8 +80,32 @@ int volume_ensure(struct engine *g, const char *name, bool anonymous, struct err
 	if (path_exists(dir, "volume.json"))
 		return 0;
 	char now[NUM_TEXT];
-	struct volume v = {.created = num_format_time(num_now_ns(), now), .anonymous = anonymous};
-	return store(dir, &v, e);
+	v->created = num_format_time(num_now_ns(), now);
+	return store(dir, v, e);
+}
+
+int volume_ensure(struct engine *g, const char *name, bool anonymous, struct err *e)
+{
+	struct volume v = {.anonymous = anonymous};
+	return ensure(g, name, &v, e);
+}
+
+int volume_create(struct engine *g, const char *name, const struct map *labels, const struct map *options, char **ret_name, struct err *e)
+{
+	char id[ID_LEN + 1];
+	struct volume v = {.anonymous = str_is_empty(name)};
+	if (labels)
+		v.labels = *labels;
+	if (options && options->n)
+		return err_set(e, ERR_UNSUPPORTED, "volume option \"%s\": volumes are plain directories and take none", options->v[0].key);
+	if (v.anonymous) {
+		num_random_id(id);
+		name = id;
+	}
+	if (ensure(g, name, &v, e) < 0)
+		return -1;
+	*ret_name = mem_dup(name);
+	return 0;
 }
 
 bool volume_is_anonymous(const struct engine *g, const char *name)
@@ -123,4 +151,219 @@ int volume_fill(struct engine *g, const char *name, int from, struct err *e)
 		return err_wrap(e, "volume %s", name);
 	v.filled = true;
 	return store(dir, &v, e);
+}
+
+int volume_users(struct engine *g, const char *name, const char *except, struct strv *ret, struct err *e)
+{
+	own(strv) struct strv ids = {};
+	if (containers_ids(&g->containers, false, &ids, e) < 0)
+		return -1;
+	for (size_t i = 0; i < ids.n; i++) {
+		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+		struct err gone = {};
+		if (str_eq(ids.v[i], except))
+			continue;
+		if (containers_load(&g->containers, ids.v[i], ENTRY_STATE_ONLY, &c, &gone) < 0) {
+			if (gone.kind == ERR_NOT_FOUND)
+				continue;
+			*e = gone;
+			return -1;
+		}
+		if (mounts_use_volume(&c.state, name))
+			strv_add(ret, ids.v[i]);
+	}
+	return 0;
+}
+
+static int names(struct engine *g, struct strv *ret, struct err *e)
+{
+	int fd = openat(g->root, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "read volumes");
+	DIR *d = fdopendir(fd);
+	if (!d) {
+		close(fd);
+		return err_sys(e, "read volumes");
+	}
+	for (struct dirent *ent; (ent = readdir(d));) {
+		own(mem) char *record = mem_printf("%s/volume.json", ent->d_name);
+		if (volume_name_is_valid(ent->d_name) && faccessat(dirfd(d), record, F_OK, 0) == 0)
+			strv_add(ret, ent->d_name);
+	}
+	closedir(d);
+	strv_sort(ret);
+	return 0;
+}
+
+static struct json *map_json(const struct map *m)
+{
+	struct json *j = json_new_object();
+	for (size_t i = 0; i < m->n; i++)
+		json_set_str(j, m->v[i].key, m->v[i].value);
+	return j;
+}
+
+static struct json *document(const struct engine *g, const char *name, const struct volume *v)
+{
+	struct json *j = json_new_object();
+	own(mem) char *path = volume_path(g, name);
+	json_set_str(j, "CreatedAt", v->created ? v->created : "");
+	json_set_str(j, "Driver", "local");
+	json_set(j, "Labels", map_json(&v->labels));
+	json_set_str(j, "Mountpoint", path);
+	json_set_str(j, "Name", name);
+	json_set(j, "Options", v->options.n ? map_json(&v->options) : NULL);
+	json_set_str(j, "Scope", "local");
+	return j;
+}
+
+static bool has_label(const struct map *labels, const char *want)
+{
+	const char *eq = strchr(want, '=');
+	own(mem) char *key = eq ? mem_ndup(want, (size_t)(eq - want)) : mem_dup(want);
+	const char *value = map_get(labels, key);
+	return value && (!eq || strcmp(value, eq + 1) == 0);
+}
+
+/* Filters of one key are alternatives, but labels must all be there. 1: takes it, 0: does not. */
+static int passes(struct engine *g, const struct strv *filters, const char *name, const struct volume *v, struct err *e)
+{
+	static const char *const keys[] = {"dangling", "driver", "label", "name"};
+	bool asked[countof(keys)] = {}, found[countof(keys)] = {}, missing = false;
+	for (size_t i = 0; filters && i < filters->n; i++) {
+		const char *f = filters->v[i];
+		size_t k = 0;
+		while (k < countof(keys) && !(str_has_prefix(f, keys[k]) && f[strlen(keys[k])] == '='))
+			k++;
+		if (k == countof(keys))
+			return err_set(e, ERR_USAGE, "invalid filter \"%s\": dangling, driver, label and name are known", f);
+		const char *value = strchr(f, '=') + 1;
+		asked[k] = true;
+		if (k == 0) {
+			own(strv) struct strv users = {};
+			bool want = str_eq(value, "true") || str_eq(value, "1");
+			if (volume_users(g, name, NULL, &users, e) < 0)
+				return -1;
+			found[k] |= want == (users.n == 0);
+		} else if (k == 1) {
+			found[k] |= str_eq(value, "local");
+		} else if (k == 2) {
+			found[k] = true;
+			missing |= !has_label(&v->labels, value);
+		} else {
+			found[k] |= strstr(name, value) != NULL;
+		}
+	}
+	for (size_t k = 0; k < countof(keys); k++)
+		missing |= asked[k] && !found[k];
+	return !missing;
+}
+
+struct json *volume_list(struct engine *g, const struct strv *filters, struct err *e)
+{
+	own(json) struct json *list = json_new_array();
+	own(strv) struct strv all = {};
+	struct volume none = {};
+	if (names(g, &all, e) < 0 || passes(g, filters, "", &none, e) < 0)
+		return NULL;
+	for (size_t i = 0; i < all.n; i++) {
+		own(arena) struct arena a = {};
+		struct volume v = {};
+		struct err gone = {};
+		own(fd) int dir = open_volume(g, all.v[i], &gone);
+		if (dir < 0 || load(dir, &a, &v, &gone) < 0)
+			continue;
+		int yes = passes(g, filters, all.v[i], &v, e);
+		if (yes < 0)
+			return NULL;
+		if (yes)
+			json_add(list, document(g, all.v[i], &v));
+	}
+	return take(list);
+}
+
+static int open_existing(struct engine *g, const char *name, struct arena *a, struct volume *v, struct err *e)
+{
+	struct err gone = {};
+	own(fd) int dir = volume_name_is_valid(name) ? open_volume(g, name, &gone) : -1;
+	if (dir < 0 || load(dir, a, v, &gone) < 0)
+		return err_set(e, ERR_NOT_FOUND, "no such volume: %.200s", name);
+	return 0;
+}
+
+struct json *volume_inspect(struct engine *g, const char *name, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct volume v = {};
+	return open_existing(g, name, &a, &v, e) < 0 ? NULL : document(g, name, &v);
+}
+
+static int remove_unused(struct engine *g, const char *name, struct err *e)
+{
+	own(strv) struct strv users = {};
+	if (volume_users(g, name, NULL, &users, e) < 0)
+		return -1;
+	if (users.n)
+		return err_set(e, ERR_CONFLICT, "volume %s is in use by container %.12s", name, users.v[0]);
+	return volume_delete(g, name, e);
+}
+
+int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct volume v = {};
+	own(fd) int lock = path_lock(g->root, "volumes.lock", true, true, e);
+	if (lock < 0)
+		return -1;
+	if (open_existing(g, name, &a, &v, e) < 0)
+		return force ? 0 : -1;
+	return remove_unused(g, name, e);
+}
+
+static uint64_t tree_size(int dir, int depth)
+{
+	uint64_t sum = 0;
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d && fd >= 0)
+		close(fd);
+	for (struct dirent *ent; d && (ent = readdir(d));) {
+		struct stat st;
+		if (str_eq(ent->d_name, ".") || str_eq(ent->d_name, "..") || fstatat(dirfd(d), ent->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		sum += (uint64_t)st.st_blocks * 512;
+		own(fd) int sub = !S_ISDIR(st.st_mode) || depth > 200
+			? -1 : openat(dirfd(d), ent->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0)
+			sum += tree_size(sub, depth + 1);
+	}
+	if (d)
+		closedir(d);
+	return sum;
+}
+
+int volume_prune(struct engine *g, bool all, const struct strv *filters, struct strv *ret_names, uint64_t *ret_bytes, struct err *e)
+{
+	own(strv) struct strv list = {};
+	own(fd) int lock = path_lock(g->root, "volumes.lock", true, true, e);
+	if (lock < 0 || names(g, &list, e) < 0)
+		return -1;
+	*ret_bytes = 0;
+	for (size_t i = 0; i < list.n; i++) {
+		own(arena) struct arena a = {};
+		struct volume v = {};
+		struct err skipped = {};
+		own(fd) int dir = open_volume(g, list.v[i], &skipped);
+		if (dir < 0 || load(dir, &a, &v, &skipped) < 0 || (!all && !v.anonymous))
+			continue;
+		int yes = passes(g, filters, list.v[i], &v, e);
+		if (yes < 0)
+			return -1;
+		uint64_t bytes = tree_size(dir, 0);
+		if (!yes || remove_unused(g, list.v[i], &skipped) < 0)
+			continue;
+		*ret_bytes += bytes;
+		strv_add(ret_names, list.v[i]);
+	}
+	return 0;
 }

@@ -11,7 +11,21 @@ int volume_ensure(struct engine *g, const char *name, bool anonymous, struct err
 bool volume_name_is_valid(const char *name);
 char *volume_path(const struct engine *g, const char *name) must_use; /* of _data */
 bool volume_is_anonymous(const struct engine *g, const char *name);
+/* The caller holds volumes.lock exclusively and knows that nobody has it. */
 int volume_delete(struct engine *g, const char *name, struct err *e) must_use;
+/* Ids of the containers that have it, but for `except` (may be NULL). */
+int volume_users(struct engine *g, const char *name, const char *except, struct strv *ret, struct err *e) must_use;
 /* A new volume that nothing was put in yet gets what the image has at that path: tree below `from` (a directory
  * fd) is copied, with the directory's own mode and owner. Does nothing for a volume that was used before. */
+/* docker's volume documents: {CreatedAt, Driver, Labels, Mountpoint, Name, Options, Scope}. */
+/* An array, by name. filters (may be NULL): "key=value" with dangling driver label name. */
+struct json *volume_list(struct engine *g, const struct strv *filters, struct err *e) must_use;
+struct json *volume_inspect(struct engine *g, const char *name, struct err *e) must_use;
+/* A new one by name ("": a made-up one, anonymous); one that is there already is success. */
+int volume_create(struct engine *g, const char *name, const struct map *labels, const struct map *options, char **ret_name, struct err *e) must_use;
+/* ERR_CONFLICT when a container, running or not, has it. */
+int volume_remove(struct engine *g, const char *name, bool force, struct err *e) must_use;
+/* Removes volumes that no container has: anonymous ones, with `all` named ones too. Names are appended to *ret_names. */
+int volume_prune(struct engine *g, bool all, const struct strv *filters, struct strv *ret_names, uint64_t *ret_bytes,
+	struct err *e) must_use;
 int volume_fill(struct engine *g, const char *name, int from, struct err *e) must_use;

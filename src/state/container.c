@@ -2,9 +2,9 @@
 /*
  * container: the directory of each container, its names and its two files.
  *
- * Who writes what: the verb that holds the container's lock writes config.json and, while no monitor
- * lives, state.json; from the fork on the monitor alone writes state.json, until it has recorded the exit.
- * Both are replaced whole by rename, so a reader needs no lock.
+ * Who writes what: config.json is written by the verb that holds the container's lock. state.json is written by verbs and
+ * by the monitor, each under the lock of the directory itself, which is held for the moment between reading and writing
+ * only. Both files are replaced whole by rename, so a reader needs no lock.
  *
  * A name is a symlink names/<name> -> <id>: symlink(2) fails when it exists, which is the whole
  * uniqueness check. It is made after the directory and removed before it; a name that points at no
@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { RECORD_MAX = 4 << 20 };
@@ -170,7 +171,20 @@ static void remove_half_made(struct containers *c, const char *id, int dir)
 		(void)!containers_remove(c, id, &ignored);
 }
 
-static int read_state(struct container_entry *c, struct err *e)
+/* The record is synced and the state is not: after a power cut the state may be empty, and is told from the record. */
+static int make_up_state(struct container_entry *c)
+{
+	const struct container_record *r = &c->record;
+	c->state = (struct container_state){.name = r->name + 1, .image_name = r->config.image, .image = r->image,
+		.command = r->path, .created = r->created, .labels = r->config.labels, .network_mode = r->host.network_mode,
+		.auto_remove = r->host.auto_remove, .status = (char *)(uintptr_t) "exited", .exit_code = 255,
+		.error = (char *)(uintptr_t) "the machine went down before its state was written"};
+	c->state.mounts.v = r->mounts.v;
+	c->state.mounts.n = r->mounts.n;
+	return 0;
+}
+
+static int parse_state(struct container_entry *c, struct err *e)
 {
 	json_drop(&c->state_document);
 	if (json_read(c->dir, "state.json", RECORD_MAX, &c->state_document, e) < 0)
@@ -179,9 +193,37 @@ static int read_state(struct container_entry *c, struct err *e)
 	return jmap_parse(&container_state_table, c->state_document, 0, &c->arena, &c->state, "state.json", e);
 }
 
+static int read_state(struct container_entry *c, struct err *e)
+{
+	if (parse_state(c, e) == 0)
+		return 0;
+	struct err ignored = {};
+	if (!path_exists(c->dir, "config.json"))
+		return -1;
+	if (!c->record.id) {
+		if (json_read(c->dir, "config.json", RECORD_MAX, &c->document, &ignored) < 0 ||
+			jmap_parse(&container_record_table, c->document, 0, &c->arena, &c->record, "config.json", &ignored) < 0)
+			return -1;
+	}
+	return str_is_empty(c->record.name) ? -1 : make_up_state(c);
+}
+
 int container_reload_state(struct container_entry *c, struct err *e)
 {
 	return read_state(c, e);
+}
+
+int container_change_state(struct container_entry *c, struct err *e)
+{
+	/* Opened again: the lock belongs to the open file, and c->dir may be shared with a fork. */
+	own(fd) int fd = openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+	do
+		r = fd < 0 ? -1 : flock(fd, LOCK_EX);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(e, "lock container %.12s", c->id);
+	return container_reload_state(c, e) < 0 ? -1 : take_fd(fd);
 }
 
 int containers_load(struct containers *c, const char *id, int flags, struct container_entry *ret, struct err *e)
@@ -198,6 +240,10 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 		if (!is_there(c, id))
 			return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
 	}
+	if (flags & ENTRY_STATE_ONLY && !path_exists(x.dir, "config.json")) {
+		remove_half_made(c, id, x.dir);
+		return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+	}
 	if (!(flags & ENTRY_STATE_ONLY)) {
 		if (json_read(x.dir, "config.json", RECORD_MAX, &x.document, e) < 0) {
 			if (e->sys == ENOENT) {
@@ -210,13 +256,8 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 		if (jmap_parse(&container_record_table, x.document, 0, &x.arena, &x.record, "config.json", e) < 0)
 			return err_wrap(e, "container %.12s", id);
 	}
-	if (read_state(&x, e) < 0) {
-		if (e->sys == ENOENT && flags & ENTRY_STATE_ONLY) {
-			remove_half_made(c, id, x.dir);
-			return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
-		}
-		return err_wrap(e, "container %.12s", id);
-	}
+	if (read_state(&x, e) < 0)
+		return e->sys == ENOENT ? err_set(e, ERR_NOT_FOUND, "no such container: %s", id) : err_wrap(e, "container %.12s", id);
 	*ret = x;
 	x = (struct container_entry){.dir = -1, .lock = -1};
 	return 0;
@@ -244,20 +285,26 @@ int container_save_state(int dir, const struct container_state *s, bool sync, st
 
 int containers_make(struct containers *c, const char *id, int *ret_dir, int *ret_lock, struct err *e)
 {
-	if (mkdirat(c->root, id, 0711) < 0)
-		return err_sys(e, "create container %.12s", id);
-	own(fd) int dir = path_open_dir(c->root, id, e);
-	if (dir < 0)
-		return -1;
-	int lock = path_lock(dir, "lock", true, true, e);
-	if (lock < 0)
-		return -1;
-	*ret_dir = take_fd(dir);
-	*ret_lock = lock;
-	return 0;
+	/* Somebody may take the new directory for half made and remove it before its lock is ours: then it is made again. */
+	for (int i = 0; i < 100; i++) {
+		if (mkdirat(c->root, id, 0711) < 0 && errno != EEXIST)
+			return err_sys(e, "create container %.12s", id);
+		own(fd) int dir = path_open_dir(c->root, id, e);
+		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, e);
+		if (lock < 0 && e->sys != ENOENT)
+			return -1;
+		struct stat mine, there;
+		if (lock >= 0 && fstat(dir, &mine) == 0 && fstatat(c->root, id, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+			mine.st_ino == there.st_ino) {
+			*ret_dir = take_fd(dir);
+			*ret_lock = take_fd(lock);
+			return 0;
+		}
+	}
+	return err_set(e, ERR_CONFLICT, "create container %.12s: its directory is removed again and again", id);
 }
 
-int containers_remove(struct containers *c, const char *id, struct err *e)
+int containers_forget(struct containers *c, const char *id, struct err *e)
 {
 	if (!num_is_hex(id, 64))
 		return err_set(e, ERR_BUG, "remove container %s", id);
@@ -265,6 +312,13 @@ int containers_remove(struct containers *c, const char *id, struct err *e)
 	own(mem) char *config = mem_printf("%s/config.json", id);
 	if (unlinkat(c->root, config, 0) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_sys(e, "remove container %.12s", id);
+	return 0;
+}
+
+int containers_remove(struct containers *c, const char *id, struct err *e)
+{
+	if (containers_forget(c, id, e) < 0)
+		return -1;
 	if (path_remove_tree(c->run, id, e) < 0)
 		return -1;
 	return path_remove_tree(c->root, id, e);

@@ -6,6 +6,7 @@
  *                                        rename and update
  *   <root>/containers/<id>/state.json    struct container_state: small; what ps needs and how it stands
  *   <root>/containers/<id>/lock          held while a verb changes the container
+ *   the directory itself                 is locked (flock) around each change of state.json
  *   <root>/names/<name>                  a symlink to the id: making it is what makes a name unique
  *   <run>/containers/<id>/               while it runs: attach.sock and lock of its monitor
  *
@@ -129,7 +130,7 @@ struct container_state {
 	char *name, *image_name, *image, *command, *created;
 	struct map labels;
 	char *network_mode;
-	struct strv mounts;      /* names of volumes, sources of binds */
+	struct { struct mount_point *v; size_t n; } mounts;
 	struct strv ports;       /* exposed: "80/tcp" */
 	bool auto_remove;
 	/* how it stands */
@@ -183,13 +184,18 @@ void container_entry_drop(struct container_entry *c);
 
 enum entry_flags { ENTRY_LOCK = 1 << 0, ENTRY_STATE_ONLY = 1 << 1 };
 int containers_load(struct containers *c, const char *id, int flags, struct container_entry *ret, struct err *e) must_use;
-/* Reads state.json again (after waiting for a lock or for the monitor). */
+/* Reads state.json again (after waiting for a lock or for the monitor). One that a power cut made unreadable is made up from the
+ * record. */
 int container_reload_state(struct container_entry *c, struct err *e) must_use;
+/* Before every change of state.json: locks it against the monitor and other verbs, reads it again. Returns the lock, an fd. */
+int container_change_state(struct container_entry *c, struct err *e) must_use;
 int container_save_record(const struct container_entry *c, bool sync, struct err *e) must_use;
 int container_save_state(int dir, const struct container_state *s, bool sync, struct err *e) must_use;
 /* A new, locked directory for id. */
 int containers_make(struct containers *c, const char *id, int *ret_dir, int *ret_lock, struct err *e) must_use;
-/* Removes the directory (what is in it too) and the run directory. */
+/* From here on nobody finds it any more; what is left on the disk is half made. */
+int containers_forget(struct containers *c, const char *id, struct err *e) must_use;
+/* Forgets it, removes the directory (what is in it too) and the run directory. */
 int containers_remove(struct containers *c, const char *id, struct err *e) must_use;
 /* <run>/containers/<id>, made when `make`. */
 int containers_run_dir(struct containers *c, const char *id, bool make, struct err *e) must_use;

@@ -236,7 +236,7 @@ static const struct jfield state_fields[] = {
 	JF(S, "Created", created, JT_STR),
 	JF(S, "Labels", labels, JT_MAP),
 	JF(S, "NetworkMode", network_mode, JT_STR),
-	JF(S, "Mounts", mounts, JT_STRV),
+	JFS(S, "Mounts", mounts, JT_LIST, point_table),
 	JF(S, "Ports", ports, JT_STRV),
 	JF(S, "AutoRemove", auto_remove, JT_BOOL),
 	JF(S, "Status", status, JT_STR),

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settings: what the owner of the machine or the user decided once: HULL_CONFIG, else <sysconfdir>/hull/hull.json and, on
+ * top of it, $XDG_CONFIG_HOME/hull/hull.json (~/.config). Keys are those of docker's daemon.json; a key that means
+ * nothing here although docker knows it is skipped, one that nobody knows is ERR_USAGE. No file is the normal case.
+ */
+#pragma once
+
+#include "codec/jmap.h"
+
+struct settings {
+	struct arena arena;
+	struct json *document[2];
+	struct strv insecure_registries; /* "insecure-registries": host or host:port */
+	char *log_driver;                /* "log-driver" */
+	struct map log_opts;             /* "log-opts" */
+	struct strv dns, dns_options, dns_search;
+	char *cgroup_parent, *cgroupns_mode, *ipc_mode;
+	int64_t shm_size;                /* "default-shm-size": bytes, from a number or a text such as "64M" */
+	bool init, no_new_privileges;
+	int64_t concurrent_downloads;    /* "max-concurrent-downloads"; 0: by the number of CPUs */
+	char *platform;                  /* hull's own "platform" */
+};
+int settings_load(struct settings *ret, struct err *e) must_use;
+void settings_drop(struct settings *s);
