@@ -35,8 +35,8 @@ real_or_skip() {
 }
 
 registry_start() {
-    local port=$1 i
-    : "${port:=$(free_port)}"
+    local port i
+    port=$(free_port)
     cat >"$HULL_DIR/registry.yml" <<-YML
 	version: 0.1
 	log: {level: error, accesslog: {disabled: true}}

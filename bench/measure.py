@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""measure: one run of a command: wall time, and the CPU time of everything it set going."""
+
+import collections
+import ctypes
+import os
+import platform
+import re
+import resource
+import tempfile
+import time
+
+Sample = collections.namedtuple("Sample", "wall cpu status output")
+PR_SET_CHILD_SUBREAPER = 36
+TICK = os.sysconf("SC_CLK_TCK")
+daemon_pids = set()  # our children that are meant to stay
+
+
+def adopt_orphans():
+    """What a command leaves behind becomes our child, so that its CPU time is counted when it ends."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children():
+    with open(f"/proc/self/task/{os.getpid()}/children") as f:
+        return {int(p) for p in f.read().split()}
+
+
+def spent_by_daemons(pids):
+    """Seconds, with what their ended children spent. Threads' run time in ns where the kernel tells it."""
+    total = 0.0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            total += (int(fields[13]) + int(fields[14])) / TICK  # cutime, cstime
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/schedstat") as f:
+                    total += int(f.read().split()[0]) / 1e9
+        except (OSError, IndexError):
+            pass
+    return total
+
+
+def ended_children():
+    r = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return r.ru_utime + r.ru_stime
+
+
+def reap(before, seconds=10):
+    """Until no new child is left (a container that is to stay is among `before` or in daemon_pids)."""
+    end = time.monotonic() + seconds
+    while children() - before - daemon_pids:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            if time.monotonic() > end:
+                return
+            time.sleep(0.001)
+
+
+def reap_all():
+    reap(set(), 10)
+
+
+def run(argv, daemons=(), env=None):
+    before = children()
+    with tempfile.TemporaryFile() as out:
+        null = os.open("/dev/null", os.O_RDONLY)
+        spent = ended_children() + spent_by_daemons(daemons)
+        start = time.perf_counter()
+        pid = os.posix_spawnp(argv[0], argv, env or os.environ, file_actions=[
+            (os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, out.fileno(), 2)])
+        _, status = os.waitpid(pid, 0)
+        wall = time.perf_counter() - start
+        os.close(null)
+        reap(before)
+        cpu = ended_children() + spent_by_daemons(daemons) - spent
+        out.seek(0)
+        return Sample(wall, cpu, os.waitstatus_to_exitcode(status), out.read(2000).decode(errors="replace"))
+
+
+def memory(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        text = f.read()
+    return tuple(int(re.search(rf"^{k}:\s+(\d+)", text, re.M).group(1)) for k in ("Rss", "Pss"))
+
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        model = re.search(r"model name\s*:\s*(.*)", f.read())
+    return {"kernel": platform.release(), "cpus": os.cpu_count(), "model": model.group(1) if model else platform.machine(),
+            "load": os.getloadavg()}

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""peers: each engine's way to do the cases: how it is set up, the command of a case, what it leaves beside a container."""
+
+import contextlib
+import json
+import io
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+
+import measure
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def quiet(*argv, env=None, check=True, **kw):
+    # A file, not a pipe: what stays running keeps its copy of stdout.
+    with tempfile.TemporaryFile() as out:
+        status = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **kw).returncode
+        out.seek(0)
+        text = out.read().decode(errors="replace")
+    if check and status:
+        raise SystemExit(f"bench: {' '.join(argv)}: status {status}\n{text[-1500:]}")
+    return text
+
+
+class Engine:
+    """The commands are docker's, which docker, podman and hull share."""
+    name, programs = "", ()
+    base = ()
+
+    def __init__(self, work, args):
+        self.args = args
+        self.dir = os.path.join(work, self.name)
+        self.box = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(args.hull)))), "box/box.tar")
+        self.env = dict(os.environ)
+        self.pids = []
+        self.done = set()
+
+    def missing(self):
+        gone = [p for p in self.programs if not shutil.which(p)]
+        return f"not installed: {' '.join(gone)}" if gone else None
+
+    def daemons(self):
+        return self.pids
+
+    def cmd(self, *words):
+        return [*self.base, *words]
+
+    def do(self, *words, check=True):
+        return quiet(*self.cmd(*words), env=self.env, check=check)
+
+    def command(self, case):
+        return {
+            "run": self.cmd("run", *self.run_options, "--rm", "--network", "host", "box", "true"),
+            "run-isolated": self.cmd("run", *self.run_options, "--rm", "--network", "none", "box", "true"),
+            "exec": self.cmd("exec", "bench", "true"),
+            "ps": self.cmd("ps", "-a"),
+            "pull": self.pull_command(),
+        }.get(case)
+
+    def pull_command(self):
+        if not self.args.image:
+            return None
+        line = " ".join(self.cmd("pull", "-q", *self.pull_options, self.args.image))
+        return ["sh", "-c", f"{' '.join(self.cmd('rmi', '-f', self.args.image))} >/dev/null 2>&1; {line}"]
+
+    pull_options = run_options = ()
+
+    def prepare(self, case):
+        if case in ("exec", "memory") and "bench" not in self.done:
+            self.do("run", *self.run_options, "-d", "--name", "bench", "--network", "none", "box", "sleep", "100000")
+            self.done.add("bench")
+        if case == "ps" and "ps" not in self.done:
+            for i in range(self.args.containers - len(self.done & {"bench"})):
+                self.do("create", *self.run_options, "--name", f"n{i}", "--network", "none", "box", "true")
+            self.done.add("ps")
+
+    def beside_container(self):
+        return []
+
+    def setup(self):
+        pass
+
+    def teardown(self):
+        if "bench" in self.done:
+            self.do("rm", "-f", "bench", check=False)
+
+
+def process_named(name, match):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                words = f.read().decode(errors="replace").split("\0")
+            if os.path.basename(words[0]) == name and any(match in w for w in words):
+                yield int(pid)
+
+
+class Hull(Engine):
+    name = "hull"
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.base = (os.path.abspath(args.hull),)
+        self.env.update(HULL_ROOT=self.dir + "/root", HULL_RUN_ROOT=self.dir + "/run")
+
+    def missing(self):
+        return None if os.access(self.base[0], os.X_OK) else f"not built: {self.base[0]}"
+
+    def setup(self):
+        self.do("run", "--rm", "box", "true")
+
+    def beside_container(self):
+        state = json.loads(self.do("inspect", "bench"))[0]["State"]
+        with open(f"/proc/{state['Pid']}/stat") as f:
+            yield "monitor", int(f.read().rsplit(")", 1)[1].split()[1])
+
+    def teardown(self):
+        ids = self.do("ps", "-aq", check=False).split()
+        for i in range(0, len(ids), 100):
+            self.do("rm", "-f", *ids[i:i + 100], check=False)
+
+
+def docker_archive(box, out):
+    """box.tar with the manifest.json that docker load wants beside the OCI index."""
+    with tarfile.open(box) as src, tarfile.open(out, "w") as dst:
+        def text(name):
+            return json.load(src.extractfile(name))
+        manifest = text("blobs/sha256/" + text("index.json")["manifests"][0]["digest"][7:])
+        for m in src:
+            dst.addfile(m, src.extractfile(m) if m.isfile() else None)
+        row = [{"Config": "blobs/sha256/" + manifest["config"]["digest"][7:], "RepoTags": ["box:latest"],
+                "Layers": ["blobs/sha256/" + d["digest"][7:] for d in manifest["layers"]]}]
+        info = tarfile.TarInfo("manifest.json")
+        data = json.dumps(row).encode()
+        info.size = len(data)
+        dst.addfile(info, io.BytesIO(data))
+
+
+class Docker(Engine):
+    name, programs = "docker", ("docker", "dockerd", "containerd", "runc")
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.base = (next(p for p in ("/usr/bin/docker", shutil.which("docker") or "docker") if os.path.exists(p)),
+                     "-H", f"unix://{self.dir}/docker.sock") if shutil.which("docker") else ()
+
+    def start(self, *argv):
+        with open(os.path.join(self.dir, "log"), "a") as log:
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.pids.append(child.pid)
+        measure.daemon_pids.add(child.pid)
+        return child
+
+    def setup(self):
+        os.makedirs(self.dir)
+        d = self.dir
+        self.children = [self.start("containerd", "--root", d + "/ctd", "--state", d + "/ctd-run", "--address", d + "/ctd.sock")]
+        self.wait(lambda: os.path.exists(d + "/ctd.sock"))
+        self.children.append(self.start(
+            "dockerd", "--data-root", d + "/data", "--exec-root", d + "/exec", "--pidfile", d + "/pid", "-H", f"unix://{d}/docker.sock",
+            "--containerd", d + "/ctd.sock", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "overlay2"))
+        self.wait(lambda: subprocess.run([*self.base, "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
+        docker_archive(self.box, d + "/box.tar")
+        self.do("load", "-i", d + "/box.tar")
+
+    def wait(self, ready):
+        for _ in range(300):
+            if ready():
+                return
+            time.sleep(0.1)
+        with open(os.path.join(self.dir, "log")) as f:
+            raise SystemExit("bench: docker does not come up\n" + f.read()[-2000:])
+
+    def beside_container(self):
+        ids = self.do("ps", "-q", "--no-trunc", "--filter", "name=bench").split()
+        for pid in process_named("containerd-shim-runc-v2", ids[0]):
+            yield "containerd-shim-runc-v2", pid
+        for pid, name in zip(self.pids, ("containerd (one for all)", "dockerd (one for all)")):
+            yield name, pid
+
+    def teardown(self):
+        if not self.pids:
+            return
+        with contextlib.suppress(SystemExit):
+            ids = self.do("ps", "-aq", check=False).split()
+            if ids and ids[0].isalnum():
+                self.do("rm", "-f", *ids, check=False)
+        for child in reversed(self.children):
+            child.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(20)
+            child.kill()
+            child.wait()
+            measure.daemon_pids.discard(child.pid)
+        quiet("sh", "-c", f"awk '$5 ~ \"^{self.dir}/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+
+
+class Podman(Engine):
+    name, programs = "podman", ("podman", "conmon")
+    pull_options = ("--tls-verify=false",)
+    # Else it asks for limits above the hard ones, which needs CAP_SYS_RESOURCE.
+    run_options = tuple(f"--ulimit={name}={hard}:{hard}" for name, hard in (
+        ("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)[1]), ("nproc", 4096)))
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.base = ("podman", "--root", self.dir + "/root", "--runroot", self.dir + "/run", "--tmpdir", self.dir + "/tmp",
+                     "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", "--events-backend", "none")
+
+    def setup(self):
+        os.makedirs(self.dir)
+        self.do("load", "-i", self.box)
+        ids = self.do("images", "-q").split()
+        self.do("tag", ids[0], "box")
+        self.env["CONTAINERS_SHORT_NAME_ALIASING"] = "off"
+
+    def beside_container(self):
+        ids = self.do("ps", "-q", "--no-trunc", "--filter", "name=bench").split()
+        for pid in process_named("conmon", ids[-1]):
+            yield "conmon", pid
+
+    def teardown(self):
+        self.do("rm", "-f", "-a", "-t", "0", check=False)
+        quiet("sh", "-c", f"awk '$5 ~ \"^{self.dir}/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+
+
+class Runtime(Engine):
+    """A bare OCI runtime with a ready bundle."""
+
+    def setup(self):
+        root = os.path.join(self.dir, "rootfs")
+        os.makedirs(root)
+        layer = os.path.join(self.dir, "layer.tar.gz")
+        with tarfile.open(self.box) as t:
+            index = json.load(t.extractfile("index.json"))
+            manifest = json.load(t.extractfile("blobs/sha256/" + index["manifests"][0]["digest"][7:]))
+            with open(layer, "wb") as f:
+                shutil.copyfileobj(t.extractfile("blobs/sha256/" + manifest["layers"][0]["digest"][7:]), f)
+        quiet("tar", "-xzf", layer, "-C", root)
+        quiet(self.name, "spec", cwd=self.dir)
+        self.config = os.path.join(self.dir, "config.json")
+        with open(self.config) as f:
+            self.spec = json.load(f)
+        self.spec["process"].update(terminal=False, args=["/bin/true"])
+        self.spec["root"]["readonly"] = False
+        # The same namespaces as the engines give: a control group namespace too.
+        if not any(n["type"] == "cgroup" for n in self.spec["linux"]["namespaces"]):
+            self.spec["linux"]["namespaces"].append({"type": "cgroup"})
+        self.spec["linux"]["resources"] = {}
+
+    def bundle(self, name, args, host_network):
+        spec = json.loads(json.dumps(self.spec))
+        spec["process"]["args"] = args
+        if host_network:
+            spec["linux"]["namespaces"] = [n for n in spec["linux"]["namespaces"] if n["type"] != "network"]
+        folder = os.path.join(self.dir, name)
+        os.makedirs(folder, exist_ok=True)
+        spec["root"]["path"] = os.path.join(self.dir, "rootfs")
+        with open(os.path.join(folder, "config.json"), "w") as f:
+            json.dump(spec, f)
+        return folder
+
+    def cmd(self, *words):
+        return [self.name, "--root", self.dir + "/state", *words]
+
+    def command(self, case):
+        if case in ("run", "run-isolated"):
+            return self.cmd("run", "--bundle", self.bundle(case, ["/bin/true"], case == "run"), f"bench-{case}-{os.getpid()}")
+        return self.cmd("exec", f"bench-{os.getpid()}", "/bin/true") if case == "exec" else None
+
+    def prepare(self, case):
+        if case == "exec":
+            folder = self.bundle("sleep", ["/bin/sleep", "100000"], False)
+            self.do("run", "--detach", "--bundle", folder, f"bench-{os.getpid()}")
+            self.done.add("bench")
+
+    def teardown(self):
+        if "bench" in self.done:
+            self.do("delete", "--force", f"bench-{os.getpid()}", check=False)
+
+
+class Crun(Runtime):
+    name, programs = "crun", ("crun",)
+
+
+class Runc(Runtime):
+    name, programs = "runc", ("runc",)
+
+
+class Unshare(Engine):
+    name, programs = "unshare", ("unshare",)
+
+    def command(self, case):
+        words = {"run": "-fpmiu", "run-isolated": "-fpmiun"}.get(case)
+        return ["unshare", words, "--mount-proc", "true"] if words else None
+
+    def prepare(self, case):
+        pass
+
+
+ALL = (Hull, Docker, Podman, Crun, Runc, Unshare)
