@@ -75,8 +75,10 @@ int tar_sparse_gnu(struct tar_reader *r, const struct tar_gnu_header *h, struct 
 		memcpy(&x, r->data + r->at, sizeof x);
 		tar_advance(r, TAR_UNIT);
 		extended = x.extended;
-		if (more)
-			more = add_gnu(r, x.spans, countof(x.spans), e);
+		/* Some readers stop at an unused place, some read on. */
+		if (!more)
+			return err_set(e, ERR_CORRUPT, "a sparse file whose map goes on behind its end");
+		more = add_gnu(r, x.spans, countof(x.spans), e);
 	}
 	return more < 0 ? -1 : finish(r, (uint64_t)size, e);
 }

@@ -103,7 +103,7 @@ static ssize_t split(const char *name)
 	size_t n = strlen(name);
 	if (n <= sizeof h.name)
 		return 0;
-	for (size_t i = n < sizeof h.prefix ? n - 1 : sizeof h.prefix; i > 0 && n - i - 1 <= sizeof h.name; i--)
+	for (size_t i = n <= sizeof h.prefix ? n - 1 : sizeof h.prefix; i > 0 && n - i - 1 <= sizeof h.name; i--)
 		if (name[i] == '/' && name[i + 1])
 			return (ssize_t)i;
 	return -1;
