@@ -6,6 +6,8 @@
  */
 #include "cli/commands.h"
 
+#include "cli/run_options.h"
+
 struct row {
 	const char *name; /* NULL: as the command is called */
 	const struct cmd *cmd;
@@ -57,6 +59,7 @@ static void fill(const struct row *rows, size_t n, struct cmd *copies, const str
 
 void cli_commands_fill(void)
 {
+	create_options_fill();
 	fill(container_rows, countof(container_rows), container_rows_copies, container_rows_list);
 	fill(image_rows, countof(image_rows), image_rows_copies, image_rows_list);
 	fill(system_rows, countof(system_rows), system_rows_copies, system_rows_list);

@@ -122,5 +122,5 @@ const struct cmd cmd_run = {"run", "IMAGE [COMMAND] [ARG...]", "Create a contain
 	RUN_OPTIONS, sizeof(struct run_options), 1, -1, run, .flags = CMD_STRICT, .complete = "@image",
 	.examples = "$ hull run -it --rm box\n$ hull run -d --name web --network host nginx\n"
 		    "$ hull run --rm --memory 256M --cpus 0.5 -v data:/data -v ./src:/src:ro box ls /src"};
-const struct cmd cmd_create = {"create", "IMAGE [COMMAND] [ARG...]", "Create a container without starting it", run_options,
+const struct cmd cmd_create = {"create", "IMAGE [COMMAND] [ARG...]", "Create a container without starting it", create_options,
 	CREATE_OPTIONS, sizeof(struct run_options), 1, -1, create_only, .flags = CMD_STRICT, .complete = "@image"};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run_options: two tables. The order is the alphabet's, except that the three options which only run has stand at the
- * end, so that create's table is the beginning of run's.
+ * run_options: create has what run has but for three options that say what is done after the start; so its table is made of
+ * run's when the program starts.
  */
 #include "cli/run_options.h"
 
@@ -28,6 +28,8 @@ const struct opt run_options[] = {
 	{"cpus", 0, OPT_STR, R(cpus), "N", "Number of CPUs it may use, as in 0.5"},
 	{"cpuset-cpus", 0, OPT_STR, R(cpuset_cpus), "LIST", "CPUs it may run on, as in 0-3,6"},
 	{"cpuset-mems", 0, OPT_STR, R(cpuset_mems), "LIST", "Memory nodes it may use"},
+	{"detach", 'd', OPT_BOOL, R(detach), NULL, "Print the id and let it run in the background"},
+	{"detach-keys", 0, OPT_STR, R(detach_keys), "KEYS", "Keys that leave it running (ctrl-p,ctrl-q)"},
 	{"device", 0, OPT_STRV, R(device), "PATH[:PATH][:rwm]", "Give it a device of the host", 0, "@file"},
 	{"device-cgroup-rule", 0, OPT_STRV, R(device_cgroup_rule), "RULE", "Allow devices by number, as in 'c 42:* rmw'"},
 	{"device-read-bps", 0, OPT_STRV, R(read_bps), "PATH:RATE", "Limit reads from a device, bytes a second", 0, "@file"},
@@ -80,6 +82,7 @@ const struct opt run_options[] = {
 	{"security-opt", 0, OPT_STRV, R(security_opt), "OPTION", "seccomp=, apparmor=, label=, no-new-privileges, systempaths=unconfined", 0,
 		"no-new-privileges seccomp=unconfined systempaths=unconfined apparmor= label="},
 	{"shm-size", 0, OPT_SIZE, R(shm_size), "BYTES", "Size of /dev/shm (64M)"},
+	{"sig-proxy", 0, OPT_OPTSTR, R(sig_proxy), "BOOL", "Pass signals on to the process (true)", 0, "true false", NULL, "true"},
 	{"stop-signal", 0, OPT_STR, R(stop_signal), "SIGNAL", "Signal that stop sends first (SIGTERM)"},
 	{"stop-timeout", 0, OPT_I64, R(stop_timeout), "SECONDS", "How long stop waits before SIGKILL (10)"},
 	{"sysctl", 0, OPT_STRV, R(sysctl), "NAME=VALUE", "Set a kernel parameter of its namespaces"},
@@ -115,12 +118,23 @@ const struct opt run_options[] = {
 	REFUSED("mac-address", 0, REFUSED_MAC_ADDRESS),
 	REFUSED("network-alias", 0, REFUSED_NETWORK_ALIAS),
 	REFUSED("storage-opt", 0, REFUSED_STORAGE_OPT),
-	/* of run alone */
-	{"detach", 'd', OPT_BOOL, R(detach), NULL, "Print the id and let it run in the background"},
-	{"detach-keys", 0, OPT_STR, R(detach_keys), "KEYS", "Keys that leave it running (ctrl-p,ctrl-q)"},
-	{"sig-proxy", 0, OPT_OPTSTR, R(sig_proxy), "BOOL", "Pass signals on to the process (true)", 0, "true false", NULL, "true"},
 };
 _Static_assert(countof(run_options) == RUN_OPTIONS, "RUN_OPTIONS");
+
+struct opt create_options[CREATE_OPTIONS];
+
+void create_options_fill(void)
+{
+	static const char *const of_run[] = {"detach", "detach-keys", "sig-proxy"};
+	size_t n = 0;
+	for (size_t i = 0; i < RUN_OPTIONS; i++) {
+		bool skip = false;
+		for (size_t k = 0; k < countof(of_run); k++)
+			skip |= strcmp(run_options[i].name, of_run[k]) == 0;
+		if (!skip && n < CREATE_OPTIONS)
+			create_options[n++] = run_options[i];
+	}
+}
 
 #define NO_NETWORKS "hull has no networks yet: use --network host, or --network container:NAME"
 #define NO_HEALTH   "hull runs no health checks yet: leave it away"

@@ -51,7 +51,9 @@ struct run_options {
 	char *refused[RUN_REFUSED];
 };
 
-enum { RUN_OPTIONS = 107, CREATE_OPTIONS = RUN_OPTIONS - 3 }; /* create takes the first so many */
+enum { RUN_OPTIONS = 107, CREATE_OPTIONS = RUN_OPTIONS - 3 };
 extern const struct opt run_options[RUN_OPTIONS];
+extern struct opt create_options[CREATE_OPTIONS];
+void create_options_fill(void);
 /* ERR_USAGE for an option that was given and is refused. */
 int run_options_refuse(const struct run_options *o, struct err *e) must_use;
