@@ -37,8 +37,10 @@ static void merge_env(struct arena *a, const struct strv *image, struct strv *en
 	for (size_t i = 0; i < env->n; i++)
 		strv_env_set(&all, env->v[i]);
 	*env = (struct strv){};
+	/* A name without a value takes the image's variable away. */
 	for (size_t i = 0; i < all.n; i++)
-		arena_strv_add(a, env, all.v[i]);
+		if (strchr(all.v[i], '='))
+			arena_strv_add(a, env, all.v[i]);
 }
 
 static void copy_strv(struct arena *a, const struct strv *from, struct strv *to)
