@@ -3,45 +3,28 @@
  * logs: a container's output as the monitor kept it, each stream to ours. With -f until the container has ended.
  */
 #include "cli/commands.h"
-#include "engine/container.h"
-#include "monitor/logs.h"
+#include "engine/logs.h"
 
 #include "base/fd.h"
 #include "base/num.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-struct log_options_cli {
+struct logs_cli {
 	bool details, follow, timestamps;
 	char *since, *until, *tail;
 };
 static const struct opt options[] = {
-	{"details", 0, OPT_BOOL, offset_of(struct log_options_cli, details), NULL, "Show the attributes kept with a line"},
-	{"follow", 'f', OPT_BOOL, offset_of(struct log_options_cli, follow), NULL, "Go on until the container ends"},
-	{"since", 0, OPT_STR, offset_of(struct log_options_cli, since), "TIME", "Only from then: 2026-01-02T13:23:37Z, unix seconds, or 42m ago"},
-	{"tail", 'n', OPT_STR, offset_of(struct log_options_cli, tail), "N", "Only the last N lines (all)"},
-	{"timestamps", 't', OPT_BOOL, offset_of(struct log_options_cli, timestamps), NULL, "Show when each line was written"},
-	{"until", 0, OPT_STR, offset_of(struct log_options_cli, until), "TIME", "Only up to then"},
+	{"details", 0, OPT_BOOL, offset_of(struct logs_cli, details), NULL, "Show the attributes kept with a line"},
+	{"follow", 'f', OPT_BOOL, offset_of(struct logs_cli, follow), NULL, "Go on until the container ends"},
+	{"since", 0, OPT_STR, offset_of(struct logs_cli, since), "TIME", "Only from then: 2026-01-02T13:23:37Z, unix seconds, or 42m ago"},
+	{"tail", 'n', OPT_STR, offset_of(struct logs_cli, tail), "N", "Only the last N lines (all)"},
+	{"timestamps", 't', OPT_BOOL, offset_of(struct logs_cli, timestamps), NULL, "Show when each line was written"},
+	{"until", 0, OPT_STR, offset_of(struct logs_cli, until), "TIME", "Only up to then"},
 };
 
 struct reader {
-	const struct log_options_cli *o;
-	struct engine *g;
-	struct container_entry *c;
+	const struct logs_cli *o;
 	bool cut[3]; /* the stream's last piece had no line break: the next one belongs to its line */
 };
-
-static bool stopped(void *arg)
-{
-	struct reader *r = arg;
-	struct err gone = {};
-	if (container_reload_state(r->c, &gone) < 0)
-		return true;
-	const char *status = container_status(r->g, r->c);
-	return !str_eq(status, "running") && !str_eq(status, "paused");
-}
 
 static void add_details(const char *attrs, struct buf *b)
 {
@@ -85,11 +68,11 @@ static int when(const char *option, const char *text, int64_t *ret, struct err *
 
 static int logs(void *opts, int argc unused, char **argv, struct err *e)
 {
-	const struct log_options_cli *o = opts;
+	const struct logs_cli *o = opts;
 	struct engine *g = cli_engine(e);
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	struct reader r = {.o = o, .g = g, .c = &c};
-	struct logs_read q = {.name = "container.log", .follow = o->follow, .tail = -1, .stopped = stopped, .line = line, .arg = &r};
+	struct reader r = {.o = o};
+	struct logs_read q = {.follow = o->follow, .tail = -1, .line = line, .arg = &r};
 	if (!g || when("since", o->since, &q.since_ns, e) < 0 || when("until", o->until, &q.until_ns, e) < 0)
 		return -1;
 	if (o->tail && strcmp(o->tail, "all") != 0) {
@@ -99,15 +82,8 @@ static int logs(void *opts, int argc unused, char **argv, struct err *e)
 		if (q.tail < 0)
 			q.tail = -1;
 	}
-	if (container_get(g, argv[0], 0, &c, e) < 0)
-		return -1;
-	const char *driver = c.record.host.log.type;
-	if (str_eq(driver, "none"))
-		return err_set(e, ERR_UNSUPPORTED, "container %.200s was started with --log-driver none: nothing is kept of its output", argv[0]);
-	q.driver = str_eq(driver, "local") ? LOG_LOCAL : LOG_JSON_FILE;
-	q.dir = c.dir;
-	return logs_read(&q, e);
+	return container_get(g, argv[0], 0, &c, e) < 0 ? -1 : container_logs(g, &c, &q, e);
 }
 
-const struct cmd cmd_logs = {"logs", "CONTAINER", "Print the output of a container", options, countof(options), sizeof(struct log_options_cli), 1, 1, logs,
+const struct cmd cmd_logs = {"logs", "CONTAINER", "Print the output of a container", options, countof(options), sizeof(struct logs_cli), 1, 1, logs,
 	.complete = "@container"};

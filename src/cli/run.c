@@ -82,7 +82,6 @@ static int start(const struct run_request *r, struct engine *g, const char *id, 
 	own(fd) int ours = socks[1];
 	if (container_launch(g, &c, socks[0], streams, e) < 0)
 		return -1;
-	fd_drop(&c.lock);
 	if (detach)
 		return cli_printf(e, "%s\n", id);
 	struct session s = {.g = g, .c = &c, .streams = streams, .sig_proxy = r->sig_proxy};
@@ -96,15 +95,10 @@ static int run(void *opts, int argc, char **argv, struct err *e)
 	struct run_request r __attribute__((cleanup(run_request_drop))) = {};
 	char id[65];
 	int status = 0;
-	if (!g || run_request_make(o, argc, argv, g, &r, e) < 0 ||
+	if (!g || run_request_make(o, argc, argv, &r, e) < 0 ||
 		session_check_tty(r.config.tty, streams_of(&r.config), e) < 0 || create(o, g, &r, id, e) < 0)
 		return FAILED;
-	if (start(&r, g, id, o->detach, &status, e) == 0)
-		return status;
-	struct err ignored = {};
-	if (o->rm)
-		(void)!container_delete(g, id, true, true, &ignored);
-	return status_of(e);
+	return start(&r, g, id, o->detach, &status, e) == 0 ? status : status_of(e);
 }
 
 static int create_only(void *opts, int argc, char **argv, struct err *e)
@@ -113,7 +107,7 @@ static int create_only(void *opts, int argc, char **argv, struct err *e)
 	struct engine *g = cli_engine(e);
 	struct run_request r __attribute__((cleanup(run_request_drop))) = {};
 	char id[65];
-	if (!g || run_request_make(o, argc, argv, g, &r, e) < 0 || create(o, g, &r, id, e) < 0 || cli_printf(e, "%s\n", id) < 0)
+	if (!g || run_request_make(o, argc, argv, &r, e) < 0 || create(o, g, &r, id, e) < 0 || cli_printf(e, "%s\n", id) < 0)
 		return FAILED;
 	return 0;
 }

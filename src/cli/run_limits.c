@@ -1,95 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run_limits: memory, CPU, block I/O, processes and ulimits. The bounds are docker's, so that what one of the two
- * refuses the other does not start with a limit that the kernel rounds to something else.
+ * run_limits: memory, CPU, block I/O, processes, ulimits and devices. Only the grammar of the values is known here; their
+ * bounds are engine/request.c's.
  */
 #include "cli/run_request.h"
 
 #include "base/num.h"
-#include "base/path.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-enum { MEMORY_LEAST = 6 << 20 };
-
-static int between(const char *option, struct opt_num n, int64_t least, int64_t most, int64_t none, struct err *e)
-{
-	if (!n.set || n.v == none || (n.v >= least && n.v <= most))
-		return 0;
-	return err_set(e, ERR_USAGE, "invalid --%s \"%lld\": it is a number from %lld to %lld", option, (long long)n.v, (long long)least, (long long)most);
-}
-
-static int memory(const struct run_options *o, struct host_config *h, struct err *e)
-{
-	h->memory = o->memory.v;
-	h->memory_reservation = o->memory_reservation.v;
-	h->memory_swap = o->memory_swap.v;
-	if (h->memory && h->memory < MEMORY_LEAST)
-		return err_set(e, ERR_USAGE, "--memory: the least is 6m");
-	if (h->memory_swap > 0 && !h->memory)
-		return err_set(e, ERR_USAGE, "--memory-swap is the sum of memory and swap: give --memory too");
-	if (h->memory_swap > 0 && h->memory_swap < h->memory)
-		return err_set(e, ERR_USAGE, "--memory-swap is the sum of memory and swap: it must not be less than --memory");
-	if (h->memory && h->memory_reservation > h->memory)
-		return err_set(e, ERR_USAGE, "--memory-reservation must not be more than --memory");
-	if (between("memory-swappiness", o->memory_swappiness, 0, 100, -1, e) < 0)
-		return -1;
-	if (o->memory_swappiness.set && o->memory_swappiness.v >= 0)
-		h->memory_swappiness = (struct opt_i64){true, o->memory_swappiness.v};
-	if (o->oom_kill_disable)
-		h->oom_kill_disable = (struct opt_bool){true, true};
-	if (between("oom-score-adj", o->oom_score_adj, -1000, 1000, 0, e) < 0)
-		return -1;
-	h->oom_score_adj = o->oom_score_adj.v;
-	return 0;
-}
-
-/* "0-3,6": every number must be in the kernel's own list of what is there (when that can be read). */
-static int check_cpuset(const char *option, const char *text, const char *online, struct err *e)
-{
-	own(buf) struct buf there = BUF(4096);
-	struct err ignored = {};
-	bool known = path_read(AT_FDCWD, online, &there, &ignored) == 0;
-	const char *list = known ? str_trim(there.data) : "";
-	own(strv) struct strv spans = {};
-	strv_split(&spans, text, ',');
-	for (size_t i = 0; i < spans.n; i++) {
-		unsigned first, last;
-		int used = 0;
-		if (sscanf(spans.v[i], "%5u%n-%5u%n", &first, &used, &last, &used) == 1)
-			last = first;
-		if (!used || spans.v[i][used] || spans.v[i][0] < '0' || spans.v[i][0] > '9' || last < first)
-			return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": numbers and spans, as in 0-3,6", option, text);
-		unsigned top = 0;
-		const char *end = strrchr(list, '-'), *comma = strrchr(list, ',');
-		if (known)
-			top = (unsigned)strtoul(end > comma ? end + 1 : comma ? comma + 1 : list, NULL, 10);
-		if (known && last > top)
-			return err_set(e, ERR_USAGE, "--%s %.60s: number %u is not there, only %s", option, text, last, list);
-	}
-	return 0;
-}
-
-static int cpu(const struct run_options *o, struct host_config *h, struct err *e)
+static int numbers(const struct run_options *o, struct host_config *h, struct err *e)
 {
 	struct err why = {};
 	if (o->cpus && num_cpus(o->cpus, &h->nano_cpus, &why) < 0)
 		return err_set(e, ERR_USAGE, "invalid --cpus \"%.60s\": it is a number such as 0.5 or 2", o->cpus);
-	long there = sysconf(_SC_NPROCESSORS_ONLN);
-	if (h->nano_cpus && (h->nano_cpus < 10000000 || (there > 0 && h->nano_cpus > there * 1000000000LL)))
-		return err_set(e, ERR_USAGE, "--cpus %s: this machine can give 0.01 to %ld", o->cpus, there);
-	if (h->nano_cpus && (o->cpu_period.v || o->cpu_quota.v))
-		return err_set(e, ERR_USAGE, "--cpus is --cpu-quota in --cpu-period: give the one or the others");
-	if (between("cpu-period", o->cpu_period, 1000, 1000000, 0, e) < 0 || between("cpu-quota", o->cpu_quota, 1000, INT64_MAX, 0, e) < 0 ||
-		between("cpu-shares", o->cpu_shares, 2, 262144, 0, e) < 0 || between("cpu-rt-period", o->cpu_rt_period, 1, INT64_MAX, 0, e) < 0 ||
-		between("cpu-rt-runtime", o->cpu_rt_runtime, 1, INT64_MAX, 0, e) < 0)
-		return -1;
-	if (o->cpu_rt_period.v && o->cpu_rt_runtime.v > o->cpu_rt_period.v)
-		return err_set(e, ERR_USAGE, "--cpu-rt-runtime must not be more than --cpu-rt-period");
+	h->memory = o->memory.v;
+	h->memory_reservation = o->memory_reservation.v;
+	h->memory_swap = o->memory_swap.v;
+	if (o->memory_swappiness.set && o->memory_swappiness.v != -1)
+		h->memory_swappiness = (struct opt_i64){true, o->memory_swappiness.v};
+	if (o->oom_kill_disable)
+		h->oom_kill_disable = (struct opt_bool){true, true};
+	h->oom_score_adj = o->oom_score_adj.v;
 	h->cpu_period = o->cpu_period.v;
 	h->cpu_quota = o->cpu_quota.v;
 	h->cpu_shares = o->cpu_shares.v;
@@ -97,10 +29,10 @@ static int cpu(const struct run_options *o, struct host_config *h, struct err *e
 	h->cpu_rt_runtime = o->cpu_rt_runtime.v;
 	h->cpuset_cpus = o->cpuset_cpus;
 	h->cpuset_mems = o->cpuset_mems;
-	if (!str_is_empty(o->cpuset_cpus) && check_cpuset("cpuset-cpus", o->cpuset_cpus, "/sys/devices/system/cpu/online", e) < 0)
-		return -1;
-	if (!str_is_empty(o->cpuset_mems) && check_cpuset("cpuset-mems", o->cpuset_mems, "/sys/devices/system/node/online", e) < 0)
-		return -1;
+	h->blkio_weight = (uint64_t)o->blkio_weight.v;
+	if (o->pids_limit.set)
+		h->pids_limit = (struct opt_i64){true, o->pids_limit.v ? o->pids_limit.v : -1};
+	h->cgroup_parent = o->cgroup_parent;
 	return 0;
 }
 
@@ -143,9 +75,6 @@ static int block_io(const struct run_options *o, struct run_request *r, struct e
 {
 	struct host_config *h = &r->host;
 	struct arena *a = &r->arena;
-	if (between("blkio-weight", o->blkio_weight, 10, 1000, 0, e) < 0)
-		return -1;
-	h->blkio_weight = (uint64_t)o->blkio_weight.v;
 	for (size_t i = 0; i < o->blkio_weight_device.n; i++) {
 		struct weight_device w = {};
 		int64_t v;
@@ -166,24 +95,15 @@ static int block_io(const struct run_options *o, struct run_request *r, struct e
 
 static int one_ulimit(struct arena *a, const char *text, struct ulimit *ret, struct err *e)
 {
-	static const char *const names[] = {"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
-		"nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
 	size_t n = strcspn(text, "=");
-	bool known = false;
-	for (size_t i = 0; i < countof(names); i++)
-		known |= strncmp(text, names[i], n) == 0 && !names[i][n];
-	if (!known || !n)
-		return err_set(e, ERR_USAGE, "invalid --ulimit \"%.60s\": as in nofile=1024:2048; %s is no limit's name", text, n ? "this" : "there");
-	if (!text[n])
-		return err_set(e, ERR_USAGE, "invalid --ulimit \"%.60s\": no value behind the name, as in %.60s=1024:2048", text, text);
+	if (!n || !text[n])
+		return err_set(e, ERR_USAGE, "invalid --ulimit \"%.60s\": it is NAME=SOFT[:HARD], as in nofile=1024:2048", text);
 	own(strv) struct strv v = {};
 	strv_split(&v, text + n + 1, ':');
 	struct ulimit u = {.name = arena_ndup(a, text, n)};
 	if (v.n < 1 || v.n > 2 || num_i64(v.v[0], -1, INT64_MAX, &u.soft, "ulimit", e) < 0 ||
 		num_i64(v.v[v.n - 1], -1, INT64_MAX, &u.hard, "ulimit", e) < 0)
-		return err_set(e, ERR_USAGE, "invalid --ulimit \"%.60s\": the values are SOFT[:HARD], -1 for none", text);
-	if (u.hard >= 0 && (u.soft < 0 || u.soft > u.hard))
-		return err_set(e, ERR_USAGE, "--ulimit %.60s: the soft limit must not be more than the hard one", text);
+		return err_set(e, ERR_USAGE, "invalid --ulimit \"%.60s\": the values are SOFT[:HARD], -1 for no limit", text);
 	*ret = u;
 	return 0;
 }
@@ -207,20 +127,7 @@ static int ulimits(const struct run_options *o, struct run_request *r, struct er
 
 int run_request_limits(const struct run_options *o, struct run_request *r, struct err *e)
 {
-	if (memory(o, &r->host, e) < 0 || cpu(o, &r->host, e) < 0 || block_io(o, r, e) < 0 || ulimits(o, r, e) < 0)
-		return -1;
-	if (o->pids_limit.v && between("pids-limit", o->pids_limit, 1, INT64_MAX, -1, e) < 0)
-		return -1;
-	if (o->pids_limit.set)
-		r->host.pids_limit = (struct opt_i64){true, o->pids_limit.v ? o->pids_limit.v : -1};
-	if (!str_is_empty(o->cgroup_parent)) {
-		own(strv) struct strv parts = {};
-		strv_split(&parts, o->cgroup_parent, '/');
-		if (strv_has(&parts, "..") || strv_has(&parts, "."))
-			return err_set(e, ERR_USAGE, "invalid --cgroup-parent \"%.200s\": no . or .. in it", o->cgroup_parent);
-		r->host.cgroup_parent = o->cgroup_parent;
-	}
-	return 0;
+	return numbers(o, &r->host, e) < 0 || block_io(o, r, e) < 0 || ulimits(o, r, e) < 0 ? -1 : 0;
 }
 
 static bool is_access(const char *s)

@@ -63,7 +63,8 @@ static int one_volume(struct parse *p, const char *text, struct err *e)
 	if (*source != '/' && strchr(source, '/'))
 		return err_set(e, ERR_USAGE, "--volume %.200s: a directory of the host is named by an absolute path, or one that begins with ./", text);
 	if (*source != '/' && !volume_name_is_valid(source))
-		return err_set(e, ERR_USAGE, "--volume %.200s: a volume's name has [a-zA-Z0-9][a-zA-Z0-9_.-] only and at least two, a directory begins with / or ./", text);
+		return err_set(e, ERR_USAGE, "--volume %.200s: a volume's name has [a-zA-Z0-9][a-zA-Z0-9_.-] only, at least two; "
+			"a directory begins with / or ./", text);
 	arena_strv_add(a, &p->r->host.binds,
 		f.n == 3 ? arena_printf(a, "%s:%s:%s", source, f.v[1], f.v[2]) : arena_printf(a, "%s:%s", source, f.v[1]));
 	return 0;

@@ -55,7 +55,7 @@ const struct opt run_options[] = {
 	{"label", 'l', OPT_STRV, R(label), "KEY[=VALUE]", "Add a label"},
 	{"label-file", 0, OPT_STRV, R(label_file), "FILE", "Read labels from a file", 0, "@file"},
 	{"log-driver", 0, OPT_STR, R(log_driver), "NAME", "Where its output is kept (json-file)", 0, "json-file local none"},
-	{"log-opt", 0, OPT_STRV, R(log_opt), "KEY=VALUE", "max-size (10m), max-file (3), compress, mode"},
+	{"log-opt", 0, OPT_STRV, R(log_opt), "KEY=VALUE", "max-size=10m, max-file=3, compress=true, labels=, env=, tag= …"},
 	{"memory", 'm', OPT_SIZE, R(memory), "BYTES", "Limit of its memory, as in 256M"},
 	{"memory-reservation", 0, OPT_SIZE, R(memory_reservation), "BYTES", "Memory it keeps when memory is scarce"},
 	{"memory-swap", 0, OPT_SIZE, R(memory_swap), "BYTES", "Limit of memory and swap together, -1: any", OPT_MINUS_ONE},

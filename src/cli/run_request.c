@@ -7,6 +7,7 @@
 #include "cli/run_request.h"
 
 #include "base/num.h"
+#include "engine/request.h"
 #include "monitor/attach.h"
 
 #include <stdlib.h>
@@ -89,17 +90,10 @@ static int process(const struct run_options *o, struct run_request *r, struct er
 	for (size_t i = 0; i < o->group_add.n; i++)
 		if (check_ids("group-add", o->group_add.v[i], e) < 0)
 			return -1;
-	if (!str_is_empty(o->workdir) && *o->workdir != '/')
-		return err_set(e, ERR_USAGE, "invalid --workdir \"%.200s\": it must be an absolute path", o->workdir);
 	if ((o->hostname && check_host_name("hostname", o->hostname, e) < 0) || (o->domainname && check_host_name("domainname", o->domainname, e) < 0))
 		return -1;
-	int sig;
-	if (!str_is_empty(o->stop_signal) && signal_parse(o->stop_signal, &sig, e) < 0)
-		return err_wrap(e, "--stop-signal");
 	if (o->stop_timeout.set && (o->stop_timeout.v < -1 || o->stop_timeout.v > INT32_MAX))
 		return err_set(e, ERR_USAGE, "invalid --stop-timeout \"%lld\": seconds, -1 for ever", (long long)o->stop_timeout.v);
-	if (o->umask && (!*o->umask || strspn(o->umask, "01234567") != strlen(o->umask) || strtoul(o->umask, NULL, 8) > 0777))
-		return err_set(e, ERR_USAGE, "invalid --umask \"%.60s\": octal, as in 0077", o->umask);
 	c->user = o->user;
 	r->host.group_add = o->group_add;
 	c->working_dir = o->workdir;
@@ -147,42 +141,15 @@ static int streams(const struct run_options *o, struct run_request *r, struct er
 	return 0;
 }
 
-static int log_option(const char *key, const char *value, struct err *e)
-{
-	int64_t n;
-	bool on;
-	const char *ignored;
-	if (str_eq(key, "max-size")) {
-		if (num_size(value, true, &n, "max-size", e) < 0)
-			return -1;
-		return n >= 0 && n < 4096 ? err_set(e, ERR_USAGE, "max-size \"%s\": the least is 4k, -1 is no limit", value) : 0;
-	}
-	if (str_eq(key, "max-file"))
-		return num_i64(value, 1, 1000, &n, "max-file", e);
-	if (str_eq(key, "compress"))
-		return env_bool(value, &on, "compress", e);
-	if (str_eq(key, "mode"))
-		return choice("log-opt mode", value, "blocking non-blocking", "non-blocking", &ignored, e);
-	return err_set(e, ERR_USAGE, "unknown option \"%.60s\": max-size, max-file, compress and mode are known", key);
-}
-
 static int logs(const struct run_options *o, struct run_request *r, struct err *e)
 {
-	const char *driver;
-	if (choice("log-driver", o->log_driver, "json-file local none", "json-file", &driver, e) < 0)
-		return -1;
-	r->host.log.type = arena_dup(&r->arena, driver);
+	r->host.log.type = o->log_driver;
 	for (size_t i = 0; i < o->log_opt.n; i++) {
 		const char *text = o->log_opt.v[i];
 		size_t n = strcspn(text, "=");
 		if (!n || !text[n])
 			return err_set(e, ERR_USAGE, "invalid --log-opt \"%.200s\": it is KEY=VALUE", text);
-		if (str_eq(driver, "none"))
-			return err_set(e, ERR_USAGE, "--log-opt: --log-driver none has no options");
-		const char *key = arena_ndup(&r->arena, text, n);
-		if (log_option(key, text + n + 1, e) < 0)
-			return err_wrap(e, "--log-opt");
-		map_set(&r->arena, &r->host.log.config, key, text + n + 1);
+		map_set(&r->arena, &r->host.log.config, arena_ndup(&r->arena, text, n), text + n + 1);
 	}
 	return 0;
 }
@@ -207,28 +174,34 @@ static int image(const struct run_options *o, int argc, char **argv, struct run_
 	return 0;
 }
 
-int run_request_make(const struct run_options *o, int argc, char **argv, struct engine *g, struct run_request *ret, struct err *e)
+/* What the engine would say once the image is here, said before it is fetched. */
+static int check(const struct run_request *r, struct err *e)
+{
+	const char *name = r->create.name;
+	if (name && !container_name_is_valid(name))
+		return err_set(e, ERR_USAGE, "invalid --name \"%.80s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two", name);
+	struct container_record record = {.config = r->config, .host = r->host};
+	char json_file[] = "json-file";
+	if (str_is_empty(record.host.log.type))
+		record.host.log.type = json_file;
+	return request_check(&record, e);
+}
+
+int run_request_make(const struct run_options *o, int argc, char **argv, struct run_request *ret, struct err *e)
 {
 	struct run_request *r = ret;
 	*r = (struct run_request){};
-	if (run_options_refuse(o, e) < 0 || image(o, argc, argv, r, e) < 0 || process(o, r, e) < 0 || streams(o, r, e) < 0 || logs(o, r, e) < 0 ||
-		run_request_limits(o, r, e) < 0 || run_request_devices(o, r, e) < 0 || run_request_mounts(o, r, e) < 0 ||
-		run_request_namespaces(o, g, r, e) < 0 || run_request_network(o, r, e) < 0 || run_request_security(o, r, e) < 0) {
-		run_request_drop(r);
-		return -1;
-	}
-	r->host.auto_remove = o->rm;
-	r->host.restart.name = arena_dup(&r->arena, "no");
-	r->host.cid_file = o->cidfile;
-	r->host.runtime = arena_dup(&r->arena, "hull");
-	if (o->name && !container_name_is_valid(o->name)) {
-		run_request_drop(r);
-		return err_set(e, ERR_USAGE, "invalid --name \"%.80s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two", o->name);
-	}
 	r->create.name = o->name;
 	r->create.config = &r->config;
 	r->create.host = &r->host;
 	r->create.platform = o->platform;
 	r->create.arena = &r->arena;
-	return 0;
+	r->host.auto_remove = o->rm;
+	r->host.cid_file = o->cidfile;
+	if (run_options_refuse(o, e) == 0 && image(o, argc, argv, r, e) == 0 && process(o, r, e) == 0 && streams(o, r, e) == 0 && logs(o, r, e) == 0 &&
+		run_request_limits(o, r, e) == 0 && run_request_devices(o, r, e) == 0 && run_request_mounts(o, r, e) == 0 &&
+		run_request_namespaces(o, r, e) == 0 && run_request_network(o, r, e) == 0 && run_request_security(o, r, e) == 0 && check(r, e) == 0)
+		return 0;
+	run_request_drop(r);
+	return -1;
 }

@@ -18,14 +18,14 @@ struct run_request {
 	bool sig_proxy;
 };
 /* args: IMAGE [COMMAND] [ARG...]; with --rootfs they are the command. */
-int run_request_make(const struct run_options *o, int argc, char **argv, struct engine *g, struct run_request *ret, struct err *e) must_use;
+int run_request_make(const struct run_options *o, int argc, char **argv, struct run_request *ret, struct err *e) must_use;
 void run_request_drop(struct run_request *r);
 
 /* The parts of it. */
 int run_request_limits(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_devices(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_mounts(const struct run_options *o, struct run_request *r, struct err *e) must_use;
-int run_request_namespaces(const struct run_options *o, struct engine *g, struct run_request *r, struct err *e) must_use;
+int run_request_namespaces(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_network(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_security(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 

@@ -68,7 +68,6 @@ static int join(struct engine *g, const char *name, const struct session *how, b
 		if (container_launch(g, &c, socks[0], s.streams, e) < 0)
 			return -1;
 	}
-	fd_drop(&c.lock);
 	s.g = g;
 	s.c = &c;
 	return session_run(&s, take_fd(sock), ret_status, e);
