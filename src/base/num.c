@@ -270,6 +270,21 @@ char *num_format_size_iec(uint64_t bytes, char out[NUM_TEXT])
 	return format_size((double)bytes, 1024, units, countof(units), 4, out);
 }
 
+char *num_format_double(double v, int most, char out[NUM_TEXT])
+{
+	char text[NUM_TEXT];
+	int digits = 0;
+	do
+		snprintf(text, sizeof text, "%.*e", digits++, v);
+	while (digits < 17 && strtod(text, NULL) != v);
+	const char *e = strchr(text, 'e');
+	int exponent = e ? atoi(e + 1) : 0;
+	if (!e || (v != 0 && (exponent < -4 || exponent >= most)))
+		return strcpy(out, text);
+	snprintf(out, NUM_TEXT, "%.*f", digits - 1 > exponent ? digits - 1 - exponent : 0, v);
+	return out;
+}
+
 char *num_format_span(int64_t ns, char out[NUM_TEXT])
 {
 	double s = (double)ns / SEC, h = s / 3600;

@@ -26,6 +26,8 @@ char *num_format_time(int64_t ns, char out[NUM_TEXT]);
 /* docker's sizes: 1.23MB (factors of 1000), 10B; digits 3 for images, 4 for others. */
 char *num_format_size(uint64_t bytes, char out[NUM_TEXT]);
 char *num_format_size_iec(uint64_t bytes, char out[NUM_TEXT]); /* 256MiB */
+/* The shortest text that reads back as the same number; with an exponent below 1e-4 and from 10^most on (Go's %v: 6, JSON: 21). */
+char *num_format_double(double v, int most, char out[NUM_TEXT]);
 /* "2 hours", "About a minute", "Less than a second": docker's words for a span. */
 char *num_format_span(int64_t ns, char out[NUM_TEXT]);
 

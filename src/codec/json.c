@@ -6,12 +6,12 @@
  */
 #include "codec/json.h"
 
+#include "base/num.h"
 #include "base/path.h"
 
 #include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
-#include <math.h>
 #include <string.h>
 #include <strings.h>
 
@@ -277,15 +277,12 @@ static void format(const struct json *j, int indent, int depth, struct buf *out)
 {
 	size_t n = json_len(j), i = 0;
 	struct json_iter it = {};
-	double v;
+	char number[NUM_TEXT];
 	switch (json_kind(j)) {
 	case JSON_NULL: buf_str(out, "null"); break;
 	case JSON_BOOL: buf_str(out, json_truth(j) ? "true" : "false"); break;
 	case JSON_INT: buf_str(out, json_object_to_json_string_ext(in(j), JSON_C_TO_STRING_PLAIN)); break;
-	case JSON_DOUBLE:
-		v = json_double(j);
-		buf_printf(out, v == floor(v) && fabs(v) < 1e15 ? "%.0f" : "%.17g", v);
-		break;
+	case JSON_DOUBLE: buf_str(out, num_format_double(json_double(j), 21, number)); break;
 	case JSON_STRING:
 		json_quote(json_str(j), (size_t)json_object_get_string_len(in(j)), false, out);
 		break;
