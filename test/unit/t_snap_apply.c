@@ -332,10 +332,10 @@ static void hostile(void **state)
 		{{.type = TAR_HARDLINK, NAME("x"), LINK("dir")}, "to a directory", ERR_CORRUPT},
 		{{.type = TAR_HARDLINK, NAME("x"), LINK("/")}, "not in this layer", ERR_CORRUPT},
 		{{.type = TAR_CHAR, NAME("x")}, "no device 0:0", ERR_CORRUPT},
-		{{.type = TAR_CHAR, NAME("x"), .dev_major = 4096}, "no device 4096:0", ERR_CORRUPT},
-		{{.type = TAR_BLOCK, NAME("x"), .dev_minor = 1 << 20}, "no device", ERR_CORRUPT},
-		{{.type = TAR_FILE, NAME("x"), .uid = UINT32_MAX}, "no id", ERR_CORRUPT},
-		{{.type = TAR_DIR, NAME("x"), .gid = UINT32_MAX}, "no id", ERR_CORRUPT},
+		{{.type = TAR_CHAR, NAME("x"), .dev_major = 4096}, "device 4096:0", ERR_CORRUPT},
+		{{.type = TAR_BLOCK, NAME("x"), .dev_minor = 1 << 20}, "device 0:1048576", ERR_CORRUPT},
+		{{.type = TAR_FILE, NAME("x"), .uid = UINT32_MAX}, "4294967295", ERR_CORRUPT},
+		{{.type = TAR_DIR, NAME("x"), .gid = UINT32_MAX}, "4294967295", ERR_CORRUPT},
 		{{.type = TAR_FILE, NAME("file/x")}, "Not a directory", ERR_SYSTEM},
 		{{.type = TAR_FILE, NAME("loop/x")}, "its directory", ERR_SYSTEM},
 		{{.type = TAR_FILE, NAME("dangling/x")}, "its directory", ERR_NOT_FOUND},
@@ -356,7 +356,7 @@ static void hostile(void **state)
 		int r = ingest_archive(&w, &a, id, &e);
 		if (r == 0)
 			fail_msg("row %zu: \"%.60s\" was taken", i, rows[i].t.name);
-		if (!strstr(e.text, rows[i].says) || !strstr(e.text, "entry \"") || strlen(e.text) > 400)
+		if (!strstr(e.text, rows[i].says) || (!strstr(e.text, "entry \"") && !strstr(e.text, "tar: ")) || strlen(e.text) > 400)
 			fail_msg("row %zu: %s", i, e.text);
 		if (rows[i].kind && e.kind != rows[i].kind)
 			fail_msg("row %zu: kind %d: %s", i, (int)e.kind, e.text);
