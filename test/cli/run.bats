@@ -49,8 +49,8 @@ teardown_file() { hull_teardown; }
 }
 
 @test "run -e, --env-file: set, taken from the host, last one counts" {
-    printf '# comment\nFROM_FILE=f 1\nOVER=file\nHOSTVAR\n' >env
-    HOSTVAR=h run -0 hull run --rm --env-file env -e OVER=option -e HOSTVAR -e NOT_SET_HERE -e EMPTY= box env
+    printf '# comment\nFROM_FILE=f 1\nOVER=file\nHOSTVAR\n' >env.list
+    HOSTVAR=h run -0 hull run --rm --env-file env.list -e OVER=option -e HOSTVAR -e NOT_SET_HERE -e EMPTY= box env
     [[ $output == *"FROM_FILE=f 1"* ]]
     [[ $output == *"OVER=option"* ]]
     [[ $output == *"HOSTVAR=h"* ]]
