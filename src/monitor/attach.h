@@ -21,6 +21,7 @@ enum attach_type {
 	ATTACH_HELLO = 8,
 	ATTACH_RESIZE = 9,   /* struct attach_size, big-endian u16 rows, cols */
 	ATTACH_EXIT = 10,    /* to the client: u32 big-endian exit status; the last frame */
+	ATTACH_BYE = 11,     /* to the client, the last frame: its input has ended and the container's stays open for others */
 };
 enum { ATTACH_HEADER = 8, ATTACH_FRAME_MAX = 65536 };
 
@@ -28,6 +29,10 @@ void attach_header(unsigned char h[static ATTACH_HEADER], enum attach_type type,
 
 /* Connects to the monitor of the container whose run directory this is. ERR_NOT_FOUND: not running. */
 int attach_connect(int run_dir, unsigned streams, struct err *e) must_use;
+
+/* Tells the monitor the size of the terminal `tty`, on the socket that becomes monitor.client and before the
+ * start: the program finds its terminal in that size from its first instruction on. */
+void attach_send_size(int sock, int tty);
 
 /* The client's side: copies between our stdio and the socket until the container ends, we are detached, or the
  * monitor is gone. */
@@ -37,11 +42,16 @@ struct attach_client {
 	bool tty;                 /* the container has a terminal: raw mode when `in` is one, follow its size */
 	const unsigned char *detach_keys; /* "ctrl-p,ctrl-q" parsed by attach_parse_keys */
 	size_t ndetach_keys;
-	bool sig_proxy;           /* call on_signal for every signal we get */
+	bool sig_proxy;           /* call on_signal for every signal we get (but CHLD PIPE URG TTIN TTOU WINCH) */
 	void (*on_signal)(void *arg, int sig);
 	void *arg;
 };
-enum attach_end { ATTACH_EXITED, ATTACH_DETACHED, ATTACH_LOST };
+/* EXITED: the socket stays open until the monitor is gone, and with it what --rm removes. DETACHED: by the keys. LOST: the
+ * monitor is gone, or cut us off because we took nothing for 10 s. INPUT_OVER: our input has ended, and others may
+ * go on with the container's (ATTACH_BYE): as docker, the command ends then. */
+enum attach_end { ATTACH_EXITED, ATTACH_DETACHED, ATTACH_LOST, ATTACH_INPUT_OVER };
+/* The terminal is back in its mode whatever the outcome. On an error of `out` or `err`, e->sys is its errno: EPIPE
+ * means that the reader went away, for which a command says nothing (exit status 141). The container runs on. */
 int attach_run(const struct attach_client *c, enum attach_end *ret_end, int *ret_status, struct err *e) must_use;
-/* "ctrl-p,ctrl-q", "a", "ctrl-@,b": docker's grammar. At most 16 bytes. "" gives none. */
+/* "ctrl-p,ctrl-q", "a", "ctrl-@,DEL": docker's grammar. At most 16 bytes. "" gives none. */
 int attach_parse_keys(const char *text, unsigned char ret[static 16], size_t *ret_n, struct err *e) must_use;

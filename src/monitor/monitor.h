@@ -38,8 +38,12 @@ struct monitor {
 	bool stdin_once;   /* close it when the first attached client that feeds it goes */
 	int client;        /* a connected socket of the first attach client (attach protocol), or -1 */
 	unsigned client_streams; /* what that client wants: ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR */
-	int report;        /* written once: struct err of the failure, or kind ERR_NONE when started; then closed */
+	int report;        /* written once: struct err of the failure, or kind ERR_NONE when started (its text: a warning, or ""); then closed */
 	int stop_signal;
+	/* Fds that the callbacks use. All others are closed, but those named in this struct; create.rootfs is closed
+	 * after the start. */
+	int keep[16];
+	size_t nkeep;
 	/* Called in the monitor. created: after container_create, before the go (the last point at which a
 	 * failure can be reported); started: right after the exec; exited: first process reaped and its cgroup removed, before attached
 	 * clients hear of the end; finished: last, after the clients were told (the place for --rm). */

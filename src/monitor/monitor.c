@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   start   setsid, /dev/null as stdio, every fd closed that is not ours; the lock, the socket, the log, the
+ *           pipes; container_create, created(), container_start, started(); the report
+ *   serve   one poll loop over the first process's pidfd, its streams, the clients
+ *   finish  reap; the cgroup with what is left in it removed; the last output to the log; exited(); then the
+ *           clients get what they have not taken yet and the exit status; finished()
+ *
+ * Signals: all but the deadly ones get a handler that does nothing. Ignoring or blocking them would be inherited by
+ * the container; a handler is not (clone and exec reset it), and nothing but SIGKILL ends us before our container.
+ *
+ * Size: a fork shares its parent's memory, but RSS counts it all, so SETTLE_MS after the start (a container that lives
+ * shorter does not pay for it) what is not needed any more is given back: free heap (malloc_trim), the part of the stack below
+ * us, and all pages of executable and read-only segments, which the kernel brings back from the page cache as they
+ * are touched. What stays is the data that exited() needs, the buffers in use and the few pages of code of the loop.
+ */
+#include "monitor/monitor.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "monitor/server.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SETTLE_MS = 100, STACK_BELOW = 1 << 20, KEEP_MAX = 32 };
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+static void set_signals(void)
+{
+	struct sigaction quiet = {.sa_handler = nothing, .sa_flags = SA_RESTART}, deadly = {.sa_handler = SIG_DFL};
+	sigset_t none;
+	for (int sig = 1; sig <= SIGRTMAX; sig++) {
+		bool is_deadly = sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGABRT || sig == SIGTRAP || sig == SIGSYS;
+		if (sig != SIGKILL && sig != SIGSTOP)
+			sigaction(sig, is_deadly ? &deadly : &quiet, NULL);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int let_go(const struct monitor *m, struct err *e)
+{
+	int keep[KEEP_MAX], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return err_sys(e, "/dev/null");
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	const int own_fds[] = {m->report, m->client, m->run_dir, m->log.dir, m->create.rootfs, m->create.console, m->create.seccomp_cache};
+	size_t n = 0;
+	for (size_t i = 0; i < countof(own_fds); i++)
+		if (own_fds[i] >= 0)
+			keep[n++] = own_fds[i];
+	for (size_t i = 0; i < m->nkeep && i < countof(m->keep); i++)
+		if (m->keep[i] >= 0)
+			keep[n++] = m->keep[i];
+	fd_close_from(3 + m->create.preserve_fds, keep, n);
+	return chdir("/") < 0 ? err_sys(e, "/") : 0;
+}
+
+static int create(struct server *s, struct err *e)
+{
+	struct monitor *m = s->monitor;
+	int child[3] = {-1, -1, -1};
+	s->tty = m->create.spec->process->terminal;
+	int r = s->tty ? 0 : pump_open(s, child, e);
+	memcpy(m->create.stdio, child, sizeof child);
+	if (r == 0)
+		r = container_create(&m->create, &s->container, e);
+	for (int i = 0; i < 3; i++)
+		fd_drop(&child[i]);
+	return r;
+}
+
+static int start(struct server *s, struct err *e)
+{
+	struct monitor *m = s->monitor;
+	setsid();
+	set_signals();
+	prctl(PR_SET_NAME, "hull-monitor");
+	if (let_go(m, e) < 0 || (s->lock = path_lock(m->run_dir, "lock", true, false, e)) < 0 || clients_listen(s, e) < 0)
+		return -1;
+	if (log_open(&s->log, &m->log, e) < 0 || create(s, e) < 0)
+		return -1;
+	s->created = true;
+	if (m->client >= 0)
+		clients_add(s, m->client, true, m->client_streams);
+	if (s->tty && pump_open_console(s, e) < 0)
+		return -1;
+	if (s->tty)
+		clients_greet(s);
+	if (m->created && m->created(m->arg, &s->container, e) < 0)
+		return -1;
+	if (container_start(&s->container, e) < 0)
+		return -1;
+	fd_drop(&m->create.rootfs);
+	for (int i = 0; i < m->create.preserve_fds; i++)
+		close(3 + i);
+	if (m->started)
+		m->started(m->arg, &s->container, num_now_ns());
+	return 0;
+}
+
+static int reap(struct server *s, siginfo_t *ret)
+{
+	int r;
+	do
+		r = waitid(P_PIDFD, (id_t)s->container.pidfd, ret, WEXITED);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+static void undo(struct server *s)
+{
+	siginfo_t info;
+	struct err ignored = {};
+	if (s->created) {
+		proc_pidfd_signal(s->container.pidfd, SIGKILL);
+		reap(s, &info);
+		(void)!container_remove(&s->container, &ignored);
+		container_drop(&s->container);
+	}
+	log_drop(&s->log);
+	clients_drop(s);
+	pump_drop(s);
+}
+
+static void report(struct monitor *m, struct err *e)
+{
+	fd_write_all(m->report, e, sizeof *e);
+	fd_drop(&m->report);
+}
+
+static int forget_code(struct dl_phdr_info *o, size_t size, void *arg)
+{
+	(void)size;
+	uintptr_t page = *(const uintptr_t *)arg;
+	for (int i = 0; i < o->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &o->dlpi_phdr[i];
+		uintptr_t from = (o->dlpi_addr + h->p_vaddr) & ~(page - 1), to = (o->dlpi_addr + h->p_vaddr + h->p_memsz + page - 1) & ~(page - 1);
+		if (h->p_type == PT_LOAD && !(h->p_flags & PF_W))
+			madvise((void *)from, to - from, MADV_DONTNEED);
+	}
+	return 0;
+}
+
+static void become_small(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), top = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - 2 * page;
+	malloc_trim(0);
+	madvise((void *)(top - STACK_BELOW), STACK_BELOW, MADV_DONTNEED);
+	dl_iterate_phdr(forget_code, &page);
+}
+
+static void serve(struct server *s)
+{
+	int64_t settle = num_monotonic_ns() + SETTLE_MS * 1000000LL;
+	for (;;) {
+		s->npolls = 0;
+		struct pollfd *end = server_poll(s, s->container.pidfd, POLLIN);
+		pump_polls(s);
+		clients_polls(s);
+		int ms = clients_timeout(s);
+		if (settle && (ms < 0 || ms > SETTLE_MS))
+			ms = SETTLE_MS;
+		int n = poll(s->polls, s->npolls, ms);
+		if (settle && num_monotonic_ns() >= settle) {
+			become_small();
+			settle = 0;
+		}
+		log_reap(&s->log);
+		if (n < 0)
+			continue;
+		pump_serve(s);
+		clients_serve(s);
+		if (end->revents)
+			return;
+	}
+}
+
+/* What clients have not taken yet, and the exit status. */
+static void see_off(struct server *s)
+{
+	s->ended = true;
+	clients_accept(s);
+	fd_drop(&s->listener);
+	clients_send(s);
+	while (!clients_have_all(s)) {
+		s->npolls = 0;
+		clients_polls(s);
+		if (poll(s->polls, s->npolls, clients_timeout(s)) >= 0)
+			clients_serve(s);
+	}
+}
+
+static void finish(struct server *s)
+{
+	struct monitor *m = s->monitor;
+	siginfo_t info = {};
+	struct err ignored = {};
+	struct monitor_exit x = {.status = 255};
+	if (reap(s, &info) == 0) {
+		x.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+		x.status = x.signal ? 128 + x.signal : info.si_status;
+	}
+	x.finished_ns = num_now_ns();
+	/* docker's rule: any process of the container counts, not the first alone. */
+	x.oom_killed = cgroup_oom_kills(&s->container.cgroup) > 0;
+	(void)!container_remove(&s->container, &ignored);
+	pump_take_rest(s);
+	log_close(&s->log, num_now_ns());
+	s->status = x.status;
+	if (m->exited)
+		m->exited(m->arg, &x);
+	see_off(s);
+	if (m->finished)
+		m->finished(m->arg);
+	container_drop(&s->container);
+}
+
+int monitor_main(struct monitor *m)
+{
+	struct err e = {};
+	struct server *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s == MAP_FAILED) {
+		err_sys(&e, "monitor");
+		report(m, &e);
+		return 1;
+	}
+	s->monitor = m;
+	s->listener = s->lock = s->input = s->slave = s->log.fd = -1;
+	for (int i = 0; i < 2; i++)
+		s->sources[i] = (struct source){.fd = -1, .chunk = s->chunks[i]};
+	if (start(s, &e) < 0) {
+		undo(s);
+		report(m, &e);
+		return 1;
+	}
+	snprintf(e.text, sizeof e.text, "%s", s->container.warning);
+	report(m, &e);
+	serve(s);
+	finish(s);
+	return 0;
+}
