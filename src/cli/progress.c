@@ -5,7 +5,7 @@
  * below the last line, so that whatever ends us, Ctrl-C included, leaves a clean terminal: no mode is ever changed.
  *
  * More layers than the terminal has rows: what is done makes room for what is under way; a summary line says how many
- * are not shown. Cursor movements beyond the screen would scramble it.
+ * are not shown. Cursor movements beyond the screen would scramble it. The last picture has all of them.
  */
 #include "cli/progress.h"
 
@@ -17,7 +17,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { NAME = 24, NOTE = 80, PICTURE_MS = 100, BAR_MAX = 50 };
+enum { NAME = 24, NOTE = 80, PICTURE_MS = 100, BAR_MAX = 50, NUMBERS = 22 /* columns of "[] 12.34MB/123.4MB" */ };
 
 struct line {
 	char name[NAME], note[NOTE];
@@ -54,7 +54,7 @@ static void format_line(const struct line *l, size_t width, struct buf *out)
 		uint64_t bytes = l->bytes < l->total ? l->bytes : l->total;
 		snprintf(have, sizeof have, "%s", num_format_size(bytes, all));
 		num_format_size(l->total, all);
-		size_t used = b.len + strlen(have) + strlen(all) + 6;
+		size_t used = b.len + NUMBERS;
 		size_t bar = width > used + 10 ? width - used : 0;
 		if (bar > BAR_MAX)
 			bar = BAR_MAX;
@@ -72,12 +72,12 @@ static void format_line(const struct line *l, size_t width, struct buf *out)
 	buf_str(out, "\033[K\n");
 }
 
-static void draw(struct progress *p)
+static void draw(struct progress *p, bool last)
 {
 	struct winsize ws = {};
 	if (ioctl(p->fd, TIOCGWINSZ, &ws) < 0 || !ws.ws_col)
 		ws = (struct winsize){.ws_row = 24, .ws_col = 80};
-	size_t rows = ws.ws_row > 3 ? ws.ws_row - 2u : 1, left = 0;
+	size_t rows = last ? p->n : ws.ws_row > 3 ? ws.ws_row - 2u : 1, left = 0;
 	own(buf) struct buf b = {};
 	if (p->drawn)
 		buf_printf(&b, "\033[%zuA", p->drawn);
@@ -106,7 +106,7 @@ static void begin(void *arg, const char *reference, size_t layers)
 {
 	struct progress *p = arg;
 	if (p->drawn)
-		draw(p);
+		draw(p, true);
 	free(p->lines);
 	p->lines = mem_alloc((layers ? layers : 1) * sizeof *p->lines);
 	p->n = layers;
@@ -134,7 +134,7 @@ static void layer(void *arg, size_t i, const char *name, enum layer_phase phase,
 	l->total = total;
 	if (p->terminal) {
 		if (changed || num_monotonic_ns() - p->drawn_ns > PICTURE_MS * 1000000LL)
-			draw(p);
+			draw(p, false);
 	} else if (changed) {
 		own(buf) struct buf b = {};
 		buf_printf(&b, "%s: %s%s%s\n", l->name, words[phase], *l->note ? ": " : "", l->note);
@@ -164,7 +164,7 @@ void progress_drop(struct progress **p)
 	if (!*p)
 		return;
 	if ((*p)->terminal && (*p)->n)
-		draw(*p);
+		draw(*p, true);
 	free((*p)->lines);
 	free(*p);
 	*p = NULL;
