@@ -77,14 +77,14 @@ static int start(const struct run_request *r, struct engine *g, const char *id, 
 		return -1;
 	int socks[2] = {-1, -1};
 	unsigned streams = streams_of(&r->config);
-	if (!detach && session_socket(socks, e) < 0)
+	if (!detach && session_socket(r->config.tty, socks, e) < 0)
 		return -1;
 	own(fd) int ours = socks[1];
 	if (container_launch(g, &c, socks[0], streams, e) < 0)
 		return -1;
 	if (detach)
 		return cli_printf(e, "%s\n", id);
-	struct session s = {.g = g, .c = &c, .streams = streams, .sig_proxy = r->sig_proxy};
+	struct session s = {.g = g, .c = &c, .streams = streams, .sig_proxy = r->sig_proxy, .owned = true};
 	return session_run(&s, take_fd(ours), ret_status, e);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "cli/cli.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { GONE_MS = 30000 };
+enum { GONE_MS = 30000, READER_GONE = 128 + SIGPIPE };
 
 int session_check_tty(bool tty, unsigned streams, struct err *e)
 {
@@ -25,10 +26,12 @@ int session_check_tty(bool tty, unsigned streams, struct err *e)
 	return err_set(e, ERR_USAGE, "the input device is not a TTY: leave -t away, or start hull in a terminal");
 }
 
-int session_socket(int ret[2], struct err *e)
+int session_socket(bool tty, int ret[2], struct err *e)
 {
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret) < 0)
 		return err_sys(e, "make a socket");
+	if (tty)
+		attach_send_size(ret[1], isatty(1) ? 1 : 0);
 	return 0;
 }
 
@@ -56,6 +59,23 @@ static void wait_for_end(int sock)
 	}
 }
 
+/* The monitor was killed, or would not wait for our reader any longer. */
+static int wait_without(const struct session *s, int *ret_status, struct err *e)
+{
+	struct err ignored = {};
+	if (container_reload_state(s->c, &ignored) == 0 && container_state_has_monitor(&s->g->containers, &s->c->state))
+		cli_warn("the output was not taken for some time: what is missing of it is in `hull logs %.12s`", s->c->id);
+	return container_wait(s->g, s->c, -1, ret_status, e);
+}
+
+/* `hull run --rm box yes | head`: nobody would ever look at the container again. One that is kept runs on. */
+static void reader_gone(const struct session *s)
+{
+	struct err ignored = {};
+	if (s->owned && s->c->record.host.auto_remove)
+		(void)!container_delete(s->g, s->c->id, true, true, &ignored);
+}
+
 int session_run(const struct session *s, int sock, int *ret_status, struct err *e)
 {
 	own(fd) int fd = sock;
@@ -69,17 +89,20 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 		return err_wrap(e, "--detach-keys");
 	enum attach_end end;
 	int status = 0;
-	if (attach_run(&c, &end, &status, e) < 0)
-		return -1;
-	if (end == ATTACH_DETACHED) {
-		fputs("read escape sequence\n", stderr);
-		status = 0;
-	} else if (end == ATTACH_LOST) {
-		if (container_wait(s->g, s->c, -1, &status, e) < 0)
+	if (attach_run(&c, &end, &status, e) < 0) {
+		if (e->sys != EPIPE)
 			return -1;
-	} else if (h->auto_remove) {
-		wait_for_end(fd);
+		*e = (struct err){};
+		reader_gone(s);
+		*ret_status = READER_GONE;
+		return 0;
 	}
-	*ret_status = status;
+	if (end == ATTACH_DETACHED)
+		fputs("read escape sequence\n", stderr);
+	if (end == ATTACH_LOST && wait_without(s, &status, e) < 0)
+		return -1;
+	if (end == ATTACH_EXITED && h->auto_remove)
+		wait_for_end(fd);
+	*ret_status = end == ATTACH_DETACHED || end == ATTACH_INPUT_OVER ? 0 : status;
 	return 0;
 }

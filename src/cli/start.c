@@ -62,7 +62,7 @@ static int join(struct engine *g, const char *name, const struct session *how, b
 			return -1;
 	} else {
 		int socks[2];
-		if (session_socket(socks, e) < 0)
+		if (session_socket(c.record.config.tty, socks, e) < 0)
 			return -1;
 		sock = socks[1];
 		if (container_launch(g, &c, socks[0], s.streams, e) < 0)
