@@ -2,10 +2,11 @@
 /*
  * cgroup: one container's groups in every hierarchy of the machine.
  *
- * On v1 the container gets a directory of the same path in each hierarchy (that is what stats, freezing and
- * device rules need), and every hierarchy takes the process by a write of its own; the first such write waits
- * for an RCU grace period in the kernel, so the caller does it while the child sets up its mounts. On pure v2
- * there is one directory, and clone3 puts the process there.
+ * On v1 a group is made where it is of use: memory, cpuacct and blkio for statistics and OOM kills, devices for its rules,
+ * the others when a limit asks for them; freezing, killing and listing are the v2 tree's business where there is one (hybrid)
+ * and the freezer's and pids' where there is none. Each one costs a directory and a write. The process itself writes
+ * "0" to `tasks`: for one's own single thread the kernel skips the lock for which a write of any other pid waits up to
+ * 15 ms (an RCU grace period). On v2 there is one directory, and clone3 puts the process there.
  *
  * Directories are made here and nowhere else, and only these are removed: `made` has a bit per hierarchy.
  * Opening one again from its path (another process did make it) takes the bits from what is there.
@@ -29,12 +30,13 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <assert.h>
 
 enum { REMOVE_TRIES = 400, FREEZE_TRIES = 400 };
 
-static void pause_ms(long ms)
+static void pause_us(long us)
 {
-	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+	nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
 }
 
 static bool has_row(const struct cgroup *c, int row)
@@ -111,7 +113,7 @@ int cgroup_put(int dir, const char *controller, const char *what, const char *fi
 static int check_path(const char *path, struct err *e)
 {
 	own(mem) char *clean = path_clean(path);
-	if (*path != '/' || strcmp(clean, path) != 0 || strcmp(clean, "/") == 0 || strstr(path, ".."))
+	if (*path != '/' || strcmp(clean, path) != 0 || strcmp(clean, "/") == 0)
 		return err_set(e, ERR_USAGE, "invalid cgroup path \"%.200s\": it must be absolute, without . and ..", path);
 	if (strlen(path) >= sizeof((struct cgroup *)0)->path)
 		return err_set(e, ERR_USAGE, "cgroup path of %zu bytes: too long", strlen(path));
@@ -144,26 +146,39 @@ static void inherit_cpuset(int root, const char *path)
 	}
 }
 
+/* An empty group of the same name is what a killed command left behind. */
 static int make_dir(struct cgroup *c, int row, int root, struct err *e)
 {
-	if (mkdirat(root, below(c), 0755) < 0) {
-		if (errno == EEXIST)
-			return err_set(e, ERR_EXISTS, "cgroup %s exists already", c->path);
-		if (errno != ENOENT)
-			return err_sys(e, "make cgroup %s (%s)", c->path, cgroupfs_name(row));
+	int r = mkdirat(root, below(c), 0755);
+	if (r < 0 && errno == ENOENT) {
 		own(mem) char *parent = mem_dup(below(c));
-		*strrchr(parent, '/') = 0;
-		if (path_mkdirs(root, parent, 0755, e) < 0 || (mkdirat(root, below(c), 0755) < 0 && (err_sys_(e, "make cgroup %s", c->path), true)))
+		char *slash = strrchr(parent, '/');
+		if (slash)
+			*slash = 0;
+		if (path_mkdirs(root, parent, 0755, e) < 0)
 			return -1;
+		r = mkdirat(root, below(c), 0755);
+	} else if (r < 0 && errno == EEXIST && unlinkat(root, below(c), AT_REMOVEDIR) == 0) {
+		r = mkdirat(root, below(c), 0755);
 	}
+	if (r < 0 && (errno == EEXIST || errno == EBUSY))
+		return err_set(e, ERR_EXISTS, "cgroup %s is in use already", c->path);
+	if (r < 0)
+		return err_sys(e, "make cgroup %s (%s)", c->path, cgroupfs_name(row));
 	c->made |= 1u << row;
 	return 0;
+}
+
+/* The row whose directory stands for this one's (combined controllers). */
+static int first_of(const struct cgroupfs *fs, int row)
+{
+	return fs->row[row].fd < 0 ? row : fs->row[row].same_as;
 }
 
 static int open_group(const struct cgroup *c, int row)
 {
 	const struct cgroupfs *fs = cgroupfs_get();
-	int first = fs->row[row].fd < 0 ? row : fs->row[row].same_as;
+	int first = first_of(fs, row);
 	if (fs->row[row].fd < 0 || !has_row(c, first))
 		return -1;
 	return openat(fs->row[first].fd, below(c), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -171,7 +186,29 @@ static int open_group(const struct cgroup *c, int row)
 
 static bool asks_for_limits(const struct spec_resources *r)
 {
-	return r && (r->memory || r->cpu || r->pids_limit.set || r->block_io || r->hugepages.n || r->network || r->unified.n);
+	return r && (r->memory || r->cpu || r->pids_limit.set || r->block_io || r->hugepages.n || r->network || r->unified.n || r->rdma);
+}
+
+/* Is the v1 hierarchy needed? */
+static bool is_wanted(int row, const struct spec_resources *r)
+{
+	bool v2 = cgroupfs_get()->row[CGROUPFS_V2].fd >= 0;
+	switch ((enum cgroupfs_row)row) {
+	case CGROUPFS_MEMORY: case CGROUPFS_CPUACCT: case CGROUPFS_BLKIO: case CGROUPFS_V2: return true;
+	case CGROUPFS_DEVICES: return r && r->devices.n;
+	case CGROUPFS_FREEZER: return !v2;
+	case CGROUPFS_PIDS: return !v2 || (r && r->pids_limit.set);
+	case CGROUPFS_CPU: return r && r->cpu;
+	case CGROUPFS_CPUSET: return r && r->cpu && (r->cpu->cpus || r->cpu->mems);
+	case CGROUPFS_HUGETLB: return r && r->hugepages.n;
+	case CGROUPFS_NET_CLS: return r && r->network && r->network->class_id.set;
+	case CGROUPFS_NET_PRIO: return r && r->network && r->network->priorities.n;
+	case CGROUPFS_RDMA: return r && r->rdma;
+	/* systemd kills what a user's session left behind by this hierarchy. */
+	case CGROUPFS_SYSTEMD: return path_exists(AT_FDCWD, "/run/systemd/system");
+	case CGROUPFS_PERF: case CGROUPFS_ROWS: break;
+	}
+	return false;
 }
 
 static int set_limits(const struct cgroup *c, const struct spec_resources *r, bool update, struct err *e)
@@ -191,38 +228,71 @@ static int set_limits(const struct cgroup *c, const struct spec_resources *r, bo
 	return result;
 }
 
+static int make_row(struct cgroup *c, int row, const struct spec_resources *r, struct err *e)
+{
+	const struct cgroupfs *fs = cgroupfs_get();
+	int first = first_of(fs, row);
+	if (fs->row[row].fd < 0 || has_row(c, first) || !is_wanted(row, r))
+		return 0;
+	if (make_dir(c, first, fs->row[first].fd, e) < 0)
+		return -1;
+	if (fs->row[CGROUPFS_CPUSET].fd >= 0 && fs->row[CGROUPFS_CPUSET].same_as == first)
+		inherit_cpuset(fs->row[first].fd, below(c));
+	return 0;
+}
+
 static int make_all(struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
 	const struct cgroupfs *fs = cgroupfs_get();
-	for (int i = 0; i < CGROUPFS_ROWS; i++) {
-		if (!is_first(fs, i))
-			continue;
-		if (make_dir(c, i, fs->row[i].fd, e) < 0)
+	for (int i = 0; i < CGROUPFS_ROWS; i++)
+		if (make_row(c, i, r, e) < 0)
 			return -1;
-		if (fs->row[CGROUPFS_CPUSET].fd >= 0 && fs->row[CGROUPFS_CPUSET].same_as == i)
-			inherit_cpuset(fs->row[i].fd, below(c));
-	}
-	if (fs->unified && asks_for_limits(r) && cgroup_v2_enable(fs->row[CGROUPFS_V2].fd, c->path, e) < 0)
-		return -1;
-	if (set_limits(c, r, false, e) < 0)
-		return -1;
 	if (has_row(c, CGROUPFS_V2))
 		c->v2 = open_group(c, CGROUPFS_V2);
+	/* Switched on once, for all containers: their common parent stays. */
+	if (fs->unified && c->v2 >= 0 && faccessat(c->v2, "memory.current", F_OK, 0) < 0)
+		cgroup_v2_enable(fs->row[CGROUPFS_V2].fd, c->path);
 	return 0;
+}
+
+/* A plain user on v2: the group above the one we are in, when it is his (systemd's user@.service delegates it). */
+static void delegated_path(const char *id, char *ret, size_t size)
+{
+	own(buf) struct buf b = BUF(65536);
+	struct err ignored = {};
+	snprintf(ret, size, "/hull/%s", id);
+	if (geteuid() == 0 || !cgroupfs_get()->unified || path_read(AT_FDCWD, "/proc/self/cgroup", &b, &ignored) < 0)
+		return;
+	char *at = strstr(b.data, "0::/");
+	char *end = at ? strchr(at, '\n') : NULL;
+	if (!end)
+		return;
+	*end = 0;
+	char *slash = strrchr(at, '/');
+	*slash = 0;
+	struct stat st;
+	const char *parent = at + 3;
+	if (*parent == '/' && fstatat(cgroupfs_get()->row[CGROUPFS_V2].fd, parent + 1, &st, 0) == 0 && st.st_uid == geteuid())
+		snprintf(ret, size, "%s/hull/%s", parent, id);
 }
 
 int cgroup_create(const char *path, const char *id, const struct spec_resources *r, struct cgroup *ret, struct err *e)
 {
 	struct cgroup c = {.v2 = -1};
-	if (str_is_empty(path))
-		snprintf(c.path, sizeof c.path, "/hull/%s", id);
-	else if (check_path(path, e) < 0)
-		return -1;
-	else
-		snprintf(c.path, sizeof c.path, "%s", path);
+	if (str_is_empty(path)) {
+		delegated_path(id, c.path, sizeof c.path);
+	} else {
+		own(mem) char *whole = mem_printf("%s%s", *path == '/' ? "" : "/", path);
+		if (check_path(whole, e) < 0)
+			return -1;
+		snprintf(c.path, sizeof c.path, "%s", whole);
+	}
 	if (make_all(&c, r, e) == 0) {
-		*ret = c;
-		return 0;
+		if (!c.made)
+			c.path[0] = 0;
+		if (c.made || !asks_for_limits(r))
+			return *ret = c, 0;
+		return err_set(e, ERR_UNSUPPORTED, "limits need control groups: none are mounted at /sys/fs/cgroup");
 	}
 	struct err ignored = {};
 	(void)!cgroup_remove(&c, &ignored);
@@ -231,36 +301,84 @@ int cgroup_create(const char *path, const char *id, const struct spec_resources 
 		*ret = (struct cgroup){.v2 = -1};
 		return 0;
 	}
-	return refused ? err_set(e, ERR_DENIED, "limits need a cgroup that belongs to you: %s cannot be made here (see doc/rootless.md)", c.path) : -1;
+	return refused ? err_set(e, ERR_DENIED, "limits need a cgroup that belongs to you: %s cannot be made here", c.path) : -1;
 }
 
-bool cgroup_needs_attach(const struct cgroup *c)
+int cgroup_limit(const struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
-	return c->made & ~(1u << CGROUPFS_V2);
+	return c->made ? set_limits(c, r, false, e) : 0;
 }
 
-int cgroup_attach(const struct cgroup *c, pid_t pid, struct err *e)
+static_assert(CGROUP_TASKS == (int)CGROUPFS_ROWS, "one fd a hierarchy");
+
+int cgroup_open_tasks(const struct cgroup *c, int tasks[static CGROUP_TASKS], struct err *e)
 {
 	const struct cgroupfs *fs = cgroupfs_get();
-	char text[16];
-	snprintf(text, sizeof text, "%d", (int)pid);
-	for (int i = 0; i < CGROUPFS_ROWS; i++) {
+	for (int i = 0; i < CGROUP_TASKS; i++)
+		tasks[i] = -1;
+	for (int i = 0; i < CGROUPFS_V2; i++) {
+		char file[sizeof c->path + 16];
 		if (!has_row(c, i))
 			continue;
-		char file[sizeof c->path + 16];
-		snprintf(file, sizeof file, "%s/cgroup.procs", below(c));
-		own(fd) int fd = openat(fs->row[i].fd, file, O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, text, strlen(text)) < 0)
-			return err_sys(e, "enter cgroup %s (%s)", c->path, cgroupfs_name(i));
+		snprintf(file, sizeof file, "%s/tasks", below(c));
+		tasks[i] = openat(fs->row[i].fd, file, O_WRONLY | O_CLOEXEC);
+		if (tasks[i] < 0) {
+			err_sys_(e, "cgroup %s (%s)", c->path, cgroupfs_name(i));
+			for (int k = 0; k < i; k++)
+				fd_drop(&tasks[k]);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int cgroup_enter(const int tasks[static CGROUP_TASKS], struct err *e)
+{
+	for (int i = 0; i < CGROUP_TASKS; i++)
+		if (tasks[i] >= 0 && write(tasks[i], "0", 1) < 0)
+			return err_sys(e, "enter the %s cgroup", cgroupfs_name(i));
+	return 0;
+}
+
+/* All processes of the container into one more group; those born meanwhile are found by the next round. */
+static int move_all(const struct cgroup *c, int row, struct err *e)
+{
+	own(fd) int dir = open_group(c, row);
+	own(fd) int procs = dir < 0 ? -1 : openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (procs < 0)
+		return err_sys(e, "cgroup %s (%s)", c->path, cgroupfs_name(row));
+	struct cgroup others = *c;
+	others.made &= ~(1u << row);
+	for (int round = 0; round < 3; round++) {
+		struct u32v pids = {};
+		if (cgroup_pids(&others, &pids, e) < 0)
+			return -1;
+		for (size_t i = 0; i < pids.n; i++) {
+			char text[16];
+			int n = snprintf(text, sizeof text, "%u", pids.v[i]);
+			if (write(procs, text, (size_t)n) < 0 && errno != ESRCH) {
+				free(pids.v);
+				return err_sys(e, "enter cgroup %s (%s)", c->path, cgroupfs_name(row));
+			}
+		}
+		free(pids.v);
 	}
 	return 0;
 }
 
 int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
-	if (str_is_empty(c->path))
+	if (str_is_empty(c->path) || !c->made)
 		return err_set(e, ERR_UNSUPPORTED, "the container has no cgroup of its own");
-	return set_limits(c, r, true, e);
+	struct cgroup more = *c;
+	for (int i = 0; i < CGROUPFS_V2; i++) {
+		uint32_t before = more.made;
+		if (make_row(&more, i, r, e) < 0)
+			return -1;
+		if (more.made != before && move_all(&more, first_of(cgroupfs_get(), i), e) < 0)
+			return -1;
+	}
+	return set_limits(&more, r, true, e);
 }
 
 static bool reads(int dir, const char *file, const char *word)
@@ -272,14 +390,14 @@ static bool reads(int dir, const char *file, const char *word)
 
 bool cgroup_is_frozen(const struct cgroup *c)
 {
-	bool v1 = !cgroupfs_get()->unified;
+	bool v1 = !has_row(c, CGROUPFS_V2);
 	own(fd) int dir = open_group(c, v1 ? CGROUPFS_FREEZER : CGROUPFS_V2);
 	return dir >= 0 && (v1 ? reads(dir, "freezer.state", "FROZEN") : reads(dir, "cgroup.events", "frozen 1"));
 }
 
 int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 {
-	bool v1 = !cgroupfs_get()->unified;
+	bool v1 = !has_row(c, CGROUPFS_V2);
 	own(fd) int dir = open_group(c, v1 ? CGROUPFS_FREEZER : CGROUPFS_V2);
 	if (dir < 0)
 		return err_set(e, ERR_UNSUPPORTED, "freeze: the freezer is not available here");
@@ -290,7 +408,7 @@ int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 			return err_wrap(e, "freeze");
 		if (cgroup_is_frozen(c) == frozen)
 			return 0;
-		pause_ms(i < 20 ? 1 : 5);
+		pause_us(i < 10 ? 50 : i < 30 ? 1000 : 5000);
 	}
 	struct err ignored = {};
 	if (frozen)
@@ -300,7 +418,7 @@ int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 
 static int first_row(const struct cgroup *c)
 {
-	static const int order[] = {CGROUPFS_PIDS, CGROUPFS_FREEZER, CGROUPFS_V2, CGROUPFS_MEMORY, CGROUPFS_CPU, CGROUPFS_SYSTEMD};
+	static const int order[] = {CGROUPFS_V2, CGROUPFS_PIDS, CGROUPFS_FREEZER, CGROUPFS_MEMORY, CGROUPFS_CPUACCT, CGROUPFS_CPU, CGROUPFS_SYSTEMD};
 	for (size_t i = 0; i < countof(order); i++)
 		if (has_row(c, order[i]))
 			return order[i];
@@ -347,7 +465,7 @@ int cgroup_kill(const struct cgroup *c, int sig, struct err *e)
 	struct err ignored = {};
 	if (str_is_empty(c->path) || !c->made)
 		return 0;
-	if (cgroupfs_get()->unified && sig == SIGKILL) {
+	if (has_row(c, CGROUPFS_V2) && sig == SIGKILL) {
 		own(fd) int dir = open_group(c, CGROUPFS_V2);
 		if (dir < 0 || path_put(dir, "cgroup.kill", "1", &ignored) == 0)
 			return 0;
@@ -365,7 +483,7 @@ int cgroup_kill(const struct cgroup *c, int sig, struct err *e)
 			(void)!cgroup_freeze(c, false, &ignored);
 		if (n == 0 || sig != SIGKILL)
 			return 0;
-		pause_ms(round < 10 ? 1 : 5);
+		pause_us(round < 10 ? 100 : 5000);
 	}
 	return 0;
 }
@@ -393,6 +511,19 @@ uint64_t cgroup_oom_kills(const struct cgroup *c)
 	return v1 ? read_number(dir, "memory.oom_control", "oom_kill") : read_number(dir, "memory.events", "oom_kill");
 }
 
+/* Sums the numbers behind `word` in lines such as "8:0 Read 4096" and "8:0 rbytes=4096 wbytes=0". */
+static uint64_t sum_words(int dir, const char *file, const char *word)
+{
+	own(buf) struct buf b = BUF(1 << 20);
+	struct err ignored = {};
+	uint64_t sum = 0;
+	if (dir < 0 || path_read(dir, file, &b, &ignored) < 0)
+		return 0;
+	for (const char *p = strstr(buf_text(&b), word); p; p = strstr(p + 1, word))
+		sum += strtoull(p + strlen(word), NULL, 10);
+	return sum;
+}
+
 static void stats_v1(const struct cgroup *c, struct cgroup_stats *s)
 {
 	own(fd) int mem = open_group(c, CGROUPFS_MEMORY);
@@ -410,6 +541,19 @@ static void stats_v1(const struct cgroup *c, struct cgroup_stats *s)
 	s->cpu_periods = read_number(cpu, "cpu.stat", "nr_periods");
 	s->cpu_throttled = read_number(cpu, "cpu.stat", "nr_throttled");
 	s->cpu_throttled_ns = read_number(cpu, "cpu.stat", "throttled_time");
+	own(fd) int io = open_group(c, CGROUPFS_BLKIO);
+	s->io_read_bytes = sum_words(io, "blkio.throttle.io_service_bytes", " Read ");
+	s->io_write_bytes = sum_words(io, "blkio.throttle.io_service_bytes", " Write ");
+	if (s->memory_limit >= 1ULL << 62)
+		s->memory_limit = UINT64_MAX;
+	struct u32v listed = {};
+	struct err ignored = {};
+	if (pids < 0 && cgroup_pids(c, &listed, &ignored) == 0) {
+		s->pids_current = listed.n;
+		s->pids_limit = UINT64_MAX;
+		free(listed.v);
+		return;
+	}
 	s->pids_current = read_number(pids, "pids.current", NULL);
 	s->pids_limit = read_number(pids, "pids.max", NULL);
 }
@@ -436,6 +580,8 @@ int cgroup_stats(const struct cgroup *c, struct cgroup_stats *ret, struct err *e
 		s.cpu_throttled_ns = read_number(dir, "cpu.stat", "throttled_usec") * 1000;
 		s.pids_current = read_number(dir, "pids.current", NULL);
 		s.pids_limit = read_number(dir, "pids.max", NULL);
+		s.io_read_bytes = sum_words(dir, "io.stat", " rbytes=");
+		s.io_write_bytes = sum_words(dir, "io.stat", " wbytes=");
 	}
 	*ret = s;
 	return 0;
@@ -469,7 +615,7 @@ int cgroup_remove(struct cgroup *c, struct err *e)
 			/* A dying process leaves its group a moment after it was reaped. */
 			if (errno != EBUSY || k == REMOVE_TRIES)
 				return err_sys(e, "remove cgroup %s (%s)", c->path, cgroupfs_name(i));
-			pause_ms(k < 20 ? 1 : 5);
+			pause_us(k < 10 ? 50 : k < 30 ? 1000 : 5000);
 		}
 	}
 	return 0;

@@ -24,12 +24,18 @@ struct cgroup {
 enum cgroup_mode cgroup_machine_mode(void);
 bool cgroup_has_controller(const char *name); /* cpu cpuset memory pids io(blkio) devices freezer hugetlb rdma */
 
-/* path: absolute, cleaned; "" : "/hull/<id>" below our own delegated cgroup. Makes it and sets all limits of r
- * (may be NULL) and the device rules. Removes what it made on error. */
+/* path: cleaned, "" : "/hull/<id>" (a plain user: below the cgroup that was delegated to him). Makes the groups that r (may be
+ * NULL) needs, and those that statistics and device rules take. Where groups may not be made and no limit was asked for, *ret is a
+ * cgroup with path "", else the error names why. Removes what it made on error. */
 int cgroup_create(const char *path, const char *id, const struct spec_resources *r, struct cgroup *ret, struct err *e) must_use;
-/* Moves a process in; with v2 alone the caller uses CLONE_INTO_CGROUP and skips this. */
-int cgroup_attach(const struct cgroup *c, pid_t pid, struct err *e) must_use;
-bool cgroup_needs_attach(const struct cgroup *c); /* false on pure v2 */
+/* Sets all limits of r and its device rules. */
+int cgroup_limit(const struct cgroup *c, const struct spec_resources *r, struct err *e) must_use;
+/* How a process gets in: clone3 with .v2 (CLONE_INTO_CGROUP), then, still with one thread, "0" written by itself to each of
+ * these. tasks[row] (enum cgroupfs_row) is an fd to be closed, or -1. */
+enum { CGROUP_TASKS = 15 };
+int cgroup_open_tasks(const struct cgroup *c, int tasks[static CGROUP_TASKS], struct err *e) must_use;
+int cgroup_enter(const int tasks[static CGROUP_TASKS], struct err *e) must_use;
+/* As cgroup_limit, for a running container: makes the groups of limits it did not have, and moves its processes in. */
 int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e) must_use;
 int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e) must_use; /* waits until it is done */
 bool cgroup_is_frozen(const struct cgroup *c);

@@ -13,7 +13,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { RULES_MAX = 400, INSNS = RULES_MAX * 9 + 8 };
+#define NUMBER(n) {true, (n)}
+#define WORD(s)   ((char *)(uintptr_t)(s))
+#define DEVICE(ty, ma, mi, acc) {.allow = true, .type = WORD(ty), .major = ma, .minor = mi, .access = WORD(acc)}
+const struct spec_device_rule cgroup_default_devices[] = {
+	DEVICE("c", {}, {}, "m"), DEVICE("b", {}, {}, "m"),
+	DEVICE("c", NUMBER(1), NUMBER(3), "rwm"), DEVICE("c", NUMBER(1), NUMBER(5), "rwm"), DEVICE("c", NUMBER(1), NUMBER(7), "rwm"),
+	DEVICE("c", NUMBER(1), NUMBER(8), "rwm"), DEVICE("c", NUMBER(1), NUMBER(9), "rwm"), DEVICE("c", NUMBER(5), NUMBER(0), "rwm"),
+	DEVICE("c", NUMBER(5), NUMBER(1), "rwm"), DEVICE("c", NUMBER(5), NUMBER(2), "rwm"), DEVICE("c", NUMBER(136), {}, "rwm"),
+};
+const size_t cgroup_default_devices_n = countof(cgroup_default_devices);
+
+enum { RULES_MAX = 400, INSNS = (RULES_MAX + (int)countof(cgroup_default_devices)) * 9 + 8 };
 
 struct program {
 	struct bpf_insn *v;
@@ -81,6 +92,8 @@ int cgroup_devices_attach(int dir, const struct spec_resources *r, struct err *e
 	emit(&p, BPF_ALU | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_3, 0, 0);
 	emit(&p, BPF_ALU | BPF_AND | BPF_K, BPF_REG_2, 0, 0, 0xffff);
 	emit(&p, BPF_ALU | BPF_RSH | BPF_K, BPF_REG_3, 0, 0, 16);
+	for (size_t i = cgroup_default_devices_n; i-- > 0;)
+		emit_rule(&p, &cgroup_default_devices[i]);
 	for (size_t i = r->devices.n; i-- > 0;) {
 		emit_rule(&p, &r->devices.v[i]);
 		const struct spec_device_rule *d = &r->devices.v[i];

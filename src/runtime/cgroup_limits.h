@@ -15,7 +15,12 @@ int cgroup_put(int dir, const char *controller, const char *what, const char *fi
 int cgroup_v1_limit(const int dirs[], const struct spec_resources *r, bool update, struct err *e) must_use;
 /* dir: the group's directory; parents' controllers are enabled already. */
 int cgroup_v2_limit(int dir, const struct spec_resources *r, bool update, struct err *e) must_use;
-/* Which controllers r needs: "cpu", "memory" …, one bit per word of cgroup_v2_controllers. */
-int cgroup_v2_enable(int root, const char *path, struct err *e) must_use;
+/* Switches the controllers on for the group at path, in every group above it. */
+void cgroup_v2_enable(int root, const char *path);
+/* linux.resources.rdma: the same file on both versions. */
+int cgroup_limit_rdma(int dir, const struct spec_resources *r, struct err *e) must_use;
+/* What every container may use, after the rules of its configuration (null, zero, random, ptys, making nodes …). */
+extern const struct spec_device_rule cgroup_default_devices[];
+extern const size_t cgroup_default_devices_n;
 /* Device rules as an eBPF program on a v2 group (config-linux.md, "Device whitelist"). */
 int cgroup_devices_attach(int dir, const struct spec_resources *r, struct err *e) must_use;

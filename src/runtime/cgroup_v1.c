@@ -88,21 +88,36 @@ static int limit_block_io(int dir, const struct spec_block_io *io, struct err *e
 	return throttle(dir, &io->write_iops, "blkio.throttle.write_iops_device", e);
 }
 
+static int put_rule(const int files[2], const struct spec_device_rule *d, struct err *e)
+{
+	char ma[24] = "*", mi[24] = "*", rule[80];
+	if (d->major.set && d->major.v >= 0)
+		snprintf(ma, sizeof ma, "%lld", (long long)d->major.v);
+	if (d->minor.set && d->minor.v >= 0)
+		snprintf(mi, sizeof mi, "%lld", (long long)d->minor.v);
+	int n = snprintf(rule, sizeof rule, "%.1s %s:%s %.8s", d->type ? d->type : "a", ma, mi, d->access ? d->access : "rwm");
+	if (!d->type || str_eq(d->type, "a"))
+		n = snprintf(rule, sizeof rule, "a");
+	return write(files[d->allow], rule, (size_t)n) < 0 ? err_sys(e, "device rule \"%s\"", rule) : 0;
+}
+
 static int limit_devices(int dir, const struct spec_resources *r, struct err *e)
 {
-	for (size_t i = 0; i < r->devices.n; i++) {
-		const struct spec_device_rule *d = &r->devices.v[i];
-		char ma[24] = "*", mi[24] = "*", rule[80];
-		if (d->major.set)
-			snprintf(ma, sizeof ma, "%lld", (long long)d->major.v);
-		if (d->minor.set)
-			snprintf(mi, sizeof mi, "%lld", (long long)d->minor.v);
-		snprintf(rule, sizeof rule, "%s %s:%s %s", d->type ? d->type : "a", ma, mi, d->access ? d->access : "rwm");
-		if (!d->type || str_eq(d->type, "a"))
-			snprintf(rule, sizeof rule, "a");
-		if (cgroup_put(dir, "devices", "device rules", d->allow ? "devices.allow" : "devices.deny", e, "%s", rule) < 0)
+	if (!r->devices.n)
+		return 0;
+	own(fd) int deny = dir < 0 ? -1 : openat(dir, "devices.deny", O_WRONLY | O_CLOEXEC);
+	own(fd) int allow = dir < 0 ? -1 : openat(dir, "devices.allow", O_WRONLY | O_CLOEXEC);
+	if (dir < 0)
+		return err_set(e, ERR_UNSUPPORTED, "device rules cannot be set: the devices controller is not available here");
+	if (deny < 0 || allow < 0)
+		return err_sys(e, "device rules");
+	const int files[2] = {deny, allow};
+	for (size_t i = 0; i < r->devices.n; i++)
+		if (put_rule(files, &r->devices.v[i], e) < 0)
 			return -1;
-	}
+	for (size_t i = 0; i < cgroup_default_devices_n; i++)
+		if (put_rule(files, &cgroup_default_devices[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -115,6 +130,22 @@ static int limit_network(const int dirs[], const struct spec_network *n, struct 
 		if (cgroup_put(dirs[CGROUPFS_NET_PRIO], "net_prio", "a network priority", "net_prio.ifpriomap", e, "%s %u",
 			n->priorities.v[i].name, n->priorities.v[i].priority) < 0)
 			return -1;
+	return 0;
+}
+
+int cgroup_limit_rdma(int dir, const struct spec_resources *r, struct err *e)
+{
+	struct json_iter it = {};
+	while (json_next(r->rdma, &it)) {
+		const struct json *handles = json_get(it.value, "hcaHandles"), *objects = json_get(it.value, "hcaObjects");
+		char h[40] = "", o[40] = "";
+		if (handles)
+			snprintf(h, sizeof h, " hca_handle=%llu", (unsigned long long)json_u64(handles));
+		if (objects)
+			snprintf(o, sizeof o, " hca_object=%llu", (unsigned long long)json_u64(objects));
+		if (cgroup_put(dir, "rdma", "an RDMA limit", "rdma.max", e, "%.100s%s%s", it.key, h, o) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -140,5 +171,9 @@ int cgroup_v1_limit(const int dirs[], const struct spec_resources *r, bool updat
 		if (cgroup_put(dirs[CGROUPFS_HUGETLB], "hugetlb", "a limit of huge pages", file, e, "%llu", (unsigned long long)r->hugepages.v[i].limit) < 0)
 			return -1;
 	}
-	return r->network ? limit_network(dirs, r->network, e) : 0;
+	if (r->network && limit_network(dirs, r->network, e) < 0)
+		return -1;
+	if (r->unified.n)
+		return err_set(e, ERR_UNSUPPORTED, "linux.resources.unified: this machine has no unified cgroups");
+	return cgroup_limit_rdma(dirs[CGROUPFS_RDMA], r, e);
 }

@@ -42,6 +42,10 @@ static int limit_memory(int dir, const struct spec_memory *m, struct err *e)
 			cgroup_put(dir, "memory", "the swap limit", "memory.swap.max", e, "%lld", (long long)swap) < 0)
 			return -1;
 	}
+	if (m->swappiness.set)
+		return err_set(e, ERR_UNSUPPORTED, "swappiness cannot be set: unified cgroups do not have it");
+	if (m->disable_oom_killer.set && m->disable_oom_killer.v)
+		return err_set(e, ERR_UNSUPPORTED, "the OOM killer cannot be disabled: unified cgroups do not have that");
 	if (m->reservation.set && cgroup_put(dir, "memory", "the memory reservation", "memory.low", e, "%lld", (long long)m->reservation.v) < 0)
 		return -1;
 	return 0;
@@ -116,6 +120,10 @@ int cgroup_v2_limit(int dir, const struct spec_resources *r, bool update, struct
 		if (cgroup_put(dir, "unified", r->unified.v[i].key, r->unified.v[i].key, e, "%s", r->unified.v[i].value) < 0)
 			return -1;
 	}
+	if (r->network)
+		return err_set(e, ERR_UNSUPPORTED, "linux.resources.network: unified cgroups do not have net_cls and net_prio");
+	if (cgroup_limit_rdma(dir, r, e) < 0)
+		return -1;
 	return update ? 0 : cgroup_devices_attach(dir, r, e);
 }
 
@@ -130,9 +138,8 @@ static void read_words(int dir, const char *file, struct strv *ret)
 }
 
 /* A controller is there in a group when every group above it has it in its subtree_control. */
-int cgroup_v2_enable(int root, const char *path, struct err *e)
+void cgroup_v2_enable(int root, const char *path)
 {
-	(void)e;
 	static const char *const wanted[] = {"cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma"};
 	own(mem) char *at = mem_printf("./%s", path + (*path == '/'));
 	for (char *p = at + 1; p; p = strchr(p + 1, '/')) {
@@ -155,5 +162,4 @@ int cgroup_v2_enable(int root, const char *path, struct err *e)
 				(void)!path_put(dir, "cgroup.subtree_control", word, &ignored);
 		}
 	}
-	return 0;
 }

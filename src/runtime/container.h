@@ -5,10 +5,12 @@
  *
  *   container_create   cgroup made, process cloned into all namespaces, root file system set up, everything
  *                      done but the last exec; or an error and nothing left behind
- *   container_start    lets it go; returns when the exec has happened, or its error (ERR_NOCMD, ERR_NOEXEC, ...)
+ *   container_start    lets it go; returns when the exec has happened, or its error (ERR_NOCMD, ERR_NOEXEC, ...): then the
+ *                      process was killed, and the caller reaps it and calls container_remove as after any other end
  *   container_exec     one more process in a running container
  *
- * All of them are single-threaded, allocate little and never print.
+ * All of them are single-threaded, allocate little and never print. The command itself is executed by the launch program
+ * (launch.h), never by hull.
  */
 #pragma once
 
@@ -28,6 +30,7 @@ struct container_create {
 	const char *bundle; /* directory for hooks' state and a relative root.path; NULL: none */
 	int seccomp_cache;  /* directory fd for compiled filters, or -1 */
 	bool no_cgroup;     /* the caller cannot or does not want to make cgroups (rootless without delegation) */
+	bool init;          /* the first process is hull's own init, which runs the command, passes signals on and reaps */
 };
 
 struct container {
@@ -38,11 +41,12 @@ struct container {
 	int start;          /* internal: the handshake socket, -1 after container_start */
 	struct cgroup cgroup;
 	char warning[200];  /* what was asked for and could only be done in part; "" */
+	const struct container_create *create; /* what it was made of; stays valid until container_remove */
 };
 
 int container_create(const struct container_create *c, struct container *ret, struct err *e) must_use;
 int container_start(struct container *c, struct err *e) must_use;
-/* Kills what is left in the cgroup, removes it. Called when the first process has been reaped. */
+/* Kills what is left in the cgroup, removes it, runs the poststop hooks. Called when the first process has been reaped. */
 int container_remove(struct container *c, struct err *e) must_use;
 void container_drop(struct container *c); /* closes the fds */
 
@@ -51,7 +55,7 @@ struct container_exec {
 	uint64_t start_time;    /* checked against reuse; 0: not checked */
 	const struct spec_process *process;
 	const struct spec *spec; /* of the container: seccomp, time namespace, masked paths */
-	const struct cgroup *cgroup; /* NULL: stay in the caller's */
+	const struct cgroup *cgroup; /* NULL: stay in the caller's. A frozen one is ERR_CONFLICT. */
 	int stdio[3];
 	int preserve_fds;
 	int seccomp_cache;
@@ -61,6 +65,8 @@ struct container_process {
 	int pidfd;
 	int console; /* the pty's master, when process->terminal */
 };
+/* Returns when the exec has happened, or its error. The process is the caller's child, also when it came about by way of
+ * another one; the caller reaps it. */
 int container_exec(const struct container_exec *x, struct container_process *ret, struct err *e) must_use;
 
 /* True while the process with that pid and start time exists (zombies do not count). */

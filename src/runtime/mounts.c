@@ -3,19 +3,17 @@
  * mounts: the mounts of config.json, in order. Each is made detached (a new file system, or a clone of its source), gets
  * its flags while nobody can see it, and is attached to its place by fd (rootfs_target).
  *
- * The cgroup mount comes later than the others: its view begins at our own group, and the parent puts us there while we
- * are mounting. On v1 it is a small tmpfs with each hierarchy's directory of ours bound into it.
+ * Where the kernel refuses a new file system in a user namespace (sysfs of a network that is not ours, procfs of PIDs that are
+ * not ours) the host's is bound instead, with its flags for the whole tree: below /sys lie the host's cgroups.
  */
 #include "runtime/setup.h"
 
 #include "base/fd.h"
 #include "base/path.h"
-#include "sys/cgroupfs.h"
 #include "sys/mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -41,24 +39,42 @@ static size_t split_data(const struct strv *data, struct mount_option *ret, size
 	return n;
 }
 
-static int new_filesystem(const struct spec_mount *m, const struct mount_words *w, struct err *e)
+static int new_filesystem(const struct setup *s, const struct spec_mount *m, const struct mount_words *w, struct err *e)
 {
-	struct mount_option options[32];
+	struct mount_option options[34];
 	char text[4096];
 	const char *type = str_is_empty(m->type) ? "none" : m->type;
-	size_t n = split_data(&w->data, options, countof(options), text, sizeof text);
+	size_t n = split_data(&w->data, options, 32, text, sizeof text), kept = 0;
+	if (n < w->data.n)
+		return err_set(e, ERR_USAGE, "too many options");
 	/* newinstance is what every devpts is nowadays; the kernel does not know the word any more. */
-	size_t kept = 0;
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(options[i].key, "newinstance") != 0)
 			options[kept++] = options[i];
-	return mount_new(type, options, kept, w->set, e);
+	if (!str_is_empty(m->source) && !str_eq(m->source, type))
+		options[kept++] = (struct mount_option){"source", m->source};
+	const char *label = s->spec->linux_->mount_label;
+	if (!str_is_empty(label) && (str_eq(type, "tmpfs") || str_eq(type, "devpts")))
+		options[kept++] = (struct mount_option){"context", label};
+	int fs = mount_new(type, options, kept, w->set, e);
+	if (fs >= 0 || e->sys != EINVAL || !s->own_userns || !str_eq(type, "devpts"))
+		return fs;
+	/* The group of terminals may not be mapped in a user namespace of few ids. */
+	size_t without = 0;
+	for (size_t i = 0; i < kept; i++)
+		if (strcmp(options[i].key, "gid") != 0)
+			options[without++] = options[i];
+	return mount_new(type, options, without, w->set, e);
 }
 
-/* In a user namespace the kernel may refuse a new sysfs (its network namespace is another's) or mqueue: the host's is bound. */
-static bool may_bind_instead(const struct spec_mount *m)
+/* What is bound when the kernel refuses a new file system of that type; NULL: nothing. */
+static const char *host_instead(const struct setup *s, const struct spec_mount *m)
 {
-	return str_eq(m->type, "sysfs") || str_eq(m->type, "mqueue") || str_eq(m->type, "proc");
+	if (str_eq(m->type, "sysfs"))
+		return "/sys";
+	if (str_eq(m->type, "mqueue") && !spec_namespace(s->spec, "ipc"))
+		return "/dev/mqueue";
+	return str_eq(m->type, "proc") && !spec_namespace(s->spec, "pid") ? "/proc" : NULL;
 }
 
 static int clone_source(struct setup *s, const char *source, const struct mount_words *w, struct err *e)
@@ -142,12 +158,6 @@ static int copy_up(int from, int to, int depth, struct err *e)
 	}
 }
 
-static bool is_file_source(const char *source)
-{
-	struct stat st;
-	return stat(source, &st) == 0 && !S_ISDIR(st.st_mode);
-}
-
 static int fill_tmpfs(struct setup *s, const struct spec_mount *m, int fs, struct err *e)
 {
 	struct err missing = {};
@@ -160,40 +170,23 @@ static int fill_tmpfs(struct setup *s, const struct spec_mount *m, int fs, struc
 	return copy_up(from, fs, 0, e);
 }
 
-static int make_one(struct setup *s, const struct spec_mount *m, struct err *e)
+static int make_new(struct setup *s, const struct spec_mount *m, struct mount_words *w, struct err *e)
 {
-	struct mount_words w __attribute__((cleanup(mount_words_drop))) = {};
-	if (mount_parse_words(&m->options, &w, e) < 0)
-		return -1;
-	bool bind = w.bind || w.rbind || str_eq(m->type, "bind");
-	bool is_dir = !(bind && m->source && is_file_source(m->source));
-	own(fd) int fs = -1;
-	if (bind && str_is_empty(m->source))
-		return err_set(e, ERR_USAGE, "a bind mount needs a source");
-	if (bind) {
-		fs = clone_source(s, m->source, &w, e);
-	} else {
-		fs = new_filesystem(m, &w, e);
-		if (fs < 0 && may_bind_instead(m) && (e->sys == EPERM || e->sys == EBUSY)) {
-			const char *host = str_eq(m->type, "sysfs") ? "/sys" : str_eq(m->type, "proc") ? "/proc" : "/dev/mqueue";
-			w.rbind = true;
-			fs = clone_source(s, host, &w, e);
-		}
+	/* What the image has there is copied while the new file system can be written to. */
+	bool copy = w->tmpcopyup && str_eq(m->type, "tmpfs");
+	uint64_t set = w->set;
+	if (copy)
+		w->set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	own(fd) int fs = new_filesystem(s, m, w, e);
+	const char *host = fs < 0 && (e->sys == EPERM || e->sys == EBUSY) ? host_instead(s, m) : NULL;
+	if (host) {
+		w->rbind = true;
+		w->rset |= w->set;
+		return clone_source(s, host, w, e);
 	}
-	if (fs < 0)
+	if (fs < 0 || (copy && fill_tmpfs(s, m, fs, e) < 0) || (set != w->set && mount_set(fs, false, set, 0, 0, e) < 0))
 		return -1;
-	if (w.tmpcopyup && str_eq(m->type, "tmpfs") && fill_tmpfs(s, m, fs, e) < 0)
-		return -1;
-	own(fd) int at = rootfs_target(s, m->destination, is_dir, e);
-	if (at < 0 || mount_attach(fs, at, e) < 0)
-		return -1;
-	if (!bind && (w.rset || w.rclear) && mount_set(fs, true, w.rset, w.rclear, 0, e) < 0)
-		return -1;
-	if (!bind && w.propagation && mount_set(fs, w.propagation & MS_REC, 0, 0, w.propagation, e) < 0)
-		return -1;
-	if (str_eq(m->type, "proc") && s->proc < 0)
-		s->proc = take_fd(fs);
-	return 0;
+	return take_fd(fs);
 }
 
 static bool is_cgroup(const struct spec_mount *m)
@@ -201,81 +194,44 @@ static bool is_cgroup(const struct spec_mount *m)
 	return str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2");
 }
 
+static int make_one(struct setup *s, const struct spec_mount *m, struct err *e)
+{
+	struct mount_words w __attribute__((cleanup(mount_words_drop))) = {};
+	own(mem) char *destination = *m->destination == '/' ? path_clean(m->destination) : mem_printf("/%s", m->destination);
+	if (mount_parse_words(&m->options, &w, e) < 0)
+		return -1;
+	if (str_eq(destination, "/"))
+		return err_set(e, ERR_USAGE, "the root itself cannot be mounted over");
+	if (is_cgroup(m)) {
+		own(fd) int at = rootfs_target(s, destination, true, e);
+		return at < 0 ? -1 : mounts_make_cgroup(s, m, at, e);
+	}
+	bool bind = w.bind || w.rbind || str_eq(m->type, "bind");
+	if (bind && str_is_empty(m->source))
+		return err_set(e, ERR_USAGE, "a bind mount needs a source");
+	if (w.idmap || w.ridmap || m->uids.n || m->gids.n)
+		return err_set(e, ERR_UNSUPPORTED, "id-mapped mounts are not supported");
+	own(fd) int fs = bind ? clone_source(s, m->source, &w, e) : make_new(s, m, &w, e);
+	if (fs < 0)
+		return -1;
+	struct stat st;
+	if (fstat(fs, &st) < 0)
+		return err_sys(e, "source");
+	own(fd) int at = rootfs_target(s, destination, S_ISDIR(st.st_mode), e);
+	if (at < 0)
+		return -1;
+	if (mount_attach(fs, at, e) < 0)
+		return e->sys == ENOTDIR ? err_set(e, ERR_USAGE, "%s is a %s, and what is to be mounted there is not", destination,
+			S_ISDIR(st.st_mode) ? "file" : "directory") : -1;
+	if (!bind && (w.rset || w.rclear) && mount_set(fs, true, w.rset, w.rclear, 0, e) < 0)
+		return -1;
+	return !bind && w.propagation ? mount_set(fs, w.propagation & MS_REC, 0, 0, w.propagation, e) : 0;
+}
+
 int mounts_make(struct setup *s, struct err *e)
 {
-	for (size_t i = 0; i < s->spec->mounts.n; i++) {
-		const struct spec_mount *m = &s->spec->mounts.v[i];
-		if (!is_cgroup(m) && make_one(s, m, e) < 0)
-			return err_wrap(e, "mount %s", m->destination);
-	}
-	return 0;
-}
-
-/* Our directory in one hierarchy, as a read-only or writable clone. */
-static int clone_group(struct setup *s, int row, const struct mount_words *w, struct err *e)
-{
-	const struct cgroupfs *fs = cgroupfs_get();
-	own(fd) int dir = openat(fs->row[row].fd, s->cgroup->path + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_sys(e, "cgroup %s", s->cgroup->path);
-	/* The fd was opened in the host's mount namespace: the clone is made of what the same path is in ours. */
-	own(mem) char *path = fs->unified ? mem_printf("/sys/fs/cgroup%s", s->cgroup->path)
-					  : mem_printf("/sys/fs/cgroup/%s%s", cgroupfs_name((enum cgroupfs_row)row), s->cgroup->path);
-	own(fd) int m = mount_clone(AT_FDCWD, path, false, e);
-	if (m < 0 || mount_set(m, false, w->set, w->clear, MS_PRIVATE, e) < 0)
-		return -1;
-	return take_fd(m);
-}
-
-static int make_v1(struct setup *s, int at, const struct mount_words *w, struct err *e)
-{
-	const struct cgroupfs *fs = cgroupfs_get();
-	const struct mount_option o[] = {{"mode", "755"}, {"size", "64k"}};
-	own(fd) int top = mount_new("tmpfs", o, countof(o), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, e);
-	if (top < 0 || mount_attach(top, at, e) < 0)
-		return -1;
-	for (int i = 0; i < CGROUPFS_ROWS; i++) {
-		const char *name = cgroupfs_name((enum cgroupfs_row)i);
-		if (fs->row[i].fd < 0)
-			continue;
-		if (fs->row[i].same_as != i) {
-			if (symlinkat(cgroupfs_name((enum cgroupfs_row)fs->row[i].same_as), top, name) < 0)
-				return err_sys(e, "cgroup %s", name);
-			continue;
-		}
-		if (mkdirat(top, name, 0755) < 0)
-			return err_sys(e, "cgroup %s", name);
-		own(fd) int sub = clone_group(s, i, w, e);
-		own(fd) int place = sub < 0 ? -1 : openat(top, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (place < 0 || mount_attach(sub, place, e) < 0)
-			return err_wrap(e, "cgroup %s", name);
-	}
-	return mount_set(top, false, w->set & MOUNT_ATTR_RDONLY, 0, 0, e);
-}
-
-int mounts_make_cgroup(struct setup *s, struct err *e)
-{
-	if (s->late_cgroupns && unshare(CLONE_NEWCGROUP) < 0)
-		return err_sys(e, "new cgroup namespace");
-	for (size_t i = 0; i < s->spec->mounts.n; i++) {
-		const struct spec_mount *m = &s->spec->mounts.v[i];
-		struct mount_words w __attribute__((cleanup(mount_words_drop))) = {};
-		/* Without groups of our own there is nothing to show. */
-		if (!is_cgroup(m) || !s->cgroup->made)
-			continue;
-		if (mount_parse_words(&m->options, &w, e) < 0)
-			return -1;
-		own(fd) int at = rootfs_target(s, m->destination, true, e);
-		if (at < 0)
-			return err_wrap(e, "mount %s", m->destination);
-		if (!cgroupfs_get()->unified) {
-			if (make_v1(s, at, &w, e) < 0)
-				return err_wrap(e, "mount %s", m->destination);
-			continue;
-		}
-		own(fd) int fs = clone_group(s, CGROUPFS_V2, &w, e);
-		if (fs < 0 || mount_attach(fs, at, e) < 0)
-			return err_wrap(e, "mount %s", m->destination);
-	}
+	for (size_t i = 0; i < s->spec->mounts.n; i++)
+		if (make_one(s, &s->spec->mounts.v[i], e) < 0)
+			return err_wrap(e, "mount %s", s->spec->mounts.v[i].destination);
 	return 0;
 }

@@ -7,6 +7,10 @@
  * openat2, so that no symlink of the image leads out of it; then mounts are attached to that very fd. /proc, /sys and
  * /dev themselves must be real directories: an image that makes one of them a symlink is refused, and so is a
  * mount that would land on procfs.
+ *
+ * Propagation: our root is attached on top of the host's "/", which is made private for that, alone; the rest of the host's
+ * mounts stay what they are until the end, so that a bind with rshared is a peer of the host's mount. Before the host's tree
+ * is let go it is made private as a whole: else letting go would unmount the host's own.
  */
 #include "runtime/setup.h"
 
@@ -36,12 +40,23 @@ static bool is_plain_place(const char *path)
 	return false;
 }
 
+/* What lxcfs and its kind put their own files over. */
+static bool is_harmless(const char *path)
+{
+	static const char *const places[] = {"/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo", "/proc/slabinfo",
+		"/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled"};
+	for (size_t i = 0; i < countof(places); i++)
+		if (strcmp(places[i], path) == 0)
+			return true;
+	return false;
+}
+
 static int check_place(int fd, const char *path, struct err *e)
 {
 	struct statfs fs;
 	if (fstatfs(fd, &fs) < 0)
 		return err_sys(e, "%s", path);
-	if (fs.f_type == PROC_SUPER_MAGIC)
+	if (fs.f_type == PROC_SUPER_MAGIC && !is_harmless(path))
 		return err_set(e, ERR_DENIED, "%s: a mount inside /proc is not allowed", path);
 	return 0;
 }
@@ -88,92 +103,122 @@ static unsigned propagation_of(const char *word)
 	for (size_t i = 0; word && i < countof(rows); i++)
 		if (strcmp(rows[i].name, word) == 0)
 			return rows[i].flag;
-	return MS_SLAVE;
+	return MS_PRIVATE;
 }
 
 int rootfs_attach(struct setup *s, struct err *e)
 {
 	own(fd) int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	unsigned propagation = propagation_of(s->spec->linux_->rootfs_propagation);
-	/* What happens in the container's mounts must never reach the host, so shared is done to the container's root alone. */
-	if (host < 0 || mount_set(host, true, 0, 0, propagation == MS_SHARED ? MS_SLAVE : propagation, e) < 0)
+	if (host < 0 || mount_set(host, false, 0, 0, MS_PRIVATE, e) < 0)
 		return err_wrap(e, "mount propagation");
 	if (s->create->rootfs >= 0) {
 		s->root = fcntl(s->create->rootfs, F_DUPFD_CLOEXEC, 3);
 	} else {
 		own(mem) char *path = path_join(s->create->bundle ? s->create->bundle : "/", s->spec->root->path);
 		s->root = mount_clone(AT_FDCWD, path, true, e);
+		if (s->root < 0)
+			return -1;
 	}
-	if (s->root < 0)
-		return err_wrap(e, "root file system");
-	if (mount_attach(s->root, host, e) < 0)
-		return err_wrap(e, "root file system");
-	return mount_set(s->root, true, 0, 0, MS_PRIVATE, e);
-}
-
-static int bind_node(struct setup *s, const char *host, const char *path, struct err *e)
-{
-	own(fd) int node = mount_clone(AT_FDCWD, host, false, e);
-	own(fd) int at = node < 0 ? -1 : rootfs_target(s, path, false, e);
-	return at < 0 ? -1 : mount_attach(node, at, e);
-}
-
-/* Who may not make device nodes (a user namespace) binds the host's. */
-static int make_node(struct setup *s, const struct spec_device *d, struct err *e)
-{
-	own(mem) char *dir = mem_dup(d->path);
-	char *slash = strrchr(dir, '/');
-	if (!slash || slash == dir || !path_is_name(slash + 1) || *d->path != '/')
-		return err_set(e, ERR_USAGE, "device %s: not a usable path", d->path);
-	*slash = 0;
-	mode_t type = str_eq(d->type, "b") ? S_IFBLK : str_eq(d->type, "p") ? S_IFIFO : S_IFCHR;
-	mode_t mode = d->mode.set ? (mode_t)d->mode.v & 07777 : 0666;
-	dev_t dev = makedev((unsigned)d->major.v, (unsigned)d->minor.v);
-	if (s->own_userns && type != S_IFIFO)
-		return bind_node(s, d->path, d->path, e);
-	own(fd) int at = path_mkdirs_in(s->root, dir, 0755, (uid_t)-1, (gid_t)-1, e);
-	if (at < 0)
+	unsigned propagation = propagation_of(s->spec->linux_->rootfs_propagation);
+	if (mount_attach(s->root, host, e) < 0 || mount_set(s->root, true, 0, 0, propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE, e) < 0)
 		return -1;
-	if (mknodat(at, slash + 1, type | mode, dev) == 0) {
+	return 0;
+}
+
+static mode_t node_type(const struct spec_device *d)
+{
+	return str_eq(d->type, "b") ? S_IFBLK : str_eq(d->type, "p") ? S_IFIFO : S_IFCHR;
+}
+
+/* The host's node of the same name, if it is that device. */
+static int bind_node(struct setup *s, const struct spec_device *d, dev_t dev, struct err *e)
+{
+	struct stat st;
+	own(fd) int host = open(d->path, O_PATH | O_CLOEXEC);
+	if (host < 0 || fstat(host, &st) < 0)
+		return err_sys(e, "device %s of the host", d->path);
+	if ((st.st_mode & S_IFMT) != node_type(d) || st.st_rdev != dev)
+		return err_set(e, ERR_UNSUPPORTED, "device %s: without the right to make nodes the host's is bound, and that is another device", d->path);
+	own(fd) int node = mount_clone(host, "", false, e);
+	own(fd) int at = node < 0 ? -1 : rootfs_target(s, d->path, false, e);
+	return at < 0 || mount_attach(node, at, e) < 0 ? err_wrap(e, "device %s", d->path) : 0;
+}
+
+static int make_node(int at, const char *name, const struct spec_device *d, dev_t dev, struct err *e)
+{
+	mode_t type = node_type(d);
+	struct stat st;
+	if (mknodat(at, name, type | (d->mode.set ? (mode_t)d->mode.v & 07777 : 0666), dev) == 0) {
 		if ((d->uid.set && d->uid.v) || (d->gid.set && d->gid.v))
-			if (fchownat(at, slash + 1, (uid_t)d->uid.v, (gid_t)d->gid.v, AT_SYMLINK_NOFOLLOW) < 0)
+			if (fchownat(at, name, (uid_t)d->uid.v, (gid_t)d->gid.v, AT_SYMLINK_NOFOLLOW) < 0)
 				return err_sys(e, "owner of %s", d->path);
 		return 0;
 	}
-	if (errno == EPERM)
-		return bind_node(s, d->path, d->path, e);
 	if (errno != EEXIST)
 		return err_sys(e, "make device %s", d->path);
-	struct stat st;
-	if (fstatat(at, slash + 1, &st, AT_SYMLINK_NOFOLLOW) < 0 || (st.st_mode & S_IFMT) != type || st.st_rdev != dev)
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (st.st_mode & S_IFMT) != type || (type != S_IFIFO && st.st_rdev != dev))
 		return err_set(e, ERR_EXISTS, "device %s: something else is there", d->path);
 	return 0;
 }
 
+/* dev: the directory /dev, where nearly all of them are. Who may not make nodes (a user namespace) binds the host's. */
+static int add_device(struct setup *s, int dev, const struct spec_device *d, struct err *e)
+{
+	own(mem) char *path = path_clean(d->path);
+	const char *name = path_base(path);
+	if (*path != '/' || !path_is_name(name) || strcmp(path, d->path) != 0)
+		return err_set(e, ERR_USAGE, "device %s: not a usable path", d->path);
+	dev_t number = node_type(d) == S_IFIFO ? 0 : makedev((unsigned)d->major.v, (unsigned)d->minor.v);
+	if (s->own_userns && node_type(d) != S_IFIFO)
+		return bind_node(s, d, number, e);
+	own(fd) int parent = -1;
+	if (!str_has_prefix(path, "/dev/") || strchr(path + 5, '/')) {
+		own(mem) char *dir = mem_ndup(path, (size_t)(name - path));
+		parent = path_mkdirs_in(s->root, dir, 0755, (uid_t)-1, (gid_t)-1, e);
+		if (parent < 0)
+			return -1;
+	}
+	if (make_node(parent < 0 ? dev : parent, name, d, number, e) == 0)
+		return 0;
+	return e->sys == EPERM ? bind_node(s, d, number, e) : -1;
+}
+
+/* A /dev that is somebody's own directory or the host's is left as it is. */
+static bool has_bound_dev(const struct spec *s)
+{
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const struct spec_mount *m = &s->mounts.v[i];
+		own(mem) char *at = path_clean(m->destination);
+		if (str_eq(at, "/dev") && (str_eq(m->type, "bind") || strv_has(&m->options, "bind") || strv_has(&m->options, "rbind")))
+			return true;
+	}
+	return false;
+}
+
+#define NODE(name, ma, mi) {.path = (char *)(uintptr_t)(name), .type = (char *)(uintptr_t) "c", .major = {true, ma}, .minor = {true, mi}}
+
 /* runtime-spec config-linux.md, "Default Devices" and "/dev symbolic links". */
 int rootfs_devices(struct setup *s, struct err *e)
 {
-	static const struct { const char *path; int major, minor; } defaults[] = {{"/dev/null", 1, 3}, {"/dev/zero", 1, 5},
-		{"/dev/full", 1, 7}, {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+	static const struct spec_device defaults[] = {NODE("/dev/null", 1, 3), NODE("/dev/zero", 1, 5), NODE("/dev/full", 1, 7),
+		NODE("/dev/random", 1, 8), NODE("/dev/urandom", 1, 9), NODE("/dev/tty", 5, 0)};
 	static const struct { const char *name, *target; } links[] = {{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"},
 		{"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"}};
+	if (has_bound_dev(s->spec))
+		return 0;
 	own(fd) int dev = rootfs_target(s, "/dev", true, e);
 	if (dev < 0)
 		return -1;
 	mode_t before = umask(0);
 	int r = 0;
+	for (size_t i = 0; i < s->spec->linux_->devices.n && r == 0; i++)
+		r = add_device(s, dev, &s->spec->linux_->devices.v[i], e);
 	for (size_t i = 0; i < countof(defaults) && r == 0; i++) {
-		struct spec_device d = {.path = (char *)(uintptr_t)defaults[i].path, .type = (char *)(uintptr_t) "c",
-			.major = {true, defaults[i].major}, .minor = {true, defaults[i].minor}};
-		r = make_node(s, &d, e);
-	}
-	for (size_t i = 0; i < s->spec->linux_->devices.n && r == 0; i++) {
-		const struct spec_device *d = &s->spec->linux_->devices.v[i];
-		bool is_default = false;
-		for (size_t k = 0; k < countof(defaults); k++)
-			is_default |= strcmp(d->path, defaults[k].path) == 0;
-		if (!is_default)
-			r = make_node(s, d, e);
+		bool is_given = false;
+		for (size_t k = 0; k < s->spec->linux_->devices.n; k++)
+			is_given |= strcmp(s->spec->linux_->devices.v[k].path, defaults[i].path) == 0;
+		if (!is_given)
+			r = add_device(s, dev, &defaults[i], e);
 	}
 	for (size_t i = 0; i < countof(links) && r == 0; i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST && errno != EROFS)
@@ -220,7 +265,7 @@ int rootfs_console(struct setup *s, struct err *e)
 /* An O_PATH fd of what is to be covered; -1 without error when there is no such thing here. */
 static int open_covered(struct setup *s, const char *path, bool *ret_dir, struct err *e)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS};
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	int fd = (int)syscall(SYS_openat2, s->root, path, &how, sizeof how);
 	struct stat st;
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
@@ -269,7 +314,7 @@ static int make_read_only(struct setup *s, const char *path, struct err *e)
 	if (at < 0)
 		return at == -2 ? 0 : -1;
 	own(fd) int copy = mount_clone(at, "", true, e);
-	if (copy < 0 || mount_set(copy, false, MOUNT_ATTR_RDONLY, 0, 0, e) < 0 || mount_attach(copy, at, e) < 0)
+	if (copy < 0 || mount_set(copy, true, MOUNT_ATTR_RDONLY, 0, 0, e) < 0 || mount_attach(copy, at, e) < 0)
 		return err_wrap(e, "read-only %s", path);
 	return 0;
 }
@@ -292,23 +337,27 @@ int rootfs_mask(struct setup *s, struct err *e)
 
 int rootfs_enter(struct setup *s, struct err *e)
 {
-	const char *cwd = s->process ? s->process->cwd : NULL;
+	const char *cwd = s->process->cwd;
 	/* A working directory that is missing is made, as docker does. One that leads through /proc is judged after the pivot. */
-	if (cwd && !str_has_prefix(cwd, "/proc")) {
+	if (!str_eq(cwd, "/") && !str_has_prefix(cwd, "/proc")) {
 		struct err ignored = {};
 		own(fd) int made = path_mkdirs_in(s->root, cwd, 0755, (uid_t)-1, (gid_t)-1, &ignored);
 	}
-	if (s->spec->root && s->spec->root->readonly && mount_set(s->root, false, MOUNT_ATTR_RDONLY, 0, 0, e) < 0)
-		return err_wrap(e, "read-only root");
-	if (fchdir(s->root) < 0)
-		return err_sys(e, "enter the root file system");
+	if (s->spec->root->readonly && mount_set(s->root, false, MOUNT_ATTR_RDONLY, 0, 0, e) < 0)
+		return err_wrap(e, "read-only");
+	own(fd) int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (host < 0 || fchdir(s->root) < 0)
+		return err_sys(e, "enter");
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(e, "pivot_root");
+	if (mount_set(host, true, 0, 0, MS_PRIVATE, e) < 0)
+		return err_wrap(e, "let go of the host's root");
 	if (umount2(".", MNT_DETACH) < 0)
 		return err_sys(e, "let go of the host's root");
 	if (chdir("/") < 0)
-		return err_sys(e, "enter the root file system");
-	if (propagation_of(s->spec->linux_->rootfs_propagation) == MS_SHARED && s->spec->linux_->rootfs_propagation)
-		return mount_set(s->root, true, 0, 0, MS_SHARED, e);
+		return err_sys(e, "enter");
+	unsigned propagation = propagation_of(s->spec->linux_->rootfs_propagation);
+	if (propagation == MS_SHARED || propagation == MS_UNBINDABLE)
+		return mount_set(s->root, true, 0, 0, propagation, e);
 	return 0;
 }

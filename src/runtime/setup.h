@@ -1,33 +1,77 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * setup: what the files of the child side share: the child that becomes a container's process, from clone3 to exec.
- * Everything here runs in that child, single-threaded, with the host's mounts still in sight until rootfs_enter().
+ * Everything here runs in that child, single-threaded, with the host's mounts still in sight until rootfs_enter(); the
+ * functions named as the parent's run on the other side of the socket.
  */
 #pragma once
 
 #include "runtime/container.h"
+#include "runtime/namespaces.h"
 #include "runtime/seccomp.h"
+#include "sys/cgroupfs.h"
 
 struct setup {
-	const struct container_create *create;
+	const struct container_create *create; /* NULL: exec */
 	const struct spec *spec;
 	const struct spec_process *process;
 	const struct cgroup *cgroup;
 	const struct seccomp_filter *filter; /* NULL: none */
+	struct namespaces *ns;
 	int sock;     /* to the parent */
+	int tasks[CGROUPFS_ROWS]; /* where a thread joins our group in each v1 hierarchy, or -1 */
 	int root;     /* the root file system's mount */
-	int proc;     /* the container's own procfs, mounted by us: labels, sysctls, oom_score_adj */
 	int slave;    /* the terminal, or -1 */
 	int master;   /* on its way to the parent, or -1 */
 	int stdio[3];
-	bool own_userns, late_cgroupns;
+	int preserve_fds;
+	bool init;    /* hull's init runs the command */
+	bool wait;    /* for the parent's go before the command */
+	bool own_userns; /* no privilege over the host's devices and labels */
 	char warning[200];
 };
+/* Keeps the first one. */
+void setup_warn(struct setup *s, const char *fmt, ...) printf_like(2, 3);
 
 struct step {
-	const char *name;
+	const char *name; /* stands before the error, or NULL when the step names itself */
 	int (*run)(struct setup *s, struct err *e);
 };
+
+/* init.c: from clone to exec; never returns. */
+void init_main(struct setup *s) __attribute__((noreturn));
+void init_exec(struct setup *s) __attribute__((noreturn)); /* the same for container_exec() */
+
+/* What is said over the socket: one packet each. */
+enum setup_word {
+	SETUP_MAPPED = 'M', /* parent: the id maps are written */
+	SETUP_GO = 'G',     /* parent: on with it (container_start; the hooks have run) */
+	SETUP_HOOKS = 'H',  /* child: it is time for the runtime's hooks */
+	SETUP_READY = 'R',  /* child: everything is done; the pty's master comes along */
+	SETUP_FAILED = 'F',
+};
+enum { SETUP_MESSAGE = 1 << 16 }; /* in a message's word: tells it from a launch failure, which begins with an errno */
+struct setup_message {
+	int word;
+	char warning[200];
+	struct err why;
+};
+int setup_wait(const struct setup *s, enum setup_word word, struct err *e) must_use;
+int setup_report(struct setup *s, enum setup_word word, const struct err *why, struct err *e) must_use;
+/* The parent's: 1 a message, 0 the child is gone or its exec happened. A failure becomes *e, and -1. *ret_fd is the master or -1. */
+int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *e) must_use;
+
+/* A procfs of the child's PID namespace, attached nowhere. */
+int setup_procfs(struct err *e) must_use;
+/* Writes to one of its files; no symlink but "self" and no mount is crossed. */
+int setup_put_proc(int proc, const char *path, const char *text, struct err *e) must_use;
+
+/* sysctl.c */
+int sysctl_check(const struct spec *s, struct err *e) must_use; /* the parent's, before anything is made */
+int sysctl_write(struct setup *s, struct err *e) must_use;
+
+/* hooks.c: config.md, "POSIX-platform Hooks". status: "creating", "created", "running", "stopped". */
+int hooks_run(const struct spec_hook_list *l, const struct container_create *c, const char *status, pid_t pid, struct err *e) must_use;
 
 /* rootfs.c */
 int rootfs_attach(struct setup *s, struct err *e) must_use;       /* the root mount, propagation */
@@ -39,23 +83,19 @@ int rootfs_enter(struct setup *s, struct err *e) must_use;        /* read-only r
 int rootfs_target(struct setup *s, const char *path, bool is_dir, struct err *e) must_use;
 
 /* mounts.c */
-int mounts_make(struct setup *s, struct err *e) must_use;         /* all but the cgroup mounts */
-int mounts_make_cgroup(struct setup *s, struct err *e) must_use;  /* when we are in our groups */
+int mounts_make(struct setup *s, struct err *e) must_use;
+
+/* mounts_cgroup.c: the view of the control groups, from inside them */
+int mounts_make_cgroup(struct setup *s, const struct spec_mount *m, int at, struct err *e) must_use;
+
+/* limits.c */
+int limits_set(struct setup *s, struct err *e) must_use;          /* rlimits, scheduler, i/o priority … */
+int limits_set_initial(struct setup *s, struct err *e) must_use;  /* exec: the CPUs until the limits are set */
 
 /* process.c: the last part, the same for the first process and for exec */
-int process_limits(struct setup *s, struct err *e) must_use;      /* rlimits, oom score, scheduler, i/o priority */
 /* Becomes the user's command. Returns only on failure. */
 int process_exec(struct setup *s, struct err *e) must_use;
 int process_terminal(struct setup *s, struct err *e) must_use;    /* opens a pty in the devpts of the root */
 
-/* init.c: from clone to exec; never returns. */
-void init_main(struct setup *s) __attribute__((noreturn));
-/* The messages between the two sides. */
-enum { SETUP_MAPPED = 'M', SETUP_IN_GROUP = 'A', SETUP_GO = 'G', SETUP_READY = 'R' };
-int setup_wait(int sock, char expected, struct err *e) must_use;
-/* To the parent: ready (with the pty's master), or the error. */
-void setup_report(struct setup *s, const struct err *why) ;
-/* The parent's end of the same: 0 and *ret_console, or the child's error. */
-int setup_read_report(int sock, int *ret_console, char warning[static 200], struct err *e) must_use;
-/* After the go: end of file means the exec happened, else the error comes. */
-int setup_read_exec(int sock, struct err *e) must_use;
+/* explain.c, the parent's: why execve of path, as the process pid sees it, failed with that errno: ERR_NOCMD or ERR_NOEXEC. */
+int explain_exec(pid_t pid, const char *cwd, const char *path, int why, struct err *e) must_use;

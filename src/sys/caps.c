@@ -49,6 +49,15 @@ uint64_t caps_bounding(void)
 	return set;
 }
 
+uint64_t caps_permitted(void)
+{
+	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct d[2] = {};
+	if (syscall(SYS_capget, &h, d) < 0)
+		return 0;
+	return d[0].permitted | (uint64_t)d[1].permitted << 32;
+}
+
 int caps_limit_bounding(uint64_t keep, struct err *e)
 {
 	for (int i = 0; i < 64; i++) {

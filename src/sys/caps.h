@@ -11,6 +11,7 @@ int caps_number(const char *name);
 /* The set of a list of names; a name the kernel does not know is skipped, one that nobody knows is ERR_USAGE. */
 int caps_set(const struct strv *names, uint64_t *ret, struct err *e) must_use;
 uint64_t caps_bounding(void); /* what we may keep at most */
+uint64_t caps_permitted(void); /* what we have */
 /* Drops everything else from the bounding set; needs CAP_SETPCAP. */
 int caps_limit_bounding(uint64_t keep, struct err *e) must_use;
 int caps_apply(uint64_t effective, uint64_t permitted, uint64_t inheritable, struct err *e) must_use;

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container: what is left to do with a container once it was made: let it start, see whether it lives, take away what it
+ * leaves.
+ */
+#include "runtime/container.h"
+
+#include "base/fd.h"
+#include "runtime/launch.h"
+#include "runtime/setup.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *e)
+{
+	union {
+		struct setup_message message;
+		struct launch_failure failure;
+	} in = {};
+	size_t nfds = 1;
+	int fd = -1;
+	ssize_t n = fd_recv(sock, &in, sizeof in, &fd, &nfds, e);
+	if (n < 0) {
+		/* A child that died with our message unread resets the connection. */
+		return e->sys == ECONNRESET ? 0 : -1;
+	}
+	if (n == 0)
+		return 0;
+	*ret_fd = nfds ? fd : -1;
+	if ((size_t)n == sizeof in.message && in.message.word & SETUP_MESSAGE) {
+		*ret = in.message;
+		ret->word &= ~SETUP_MESSAGE;
+		ret->warning[sizeof ret->warning - 1] = 0;
+		ret->why.text[sizeof ret->why.text - 1] = 0;
+		if (ret->word == SETUP_FAILED)
+			return *e = ret->why, -1;
+		return 1;
+	}
+	fd_drop(ret_fd);
+	/* The launch program's: its errno; the path goes back to the caller in the message's text. */
+	in.failure.path[sizeof in.failure.path - 1] = 0;
+	ret->word = 0;
+	ret->why.sys = in.failure.failure;
+	snprintf(ret->why.text, sizeof ret->why.text, "%s", in.failure.path);
+	return 1;
+}
+
+static int start(struct container *c, int sock, struct err *e)
+{
+	char go = SETUP_GO;
+	struct setup_message m;
+	int fd = -1;
+	if (send(sock, &go, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
+		return err_sys(e, "start");
+	int r = setup_receive(sock, &m, &fd, e);
+	fd_drop(&fd);
+	if (r < 0)
+		return -1;
+	if (r > 0)
+		return explain_exec(c->pid, c->create->spec->process->cwd, m.why.text, m.why.sys, e);
+	const struct spec_hooks *h = c->create->spec->hooks;
+	return h ? hooks_run(&h->poststart, c->create, "running", c->pid, e) : 0;
+}
+
+int container_start(struct container *c, struct err *e)
+{
+	own(fd) int sock = take_fd(c->start);
+	if (sock < 0)
+		return err_set(e, ERR_CONFLICT, "the container was started already");
+	int r = start(c, sock, e);
+	if (r < 0)
+		proc_pidfd_signal(c->pidfd, SIGKILL);
+	return r;
+}
+
+int container_remove(struct container *c, struct err *e)
+{
+	int r = 0;
+	if (c->cgroup.made)
+		r = cgroup_kill(&c->cgroup, SIGKILL, e) < 0 || cgroup_remove(&c->cgroup, e) < 0 ? -1 : 0;
+	const struct spec_hooks *h = c->create ? c->create->spec->hooks : NULL;
+	/* runtime-spec: what fails here is logged, nothing more. */
+	struct err why = {};
+	if (h && hooks_run(&h->poststop, c->create, "stopped", 0, &why) < 0 && !c->warning[0])
+		snprintf(c->warning, sizeof c->warning, "%.190s", why.text);
+	c->create = NULL;
+	return r;
+}
+
+void container_drop(struct container *c)
+{
+	fd_drop(&c->pidfd);
+	fd_drop(&c->console);
+	fd_drop(&c->start);
+	cgroup_drop(&c->cgroup);
+}
+
+uint64_t container_start_time(pid_t pid)
+{
+	return proc_start_time(pid);
+}
+
+bool container_is_alive(pid_t pid, uint64_t start_time)
+{
+	uint64_t now = pid > 0 ? proc_start_time(pid) : 0;
+	return now && now == start_time;
+}

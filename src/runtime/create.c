@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create: the parent side of making a container; the child's is in init.c, with the picture of how they talk.
+ *
+ *   1. what can be wrong with the configuration is found before anything is made
+ *   2. the filter is compiled (or taken from the cache), namespaces of a path are opened, the cgroups' directories made
+ *   3. one clone3 into all namespaces and the v2 cgroup
+ *   4. while the child mounts: id maps, limits, device rules, the OOM score. A limit is in force before the command runs,
+ *      and needs not be there before
+ *   5. the child's hooks, and its report
+ *
+ * When any of it fails the child is killed and reaped, the cgroups are removed, and nothing is left.
+ */
+#include "runtime/setup.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "runtime/idmap.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct creation {
+	const struct container_create *c;
+	struct container ct;
+	struct namespaces ns;
+	struct seccomp_filter filter;
+	int tasks[CGROUP_TASKS];
+	int sock, child_sock;
+};
+
+static void creation_drop(struct creation *x)
+{
+	fd_drop(&x->sock);
+	fd_drop(&x->child_sock);
+	namespaces_drop(&x->ns);
+	seccomp_filter_drop(&x->filter);
+	for (int i = 0; i < CGROUP_TASKS; i++)
+		fd_drop(&x->tasks[i]);
+	container_drop(&x->ct);
+}
+
+static int check_spec(const struct spec *s, struct err *e)
+{
+	const struct spec_linux *l = s->linux_;
+	if (!s->process)
+		return err_set(e, ERR_USAGE, "config.json: process is missing");
+	if (!s->root || str_is_empty(s->root->path))
+		return err_set(e, ERR_USAGE, "config.json: root.path is missing");
+	bool own_uts = spec_namespace(s, "uts");
+	if (!own_uts && (!str_is_empty(s->hostname) || !str_is_empty(s->domainname)))
+		return err_set(e, ERR_USAGE, "a host name of its own needs a uts namespace of its own");
+	if (strlen(s->hostname ? s->hostname : "") > 64 || strlen(s->domainname ? s->domainname : "") > 64)
+		return err_set(e, ERR_USAGE, "the host name or domain name is longer than 64 bytes");
+	if (l->time_offsets && json_len(l->time_offsets) && !spec_namespace(s, "time"))
+		return err_set(e, ERR_USAGE, "linux.timeOffsets needs a new time namespace");
+	if (l->intel_rdt)
+		return err_set(e, ERR_UNSUPPORTED, "linux.intelRdt is not supported");
+	if (l->net_devices && json_len(l->net_devices))
+		return err_set(e, ERR_UNSUPPORTED, "linux.netDevices is not supported");
+	if (l->seccomp && !str_is_empty(l->seccomp->listener_path))
+		return err_set(e, ERR_UNSUPPORTED, "linux.seccomp.listenerPath is not supported");
+	return sysctl_check(s, e);
+}
+
+static int prepare(struct creation *x, struct err *e)
+{
+	const struct container_create *c = x->c;
+	const struct spec_linux *l = c->spec->linux_;
+	int pair[2];
+	if (check_spec(c->spec, e) < 0 || namespaces_open(c->spec, &x->ns, e) < 0)
+		return -1;
+	if (l->seccomp && seccomp_compile(l->seccomp, c->seccomp_cache, &x->filter, e) < 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socket");
+	x->sock = pair[0];
+	x->child_sock = pair[1];
+	if (c->no_cgroup)
+		return 0;
+	if (cgroup_create(l->cgroups_path, c->id, l->resources, &x->ct.cgroup, e) < 0)
+		return -1;
+	return cgroup_open_tasks(&x->ct.cgroup, x->tasks, e);
+}
+
+__attribute__((noreturn)) static void be_child(struct creation *x)
+{
+	const struct container_create *c = x->c;
+	fd_drop(&x->sock);
+	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns,
+		.filter = c->spec->linux_->seccomp ? &x->filter : NULL, .sock = x->child_sock, .root = -1, .slave = -1, .master = -1,
+		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = spec_namespace(c->spec, "user")};
+	memcpy(s.stdio, c->stdio, sizeof s.stdio);
+	memcpy(s.tasks, x->tasks, sizeof s.tasks);
+	init_main(&s);
+}
+
+/* From outside: a container must not reach its own score in a user namespace, and we can without its /proc. */
+static int set_oom_score(struct creation *x, struct err *e)
+{
+	const struct opt_i64 *score = &x->c->spec->process->oom_score_adj;
+	char path[64], text[24];
+	if (!score->set)
+		return 0;
+	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)x->ct.pid);
+	snprintf(text, sizeof text, "%lld", (long long)score->v);
+	if (path_put(AT_FDCWD, path, text, e) == 0)
+		return 0;
+	if (e->sys == EINVAL)
+		return err_set(e, ERR_USAGE, "OOM score %s: it must be from -1000 to 1000", text);
+	if (e->sys != EACCES && e->sys != EPERM)
+		return err_wrap(e, "OOM score");
+	snprintf(x->ct.warning, sizeof x->ct.warning, "the OOM score cannot be lowered to %s: it needs CAP_SYS_RESOURCE", text);
+	return 0;
+}
+
+static int say(int sock, enum setup_word word, struct err *e)
+{
+	char c = (char)word;
+	return send(sock, &c, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET ? err_sys(e, "the container's process") : 0;
+}
+
+static int set_up_child(struct creation *x, struct err *e)
+{
+	const struct spec_linux *l = x->c->spec->linux_;
+	x->ct.start_time = proc_start_time(x->ct.pid);
+	if (set_oom_score(x, e) < 0)
+		return -1;
+	if (x->ns.made & CLONE_NEWUSER && (idmap_write(x->ct.pid, &l->uids, &l->gids, e) < 0 || say(x->sock, SETUP_MAPPED, e) < 0))
+		return -1;
+	return x->c->no_cgroup || !l->resources ? 0 : cgroup_limit(&x->ct.cgroup, l->resources, e);
+}
+
+/* The child is gone without a word: say how. */
+static int explain_death(struct creation *x, struct err *e)
+{
+	siginfo_t info = {};
+	if (waitid(P_PID, (id_t)x->ct.pid, &info, WEXITED | WNOWAIT) == 0 && info.si_code != CLD_EXITED)
+		return err_set(e, ERR_SYSTEM, "the container's process was killed by signal %d while it was set up%s", info.si_status,
+			cgroup_oom_kills(&x->ct.cgroup) ? ": the memory limit is too small" : "");
+	return err_set(e, ERR_SYSTEM, "the container's process ended while it was set up");
+}
+
+static int run_hooks(struct creation *x, struct err *e)
+{
+	const struct spec_hooks *h = x->c->spec->hooks;
+	if (hooks_run(&h->prestart, x->c, "creating", x->ct.pid, e) < 0 || hooks_run(&h->create_runtime, x->c, "creating", x->ct.pid, e) < 0)
+		return -1;
+	return say(x->sock, SETUP_GO, e);
+}
+
+static int receive_ready(struct creation *x, struct err *e)
+{
+	for (;;) {
+		struct setup_message m = {};
+		own(fd) int master = -1;
+		int r = setup_receive(x->sock, &m, &master, e);
+		if (r <= 0)
+			return r < 0 ? -1 : explain_death(x, e);
+		if (m.word == SETUP_HOOKS) {
+			if (run_hooks(x, e) < 0)
+				return -1;
+			continue;
+		}
+		if (m.word != SETUP_READY)
+			return err_set(e, ERR_BUG, "unexpected word %d from the container's process", m.word);
+		if (m.warning[0])
+			memcpy(x->ct.warning, m.warning, sizeof x->ct.warning);
+		if (master < 0 || x->c->console < 0) {
+			x->ct.console = take_fd(master);
+			return 0;
+		}
+		/* runc sends the name along. */
+		static const char name[] = "/dev/pts/0";
+		return fd_send(x->c->console, name, sizeof name - 1, &master, 1, e) < 0 ? err_wrap(e, "console socket") : 0;
+	}
+}
+
+static void undo(struct creation *x)
+{
+	struct err ignored = {};
+	bool begun = x->ct.pid > 0;
+	if (begun) {
+		proc_pidfd_signal(x->ct.pidfd, SIGKILL);
+		while (waitpid(x->ct.pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	x->ct.create = begun ? x->c : NULL;
+	(void)!container_remove(&x->ct, &ignored);
+}
+
+int container_create(const struct container_create *c, struct container *ret, struct err *e)
+{
+	struct creation x __attribute__((cleanup(creation_drop))) = {.c = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1,
+		.ct = {.pidfd = -1, .console = -1, .start = -1, .cgroup = {.v2 = -1}, .create = c}};
+	for (int i = 0; i < CGROUP_TASKS; i++)
+		x.tasks[i] = -1;
+	int r = prepare(&x, e);
+	if (r == 0) {
+		pid_t pid = namespaces_clone(&x.ns, x.ct.cgroup.v2, c->spec->linux_->time_offsets, &x.ct.pidfd, e);
+		if (pid == 0)
+			be_child(&x);
+		x.ct.pid = pid > 0 ? pid : 0;
+		fd_drop(&x.child_sock);
+		r = pid < 0 ? -1 : set_up_child(&x, e);
+		if (r == 0)
+			r = receive_ready(&x, e);
+	}
+	if (r < 0) {
+		undo(&x);
+		return -1;
+	}
+	x.ct.start = take_fd(x.sock);
+	*ret = x.ct;
+	x.ct = (struct container){.pidfd = -1, .console = -1, .start = -1, .cgroup = {.v2 = -1}};
+	return 0;
+}

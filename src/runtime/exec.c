@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec: one more process in a running container: one clone3 into its cgroup (and, chosen for that moment, its PID
+ * namespace), then the child joins the others by the pidfd of the container's first process and goes the way of init.c
+ * from there. No helper, no mount.
+ *
+ * The child is not dumpable before it joins: what runs in the container must not look into it (and so not reach hull's
+ * executable or open files) until it has become the user's command.
+ */
+#include "runtime/setup.h"
+
+#include "base/fd.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct execution {
+	const struct container_exec *x;
+	struct container_process p;
+	struct namespaces ns;
+	struct seccomp_filter filter;
+	int tasks[CGROUP_TASKS];
+	int sock, child_sock;
+};
+
+static void execution_drop(struct execution *x)
+{
+	fd_drop(&x->sock);
+	fd_drop(&x->child_sock);
+	namespaces_drop(&x->ns);
+	seccomp_filter_drop(&x->filter);
+	for (int i = 0; i < CGROUP_TASKS; i++)
+		fd_drop(&x->tasks[i]);
+	fd_drop(&x->p.pidfd);
+	fd_drop(&x->p.console);
+}
+
+static int find_target(struct execution *x, struct err *e)
+{
+	const struct container_exec *c = x->x;
+	x->ns.target = proc_pidfd_open(c->pid);
+	/* Looked at after the pidfd is ours: the number cannot change its owner any more. */
+	if (x->ns.target < 0 || (c->start_time && !container_is_alive(c->pid, c->start_time)))
+		return err_set(e, ERR_CONFLICT, "the container is not running");
+	if (c->cgroup && c->cgroup->made && cgroup_is_frozen(c->cgroup))
+		return err_set(e, ERR_CONFLICT, "the container is paused");
+	x->ns.join = namespaces_flags(c->spec);
+	return 0;
+}
+
+static int prepare(struct execution *x, struct err *e)
+{
+	const struct container_exec *c = x->x;
+	const struct spec_seccomp *seccomp = c->spec->linux_->seccomp;
+	int pair[2];
+	if (find_target(x, e) < 0)
+		return -1;
+	if (seccomp && seccomp_compile(seccomp, c->seccomp_cache, &x->filter, e) < 0)
+		return -1;
+	if (c->cgroup && cgroup_open_tasks(c->cgroup, x->tasks, e) < 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socket");
+	x->sock = pair[0];
+	x->child_sock = pair[1];
+	return 0;
+}
+
+__attribute__((noreturn)) static void be_child(struct execution *x)
+{
+	const struct container_exec *c = x->x;
+	fd_drop(&x->sock);
+	struct setup s = {.spec = c->spec, .process = c->process, .cgroup = c->cgroup, .ns = &x->ns, .sock = x->child_sock,
+		.filter = c->spec->linux_->seccomp ? &x->filter : NULL, .root = -1, .slave = -1, .master = -1,
+		.preserve_fds = c->preserve_fds, .own_userns = spec_namespace(c->spec, "user")};
+	memcpy(s.stdio, c->stdio, sizeof s.stdio);
+	memcpy(s.tasks, x->tasks, sizeof s.tasks);
+	init_exec(&s);
+}
+
+static int follow(struct execution *x, struct err *e)
+{
+	struct setup_message m = {};
+	int fd = -1;
+	int r = setup_receive(x->sock, &m, &x->p.console, e);
+	if (r > 0 && m.word == SETUP_READY)
+		r = setup_receive(x->sock, &m, &fd, e);
+	else if (r == 0)
+		r = err_set(e, ERR_CONFLICT, "the process ended before it began: was the container stopped?");
+	fd_drop(&fd);
+	/* The launch program waits for us: its root and directory are still to be seen. */
+	return r > 0 ? explain_exec(x->p.pid, x->x->process->cwd, m.why.text, m.why.sys, e) : r;
+}
+
+int container_exec(const struct container_exec *c, struct container_process *ret, struct err *e)
+{
+	struct execution x __attribute__((cleanup(execution_drop))) = {.x = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1,
+		.p = {.pidfd = -1, .console = -1}};
+	for (int i = 0; i < CGROUP_TASKS; i++)
+		x.tasks[i] = -1;
+	if (prepare(&x, e) < 0)
+		return -1;
+	x.p.pid = namespaces_clone(&x.ns, c->cgroup ? c->cgroup->v2 : -1, NULL, &x.p.pidfd, e);
+	if (x.p.pid == 0)
+		be_child(&x);
+	fd_drop(&x.child_sock);
+	if (x.p.pid < 0)
+		return -1;
+	if (follow(&x, e) < 0) {
+		proc_pidfd_signal(x.p.pidfd, SIGKILL);
+		fd_drop(&x.sock);
+		while (waitpid(x.p.pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		return -1;
+	}
+	*ret = x.p;
+	x.p = (struct container_process){.pidfd = -1, .console = -1};
+	return 0;
+}
