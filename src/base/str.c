@@ -141,32 +141,41 @@ bool str_match(const char *pattern, const char *s)
 	return fnmatch(pattern, s, FNM_PATHNAME) == 0;
 }
 
+enum { WORD = 64 };
+
+/* Letters to change, add, drop or swap with their neighbour. */
 static size_t distance(const char *a, const char *b)
 {
-	size_t n = strlen(b), row[65];
-	if (n >= countof(row))
-		return 99;
+	size_t n = strlen(b), rows[3][WORD + 1];
+	if (n > WORD || strlen(a) > WORD)
+		return SIZE_MAX;
+	size_t *before = rows[0], *last = rows[1], *row = rows[2];
 	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
+		last[j] = j;
 	for (size_t i = 1; a[i - 1]; i++) {
-		size_t corner = row[0];
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			size_t change = corner + (a[i - 1] != b[j - 1]);
-			size_t step = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-			corner = row[j];
+			size_t change = last[j - 1] + (a[i - 1] != b[j - 1]);
+			size_t step = (last[j] < row[j - 1] ? last[j] : row[j - 1]) + 1;
 			row[j] = change < step ? change : step;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
 		}
+		size_t *free_row = before;
+		before = last;
+		last = row;
+		row = free_row;
 	}
-	return row[n];
+	return last[n];
 }
 
 const char *str_nearest(const char *word, const char *const *keys, size_t n)
 {
 	const char *best = NULL;
-	size_t least = strlen(word) / 3 + 1;
+	/* one letter in three, and one at least */
+	size_t least = strlen(word) / 3 > 1 ? strlen(word) / 3 : 1;
 	for (size_t i = 0; i < n; i++) {
-		size_t d = keys[i] ? distance(word, keys[i]) : 99;
+		size_t d = keys[i] ? distance(word, keys[i]) : SIZE_MAX;
 		if (d <= least && d < strlen(word)) {
 			best = keys[i];
 			least = d ? d - 1 : 0;
