@@ -61,4 +61,6 @@ struct exec_request {
 int container_run_in(struct engine *g, struct container_entry *c, const struct exec_request *r, int *ret_status, struct err *e) must_use;
 
 /* inspect.c: docker's inspect document. */
+/* Bytes of the writable layer, and with all layers below it. */
+int container_size(struct engine *g, struct container_entry *c, uint64_t *ret_rw, uint64_t *ret_root, struct err *e) must_use;
 struct json *container_inspect(struct engine *g, struct container_entry *c, bool size, struct err *e);

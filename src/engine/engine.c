@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "runtime/seccomp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,6 +139,14 @@ const struct settings *engine_settings(struct engine *g, struct err *e)
 		return NULL;
 	g->has_settings = true;
 	return &g->settings;
+}
+
+int engine_seccomp_cache(struct engine *g, const struct spec *s)
+{
+	struct err ignored = {};
+	if (!s->linux_->seccomp || seccomp_is_builtin(s->linux_->seccomp) || path_mkdirs(g->root, "seccomp", 0700, &ignored) < 0)
+		return -1;
+	return path_open_dir(g->root, "seccomp", &ignored);
 }
 
 void engine_warn(const struct engine *g, const char *fmt, ...)

@@ -14,6 +14,7 @@
 
 #include <sys/types.h>
 
+struct spec;
 struct engine_options {
 	const char *root, *run_root; /* NULL: HULL_ROOT, HULL_RUN_ROOT, else the defaults of the design */
 	const char *exe;             /* path of the running hull, to find its libexec and data in a build tree; may be NULL */
@@ -41,6 +42,8 @@ void engine_drop(struct engine *g);
 int engine_need_store(struct engine *g, struct err *e) must_use;
 int engine_need_snap(struct engine *g, struct err *e) must_use;
 const struct settings *engine_settings(struct engine *g, struct err *e) must_use; /* read at the first call; NULL on error */
+/* The folder of compiled filters for the runtime, when this profile is not built in; -1: none. */
+int engine_seccomp_cache(struct engine *g, const struct spec *s);
 void engine_warn(const struct engine *g, const char *fmt, ...) printf_like(2, 3);
 /* A file that belongs to the installation: beside the executable (a build tree), else installed. NULL: neither. */
 char *engine_libexec(const struct engine *g, const char *name) must_use;

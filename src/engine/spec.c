@@ -49,6 +49,21 @@ static void set_env(struct spec_build *b, struct spec_process *p, const struct u
 		arena_strv_add(b->arena, &p->env, env.v[i]);
 }
 
+/* An id that the container's user namespace, or the one hull lives in, does not have. */
+static int check_id(const struct spec_build *b, uint32_t id, const struct snap_idmap *rows, size_t n, uint32_t count, const char *what,
+	struct err *e)
+{
+	bool known = n == 0 && (!b->g->rootless || id < count);
+	for (size_t i = 0; i < n; i++)
+		known |= id - rows[i].inside < rows[i].count;
+	if (known)
+		return 0;
+	if (n == 0)
+		return err_set(e, ERR_UNSUPPORTED, "%s %u: a plain user's containers have the ids 0 to %u here: "
+			"add a range for you to /etc/subuid and /etc/subgid, and install uidmap", what, id, count - 1);
+	return err_set(e, ERR_USAGE, "%s %u: it is not in the id map of the container", what, id);
+}
+
 static int set_user(struct spec_build *b, struct spec_process *p, struct user *user, struct err *e)
 {
 	const struct container_record *r = &b->c->record;
@@ -60,6 +75,9 @@ static int set_user(struct spec_build *b, struct spec_process *p, struct user *u
 			return -1;
 		*arena_push(b->arena, &user->groups) = gid;
 	}
+	if (check_id(b, user->uid, b->maps->uids, b->maps->nuids, b->g->user.uids, "user", e) < 0 ||
+		check_id(b, user->gid, b->maps->gids, b->maps->ngids, b->g->user.gids, "group", e) < 0)
+		return -1;
 	p->user.uid = user->uid;
 	p->user.gid = user->gid;
 	/* The group itself counts among the supplementary ones, as login gives it. */
@@ -71,14 +89,9 @@ static int set_user(struct spec_build *b, struct spec_process *p, struct user *u
 	return 0;
 }
 
-/* --init: a small init is the first process and runs the command (hull-init), at a path bound read-only. */
 static void set_args(struct spec_build *b, struct spec_process *p)
 {
 	const struct container_record *r = &b->c->record;
-	if (r->host.init.set && r->host.init.v) {
-		arena_strv_add(b->arena, &p->args, "/sbin/hull-init");
-		arena_strv_add(b->arena, &p->args, "--");
-	}
 	arena_strv_add(b->arena, &p->args, r->path);
 	for (size_t i = 0; i < r->args.n; i++)
 		arena_strv_add(b->arena, &p->args, r->args.v[i]);
@@ -175,6 +188,15 @@ int spec_build_namespaces(struct spec_build *b, struct err *e)
 		b->spec->domainname = str_is_empty(b->c->record.config.domainname) ? NULL : b->c->record.config.domainname;
 	}
 	return 0;
+}
+
+int spec_build_exec(struct spec_build *b, struct err *e)
+{
+	struct spec *s = b->spec;
+	*s = (struct spec){.oci_version = fixed("1.3.0")};
+	s->linux_ = arena_alloc(b->arena, sizeof *s->linux_);
+	b->privileged = b->c->record.host.privileged;
+	return spec_build_process(b, e) < 0 || spec_build_security(b, e) < 0 ? -1 : 0;
 }
 
 int spec_build(struct spec_build *b, struct err *e)

@@ -21,6 +21,8 @@ struct spec_build {
 };
 
 int spec_build(struct spec_build *b, struct err *e) must_use;
+/* What one more process of a running container needs of it: process and security. */
+int spec_build_exec(struct spec_build *b, struct err *e) must_use;
 
 int spec_build_process(struct spec_build *b, struct err *e) must_use;
 int spec_build_namespaces(struct spec_build *b, struct err *e) must_use;

@@ -190,6 +190,9 @@ static int add_point(struct spec_build *b, const struct mount_point *m, struct e
 		buf_str(&o, "nosuid,nodev,noexec");
 		if (!m->rw)
 			buf_str(&o, ",ro");
+		/* What --tmpfs PATH:OPTIONS says. */
+		if (!str_is_empty(m->mode))
+			buf_printf(&o, ",%s", m->mode);
 		for (size_t i = 0; i < r->host.mounts.n; i++) {
 			const struct mount_request *q = &r->host.mounts.v[i];
 			if (!str_eq(q->target, m->destination) || !q->tmpfs)
@@ -244,22 +247,19 @@ int spec_build_mounts(struct spec_build *b, struct err *e)
 	const struct container_record *r = &b->c->record;
 	if (add_kernel(b, e) < 0 || add_etc(b, e) < 0)
 		return -1;
-	for (size_t i = 0; i < r->host.tmpfs.n; i++) {
-		own(mem) char *options = mem_printf("nosuid,nodev,noexec%s%s", *r->host.tmpfs.v[i].value ? "," : "", r->host.tmpfs.v[i].value);
-		add(b, r->host.tmpfs.v[i].key, "tmpfs", "tmpfs", options);
-	}
-	const struct mount_point **order = arena_alloc(b->arena, (r->mounts.n + 1) * sizeof *order);
+	size_t n = r->mounts.n + r->host.tmpfs.n;
+	struct mount_point *tmpfs = arena_alloc(b->arena, (r->host.tmpfs.n + 1) * sizeof *tmpfs);
+	const struct mount_point **order = arena_alloc(b->arena, (n + 1) * sizeof *order);
 	for (size_t i = 0; i < r->mounts.n; i++)
 		order[i] = &r->mounts.v[i];
-	qsort(order, r->mounts.n, sizeof *order, by_depth);
-	for (size_t i = 0; i < r->mounts.n; i++)
+	for (size_t i = 0; i < r->host.tmpfs.n; i++) {
+		tmpfs[i] = (struct mount_point){.type = (char *)(uintptr_t) "tmpfs", .rw = true, .destination = r->host.tmpfs.v[i].key,
+			.mode = r->host.tmpfs.v[i].value};
+		order[r->mounts.n + i] = &tmpfs[i];
+	}
+	qsort(order, n, sizeof *order, by_depth);
+	for (size_t i = 0; i < n; i++)
 		if (add_point(b, order[i], e) < 0)
 			return -1;
-	if (r->host.init.set && r->host.init.v) {
-		own(mem) char *init = engine_libexec(b->g, "hull-init");
-		if (!init)
-			return err_set(e, ERR_NOT_FOUND, "--init: hull-init is not installed in %s", HULL_LIBEXECDIR);
-		add(b, "/sbin/hull-init", "bind", init, "bind,ro,nosuid,nodev");
-	}
 	return 0;
 }

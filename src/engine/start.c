@@ -43,7 +43,7 @@ struct start {
 	struct userns_maps maps;
 	struct spec spec;
 	struct monitor monitor;
-	int rootfs, run_dir;
+	int rootfs, run_dir, seccomp_cache;
 };
 
 static void start_drop(struct start *s)
@@ -52,6 +52,7 @@ static void start_drop(struct start *s)
 	userns_maps_drop(&s->maps);
 	fd_drop(&s->rootfs);
 	fd_drop(&s->run_dir);
+	fd_drop(&s->seccomp_cache);
 }
 
 static int on_created(void *arg, const struct container *ct, struct err *e)
@@ -148,6 +149,7 @@ static int prepare(struct start *s, struct err *e)
 	struct spec_build b = {.g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
 	if (spec_build(&b, e) < 0)
 		return -1;
+	s->seccomp_cache = engine_seccomp_cache(s->g, &s->spec);
 	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);
 	return s->run_dir < 0 ? -1 : 0;
 }
@@ -157,7 +159,8 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	const struct container_record *r = &s->c->record;
 	struct monitor *m = &s->monitor;
 	m->create = (struct container_create){.id = s->c->id, .spec = &s->spec,
-		.rootfs = r->host.rootfs ? -1 : s->rootfs, .stdio = {-1, -1, -1}, .console = -1};
+		.rootfs = r->host.rootfs ? -1 : s->rootfs, .stdio = {-1, -1, -1}, .console = -1,
+		.seccomp_cache = s->seccomp_cache};
 	m->create.no_cgroup = s->g->rootless && !s->spec.linux_->resources->memory && !s->spec.linux_->resources->cpu &&
 		!s->spec.linux_->resources->pids_limit.set && !s->spec.linux_->resources->block_io;
 	logs_options(s->c, &s->arena, &m->log);
@@ -227,7 +230,7 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e)
 {
-	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .rootfs = -1, .run_dir = -1};
+	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .rootfs = -1, .run_dir = -1, .seccomp_cache = -1};
 	const char *status = container_status(g, c);
 	if (!str_eq(status, "created") && !str_eq(status, "exited")) {
 		fd_drop(&client);

@@ -320,28 +320,6 @@ int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
 	return remove_unused(g, name, e);
 }
 
-static uint64_t tree_size(int dir, int depth)
-{
-	uint64_t sum = 0;
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d && fd >= 0)
-		close(fd);
-	for (struct dirent *ent; d && (ent = readdir(d));) {
-		struct stat st;
-		if (str_eq(ent->d_name, ".") || str_eq(ent->d_name, "..") || fstatat(dirfd(d), ent->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		sum += (uint64_t)st.st_blocks * 512;
-		own(fd) int sub = !S_ISDIR(st.st_mode) || depth > 200
-			? -1 : openat(dirfd(d), ent->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub >= 0)
-			sum += tree_size(sub, depth + 1);
-	}
-	if (d)
-		closedir(d);
-	return sum;
-}
-
 int volume_prune(struct engine *g, bool all, const struct strv *filters, struct strv *ret_names, uint64_t *ret_bytes, struct err *e)
 {
 	own(strv) struct strv list = {};
@@ -359,10 +337,10 @@ int volume_prune(struct engine *g, bool all, const struct strv *filters, struct 
 		int yes = passes(g, filters, list.v[i], &v, e);
 		if (yes < 0)
 			return -1;
-		uint64_t bytes = tree_size(dir, 0);
-		if (!yes || remove_unused(g, list.v[i], &skipped) < 0)
+		struct snap_layer_info size = {};
+		if (!yes || copy_measure(dir, &size, &skipped) < 0 || remove_unused(g, list.v[i], &skipped) < 0)
 			continue;
-		*ret_bytes += bytes;
+		*ret_bytes += size.bytes;
 		strv_add(ret_names, list.v[i]);
 	}
 	return 0;

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * list: GET /containers/json. One small file a container is read, state.json, and a second one of /proc for those that
+ * say they run. Filters are rows of a table; several of one key are alternatives (all, for labels), keys are and-ed.
+ */
+#include "engine/list.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "engine/container.h"
+
+#include <stdlib.h>
+
+struct row {
+	struct container_entry c;
+	const char *status;
+	int64_t created_ns;
+};
+
+struct rows {
+	struct row *v;
+	size_t n;
+};
+
+static void rows_drop(struct rows *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		container_entry_drop(&r->v[i].c);
+	mem_drop(&r->v);
+	r->n = 0;
+}
+
+struct query {
+	struct engine *g;
+	const struct container_list_request *r;
+	struct strv ancestors;        /* image ids of --filter ancestor */
+	int64_t before_ns, since_ns;  /* 0: not asked for */
+	bool by_status;               /* the filter chooses the states, not -a */
+};
+
+static void query_drop(struct query *q)
+{
+	strv_drop(&q->ancestors);
+}
+
+static bool any_name(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	const char *name = row->c.state.name ? row->c.state.name : "";
+	/* docker matches a regular expression against /name; what is used of it are ^ and $ around a text. */
+	bool begin = *want == '^';
+	want += begin;
+	want += *want == '/';
+	size_t n = strlen(want);
+	bool end = n && want[n - 1] == '$';
+	n -= end;
+	size_t len = strlen(name);
+	if (begin && end)
+		return len == n && strncmp(name, want, n) == 0;
+	if (begin)
+		return strncmp(name, want, n) == 0;
+	if (end)
+		return len >= n && strncmp(name + len - n, want, n) == 0;
+	return strstr(name, want) != NULL;
+}
+
+static bool any_id(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	return str_has_prefix(row->c.id, want);
+}
+
+static bool any_label(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	const char *eq = strchr(want, '=');
+	own(mem) char *key = eq ? mem_ndup(want, (size_t)(eq - want)) : mem_dup(want);
+	const char *value = map_get(&row->c.state.labels, key);
+	return value && (!eq || strcmp(value, eq + 1) == 0);
+}
+
+static bool any_status(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	return strcmp(row->status, want) == 0;
+}
+
+static bool any_exited(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	return str_eq(row->status, "exited") && row->c.state.exit_code == atoll(want);
+}
+
+static bool any_volume(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	for (size_t i = 0; i < row->c.state.mounts.n; i++) {
+		const struct mount_point *m = &row->c.state.mounts.v[i];
+		if (str_eq(m->name, want) || str_eq(m->destination, want) || str_eq(m->source, want))
+			return true;
+	}
+	return false;
+}
+
+static bool any_network(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	return str_eq(row->c.state.network_mode, want);
+}
+
+static bool any_ancestor(const struct query *q, const struct row *row, const char *want)
+{
+	return str_eq(row->c.state.image_name, want) || strv_has(&q->ancestors, row->c.state.image ? row->c.state.image : "");
+}
+
+static bool any_before(const struct query *q, const struct row *row, const char *want)
+{
+	(void)want;
+	return row->created_ns < q->before_ns;
+}
+
+static bool any_since(const struct query *q, const struct row *row, const char *want)
+{
+	(void)want;
+	return row->created_ns > q->since_ns;
+}
+
+static bool any_exposed(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	for (size_t i = 0; i < row->c.state.ports.n; i++) {
+		const char *rest = str_after(row->c.state.ports.v[i], want);
+		if (rest && (!*rest || (*rest == '/' && !strchr(want, '/'))))
+			return true;
+	}
+	return false;
+}
+
+/* No port is published and no health is probed yet. */
+static bool any_publish(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q, (void)row, (void)want;
+	return false;
+}
+
+static bool any_health(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q, (void)row;
+	return strcmp(want, "none") == 0;
+}
+
+static bool any_task(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q, (void)row;
+	return !str_eq(want, "true") && !str_eq(want, "1");
+}
+
+static const struct filter {
+	const char *key;
+	bool (*match)(const struct query *q, const struct row *row, const char *want);
+	bool all;       /* every value must match */
+	bool shows_all; /* as if -a was given */
+} filters[] = {
+	{"ancestor", any_ancestor, false, false},
+	{"before", any_before, false, true},
+	{"exited", any_exited, false, true},
+	{"expose", any_exposed, false, false},
+	{"health", any_health, false, false},
+	{"id", any_id, false, false},
+	{"is-task", any_task, false, false},
+	{"label", any_label, true, false},
+	{"name", any_name, false, false},
+	{"network", any_network, false, false},
+	{"publish", any_publish, false, false},
+	{"since", any_since, false, true},
+	{"status", any_status, false, true},
+	{"volume", any_volume, false, false},
+};
+
+static const struct filter *find_filter(const char *text, const char **ret_value)
+{
+	const char *eq = strchr(text, '=');
+	for (size_t i = 0; eq && i < countof(filters); i++)
+		if (strlen(filters[i].key) == (size_t)(eq - text) && strncmp(filters[i].key, text, (size_t)(eq - text)) == 0) {
+			*ret_value = eq + 1;
+			return &filters[i];
+		}
+	return NULL;
+}
+
+static int created_of(struct engine *g, const char *text, int64_t *ret, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (container_get(g, text, ENTRY_STATE_ONLY, &c, e) < 0)
+		return -1;
+	*ret = num_time_of(c.state.created);
+	return 0;
+}
+
+struct descent { const struct image *of; struct strv *ids; };
+
+static int note_descendant(void *arg, const struct image *i, struct err *e)
+{
+	(void)e;
+	struct descent *d = arg;
+	const struct strv *a = &d->of->record.diff_ids, *b = &i->record.diff_ids;
+	bool is = a->n <= b->n;
+	for (size_t k = 0; is && k < a->n; k++)
+		is = strcmp(a->v[k], b->v[k]) == 0;
+	if (is)
+		strv_add(d->ids, i->record.id);
+	return 0;
+}
+
+/* The image itself and all that have its layers below their own. One that is not here has none. */
+static int find_ancestors(struct query *q, const char *text, struct err *e)
+{
+	own(image) struct image image = {};
+	struct err gone = {};
+	size_t bad;
+	if (engine_need_store(q->g, e) < 0)
+		return -1;
+	if (store_find(&q->g->store, text, &image, &gone) < 0)
+		return 0;
+	struct descent d = {&image, &q->ancestors};
+	return store_each(&q->g->store, note_descendant, &d, &bad, e);
+}
+
+static int check_value(struct query *q, const struct filter *f, const char *value, struct err *e)
+{
+	static const char *const states[] = {"created", "running", "paused", "restarting", "removing", "exited", "dead"};
+	static const char *const healths[] = {"starting", "healthy", "unhealthy", "none"};
+	const bool is_status = strcmp(f->key, "status") == 0;
+	int64_t v;
+	if (strcmp(f->key, "before") == 0)
+		return created_of(q->g, value, &q->before_ns, e);
+	if (strcmp(f->key, "since") == 0)
+		return created_of(q->g, value, &q->since_ns, e);
+	if (strcmp(f->key, "exited") == 0)
+		return num_i64(value, INT32_MIN, INT32_MAX, &v, "filter exited=", e);
+	if (strcmp(f->key, "ancestor") == 0)
+		return find_ancestors(q, value, e);
+	if (is_status || strcmp(f->key, "health") == 0) {
+		const char *const *known = is_status ? states : healths;
+		for (size_t i = 0; i < (is_status ? countof(states) : countof(healths)); i++)
+			if (strcmp(known[i], value) == 0)
+				return 0;
+		return err_set(e, ERR_USAGE, "invalid filter \"%s=%s\"", f->key, value);
+	}
+	return 0;
+}
+
+static int read_filters(struct query *q, struct err *e)
+{
+	for (size_t i = 0; q->r->filters && i < q->r->filters->n; i++) {
+		const char *value = "";
+		const struct filter *f = find_filter(q->r->filters->v[i], &value);
+		if (!f)
+			return err_set(e, ERR_USAGE, "invalid filter \"%s\": ancestor, before, exited, expose, health, id, is-task, label, "
+				"name, network, publish, since, status and volume are known, as KEY=VALUE", q->r->filters->v[i]);
+		if (check_value(q, f, value, e) < 0)
+			return -1;
+		q->by_status |= f->shows_all;
+	}
+	return 0;
+}
+
+static bool passes(const struct query *q, const struct row *row)
+{
+	bool asked[countof(filters)] = {}, found[countof(filters)] = {}, failed[countof(filters)] = {};
+	for (size_t i = 0; q->r->filters && i < q->r->filters->n; i++) {
+		const char *value;
+		const struct filter *f = find_filter(q->r->filters->v[i], &value);
+		size_t at = (size_t)(f - filters);
+		bool yes = f->match(q, row, value);
+		asked[at] = true;
+		found[at] |= yes;
+		failed[at] |= !yes && f->all;
+	}
+	for (size_t i = 0; i < countof(filters); i++)
+		if (asked[i] && (!found[i] || failed[i]))
+			return false;
+	return true;
+}
+
+static int newest_first(const void *x, const void *y)
+{
+	const struct row *a = x, *b = y;
+	if (a->created_ns != b->created_ns)
+		return a->created_ns > b->created_ns ? -1 : 1;
+	return strcmp(b->c.id, a->c.id);
+}
+
+static bool is_up(const char *status)
+{
+	return str_eq(status, "running") || str_eq(status, "paused") || str_eq(status, "restarting");
+}
+
+static int collect(struct query *q, struct rows *ret, struct err *e)
+{
+	own(strv) struct strv ids = {};
+	bool running_only = !q->r->all && q->r->last <= 0 && !q->by_status;
+	if (containers_ids(&q->g->containers, running_only, &ids, e) < 0)
+		return -1;
+	ret->v = mem_alloc((ids.n + 1) * sizeof *ret->v);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct row *row = &ret->v[ret->n];
+		struct err gone = {};
+		row->c = (struct container_entry){.dir = -1, .lock = -1};
+		/* One that goes away meanwhile, or that nobody can read, is none to list. */
+		if (containers_load(&q->g->containers, ids.v[i], ENTRY_STATE_ONLY, &row->c, &gone) < 0)
+			continue;
+		row->status = container_status(q->g, &row->c);
+		row->created_ns = num_time_of(row->c.state.created);
+		if ((running_only && !is_up(row->status)) || str_eq(row->status, "removing") || !passes(q, row))
+			container_entry_drop(&row->c);
+		else
+			ret->n++;
+		/* Hundreds of open directories are not needed any more. */
+		fd_drop(&row->c.dir);
+	}
+	qsort(ret->v, ret->n, sizeof *ret->v, newest_first);
+	return 0;
+}
+
+static void format_status(const struct row *row, struct buf *out)
+{
+	const struct container_state *s = &row->c.state;
+	char span[NUM_TEXT];
+	int64_t now = num_now_ns();
+	if (is_up(row->status))
+		buf_printf(out, "Up %s%s", num_format_span(now - num_time_of(s->started_at), span), str_eq(row->status, "paused") ? " (Paused)" : "");
+	else if (str_eq(row->status, "exited"))
+		buf_printf(out, "Exited (%lld) %s ago", (long long)s->exit_code, num_format_span(now - num_time_of(s->finished_at), span));
+	else
+		buf_str(out, str_eq(row->status, "dead") ? "Dead" : "Created");
+}
+
+static struct json *ports_json(const struct container_state *s)
+{
+	struct json *j = json_new_array();
+	for (size_t i = 0; i < s->ports.n; i++) {
+		const char *slash = strchr(s->ports.v[i], '/');
+		struct json *p = json_new_object();
+		json_set(p, "PrivatePort", json_new_i64(atoll(s->ports.v[i])));
+		json_set_str(p, "Type", slash ? slash + 1 : "tcp");
+		json_add(j, p);
+	}
+	return j;
+}
+
+static struct json *mounts_json(const struct container_state *s)
+{
+	struct json *j = json_new_array();
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const struct mount_point *m = &s->mounts.v[i];
+		const struct { const char *key, *value; } texts[] = {{"Type", m->type}, {"Name", m->name}, {"Source", m->source},
+			{"Destination", m->destination}, {"Driver", m->driver}, {"Mode", m->mode}, {"Propagation", m->propagation}};
+		struct json *p = json_new_object();
+		for (size_t k = 0; k < countof(texts); k++)
+			if (texts[k].value && (*texts[k].value || k > 4))
+				json_set_str(p, texts[k].key, texts[k].value);
+		json_set(p, "RW", json_new_bool(m->rw));
+		json_add(j, p);
+	}
+	return j;
+}
+
+static int add_size(struct engine *g, const struct row *row, struct json *j, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	uint64_t rw, root;
+	if (containers_load(&g->containers, row->c.id, 0, &c, e) < 0)
+		return e->kind == ERR_NOT_FOUND ? 0 : -1;
+	if (container_size(g, &c, &rw, &root, e) < 0)
+		return -1;
+	json_set(j, "SizeRw", json_new_u64(rw));
+	json_set(j, "SizeRootFs", json_new_u64(root));
+	return 0;
+}
+
+static struct json *summary(struct engine *g, const struct row *row, bool size, struct err *e)
+{
+	const struct container_state *s = &row->c.state;
+	own(json) struct json *j = json_new_object();
+	own(buf) struct buf status = {};
+	struct json *names = json_new_array(), *labels = json_new_object(), *host = json_new_object(), *net = json_new_object();
+	own(mem) char *name = mem_printf("/%s", s->name ? s->name : "");
+	json_add(names, json_new_str(name));
+	for (size_t i = 0; i < s->labels.n; i++)
+		json_set_str(labels, s->labels.v[i].key, s->labels.v[i].value);
+	json_set_str(host, "NetworkMode", s->network_mode ? s->network_mode : "");
+	struct json *networks = json_new_object();
+	if (str_eq(s->network_mode, "host") || str_eq(s->network_mode, "none"))
+		json_set(networks, s->network_mode, json_new_object());
+	json_set(net, "Networks", networks);
+	json_set_str(j, "Id", row->c.id);
+	json_set(j, "Names", names);
+	json_set_str(j, "Image", s->image_name ? s->image_name : "");
+	json_set_str(j, "ImageID", s->image ? s->image : "");
+	json_set_str(j, "Command", s->command ? s->command : "");
+	json_set(j, "Created", json_new_i64(row->created_ns / 1000000000));
+	json_set(j, "Ports", ports_json(s));
+	if (size && add_size(g, row, j, e) < 0) {
+		json_drop(&labels);
+		json_drop(&host);
+		json_drop(&net);
+		return NULL;
+	}
+	json_set(j, "Labels", labels);
+	json_set_str(j, "State", row->status);
+	format_status(row, &status);
+	json_set_str(j, "Status", buf_text(&status));
+	json_set(j, "HostConfig", host);
+	json_set(j, "NetworkSettings", net);
+	json_set(j, "Mounts", mounts_json(s));
+	return take(j);
+}
+
+struct json *container_list(struct engine *g, const struct container_list_request *r, struct err *e)
+{
+	own(query) struct query q = {.g = g, .r = r};
+	own(rows) struct rows rows = {};
+	own(json) struct json *list = json_new_array();
+	if (read_filters(&q, e) < 0 || collect(&q, &rows, e) < 0)
+		return NULL;
+	for (size_t i = 0; i < rows.n && (r->last <= 0 || i < (size_t)r->last); i++) {
+		struct json *j = summary(g, &rows.v[i], r->size, e);
+		if (!j)
+			return NULL;
+		json_add(list, j);
+	}
+	return take(list);
+}
