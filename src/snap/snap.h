@@ -5,9 +5,17 @@
  * lies on the disk (extracted files today, a mounted EROFS file beside it tomorrow) is nobody else's
  * business.
  *
- *   <root>/layers/<diff hex>/            a complete, verified, synced layer; {tree/, layer.json}
+ *   <root>/layers/<diff hex>/            a complete, verified, synced layer: layer.json and
+ *       tree/                              its files, removals in overlay's form, or
+ *       plain/                             removals as the archive has them (whiteout.h), for copies only
+ *   <root>/layers/empty/                 nothing, for images of no layers
  *   <root>/layers/tmp-<pid>-<n>/          being made; its lock is held by the maker, free: garbage
- *   <container dir>/{upper,work}         the writable layer of a container (made by snap_prepare)
+ *   <container dir>/{upper,work}         the writable layer of a container, or
+ *   <container dir>/{tree,copy.json}     the whole root as a copy, where overlay is refused
+ *
+ * Where overlay is refused (the store lies on a file system that it does not take, an old kernel without root, ids
+ * that cannot be mapped in a mount) a container gets a copy of its layers instead: the same to look at, slower to make.
+ * The environment variable HULL_STORAGE decides: "copy" always copies, "overlay" never does.
  */
 #pragma once
 
@@ -15,11 +23,14 @@
 #include "base/str.h"
 
 struct snap {
-	int root;      /* fd of <root> */
-	bool rootless; /* inside our own user namespace: user.overlay.* xattrs, no device nodes */
-	char *path;    /* of <root>, for mount(2) on old kernels */
+	int root;      /* fd of <root>, borrowed */
+	int layers;    /* fd of <root>/layers */
+	bool rootless; /* inside of a user namespace: user.overlay.* xattrs, no device nodes */
+	bool refused;  /* overlay was refused to this process */
+	bool swept;    /* dead tmp-* were looked for */
 };
-int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e) must_use; /* makes layers/; cleans dead tmp-* */
+/* Makes layers/ when it is missing. root is borrowed. */
+int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e) must_use;
 void snap_drop(struct snap *s);
 
 bool snap_has_layer(const struct snap *s, const char *diff_id);
@@ -30,21 +41,21 @@ int snap_layer_info(const struct snap *s, const char *diff_id, struct snap_layer
  * digest and size (NULL and UINT64_MAX: unknown), decompresses, checks the diff_id (NULL: unknown; then
  * ret_diff_id tells it), unpacks, syncs, commits. A layer that is there already is success (the stream
  * is still read and checked). progress, may be NULL, is called with the plain bytes so far.
- * On any error nothing is left. */
+ * On any error nothing is left; what a process that was killed left behind goes with the next ingest. */
 struct snap_ingest {
 	int fd;
 	uint64_t offset, length; /* length != UINT64_MAX: that range of fd by pread, else fd as a stream */
 	const char *blob_digest;
 	uint64_t blob_size;
 	const char *diff_id;
-	uint64_t max_bytes, max_entries; /* bounds on the unpacked layer; 0: the defaults (see snap/apply.h) */
+	uint64_t max_bytes, max_entries; /* bounds on the plain tar; 0: the defaults (layers.c, apply.h) */
 	void (*progress)(void *arg, uint64_t plain_bytes);
 	void *arg;
 };
 int snap_ingest(struct snap *s, const struct snap_ingest *in, char ret_diff_id[136], struct snap_layer_info *ret, struct err *e) must_use;
-/* Removes a layer; the caller knows that nobody uses it. */
+/* Removes a layer; the caller knows that nobody uses it. A missing one is success. */
 int snap_remove_layer(struct snap *s, const char *diff_id, struct err *e) must_use;
-/* All layers that are there (hex of the diff_id with "sha256:" in front). */
+/* All layers that are there, as diff_ids, sorted. */
 int snap_list(struct snap *s, struct strv *ret, struct err *e) must_use;
 
 /* uid/gid shift for a container with its own user namespace: {inside, outside, count} rows. */
@@ -56,14 +67,19 @@ struct snap_mount {
 	const struct snap_idmap *uids, *gids;
 	size_t nuids, ngids;        /* 0: no mapping */
 };
-/* Makes upper and work (or the plain copy, where overlay is refused) inside the container's directory. */
+/* Makes upper and work (or the copy) inside the container's directory. On failure nothing is left in
+ * it. What a container with maps writes belongs to the ids outside, in upper as in a copy. */
 int snap_prepare(struct snap *s, const struct snap_mount *m, struct err *e) must_use;
 /* A detached mount of the root (an O_PATH fd for move_mount; closing it unmounts). Needs CAP_SYS_ADMIN in the
- * current user and mount namespace. */
+ * current user and mount namespace. A first mount whose overlay is refused makes the copy here. More layers than
+ * overlay stacks (500) are ERR_LIMIT. */
 int snap_mount(struct snap *s, const struct snap_mount *m, struct err *e) must_use;
 /* Removes what snap_prepare and the container left in its directory. */
 int snap_remove(struct snap *s, int dir, struct err *e) must_use;
-/* Bytes and entries in the writable layer (docker ps -s). */
+/* Bytes and entries in the writable layer (docker ps -s). A hard-linked file counts once; what lies deeper than
+ * SNAP_MAX_DEPTH directories is not counted. */
+enum { SNAP_MAX_DEPTH = 256 };
 int snap_usage(struct snap *s, int dir, struct snap_layer_info *ret, struct err *e) must_use;
-/* "overlay" or "copy": what snap_mount does on this machine. */
+/* "overlay" or "copy": what snap_mount is expected to do here: what HULL_STORAGE says, else by the store's file
+ * system and by what this process met. Cheap: it does not try. */
 const char *snap_driver(struct snap *s);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * overlay: an overlay mount of directories given by fd (Linux filesystems/overlayfs.rst), attached nowhere.
+ */
+#pragma once
+
+#include "snap/snap.h"
+
+enum { OVERLAY_MAX_LOWERS = 500 }; /* the kernel's OVL_MAX_STACK */
+
+struct overlay {
+	const int *lowers;  /* the uppermost first */
+	size_t n;
+	int upper, work;    /* -1: read only */
+	bool user_xattrs, is_volatile, read_only;
+	/* The detached mount that the lowers lie on, and the directory where older kernels may attach it for the moment;
+	 * carrier -1: the lowers lie on mounts of this namespace. */
+	int carrier, carrier_at;
+};
+/* e->sys tells why. */
+int overlay_mount(const struct overlay *o, struct err *e) must_use;
+/* What overlay_mount does on kernels that do not take layers by fd (before 6.13). */
+int overlay_mount_by_name(const struct overlay *o, struct err *e) must_use;
+
+/* A user namespace with these maps, for mount_idmap(). */
+int overlay_userns(const struct snap_mount *m, struct err *e) must_use;
