@@ -161,6 +161,15 @@ void engine_warn(const struct engine *g, const char *fmt, ...)
 	g->warn(g->arg, text);
 }
 
+void engine_warn_ids(struct engine *g)
+{
+	if (!g->rootless || g->user.uids > 1 || g->has_warned)
+		return;
+	g->has_warned = true;
+	engine_warn(g, "there is only one user id: files of other users in images become yours; add a range for you to "
+		"/etc/subuid and /etc/subgid, and install uidmap");
+}
+
 static char *find_file(const struct engine *g, const char *beside, const char *dir, const char *name)
 {
 	if (g->exe_dir) {

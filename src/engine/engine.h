@@ -34,7 +34,7 @@ struct engine {
 	struct store store;
 	struct snap snap;
 	struct settings settings;
-	bool has_store, has_snap, has_settings;
+	bool has_store, has_snap, has_settings, has_warned;
 };
 
 int engine_open(struct engine *g, const struct engine_options *o, struct err *e) must_use;
@@ -44,6 +44,8 @@ int engine_need_snap(struct engine *g, struct err *e) must_use;
 const struct settings *engine_settings(struct engine *g, struct err *e) must_use; /* read at the first call; NULL on error */
 /* The folder of compiled filters for the runtime, when this profile is not built in; -1: none. */
 int engine_seccomp_cache(struct engine *g, const struct spec *s);
+/* Says once that a plain user without ranges of ids cannot have files of others in his images. */
+void engine_warn_ids(struct engine *g);
 void engine_warn(const struct engine *g, const char *fmt, ...) printf_like(2, 3);
 /* A file that belongs to the installation: beside the executable (a build tree), else installed. NULL: neither. */
 char *engine_libexec(const struct engine *g, const char *name) must_use;

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_load: images from an archive. All layers of one image are there before its record is written, so a load that is cut off
+ * leaves whole images and layers that the next collection takes.
+ */
+#include "engine/layers.h"
+
+#include "base/fd.h"
+#include "image/archive.h"
+
+#include <string.h>
+
+static void short_name(const struct archive_layer *l, char out[16])
+{
+	const char *digest = l->blob_digest ? l->blob_digest : l->diff_id, *colon = strchr(digest, ':');
+	memcpy(out, colon ? colon + 1 : digest, strnlen(colon ? colon + 1 : digest, 12));
+}
+
+static int unpack(struct engine *g, struct archive *a, const struct archive_image *image, const struct image_progress *progress, struct err *e)
+{
+	struct layer_source *v = arena_alloc(&a->arena, (image->layers.n + 1) * sizeof *v);
+	for (size_t i = 0; i < image->layers.n; i++) {
+		const struct archive_layer *l = &image->layers.v[i];
+		short_name(l, v[i].name);
+		v[i].total = l->length;
+		v[i].in = (struct snap_ingest){.fd = l->fd, .offset = l->offset, .length = l->length, .blob_digest = l->blob_digest,
+			.blob_size = l->length, .diff_id = l->diff_id};
+	}
+	struct layer_work w = {.snap = &g->snap, .v = v, .n = image->layers.n, .watch = -1, .progress = progress};
+	return layers_unpack(&w, e);
+}
+
+static int load_one(struct engine *g, struct archive *a, size_t i, const struct image_progress *progress, struct strv *ret, struct err *e)
+{
+	const struct archive_image *image = &a->images.v[i];
+	uint64_t size;
+	if (progress && progress->begin)
+		progress->begin(progress->arg, image->names.n ? image->names.v[0] : image->record.id, image->layers.n);
+	if (unpack(g, a, image, progress, e) < 0 || layers_size(&g->snap, &image->config.rootfs.diff_ids, &size, e) < 0 ||
+		archive_commit(a, i, &g->store, size, e) < 0)
+		return err_wrap(e, "image %.80s", image->names.n ? image->names.v[0] : image->record.id);
+	for (size_t k = 0; k < image->names.n; k++) {
+		struct ref ref;
+		char text[REF_TEXT];
+		if (ref_parse(image->names.v[k], &ref, e) < 0)
+			return -1;
+		strv_add(ret, ref_format_familiar(&ref, text));
+	}
+	if (!image->names.n)
+		strv_add(ret, image->record.id);
+	return 0;
+}
+
+int image_load(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
+	struct strv *ret_names, struct err *e)
+{
+	struct archive a = {};
+	if (engine_need_store(g, e) < 0 || engine_need_snap(g, e) < 0)
+		return -1;
+	engine_warn_ids(g);
+	own(fd) int hold = layers_hold(g, e);
+	if (hold < 0 || archive_open(&a, path, fd, g->root, platform, e) < 0)
+		return -1;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < a.images.n; i++)
+		r = load_one(g, &a, i, progress, ret_names, e);
+	archive_drop(&a);
+	return r;
+}

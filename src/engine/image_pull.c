@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_pull: the registry's side is src/image/pull.h, the layers' side snap; here the streams of the one go to the other.
+ * hull-registry writes a blob into a pipe whose read end a worker has; what it knows of all of them (bytes, retries, errors)
+ * comes as events.
+ */
+#include "engine/layers.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "image/platform.h"
+#include "image/pull.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pulling {
+	struct engine *g;
+	struct pull *p;
+	struct layer_work work;
+};
+
+static int open_layer(void *arg, size_t i, struct err *e)
+{
+	struct pulling *x = arg;
+	return pull_fetch(x->p, i, e);
+}
+
+static int on_events(void *arg, struct err *e)
+{
+	struct pulling *x = arg;
+	struct pull_event ev;
+	int r;
+	while ((r = pull_event(x->p, &ev, e)) > 0) {
+		if (ev.layer >= x->work.n)
+			continue;
+		uint64_t total = x->work.v[ev.layer].total;
+		switch (ev.kind) {
+		case PULL_BYTES: layers_show(&x->work, ev.layer, ev.bytes < total ? LAYER_DOWNLOADING : LAYER_UNPACKING, ev.bytes, NULL); break;
+		case PULL_RETRY: layers_show(&x->work, ev.layer, LAYER_RETRYING, ev.bytes, ev.why.text); break;
+		case PULL_DONE: layers_show(&x->work, ev.layer, LAYER_UNPACKING, total, NULL); break;
+		case PULL_FAILED:
+			*e = ev.why;
+			return -1;
+		}
+	}
+	return r;
+}
+
+static void short_name(const char *digest, char out[16])
+{
+	const char *colon = strchr(digest, ':');
+	memcpy(out, colon ? colon + 1 : digest, strnlen(colon ? colon + 1 : digest, 12));
+}
+
+static int unpack(struct engine *g, struct pull *p, const struct image_pull_request *r, struct err *e)
+{
+	size_t n = p->manifest.layers.n;
+	const struct settings *s = engine_settings(g, e);
+	if (!s)
+		return -1;
+	struct layer_source *v = arena_alloc(&p->arena, (n + 1) * sizeof *v);
+	for (size_t i = 0; i < n; i++) {
+		const struct descriptor *d = &p->manifest.layers.v[i];
+		short_name(d->digest, v[i].name);
+		v[i].total = d->size;
+		v[i].in = (struct snap_ingest){.fd = -1, .length = UINT64_MAX, .blob_digest = d->digest, .blob_size = d->size,
+			.diff_id = p->config.rootfs.diff_ids.v[i]};
+	}
+	struct pulling x = {g, p, {.snap = &g->snap, .v = v, .n = n, .open = open_layer, .watch = p->sock, .watched = on_events,
+		.counts_blob = true, .progress = r->progress,
+		.parallel = s->concurrent_downloads > 0 ? (unsigned)s->concurrent_downloads : 0}};
+	x.work.arg = &x;
+	return layers_unpack(&x.work, e);
+}
+
+static int pull_one(struct engine *g, struct pull *p, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret,
+	struct err *e)
+{
+	char familiar[REF_TEXT];
+	uint64_t size;
+	own(image) struct image before = {};
+	struct err none = {};
+	if (pull_resolve(p, e) < 0)
+		return -1;
+	ref_format_familiar(&p->ref, familiar);
+	struct image_pulled done = {.reference = arena_dup(a, familiar), .digest = arena_dup(a, p->index_digest), .id = arena_dup(a, p->record.id)};
+	own(fd) int hold = layers_hold(g, e);
+	if (hold < 0)
+		return -1;
+	done.was_here = store_find(&g->store, familiar, &before, &none) == 0 && str_eq(before.record.id, p->record.id) &&
+		layers_are_here(&g->snap, &before.record.diff_ids);
+	if (r->progress && r->progress->begin)
+		r->progress->begin(r->progress->arg, familiar, p->manifest.layers.n);
+	if (unpack(g, p, r, e) < 0 || layers_size(&g->snap, &p->config.rootfs.diff_ids, &size, e) < 0 ||
+		pull_commit(p, &g->store, size, e) < 0)
+		return -1;
+	*arena_push(a, ret) = done;
+	return 0;
+}
+
+static int pull_all(struct engine *g, struct pull *p, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret,
+	struct err *e)
+{
+	own(strv) struct strv tags = {};
+	if (!r->all_tags)
+		return pull_one(g, p, r, a, ret, e);
+	if (pull_tags(p, &tags, e) < 0)
+		return -1;
+	for (size_t i = 0; i < tags.n; i++)
+		if (pull_select(p, tags.v[i], e) < 0 || pull_one(g, p, r, a, ret, e) < 0)
+			return -1;
+	return 0;
+}
+
+static char *docker_config_dir(void)
+{
+	const char *dir = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
+	return !str_is_empty(dir) ? mem_dup(dir) : mem_printf("%s/.docker", home ? home : "/root");
+}
+
+int image_pull(struct engine *g, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret, struct err *e)
+{
+	const struct settings *s = engine_settings(g, e);
+	if (!s || engine_need_store(g, e) < 0 || engine_need_snap(g, e) < 0)
+		return -1;
+	engine_warn_ids(g);
+	own(mem) char *program = engine_libexec(g, "hull-registry");
+	own(mem) char *config = docker_config_dir();
+	if (!program)
+		return err_set(e, ERR_NOT_FOUND, "pull %s: hull-registry is not installed in %s", r->reference, HULL_LIBEXECDIR);
+	/* strv is NULL-terminated as soon as it is not empty */
+	struct pull_options o = {.program = program, .config_dir = config,
+		.platform = !str_is_empty(r->platform) ? r->platform : str_is_empty(s->platform) ? NULL : s->platform,
+		.insecure = s->insecure_registries.n ? (const char *const *)s->insecure_registries.v : NULL};
+	struct pull p = {};
+	if (pull_open(&p, r->reference, &o, e) < 0)
+		return -1;
+	int result = pull_all(g, &p, r, a, ret, e);
+	pull_drop(&p);
+	return result;
+}
+
+static bool is_box(const struct ref *r)
+{
+	return strcmp(r->registry, "docker.io") == 0 && strcmp(r->repository, "library/box") == 0 && strcmp(r->tag, "latest") == 0 && !*r->digest;
+}
+
+/* The image that comes with hull. Twenty first runs at once load it once. */
+static int load_box(struct engine *g, struct image *ret, struct err *e)
+{
+	own(mem) char *path = engine_data(g, "box.tar");
+	own(strv) struct strv names = {};
+	struct err none = {};
+	if (!path)
+		return err_set(e, ERR_NOT_FOUND, "no such image: box (its archive is not installed in %s)", HULL_DATADIR);
+	own(fd) int lock = path_lock(g->root, "box.lock", true, true, e);
+	if (lock < 0)
+		return -1;
+	if (store_find(&g->store, "box", ret, &none) == 0)
+		return 0;
+	return image_load(g, path, -1, NULL, NULL, &names, e) < 0 ? -1 : store_find(&g->store, "box", ret, e);
+}
+
+/* 1: it is here; 0: it is not, or of another platform when `fetch` may bring the right one. */
+static int find(struct engine *g, const char *reference, const char *platform, bool fetch, struct image *ret, struct err *e)
+{
+	own(image) struct image image = {};
+	struct ref ref;
+	if (store_find(&g->store, reference, &image, e) < 0) {
+		if (e->kind != ERR_NOT_FOUND)
+			return -1;
+		if (ref_parse(reference, &ref, e) < 0)
+			return -1;
+		if (!is_box(&ref))
+			return 0;
+		if (load_box(g, &image, e) < 0)
+			return -1;
+	}
+	if (platform_check(platform, image.record.os, image.record.architecture, image.record.variant, e) < 0)
+		return fetch && e->kind == ERR_NOT_FOUND ? 0 : err_wrap(e, "image %s", reference);
+	/* Records are written after the layers; that one is missing means that the disk lost it. */
+	if (!layers_are_here(&g->snap, &image.record.diff_ids)) {
+		err_set_(e, ERR_CORRUPT, "image %s: a layer of it is missing", reference);
+		return fetch ? 0 : -1;
+	}
+	*ret = image;
+	image = (struct image){};
+	return 1;
+}
+
+int image_ensure(struct engine *g, const char *reference, const char *policy, const char *platform,
+	const struct image_progress *progress, struct image *ret, struct err *e)
+{
+	bool always = str_eq(policy, "always"), never = str_eq(policy, "never");
+	if (!always && !never && !str_is_empty(policy) && !str_eq(policy, "missing"))
+		return err_set(e, ERR_USAGE, "invalid --pull \"%s\": always, missing and never are known", policy);
+	if (engine_need_store(g, e) < 0 || engine_need_snap(g, e) < 0)
+		return -1;
+	struct err why = {};
+	int found = always ? 0 : find(g, reference, platform, !never && !ref_is_id(reference), ret, &why);
+	if (found == 1)
+		return 0;
+	if (found < 0 || never) {
+		*e = why;
+		return found < 0 || why.kind != ERR_NOT_FOUND || why.text[0] == 0
+			? -1 : err_set(e, ERR_NOT_FOUND, "no such image: %.200s", reference);
+	}
+	struct arena a = {};
+	struct image_pulled_list list = {};
+	struct image_pull_request r = {.reference = reference, .platform = platform, .progress = progress};
+	int result = image_pull(g, &r, &a, &list, e);
+	arena_drop(&a);
+	return result < 0 ? -1 : store_find(&g->store, reference, ret, e);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_remove: docker's rules for tag and rmi. A name is a reference, one of possibly several; the image goes with its last name, or
+ * when it is named by its id. Containers keep what they need: the layers of an image that is removed by force stay until the
+ * last container that has them goes.
+ */
+#include "engine/layers.h"
+
+#include "engine/container.h"
+
+#include <string.h>
+
+int image_tag(struct engine *g, const char *source, const char *target, struct err *e)
+{
+	struct ref name;
+	own(image) struct image image = {};
+	if (ref_parse(target, &name, e) < 0)
+		return -1;
+	if (*name.digest)
+		return err_set(e, ERR_USAGE, "invalid name \"%s\": a name that is given has no digest", target);
+	if (engine_need_store(g, e) < 0 || store_find(&g->store, source, &image, e) < 0)
+		return -1;
+	return store_tag(&g->store, image.record.id, &name, e);
+}
+
+static void note(struct json *ret, const char *key, const char *value)
+{
+	struct json *j = json_new_object();
+	json_set_str(j, key, value);
+	json_add(ret, j);
+}
+
+/* The first container made of the image, running ones first. */
+static int find_user(struct engine *g, const char *image, char ret_id[65], bool *ret_running, struct err *e)
+{
+	own(strv) struct strv ids = {};
+	*ret_id = 0;
+	*ret_running = false;
+	if (containers_ids(&g->containers, false, &ids, e) < 0)
+		return -1;
+	for (size_t i = 0; i < ids.n && !*ret_running; i++) {
+		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+		struct err gone = {};
+		if (containers_load(&g->containers, ids.v[i], ENTRY_STATE_ONLY, &c, &gone) < 0 || !str_eq(c.state.image, image))
+			continue;
+		const char *status = container_status(g, &c);
+		*ret_running = str_eq(status, "running") || str_eq(status, "paused");
+		memcpy(ret_id, c.id, 65);
+	}
+	return 0;
+}
+
+static int check_use(struct engine *g, const char *text, const struct image *image, bool force, struct err *e)
+{
+	char user[65];
+	bool running;
+	if (find_user(g, image->record.id, user, &running, e) < 0)
+		return -1;
+	if (running)
+		return err_set(e, ERR_CONFLICT, "image %.200s is in use by running container %.12s: remove that first", text, user);
+	if (*user && !force)
+		return err_set(e, ERR_CONFLICT, "image %.200s is in use by stopped container %.12s: remove that first, or force it with -f", text, user);
+	return 0;
+}
+
+/* What text names of the image: the reference itself, or nothing when it is the id. */
+static bool is_name_of(const struct image *image, const char *text, struct ref *ret)
+{
+	struct err ignored = {};
+	char whole[REF_TEXT];
+	if (ref_parse(text, ret, &ignored) < 0)
+		return false;
+	if (*ret->digest)
+		return true;
+	return strv_has(&image->record.names, ref_format(ret, whole));
+}
+
+static void note_untagged(struct json *ret, const char *name)
+{
+	struct ref r;
+	struct err ignored = {};
+	char text[REF_TEXT];
+	note(ret, "Untagged", ref_parse(name, &r, &ignored) == 0 ? ref_format_familiar(&r, text) : name);
+}
+
+static bool is_of_one_repository(const struct strv *names)
+{
+	struct ref first, other;
+	struct err ignored = {};
+	for (size_t i = 0; i < names->n; i++) {
+		if (ref_parse(names->v[i], i ? &other : &first, &ignored) < 0)
+			return false;
+		if (i && (strcmp(first.registry, other.registry) != 0 || strcmp(first.repository, other.repository) != 0))
+			return false;
+	}
+	return true;
+}
+
+static int delete(struct engine *g, const struct image *image, bool keep_layers, struct json *ret, struct err *e)
+{
+	own(strv) struct strv unused_layers = {};
+	own(strv) struct strv removed = {};
+	for (size_t i = 0; i < image->record.names.n; i++)
+		note_untagged(ret, image->record.names.v[i]);
+	for (size_t i = 0; i < image->record.digests.n; i++)
+		note_untagged(ret, image->record.digests.v[i]);
+	if (store_remove(&g->store, image->record.id, &unused_layers, e) < 0)
+		return -1;
+	note(ret, "Deleted", image->record.id);
+	if (keep_layers || layers_collect(g, &removed, e) < 0)
+		return keep_layers ? 0 : -1;
+	for (size_t i = 0; i < removed.n; i++)
+		note(ret, "Deleted", removed.v[i]);
+	return 0;
+}
+
+static int untag(struct engine *g, const char *text, const struct image *image, const struct ref *name, bool force, bool no_prune,
+	struct json *ret, struct err *e)
+{
+	char whole[REF_TEXT], familiar[REF_TEXT];
+	bool is_last = *name->digest ? image->record.names.n == 0 && image->record.digests.n <= 1 : image->record.names.n == 1;
+	if (is_last) {
+		if (check_use(g, text, image, force, e) < 0)
+			return -1;
+		return delete(g, image, no_prune, ret, e);
+	}
+	size_t left;
+	ref_format(name, whole);
+	if (store_untag(&g->store, name, &left, e) < 0)
+		return -1;
+	note(ret, "Untagged", ref_format_familiar(name, familiar));
+	return 0;
+}
+
+int image_remove(struct engine *g, const char *text, bool force, bool no_prune, struct json *ret, struct err *e)
+{
+	struct ref name;
+	if (engine_need_store(g, e) < 0 || store_lock(&g->store, e) < 0)
+		return -1;
+	own(image) struct image image = {};
+	int r = store_find(&g->store, text, &image, e);
+	if (r == 0 && is_name_of(&image, text, &name)) {
+		r = untag(g, text, &image, &name, force, no_prune, ret, e);
+	} else if (r == 0 && image.record.names.n > 1 && !force && !is_of_one_repository(&image.record.names)) {
+		r = err_set(e, ERR_CONFLICT, "image %.200s has names in several repositories: remove these, or force it with -f", text);
+	} else if (r == 0) {
+		r = check_use(g, text, &image, force, e) < 0 ? -1 : delete(g, &image, no_prune, ret, e);
+	}
+	store_unlock(&g->store);
+	return r;
+}

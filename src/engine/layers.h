@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * layers: from streams to layers: each missing layer is unpacked by a worker, a fork of ours, several at once; and which
+ * layers are still of use.
+ */
+#pragma once
+
+#include "engine/image.h"
+
+struct layer_source {
+	char name[16];         /* for the front end: 12 hex digits */
+	uint64_t total;        /* bytes of the blob, 0: not known */
+	struct snap_ingest in; /* fd -1: open() gives it when its turn comes */
+};
+struct layer_work {
+	struct snap *snap;
+	struct layer_source *v;
+	size_t n;
+	/* A stream for layer i; closed here. NULL: in.fd is there. */
+	int (*open)(void *arg, size_t i, struct err *e);
+	/* Called when `watch` is readable, and once when a worker failed; -1 ends the work with that error. */
+	int watch; /* -1: none */
+	int (*watched)(void *arg, struct err *e);
+	void *arg;
+	bool counts_blob;      /* watched() tells of the bytes that come; the workers' plain bytes are not shown */
+	unsigned parallel;     /* 0: by the number of CPUs */
+	const struct image_progress *progress; /* or NULL */
+};
+/* All of them or an error; layers that were finished stay (a next try finds them). */
+int layers_unpack(struct layer_work *w, struct err *e) must_use;
+void layers_show(const struct layer_work *w, size_t i, enum layer_phase phase, uint64_t bytes, const char *note);
+/* Sum of the sizes of these layers (each is there). */
+int layers_size(struct snap *s, const struct strv *diff_ids, uint64_t *ret, struct err *e) must_use;
+bool layers_are_here(struct snap *s, const struct strv *diff_ids);
+/* Held, shared, from looking which layers are there until a record names them. Returns an fd. */
+int layers_hold(struct engine *g, struct err *e) must_use;
+/* Removes the layers that no image and no container has, unless somebody holds them: then the next call does. Appends their
+ * diff_ids. */
+int layers_collect(struct engine *g, struct strv *ret_removed, struct err *e) must_use;
