@@ -116,10 +116,43 @@ static int judge_parts(const char *clean, bool *ret_meta, struct err *e)
 	return 0;
 }
 
+/* A parent of which this layer said before that the older one is gone: the whiteout turns into a directory that shows
+ * nothing of that. 1: there was one. */
+static int uncover(const struct writer *w, const char *parent, struct err *e)
+{
+	own(mem) char *path = mem_dup(parent);
+	for (char *end = path; *end;) {
+		end += 1 + strcspn(end + 1, "/");
+		char next = *end;
+		*end = 0;
+		struct err why = {};
+		struct stat st;
+		size_t len = parent_length(path);
+		const char *name = len ? path + len + 1 : path;
+		own(mem) char *above = mem_ndup(path, len);
+		own(fd) int dir = path_open_in(w->a->tree, len ? above : ".", O_PATH | O_DIRECTORY, 0, &why);
+		if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return 0;
+		if (whiteout_is(&st) && w->a->form != WHITEOUT_PLAIN) {
+			if (unlinkat(dir, name, 0) < 0 || mkdirat(dir, name, 0755) < 0)
+				return err_sys(e, "its directory");
+			return whiteout_make(dir, name, w->a->form, e) < 0 ? -1 : 1;
+		}
+		*end = next;
+	}
+	return 0;
+}
+
 static int open_parent(const struct writer *w, const char *parent, struct err *e)
 {
 	struct err why = {};
-	int fd = path_mkdirs_in(w->a->tree, *parent ? parent : ".", 0755, (uid_t)-1, (gid_t)-1, &why);
+	const char *path = *parent ? parent : ".";
+	int fd = path_mkdirs_in(w->a->tree, path, 0755, (uid_t)-1, (gid_t)-1, &why);
+	int r = fd < 0 && why.sys == ENOTDIR ? uncover(w, parent, e) : 0;
+	if (r < 0)
+		return -1;
+	if (r > 0)
+		fd = path_mkdirs_in(w->a->tree, path, 0755, (uid_t)-1, (gid_t)-1, &why);
 	errno = why.sys;
 	return fd < 0 ? err_sys(e, "its directory") : fd;
 }

@@ -258,16 +258,24 @@ static int explain(struct ingest *g, struct err *e)
 	return -1;
 }
 
-static enum whiteout_form form_of(struct snap *s)
+/* Overlay's form, unless this file system cannot hold it: then overlay cannot be had here either. */
+static enum whiteout_form choose_form(struct snap *s, int tmp)
 {
+	enum whiteout_form form = s->rootless ? WHITEOUT_OVERLAY_USER : WHITEOUT_OVERLAY;
+	struct err why = {};
 	if (str_eq(snap_driver(s), "copy"))
 		return WHITEOUT_PLAIN;
-	return s->rootless ? WHITEOUT_OVERLAY_USER : WHITEOUT_OVERLAY;
+	bool holds = whiteout_make(tmp, "probe", form, &why) == 0 && whiteout_make_opaque(tmp, form, &why) == 0;
+	unlinkat(tmp, "probe", 0);
+	if (holds || (why.sys != EPERM && why.sys != EOPNOTSUPP))
+		return form;
+	s->refused = true;
+	return str_eq(snap_driver(s), "copy") ? WHITEOUT_PLAIN : form;
 }
 
 static int unpack(struct ingest *g, int tmp, struct snap_layer_info *ret, struct err *e)
 {
-	struct apply a = {.tree = -1, .form = form_of(g->s), .in_userns = g->s->rootless, .max_entries = g->in->max_entries};
+	struct apply a = {.tree = -1, .form = choose_form(g->s, tmp), .in_userns = g->s->rootless, .max_entries = g->in->max_entries};
 	const char *name = a.form == WHITEOUT_PLAIN ? "plain" : "tree";
 	if (mkdirat(tmp, name, 0755) < 0)
 		return err_sys(e, "make a layer");

@@ -31,6 +31,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define VOLATILE_MARK "work/incompat/volatile"
+
 /* What makes up one root while it is put together. */
 struct stack {
 	int clone;       /* the idmapped clone of the directory of layers, -1: no maps */
@@ -130,9 +132,10 @@ static int mount_stack(const struct snap *s, const struct snap_mount *m, struct 
 		.is_volatile = m->is_volatile && m->dir >= 0, .read_only = m->read_only || m->dir < 0,
 		.carrier = k.clone, .carrier_at = s->layers};
 	int fd = overlay_mount(&o, e);
-	/* A volatile mount that did not end well leaves a mark that forbids the next one. What lies in upper is as good as the
+	/* A volatile mount leaves a mark that forbids the next one. What lies in upper is as good as the
 	 * page cache: whole, unless the machine went down, and then --rm has nothing to come back for. */
-	if (fd < 0 && k.work >= 0 && unlinkat(k.work, "work/incompat/volatile", AT_REMOVEDIR) == 0)
+	struct err ignored = {};
+	if (fd < 0 && k.work >= 0 && path_exists(k.work, VOLATILE_MARK) && path_remove_tree(k.work, VOLATILE_MARK, &ignored) == 0)
 		fd = overlay_mount(&o, e);
 	return fd;
 }

@@ -62,7 +62,8 @@ int snap_list(struct snap *s, struct strv *ret, struct err *e) must_use;
 struct snap_idmap { uint32_t inside, outside, count; };
 struct snap_mount {
 	const struct strv *layers;  /* diff_ids, the lowest first, as in rootfs.diff_ids */
-	int dir;                    /* fd of the container's directory: upper, work (made by snap_prepare); -1: read only */
+	int dir;                    /* fd of the container's directory: upper, work (made by snap_prepare); -1: read only,
+	                             * owner and mode of the root directory are then the uppermost layer's */
 	bool read_only, is_volatile; /* volatile: no syncs, for containers that will be removed (--rm) */
 	const struct snap_idmap *uids, *gids;
 	size_t nuids, ngids;        /* 0: no mapping */
