@@ -88,8 +88,13 @@ static int read_shm_size(const struct json *j, struct settings *s, struct err *e
 
 static int load(struct settings *s, size_t at, const char *path, bool must, struct err *e)
 {
-	if (json_read(AT_FDCWD, path, SETTINGS_MAX, &s->document[at], e) < 0)
-		return !must && (e->sys == ENOENT || e->sys == ENOTDIR || e->sys == EACCES) ? 0 : err_wrap(e, "%s", path);
+	struct err why = {};
+	if (json_read(AT_FDCWD, path, SETTINGS_MAX, &s->document[at], &why) < 0) {
+		if (!must && (why.sys == ENOENT || why.sys == ENOTDIR || why.sys == EACCES))
+			return 0;
+		*e = why;
+		return err_wrap(e, "%s", path);
+	}
 	if (json_kind(s->document[at]) != JSON_OBJECT)
 		return err_set(e, ERR_USAGE, "%s: must be a JSON object", path);
 	if (check_keys(s->document[at], e) < 0 || jmap_parse(&table, s->document[at], 0, &s->arena, s, "", e) < 0 ||

@@ -154,6 +154,16 @@ static int prepare(struct start *s, struct err *e)
 	return s->run_dir < 0 ? -1 : 0;
 }
 
+/* What on_exited() and on_finished() work with; the monitor closes everything else. */
+static void keep_fds(struct start *s)
+{
+	const struct engine *g = s->g;
+	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->user.lock, s->c->dir,
+		g->has_snap ? g->snap.layers : -1};
+	for (size_t i = 0; i < countof(fds) && s->monitor.nkeep < countof(s->monitor.keep); i++)
+		s->monitor.keep[s->monitor.nkeep++] = fds[i];
+}
+
 static void set_monitor(struct start *s, int client, unsigned streams, int report)
 {
 	const struct container_record *r = &s->c->record;
@@ -161,9 +171,11 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	m->create = (struct container_create){.id = s->c->id, .spec = &s->spec,
 		.rootfs = r->host.rootfs ? -1 : s->rootfs, .stdio = {-1, -1, -1}, .console = -1,
 		.seccomp_cache = s->seccomp_cache};
+	m->create.init = r->host.init.set && r->host.init.v;
 	m->create.no_cgroup = s->g->rootless && !s->spec.linux_->resources->memory && !s->spec.linux_->resources->cpu &&
 		!s->spec.linux_->resources->pids_limit.set && !s->spec.linux_->resources->block_io;
 	logs_options(s->c, &s->arena, &m->log);
+	keep_fds(s);
 	m->run_dir = s->run_dir;
 	m->open_stdin = r->config.open_stdin;
 	m->stdin_once = r->config.stdin_once;
@@ -218,8 +230,11 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 	errno = saved;
 	if (pid < 0)
 		return err_sys(e, "fork the monitor");
-	if (n == sizeof why && why.kind == ERR_NONE)
+	if (n == sizeof why && why.kind == ERR_NONE) {
+		if (*why.text)
+			engine_warn(s->g, "%s", why.text);
 		return 0;
+	}
 	int status = 0;
 	waitpid(pid, &status, 0);
 	if (n != sizeof why)
