@@ -71,4 +71,4 @@ struct buf;
 /* path is the command line so far: "hull run", "hull container ls". */
 void opt_help(const struct cmd *c, const char *path, struct buf *out);
 void opt_man(const struct cmd *c, const char *path, struct buf *out);            /* roff, section 1 */
-void opt_completion_bash(const struct cmd *const *cmds, const char *program, struct buf *out);
+void opt_completion_bash(const struct cmd *top, struct buf *out);                 /* of the whole program */

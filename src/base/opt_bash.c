@@ -165,16 +165,15 @@ static void row(const struct cmd *c, const char *path, struct buf *out)
 	}
 }
 
-void opt_completion_bash(const struct cmd *const *cmds, const char *program, struct buf *out)
+void opt_completion_bash(const struct cmd *top, struct buf *out)
 {
-	const struct cmd top = {.name = program, .sub = cmds, .max = -1};
 	buf_printf(out, "# bash completion for %s, made from its table of options; do not edit.\n"
-		"# shellcheck shell=bash disable=SC2034,SC2207\n_%s_table() {\n\tcase $1 in\n", program, program);
-	row(&top, "", out);
+		"# shellcheck shell=bash disable=SC2034,SC2207\n_%s_table() {\n\tcase $1 in\n", top->name, top->name);
+	row(top, "", out);
 	buf_str(out, "\tesac\n}\n");
 	for (const char *p = walk; *p; p++) {
 		if (p[0] == '%' && p[1] == 'P') {
-			buf_str(out, program);
+			buf_str(out, top->name);
 			p++;
 		} else {
 			buf_char(out, *p);

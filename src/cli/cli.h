@@ -44,13 +44,16 @@ int cli_each_at_once(int argc, char **argv, bool echo, int (*one)(const char *na
 /* "WARNING! text" and a question on stderr, the answer from stdin: true for y or yes. */
 bool cli_confirm(const char *text);
 
-/* format.c: docker's --format over an array of JSON rows. format NULL or "table": the columns of `preset`, e.g.
- * "table {{.ID}}\t{{.Image}}"; "json": one object a line; else a template, a line a row. heading gives a column's words:
- * {"ID", "CONTAINER ID"}; NULL key ends the list. method: see codec/tmpl.h. quiet prints only `quiet_key`. */
+/* format.c: docker's --format over an array of rows (objects whose keys docker documents). format NULL or "table": the columns
+ * of `preset`, e.g. "table {{.ID}}\t{{.Image}}"; "json": one object a line; else a template, a line a row. headings give a
+ * column's words: {"ID", "CONTAINER ID"}; a NULL key ends the list. A row's object ".labels" is what {{.Label "x"}} looks at;
+ * it is taken out of the row. */
 struct cli_heading { const char *key, *title; };
 int cli_format_rows(const struct json *rows, const char *format, const char *preset, const struct cli_heading *headings, struct err *e) must_use;
-/* One document: NULL: indented JSON of the array; else the template per element (strict, as docker inspect). */
+/* documents.c: format NULL: the array, indented; "json": on one line; else the template for each element, as docker inspect has it. */
 int cli_format_documents(const struct json *array, const char *format, struct err *e) must_use;
+/* The same for one document alone: info, version. */
+int cli_format_document(const struct json *document, const char *format, struct err *e) must_use;
 
 /* commands.c: NULL-terminated, in the order of `hull help`; complete after cli_commands_fill(). A group's list holds the
  * verbs under the names they have there ("ls" for ps); what is only another name for one is CMD_HIDDEN. */

@@ -30,3 +30,5 @@ struct tmpl_options {
 	void *arg;
 };
 int tmpl_execute(const struct tmpl *t, const struct json *dot, const struct tmpl_options *o, struct buf *out, struct err *e) must_use;
+/* n bytes in quotes as Go's %q (strconv.Quote) has them. */
+void tmpl_quote(const char *s, size_t n, struct buf *out);

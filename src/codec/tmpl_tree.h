@@ -88,7 +88,6 @@ struct print { bool structs; struct buf *out; };
 void tmpl_print(const struct print *p, struct val v);                                 /* %v */
 void tmpl_sprint(const struct print *p, const struct val *args, size_t n, bool line);
 void tmpl_sprintf(const struct print *p, const char *format, const struct val *args, size_t n);
-void tmpl_quote(const char *s, size_t n, struct buf *out);                            /* %q */
 void tmpl_put_rune(uint32_t c, struct buf *out);                                      /* as UTF-8 */
 /* Appends the keys of an object in Go's order. */
 void tmpl_keys(const struct json *object, struct strv *ret);

@@ -200,9 +200,10 @@ static void completion(void **state)
 	(void)state;
 	own(buf) struct buf b = {};
 	const struct cmd *const cmds[] = {&strict, &group, NULL};
-	opt_completion_bash(cmds, "hull", &b);
+	const struct cmd hull = {"hull", .opts = rows, .nopts = 1, .size = sizeof(struct opts), .sub = cmds};
+	opt_completion_bash(&hull, &b);
 	const char *text = buf_text(&b);
-	assert_non_null(strstr(text, "'') commands='run container'"));
+	assert_non_null(strstr(text, "'') commands='run container' flags='--all -a --help'"));
 	assert_non_null(strstr(text, "'container') commands='ps rename'"));
 	assert_non_null(strstr(text, "'container ps') flags='--all -a "));
 	assert_non_null(strstr(text, " -m$'\\t''' --memory$'\\t'''"));

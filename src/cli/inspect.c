@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inspect: the documents of containers, images and volumes. A name is looked for among the kinds in docker's order; what is found is
+ * printed, each name that is not gives one line of error.
+ */
+#include "cli/commands.h"
+#include "engine/container.h"
+#include "engine/image.h"
+#include "engine/volume.h"
+
+struct inspect_options {
+	bool size;
+	char *format, *type, *platform;
+};
+#define O(m) offset_of(struct inspect_options, m)
+#define FORMAT {"format", 'f', OPT_STR, O(format), "string", "A Go template, or \"json\" for one line", 0, "json"}
+#define SIZE   {"size", 's', OPT_BOOL, O(size), NULL, "Sizes of a container's files too"}
+static const struct opt inspect_opts[] = {
+	FORMAT, SIZE,
+	{"type", 0, OPT_STR, O(type), "string", "Only objects of this kind", 0, "container image volume"},
+};
+static const struct opt container_opts[] = {FORMAT, SIZE};
+static const struct opt image_opts[] = {
+	FORMAT,
+	{"platform", 0, OPT_STR, O(platform), "OS[/ARCH[/VARIANT]]", "Of this platform"},
+};
+static const struct opt volume_opts[] = {FORMAT};
+#undef O
+
+static struct json *find_container(struct engine *g, const char *name, const struct inspect_options *o, struct err *e)
+{
+	own(container_entry) struct container_entry c = {};
+	if (container_get(g, name, 0, &c, e) < 0)
+		return NULL;
+	return container_inspect(g, &c, o->size, e);
+}
+
+static struct json *find_image(struct engine *g, const char *name, const struct inspect_options *o, struct err *e)
+{
+	return image_inspect(g, name, o->platform, e);
+}
+
+static struct json *find_volume(struct engine *g, const char *name, const struct inspect_options *o unused, struct err *e)
+{
+	return volume_inspect(g, name, e);
+}
+
+static const struct kind {
+	const char *name;
+	struct json *(*find)(struct engine *g, const char *name, const struct inspect_options *o, struct err *e);
+} kinds[] = {{"container", find_container}, {"image", find_image}, {"volume", find_volume}};
+
+/* Among all kinds, or only the one named by type. */
+static struct json *find(struct engine *g, const char *name, const char *type, const struct inspect_options *o, struct err *e)
+{
+	for (size_t i = 0; i < countof(kinds); i++) {
+		struct err why = {};
+		if (type && strcmp(type, kinds[i].name) != 0)
+			continue;
+		struct json *doc = kinds[i].find(g, name, o, &why);
+		if (doc)
+			return doc;
+		/* What another kind's grammar forbids (a volume's name) may still be this kind's. */
+		if (type || (why.kind != ERR_NOT_FOUND && why.kind != ERR_USAGE)) {
+			*e = why;
+			return NULL;
+		}
+	}
+	err_set_(e, ERR_NOT_FOUND, "no such object: %s", name);
+	return NULL;
+}
+
+static int inspect_all(const struct inspect_options *o, const char *type, int argc, char **argv, struct err *e)
+{
+	struct engine *g = cli_engine(e);
+	own(json) struct json *found = json_new_array();
+	int status = 0;
+	if (!g)
+		return -1;
+	for (int i = 0; i < argc; i++) {
+		struct err why = {};
+		struct json *doc = find(g, argv[i], type, o, &why);
+		if (doc) {
+			json_add(found, doc);
+			continue;
+		}
+		cli_complain(&why);
+		status = 1;
+	}
+	if (json_len(found) && cli_format_documents(found, o->format, e) < 0)
+		return -1;
+	return status;
+}
+
+static int inspect(void *opts, int argc, char **argv, struct err *e)
+{
+	const struct inspect_options *o = opts;
+	size_t i = 0;
+	while (o->type && i < countof(kinds) && strcmp(kinds[i].name, o->type) != 0)
+		i++;
+	if (i == countof(kinds))
+		return err_set(e, ERR_USAGE, "invalid --type \"%.60s\": container, image and volume are known", o->type);
+	return inspect_all(o, o->type, argc, argv, e);
+}
+
+static int inspect_containers(void *opts, int argc, char **argv, struct err *e)
+{
+	return inspect_all(opts, "container", argc, argv, e);
+}
+
+static int inspect_images(void *opts, int argc, char **argv, struct err *e)
+{
+	return inspect_all(opts, "image", argc, argv, e);
+}
+
+static int inspect_volumes(void *opts, int argc, char **argv, struct err *e)
+{
+	return inspect_all(opts, "volume", argc, argv, e);
+}
+
+#define ROW(usage, summary, opts, run) "inspect", usage, summary, opts, countof(opts), sizeof(struct inspect_options), 1, -1, run
+const struct cmd cmd_inspect = {ROW("NAME...", "Show all that is known of containers, images and volumes", inspect_opts, inspect),
+	.complete = "@container @image @volume",
+	.examples = "$ hull inspect web\n$ hull inspect -f '{{.State.Status}}' web\n$ hull inspect -f '{{json .Mounts}}' web\n"
+		"$ hull inspect -f '{{range .Config.Env}}{{println .}}{{end}}' web"};
+const struct cmd cmd_container_inspect = {ROW("CONTAINER...", "Show all that is known of containers", container_opts, inspect_containers),
+	.complete = "@container"};
+const struct cmd cmd_image_inspect = {ROW("IMAGE...", "Show all that is known of images", image_opts, inspect_images), .complete = "@image"};
+const struct cmd cmd_volume_inspect = {ROW("VOLUME...", "Show all that is known of volumes", volume_opts, inspect_volumes), .complete = "@volume"};

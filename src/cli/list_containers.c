@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * list_containers: `ps`. The engine's summaries become rows with docker's keys, every cell a string.
+ *
+ * Sizes cost a walk through the writable layers, so they are asked for only when --size or the format shows them.
+ */
+#include "cli/columns.h"
+#include "cli/commands.h"
+#include "codec/tmpl.h"
+#include "engine/list.h"
+
+struct ps_options {
+	bool all, latest, no_trunc, quiet, size;
+	char *format;
+	struct strv filters;
+	struct opt_num last;
+};
+#define O(m) offset_of(struct ps_options, m)
+static const struct opt ps_opts[] = {
+	{"all", 'a', OPT_BOOL, O(all), NULL, "Show all containers, not only those that run"},
+	{"filter", 'f', OPT_STRV, O(filters), "filter", "Only those: status=, name=, label=KEY[=VALUE], id=, ancestor=, exited=, before=, since=, "
+		"volume=, network=, publish=, expose=, health="},
+	{"format", 0, OPT_STR, O(format), "string", "A Go template for each row, \"table TEMPLATE\" or \"json\"", 0, "table json"},
+	{"last", 'n', OPT_I64, O(last), "int", "Show the last n created containers, whatever their state"},
+	{"latest", 'l', OPT_BOOL, O(latest), NULL, "Show the container that was created last, whatever its state"},
+	{"no-trunc", 0, OPT_BOOL, O(no_trunc), NULL, "Do not cut anything off"},
+	{"quiet", 'q', OPT_BOOL, O(quiet), NULL, "Print ids only"},
+	{"size", 's', OPT_BOOL, O(size), NULL, "Show sizes"},
+};
+#undef O
+
+static const struct cli_heading headings[] = {{"ID", "CONTAINER ID"}, {"Names", "NAMES"}, {"Image", "IMAGE"}, {"Command", "COMMAND"},
+	{"CreatedAt", "CREATED AT"}, {"RunningFor", "CREATED"}, {"Ports", "PORTS"}, {"State", "STATE"}, {"Status", "STATUS"}, {"Size", "SIZE"},
+	{"Labels", "LABELS"}, {"Mounts", "MOUNTS"}, {"LocalVolumes", "LOCAL VOLUMES"}, {"Networks", "NETWORKS"}, {"Platform", "PLATFORM"}, {NULL, NULL}};
+
+static void set(struct json *row, const char *key, char *text)
+{
+	json_set_str(row, key, text);
+	mem_drop(&text);
+}
+
+static const char *text_of(const struct json *item, const char *key)
+{
+	const char *s = json_get_str(item, key);
+	return s ? s : "";
+}
+
+/* An image that was named by its id is shown by it; a digest behind a name is left away. */
+static char *image_of(const struct json *item, bool full)
+{
+	const char *image = text_of(item, "Image");
+	if (!*image)
+		return mem_dup("<no image>");
+	own(mem) char *id = column_id(json_get_str(item, "ImageID"), false), *named = column_id(image, false);
+	if (full)
+		return mem_dup(image);
+	if (strcmp(id, named) == 0)
+		return take(id);
+	size_t n = strcspn(image, "@");
+	return n ? mem_ndup(image, n) : mem_dup(image);
+}
+
+static char *command_of(const struct json *item, bool full)
+{
+	own(mem) char *cut = full ? mem_dup(text_of(item, "Command")) : column_ellipsis(text_of(item, "Command"), 20);
+	own(buf) struct buf b = {};
+	tmpl_quote(cut, strlen(cut), &b);
+	return buf_take(&b);
+}
+
+static char *names_of(const struct json *item)
+{
+	const struct json *names = json_get(item, "Names");
+	own(buf) struct buf b = {};
+	for (size_t i = 0; i < json_len(names); i++) {
+		const char *name = json_str(json_at(names, i));
+		if (name)
+			buf_printf(&b, "%s%s", b.len ? "," : "", name + (*name == '/'));
+	}
+	return buf_take(&b);
+}
+
+static char *mounts_of(const struct json *item, bool full, int *ret_local)
+{
+	const struct json *mounts = json_get(item, "Mounts");
+	own(buf) struct buf b = {};
+	*ret_local = 0;
+	for (size_t i = 0; i < json_len(mounts); i++) {
+		const struct json *m = json_at(mounts, i);
+		const char *name = text_of(m, "Name");
+		own(mem) char *cut = column_ellipsis(*name ? name : text_of(m, "Source"), full ? SIZE_MAX : 15);
+		buf_printf(&b, "%s%s", i ? "," : "", cut);
+		*ret_local += strcmp(text_of(m, "Driver"), "local") == 0;
+	}
+	return buf_take(&b);
+}
+
+static char *networks_of(const struct json *item)
+{
+	own(buf) struct buf b = {};
+	struct json_iter it = {};
+	while (json_next(json_get(json_get(item, "NetworkSettings"), "Networks"), &it))
+		buf_printf(&b, "%s%s", b.len ? "," : "", it.key);
+	if (!b.len)
+		buf_str(&b, text_of(json_get(item, "HostConfig"), "NetworkMode"));
+	return buf_take(&b);
+}
+
+static char *size_of(const struct json *item)
+{
+	int64_t all = json_i64(json_get(item, "SizeRootFs"));
+	own(mem) char *own_size = column_size(json_i64(json_get(item, "SizeRw"))), *virtual = column_size(all);
+	return all > 0 ? mem_printf("%s (virtual %s)", own_size, virtual) : take(own_size);
+}
+
+static char *platform_of(const struct json *item)
+{
+	const struct json *p = json_get(json_get(item, "ImageManifestDescriptor"), "platform");
+	const char *variant = text_of(p, "variant");
+	return p ? mem_printf("%s/%s%s%s", text_of(p, "os"), text_of(p, "architecture"), *variant ? "/" : "", variant) : mem_dup("");
+}
+
+static struct json *row_of(const struct json *item, bool full)
+{
+	struct json *row = json_new_object();
+	int64_t created = json_i64(json_get(item, "Created"));
+	int local;
+	own(mem) char *mounts = mounts_of(item, full, &local);
+	set(row, "Command", command_of(item, full));
+	set(row, "CreatedAt", column_time(created));
+	set(row, "ID", column_id(json_get_str(item, "Id"), full));
+	set(row, "Image", image_of(item, full));
+	set(row, "Labels", column_map(json_get(item, "Labels")));
+	set(row, "LocalVolumes", mem_printf("%d", local));
+	json_set_str(row, "Mounts", mounts);
+	set(row, "Names", names_of(item));
+	set(row, "Networks", networks_of(item));
+	set(row, "Platform", platform_of(item));
+	set(row, "Ports", column_ports(json_get(item, "Ports")));
+	set(row, "RunningFor", column_ago(created));
+	set(row, "Size", size_of(item));
+	json_set_str(row, "State", text_of(item, "State"));
+	json_set_str(row, "Status", text_of(item, "Status"));
+	if (json_has(item, "Labels"))
+		json_set(row, ".labels", json_ref(json_get(item, "Labels")));
+	return row;
+}
+
+#define COLUMNS "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+
+static int ps(void *opts, int argc unused, char **argv unused, struct err *e)
+{
+	const struct ps_options *o = opts;
+	struct engine *g = cli_engine(e);
+	bool size = o->size || (o->format && strstr(o->format, ".Size") && !o->quiet);
+	struct container_list_request r = {.all = o->all, .size = size, .last = o->latest ? 1 : o->last.set ? o->last.v : -1, .filters = &o->filters};
+	own(json) struct json *items = g ? container_list(g, &r, e) : NULL;
+	if (!items)
+		return -1;
+	own(json) struct json *rows = json_new_array();
+	for (size_t i = 0; i < json_len(items); i++)
+		json_add(rows, row_of(json_at(items, i), o->no_trunc));
+	return cli_format_rows(rows, o->quiet ? "{{.ID}}" : o->format, o->size ? COLUMNS "\t{{.Size}}" : COLUMNS, headings, e);
+}
+
+const struct cmd cmd_ps = {"ps", "", "List containers", ps_opts, countof(ps_opts), sizeof(struct ps_options), 0, 0, ps,
+	.examples = "$ hull ps -a\n$ hull ps --filter status=exited -q\n$ hull ps --format 'table {{.Names}}\\t{{.Status}}'\n$ hull ps --format json"};

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * volume: the verbs on volumes. There is one driver, local: a directory below hull's own.
+ */
+#include "cli/columns.h"
+#include "cli/commands.h"
+#include "engine/volume.h"
+
+struct ls_options {
+	bool quiet;
+	char *format;
+	struct strv filters;
+};
+#define O(m) offset_of(struct ls_options, m)
+static const struct opt ls_opts[] = {
+	{"filter", 'f', OPT_STRV, O(filters), "filter", "Only those: dangling=true, driver=, label=KEY[=VALUE], name="},
+	{"format", 0, OPT_STR, O(format), "string", "A Go template for each row, \"table TEMPLATE\" or \"json\"", 0, "table json"},
+	{"quiet", 'q', OPT_BOOL, O(quiet), NULL, "Print names only"},
+};
+#undef O
+
+static const struct cli_heading headings[] = {{"Availability", "AVAILABILITY"}, {"Driver", "DRIVER"}, {"Group", "GROUP"}, {"Labels", "LABELS"},
+	{"Links", "LINKS"}, {"Mountpoint", "MOUNTPOINT"}, {"Name", "VOLUME NAME"}, {"Scope", "SCOPE"}, {"Size", "SIZE"}, {"Status", "STATUS"}, {NULL, NULL}};
+
+static struct json *row_of(const struct json *item)
+{
+	struct json *row = json_new_object();
+	own(mem) char *labels = column_map(json_get(item, "Labels"));
+	json_set_str(row, "Availability", "N/A");
+	json_set_str(row, "Driver", json_get_str(item, "Driver"));
+	json_set_str(row, "Group", "N/A");
+	json_set_str(row, "Labels", labels);
+	json_set_str(row, "Links", "N/A");
+	json_set_str(row, "Mountpoint", json_get_str(item, "Mountpoint"));
+	json_set_str(row, "Name", json_get_str(item, "Name"));
+	json_set_str(row, "Scope", json_get_str(item, "Scope"));
+	json_set_str(row, "Size", "N/A");
+	json_set_str(row, "Status", "N/A");
+	if (json_get(item, "Labels"))
+		json_set(row, ".labels", json_ref(json_get(item, "Labels")));
+	return row;
+}
+
+static int ls(void *opts, int argc unused, char **argv unused, struct err *e)
+{
+	const struct ls_options *o = opts;
+	struct engine *g = cli_engine(e);
+	own(json) struct json *items = g ? volume_list(g, &o->filters, e) : NULL;
+	own(json) struct json *rows = json_new_array();
+	if (!items)
+		return -1;
+	for (size_t i = 0; i < json_len(items); i++)
+		json_add(rows, row_of(json_at(items, i)));
+	return cli_format_rows(rows, o->quiet ? "{{.Name}}" : o->format, "table {{.Driver}}\t{{.Name}}", headings, e);
+}
+
+struct create_options {
+	char *driver, *name;
+	struct strv labels, options;
+};
+#define O(m) offset_of(struct create_options, m)
+static const struct opt create_opts[] = {
+	{"driver", 'd', OPT_STR, O(driver), "string", "Only local", 0, "local"},
+	{"label", 0, OPT_STRV, O(labels), "KEY[=VALUE]", "Labels of the volume"},
+	{"name", 0, OPT_STR, O(name), "string", "Its name", OPT_HIDDEN},
+	{"opt", 'o', OPT_STRV, O(options), "KEY=VALUE", "Options of the driver, as mount(8) has them: type=, device=, o="},
+};
+#undef O
+
+static void read_pairs(const struct strv *lines, struct arena *a, struct map *ret)
+{
+	for (size_t i = 0; i < lines->n; i++) {
+		size_t n = strcspn(lines->v[i], "=");
+		map_set(a, ret, arena_ndup(a, lines->v[i], n), lines->v[i][n] ? lines->v[i] + n + 1 : "");
+	}
+}
+
+static int create(void *opts, int argc, char **argv, struct err *e)
+{
+	const struct create_options *o = opts;
+	own(arena) struct arena a = {};
+	struct map labels = {}, options = {};
+	own(mem) char *name = NULL;
+	if (o->driver && strcmp(o->driver, "local") != 0)
+		return err_set(e, ERR_USAGE, "--driver \"%.60s\": hull has the driver local only", o->driver);
+	if (o->name && argc)
+		return err_set(e, ERR_USAGE, "the name was given twice: --name %.60s and %.60s", o->name, argv[0]);
+	struct engine *g = cli_engine(e);
+	read_pairs(&o->labels, &a, &labels);
+	read_pairs(&o->options, &a, &options);
+	if (!g || volume_create(g, argc ? argv[0] : o->name ? o->name : "", &labels, &options, &name, e) < 0)
+		return -1;
+	return cli_printf(e, "%s\n", name);
+}
+
+struct rm_options {
+	bool force;
+	/* worked out */
+	struct engine *g;
+};
+static const struct opt rm_opts[] = {
+	{"force", 'f', OPT_BOOL, offset_of(struct rm_options, force), NULL, "One that is not there is no error"},
+};
+
+static int rm_one(const char *name, void *arg, struct err *e)
+{
+	const struct rm_options *o = arg;
+	return volume_remove(o->g, name, o->force, e);
+}
+
+static int rm(void *opts, int argc, char **argv, struct err *e)
+{
+	struct rm_options *o = opts;
+	o->g = cli_engine(e);
+	return o->g ? cli_each(argc, argv, true, rm_one, o) : -1;
+}
+
+struct prune_options {
+	bool all, force;
+	struct strv filters;
+};
+#define O(m) offset_of(struct prune_options, m)
+static const struct opt prune_opts[] = {
+	{"all", 'a', OPT_BOOL, O(all), NULL, "Named volumes too, not only anonymous ones"},
+	{"filter", 0, OPT_STRV, O(filters), "filter", "Only those: label=KEY[=VALUE]"},
+	{"force", 'f', OPT_BOOL, O(force), NULL, "Do not ask"},
+};
+#undef O
+
+static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
+{
+	const struct prune_options *o = opts;
+	own(strv) struct strv names = {};
+	own(buf) struct buf out = {};
+	uint64_t bytes = 0;
+	struct engine *g = cli_engine(e);
+	if (!g)
+		return -1;
+	if (!o->force && !cli_confirm(o->all ? "This will remove all volumes that no container has." :
+		"This will remove the anonymous volumes that no container has."))
+		return 0;
+	if (volume_prune(g, o->all, &o->filters, &names, &bytes, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		buf_printf(&out, "%s%s\n%s", i ? "" : "Deleted Volumes:\n", names.v[i], i + 1 == names.n ? "\n" : "");
+	own(mem) char *size = column_size((int64_t)bytes);
+	buf_printf(&out, "Total reclaimed space: %s\n", size);
+	return cli_print(&out, e);
+}
+
+#define LS(name, flags) {name, "", "List volumes", ls_opts, countof(ls_opts), sizeof(struct ls_options), 0, 0, ls, flags}
+#define RM(name, flags) {name, "VOLUME...", "Remove volumes", rm_opts, countof(rm_opts), sizeof(struct rm_options), 1, -1, rm, flags, .complete = "@volume"}
+static const struct cmd cmd_volume_ls = LS("ls", 0), cmd_volume_list = LS("list", CMD_HIDDEN);
+static const struct cmd cmd_volume_rm = RM("rm", 0), cmd_volume_remove = RM("remove", CMD_HIDDEN);
+static const struct cmd cmd_volume_create = {"create", "[VOLUME]", "Make a volume", create_opts, countof(create_opts),
+	sizeof(struct create_options), 0, 1, create, .examples = "$ hull volume create pages\n$ hull run -v pages:/www box touch /www/x"};
+static const struct cmd cmd_volume_prune = {"prune", "", "Remove volumes that no container has", prune_opts, countof(prune_opts),
+	sizeof(struct prune_options), 0, 0, prune};
+static const struct cmd *const below[] = {&cmd_volume_create, &cmd_volume_inspect, &cmd_volume_ls, &cmd_volume_list, &cmd_volume_prune,
+	&cmd_volume_rm, &cmd_volume_remove, NULL};
+const struct cmd cmd_volume = {"volume", "COMMAND", "Work with volumes", .sub = below};
