@@ -172,9 +172,27 @@ int path_put(int dirfd, const char *path, const char *text, struct err *e)
 	return 0;
 }
 
-static int remove_below(int dirfd, dev_t dev, struct err *e);
+/* A tree may be deeper than a process has file descriptors: what lies REMOVE_DEPTH below the top is moved up to
+ * the top, which is read again until nothing was. */
+enum { REMOVE_DEPTH = 64 };
+struct removal { int top; dev_t dev; bool moved; };
 
-static int remove_dir(int dirfd, const char *name, dev_t dev, struct err *e)
+static int remove_below(struct removal *r, int dir, unsigned depth, struct err *e);
+
+static int move_up(struct removal *r, int dir, const char *name, struct err *e)
+{
+	static unsigned count;
+	char to[40];
+	int result;
+	do {
+		snprintf(to, sizeof to, ".removed-%d-%u", (int)getpid(), count++);
+		result = renameat(dir, name, r->top, to);
+	} while (result < 0 && (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR));
+	r->moved = true;
+	return result < 0 ? err_sys(e, "remove %s", name) : 0;
+}
+
+static int remove_dir(struct removal *r, int dirfd, const char *name, unsigned depth, struct err *e)
 {
 	own(fd) int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
@@ -184,35 +202,49 @@ static int remove_dir(int dirfd, const char *name, dev_t dev, struct err *e)
 	struct stat st;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "remove %s", name);
-	if (dev && st.st_dev != dev)
+	struct removal top = {.top = fd, .dev = st.st_dev};
+	bool is_top = !r;
+	if (is_top)
+		r = &top;
+	if (st.st_dev != r->dev)
 		return err_set(e, ERR_CONFLICT, "remove %s: something is mounted there", name);
 	if ((st.st_mode & 0700) != 0700)
 		(void)!fchmod(fd, st.st_mode | 0700);
-	if (remove_below(fd, st.st_dev, e) < 0)
-		return -1;
+	if (depth == REMOVE_DEPTH)
+		return move_up(r, dirfd, name, e);
+	do {
+		if (is_top)
+			r->moved = false;
+		if (remove_below(r, fd, depth, e) < 0)
+			return -1;
+	} while (is_top && r->moved);
 	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(e, "remove %s", name);
 	return 0;
 }
 
-static int remove_below(int dirfd, dev_t dev, struct err *e)
+static int remove_below(struct removal *r, int dir, unsigned depth, struct err *e)
 {
-	DIR *d = fdopendir(fcntl(dirfd, F_DUPFD_CLOEXEC, 3));
-	if (!d)
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		fd_drop(&fd);
 		return err_sys(e, "read directory");
-	int r = 0;
-	for (struct dirent *ent; r == 0 && (ent = readdir(d));) {
-		if (strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0)
+	}
+	int result = 0;
+	for (struct dirent *ent; result == 0 && (ent = readdir(d));) {
+		const char *name = ent->d_name;
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			continue;
-		if (ent->d_type != DT_DIR && unlinkat(dirfd, ent->d_name, 0) == 0)
+		if (ent->d_type != DT_DIR && unlinkat(dir, name, 0) == 0)
 			continue;
 		if (ent->d_type != DT_DIR && errno != EISDIR)
-			r = errno == ENOENT ? 0 : err_sys(e, "remove %s", ent->d_name);
+			result = errno == ENOENT ? 0 : err_sys(e, "remove %s", name);
 		else
-			r = remove_dir(dirfd, ent->d_name, dev, e);
+			result = remove_dir(r, dir, name, depth + 1, e);
 	}
 	closedir(d);
-	return r;
+	return result;
 }
 
 int path_remove_tree(int dirfd, const char *path, struct err *e)
@@ -221,7 +253,7 @@ int path_remove_tree(int dirfd, const char *path, struct err *e)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return err_sys(e, "remove %s", path);
-	return remove_dir(dirfd, path, 0, e);
+	return remove_dir(NULL, dirfd, path, 0, e);
 }
 
 bool path_exists(int dirfd, const char *path)
