@@ -151,7 +151,8 @@ int main(int argc, char **argv)
 	memcpy(cli_argv, argv, (size_t)argc * sizeof *cli_argv);
 	cli_commands_fill();
 	int status = run_command(&cmd_hull, "hull", argc - 1, argv + 1, &e);
-	if (e.kind != ERR_NONE)
+	/* A status of its own and an error: run's 125. A status alone is the container's. */
+	if (status != 0 && e.kind != ERR_NONE)
 		cli_complain(&e);
 	return status >= 0 ? status : err_map(e.kind)->exit_status;
 }
