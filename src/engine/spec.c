@@ -158,21 +158,38 @@ static int share(struct spec_build *b, const char *type, const char *file, const
 	return 0;
 }
 
+static const struct {
+	const char *type, *file, *option;
+	size_t mode; /* in struct host_config */
+} kinds[] = {
+	{"pid", "pid", "pid", offset_of(struct host_config, pid_mode)},
+	{"ipc", "ipc", "ipc", offset_of(struct host_config, ipc_mode)},
+	{"uts", "uts", "uts", offset_of(struct host_config, uts_mode)},
+	{"network", "net", "network", offset_of(struct host_config, network_mode)},
+	{"cgroup", "cgroup", "cgroupns", offset_of(struct host_config, cgroupns_mode)},
+};
+
+static const char *mode_of(const struct spec_build *b, size_t kind)
+{
+	return *(char *const *)((const char *)&b->c->record.host + kinds[kind].mode);
+}
+
+/* What a running container does not share with the host: its first process is in them, whoever made them. */
+static void name_namespaces(struct spec_build *b)
+{
+	add_namespace(b, "mount", NULL);
+	for (size_t i = 0; i < countof(kinds); i++)
+		if (!str_eq(mode_of(b, i), "host"))
+			add_namespace(b, kinds[i].type, NULL);
+	if (b->maps->nuids)
+		add_namespace(b, "user", NULL);
+}
+
 int spec_build_namespaces(struct spec_build *b, struct err *e)
 {
-	const struct host_config *h = &b->c->record.host;
-	const struct {
-		const char *type, *file, *option, *mode;
-	} rows[] = {
-		{"pid", "pid", "pid", h->pid_mode},
-		{"ipc", "ipc", "ipc", h->ipc_mode},
-		{"uts", "uts", "uts", h->uts_mode},
-		{"network", "net", "network", h->network_mode},
-		{"cgroup", "cgroup", "cgroupns", h->cgroupns_mode},
-	};
 	add_namespace(b, "mount", NULL);
-	for (size_t i = 0; i < countof(rows); i++)
-		if (share(b, rows[i].type, rows[i].file, rows[i].option, rows[i].mode, e) < 0)
+	for (size_t i = 0; i < countof(kinds); i++)
+		if (share(b, kinds[i].type, kinds[i].file, kinds[i].option, mode_of(b, i), e) < 0)
 			return -1;
 	struct spec_linux *l = b->spec->linux_;
 	if (b->maps->nuids) {
@@ -196,6 +213,7 @@ int spec_build_exec(struct spec_build *b, struct err *e)
 	*s = (struct spec){.oci_version = fixed("1.3.0")};
 	s->linux_ = arena_alloc(b->arena, sizeof *s->linux_);
 	b->privileged = b->c->record.host.privileged;
+	name_namespaces(b);
 	return spec_build_process(b, e) < 0 || spec_build_security(b, e) < 0 ? -1 : 0;
 }
 
