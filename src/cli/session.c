@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { GONE_MS = 30000, READER_GONE = 128 + SIGPIPE };
+enum { GONE_MS = 30000, READER_GONE = 128 + SIGPIPE, ASKED_ENOUGH = 3 };
 
 int session_check_tty(bool tty, unsigned streams, struct err *e)
 {
@@ -35,12 +35,24 @@ int session_socket(bool tty, int ret[2], struct err *e)
 	return 0;
 }
 
+struct watch {
+	const struct session *s;
+	int sock, asked; /* asked: how often we were told to end */
+	bool leave;
+};
+
+/* A program that is its container's first process and has no handler for SIGINT does not hear it: whoever goes on asking
+ * wants out, as in docker. */
 static void on_signal(void *arg, int sig)
 {
-	const struct session *s = arg;
+	struct watch *w = arg;
 	struct err ignored = {};
-	if (container_reload_state(s->c, &ignored) == 0)
-		(void)!container_signal(s->g, s->c, sig, &ignored);
+	if (container_reload_state(w->s->c, &ignored) == 0)
+		(void)!container_signal(w->s->g, w->s->c, sig, &ignored);
+	if ((sig == SIGINT || sig == SIGTERM) && ++w->asked == ASKED_ENOUGH) {
+		w->leave = true;
+		shutdown(w->sock, SHUT_RDWR);
+	}
 }
 
 /* Until the monitor is gone, and with it what --rm removes. */
@@ -80,10 +92,11 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 {
 	own(fd) int fd = sock;
 	const struct host_config *h = &s->c->record.host;
+	struct watch w = {.s = s, .sock = fd};
 	unsigned char keys[16];
 	struct attach_client c = {.sock = fd, .in = s->streams & ATTACH_STDIN ? 0 : -1, .out = s->streams & ATTACH_STDOUT ? 1 : -1,
 		.err = s->streams & ATTACH_STDERR ? 2 : -1, .tty = s->c->record.config.tty, .detach_keys = keys,
-		.sig_proxy = s->sig_proxy, .on_signal = on_signal, .arg = (void *)(uintptr_t)s};
+		.sig_proxy = s->sig_proxy, .on_signal = on_signal, .arg = &w};
 	const char *text = s->detach_keys ? s->detach_keys : !str_is_empty(h->detach_keys) ? h->detach_keys : "ctrl-p,ctrl-q";
 	if (attach_parse_keys(text, keys, &c.ndetach_keys, e) < 0)
 		return err_wrap(e, "--detach-keys");
@@ -99,6 +112,9 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 	}
 	if (end == ATTACH_DETACHED)
 		fputs("read escape sequence\n", stderr);
+	if (w.leave)
+		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.12s is left running, `hull kill %.12s` ends it",
+			w.asked, s->c->id, s->c->id);
 	if (end == ATTACH_LOST && wait_without(s, &status, e) < 0)
 		return -1;
 	if (end == ATTACH_EXITED && h->auto_remove)
