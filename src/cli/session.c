@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * session: the copying is monitor/attach.h's. What it leaves to us: which signals go to the container (all that reach us
- * and can be handed on), and the end. The monitor tells the exit status in its last frame and keeps the socket open until
- * everything is done, the removal of a --rm container too; so the end of the socket is the end of the command.
+ * and can be handed on), and the end. The monitor tells the exit status in its last frame. By then a --rm container is not
+ * found any more, nor are its name and its volumes; its files go while nobody waits for that.
  */
 #include "cli/session.h"
 
 #include "base/fd.h"
-#include "base/num.h"
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { GONE_MS = 30000, READER_GONE = 128 + SIGPIPE, ASKED_ENOUGH = 3 };
+enum { READER_GONE = 128 + SIGPIPE, ASKED_ENOUGH = 3 };
 
 int session_check_tty(bool tty, unsigned streams, struct err *e)
 {
@@ -52,22 +50,6 @@ static void on_signal(void *arg, int sig)
 	if ((sig == SIGINT || sig == SIGTERM) && ++w->asked == ASKED_ENOUGH) {
 		w->leave = true;
 		shutdown(w->sock, SHUT_RDWR);
-	}
-}
-
-/* Until the monitor is gone, and with it what --rm removes. */
-static void wait_for_end(int sock)
-{
-	int64_t until = num_monotonic_ns() + GONE_MS * 1000000LL;
-	char drop[256];
-	for (;;) {
-		int64_t left = until - num_monotonic_ns();
-		struct pollfd p = {.fd = sock, .events = POLLIN};
-		int n = left <= 0 ? 0 : poll(&p, 1, (int)(left / 1000000) + 1);
-		if (n == 0 || (n < 0 && errno != EINTR))
-			return;
-		if (n > 0 && read(sock, drop, sizeof drop) <= 0)
-			return;
 	}
 }
 
@@ -117,8 +99,6 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 			w.asked, s->c->id, s->c->id);
 	if (end == ATTACH_LOST && wait_without(s, &status, e) < 0)
 		return -1;
-	if (end == ATTACH_EXITED && h->auto_remove)
-		wait_for_end(fd);
 	*ret_status = end == ATTACH_DETACHED || end == ATTACH_INPUT_OVER ? 0 : status;
 	return 0;
 }

@@ -12,7 +12,8 @@
  *   read the report <----------------------------- one struct err
  *                                                  … until the first process ends
  *                                                  exited(): the run directory goes, state.json says exited; --rm:
- *                                                  says removing, and the container is not found any more
+ *                                                  says removing, and neither the container nor its name and
+ *                                                  volumes are found any more
  *                                                  clients are told
  *                                                  finished(): syncs state.json; --rm: removes what is left
  *
@@ -78,14 +79,14 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	return container_save_state(s->c->dir, st, false, e);
 }
 
-/* Makes a --rm container unknown before its clients hear of the end. When a verb holds it (rm -f waits for us), that
+/* Makes a --rm container unknown, and removes its volumes, before its clients hear of the end. When a verb holds it (rm -f waits for us), that
  * is left to finished(), after the end was told. */
 static void forget(struct start *s)
 {
 	struct err ignored = {};
 	s->c->lock = path_lock(s->c->dir, "lock", true, false, &ignored);
-	if (s->c->lock >= 0)
-		(void)!container_forget(s->g, s->c, &ignored);
+	if (s->c->lock >= 0 && container_forget(s->g, s->c, &ignored) == 0)
+		mounts_forget(s->g, s->c);
 }
 
 static void on_exited(void *arg, const struct monitor_exit *x)
