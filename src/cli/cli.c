@@ -52,11 +52,6 @@ const char *cli_exe(void)
 	return proc_self_path();
 }
 
-int cli_protect(struct err *e)
-{
-	return proc_protect_self(cli_argv, e);
-}
-
 static void warn(void *arg unused, const char *text)
 {
 	cli_warn("%s", text);

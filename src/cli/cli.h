@@ -24,9 +24,6 @@ int cli_set_globals(const struct cli_globals *o, struct err *e) must_use;
 /* The engine of this process, opened at the first call; warnings go to stderr. */
 struct engine *cli_engine(struct err *e);
 const char *cli_exe(void); /* path of the running program */
-/* First of all in a verb that lets processes into containers: see sys/proc.h. It may run the program again from the
- * start, so nothing was read from stdin or printed before it. */
-int cli_protect(struct err *e) must_use;
 
 /* Writes to stdout; a reader that went away ends the program quietly with 141's ordinary manners (EPIPE: exit 1, no message). */
 int cli_print(const struct buf *b, struct err *e) must_use;
@@ -59,6 +56,5 @@ int cli_format_document(const struct json *document, const char *format, struct 
  * verbs under the names they have there ("ls" for ps); what is only another name for one is CMD_HIDDEN. */
 extern const struct cmd *const cli_commands[];
 void cli_commands_fill(void);
-/* main.c: the program itself as a command (its options, and cli_commands below it); the words it was started with. */
+/* main.c: the program itself as a command (its options, and cli_commands below it). */
 extern const struct cmd cmd_hull, cmd_help;
-extern char **cli_argv;

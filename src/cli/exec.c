@@ -30,7 +30,7 @@ static const struct opt options[] = {
 static int exec(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct exec_options *o = opts;
-	struct engine *g = cli_protect(e) < 0 ? NULL : cli_engine(e);
+	struct engine *g = cli_engine(e);
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	own(strv) struct strv env = {};
 	unsigned char keys[16];

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-char **cli_argv;
 
 #define G struct cli_globals
 static const struct opt options[] = {
@@ -146,9 +145,6 @@ int main(int argc, char **argv)
 	open_stdio();
 	/* A handler, not SIG_IGN: nothing of it is left in programs that we execute. */
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = on_pipe, .sa_flags = SA_RESTART}, NULL);
-	/* Parsing moves the words about; a second life (cli_protect) begins with them as they were. */
-	cli_argv = mem_alloc(((size_t)argc + 1) * sizeof *cli_argv);
-	memcpy(cli_argv, argv, (size_t)argc * sizeof *cli_argv);
 	cli_commands_fill();
 	int status = run_command(&cmd_hull, "hull", argc - 1, argv + 1, &e);
 	/* A status of its own and an error: run's 125. A status alone is the container's. */

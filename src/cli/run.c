@@ -91,7 +91,7 @@ static int start(const struct run_request *r, struct engine *g, const char *id, 
 static int run(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct run_options *o = opts;
-	struct engine *g = cli_protect(e) < 0 ? NULL : cli_engine(e);
+	struct engine *g = cli_engine(e);
 	struct run_request r __attribute__((cleanup(run_request_drop))) = {};
 	char id[65];
 	int status = 0;

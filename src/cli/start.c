@@ -76,7 +76,7 @@ static int join(struct engine *g, const char *name, const struct session *how, b
 static int start(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct start_options *o = opts;
-	struct engine *g = cli_protect(e) < 0 ? NULL : cli_engine(e);
+	struct engine *g = cli_engine(e);
 	if (!g)
 		return -1;
 	if (o->checkpoint || o->checkpoint_dir)

@@ -75,7 +75,7 @@ static int stop(void *opts, int argc, char **argv, struct err *e)
 
 static int restart(void *opts, int argc, char **argv, struct err *e)
 {
-	return cli_protect(e) < 0 || prepare(opts, e) < 0 ? -1 : cli_each_at_once(argc, argv, true, restart_one, opts);
+	return prepare(opts, e) < 0 ? -1 : cli_each_at_once(argc, argv, true, restart_one, opts);
 }
 
 static int kill_all(void *opts, int argc, char **argv, struct err *e)

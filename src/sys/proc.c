@@ -3,7 +3,6 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "sys/mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -67,37 +65,7 @@ const char *proc_self_path(void)
 {
 	if (*self_path)
 		return self_path;
-	const char *handed = getenv("HULL_EXE");
-	if (handed) {
-		snprintf(self_path, sizeof self_path, "%s", handed);
-		unsetenv("HULL_EXE");
-		return self_path;
-	}
 	ssize_t n = readlink("/proc/self/exe", self_path, sizeof self_path - 1);
 	self_path[n > 0 ? n : 0] = 0;
 	return self_path;
-}
-
-int proc_protect_self(char **argv, struct err *e)
-{
-	struct stat st;
-	struct statvfs fs;
-	bool second = getenv("HULL_EXE") != NULL;
-	proc_self_path();
-	own(fd) int self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-	if (self < 0 || fstat(self, &st) < 0 || fstatvfs(self, &fs) < 0)
-		return err_sys(e, "look at our own executable");
-	if (fs.f_flag & ST_RDONLY)
-		return 0;
-	/* Only who may write to the file could be made to. */
-	if (geteuid() != 0 || st.st_uid != 0)
-		return 0;
-	if (second)
-		return err_set(e, ERR_BUG, "our own executable is still writable after running it again");
-	own(fd) int copy = mount_clone(self, "", false, e);
-	if (copy < 0 || mount_set(copy, false, MOUNT_ATTR_RDONLY, 0, 0, e) < 0)
-		return err_wrap(e, "protect our own executable");
-	setenv("HULL_EXE", self_path, 1);
-	execveat(copy, "", argv, environ, AT_EMPTY_PATH);
-	return err_sys(e, "run our own executable again");
 }
