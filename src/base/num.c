@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +86,8 @@ int num_size(const char *s, bool unlimited, int64_t *ret, const char *what, stru
 		const char *at = strchr(units, tolower((unsigned char)*unit));
 		if (!at)
 			return invalid(what, s, e);
-		v *= pow(1024, (double)(at - units));
+		for (const char *u = units; u < at; u++)
+			v *= 1024;
 		unit++;
 		if (at != units && strcasecmp(unit, "ib") == 0)
 			unit += 2;
@@ -106,7 +106,7 @@ int num_cpus(const char *s, int64_t *ret_nano, struct err *e)
 	const char *end = decimal(s, &v);
 	if (!end || *end || v > 1e6)
 		return invalid("number of CPUs", s, e);
-	*ret_nano = (int64_t)llround(v * 1e9);
+	*ret_nano = (int64_t)(v * 1e9 + 0.5);
 	return 0;
 }
 

@@ -118,6 +118,18 @@ void opt_help(const struct cmd *c, const char *path, struct buf *out)
 		help_commands(c, path, out);
 }
 
+/* One character beyond ASCII, by its number; gives its last byte. */
+static const char *roff_rune(const char *s, struct buf *out)
+{
+	unsigned char c = (unsigned char)*s;
+	int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+	unsigned v = c & (0x3fu >> more);
+	for (; more && ((unsigned char)s[1] & 0xc0) == 0x80; more--)
+		v = v << 6 | ((unsigned char)*++s & 0x3f);
+	buf_printf(out, "\\[u%04X]", v);
+	return s;
+}
+
 /* Text for roff. Line breaks are kept; a blank line becomes a paragraph when `paragraphs`. */
 static void roff(const char *text, bool paragraphs, struct buf *out)
 {
@@ -130,7 +142,9 @@ static void roff(const char *text, bool paragraphs, struct buf *out)
 			continue;
 		}
 		begin = *text == '\n';
-		if (*text == '\\')
+		if ((unsigned char)*text >= 0xc0)
+			text = roff_rune(text, out);
+		else if (*text == '\\')
 			buf_str(out, "\\e");
 		else if (*text == '-')
 			buf_str(out, "\\-");
@@ -172,8 +186,9 @@ static void man_option(const struct opt *o, struct buf *out)
 	roff(o->help ? o->help : "", false, out);
 	buf_str(out, ".\n");
 	if (o->values && o->values[0] != '@') {
-		buf_str(out, "One of: ");
-		roff(o->values, false, out);
+		buf_str(out, "Known values: ");
+		for (const char *p = o->values; *p; p++)
+			*p == ' ' ? buf_str(out, ", ") : buf_char(out, *p);
 		buf_str(out, ".\n");
 	}
 	if (o->type == OPT_STRV)

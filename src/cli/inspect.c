@@ -29,7 +29,7 @@ static const struct opt volume_opts[] = {FORMAT};
 
 static struct json *find_container(struct engine *g, const char *name, const struct inspect_options *o, struct err *e)
 {
-	own(container_entry) struct container_entry c = {};
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (container_get(g, name, 0, &c, e) < 0)
 		return NULL;
 	return container_inspect(g, &c, o->size, e);

@@ -19,7 +19,7 @@ static const struct opt rows[] = {
 	{"interactive", 'i', OPT_BOOL, offset_of(struct opts, interactive), NULL, "Keep stdin open"},
 	{"tty", 't', OPT_BOOL, offset_of(struct opts, tty), NULL, "A terminal"},
 	{"rm", 0, OPT_BOOL, offset_of(struct opts, remove), NULL, "Remove it afterwards"},
-	{"name", 'n', OPT_STR, offset_of(struct opts, name), "NAME", "Its name", .alias = "called"},
+	{"name", 'n', OPT_STR, offset_of(struct opts, name), "NAME", "Its näme…", .values = "a b", .alias = "called"},
 	{"gpus", 0, OPT_OPTSTR, offset_of(struct opts, gpus), "list", "GPUs", .preset = "all"},
 	{"env", 'e', OPT_STRV, offset_of(struct opts, env), "list", "Set environment variables"},
 	{"pids-limit", 0, OPT_U64, offset_of(struct opts, pids), "N", "At most this many processes"},
@@ -166,7 +166,7 @@ static void help(void **state)
 		"  -i, --interactive         Keep stdin open\n"
 		"  -t, --tty                 A terminal\n"
 		"      --rm                  Remove it afterwards\n"
-		"  -n, --name NAME           Its name\n"
+		"  -n, --name NAME           Its näme…\n"
 		"      --gpus[=list]         GPUs\n"
 		"  -e, --env list            Set environment variables\n"
 		"      --pids-limit N        At most this many processes\n"
@@ -189,7 +189,7 @@ static void man(void **state)
 	assert_non_null(strstr(text, "\n.SH NAME\nhull\\-container\\-run \\- Run a command\n"));
 	assert_non_null(strstr(text, "\n.SH DESCRIPTION\n\\&.Dangerous\nIt's \\efine.\n.SH OPTIONS\n"));
 	assert_non_null(strstr(text, ".TP\n\\fB\\-m\\fR, \\fB\\-\\-memory\\fR \\fIBYTES\\fR\nMemory limit.\n"));
-	assert_non_null(strstr(text, "Also \\fB\\-\\-called\\fR.\n"));
+	assert_non_null(strstr(text, "Its n\\[u00E4]me\\[u2026].\nKnown values: a, b.\nAlso \\fB\\-\\-called\\fR.\n"));
 	assert_null(strstr(text, "score"));
 	assert_non_null(strstr(text, ".SH EXAMPLES\n.nf\n$ hull run box\n.fi\n"));
 	assert_non_null(strstr(text, ".SH SEE ALSO\n\\fBhull\\-container\\fR(1)\n"));
