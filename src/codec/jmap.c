@@ -65,7 +65,21 @@ static int parse_i64(const struct json *j, int64_t *ret, struct err *e)
 {
 	if (json_kind(j) != JSON_INT)
 		return must_be("a whole number", e);
+	if (json_u64(j) > INT64_MAX)
+		return must_be("a smaller number", e);
 	*ret = json_i64(j);
+	return 0;
+}
+
+/* A C string: what lies behind a NUL would be lost. */
+static int parse_str(const struct json *j, struct arena *a, char **ret, struct err *e)
+{
+	const char *text = json_str(j);
+	if (!text)
+		return must_be("a string", e);
+	if (strlen(text) != json_str_len(j))
+		return err_set(e, ERR_USAGE, " must have no NUL in it");
+	*ret = arena_dup(a, text);
 	return 0;
 }
 
@@ -88,11 +102,7 @@ static int parse_array(const struct jfield *f, const struct json *j, int flags, 
 		if (f->type == JT_LIST) {
 			r = parse_struct(f->sub, item, flags, a, v + i * each, e);
 		} else if (f->type == JT_STRV) {
-			const char *text = json_str(item);
-			if (!text)
-				r = must_be("a string", e);
-			else
-				((char **)(void *)v)[i] = arena_dup(a, text);
+			r = parse_str(item, a, &((char **)(void *)v)[i], e);
 		} else if (f->type == JT_U32V) {
 			r = parse_u64(item, UINT32_MAX, &u, e);
 			((uint32_t *)(void *)v)[i] = (uint32_t)u;
@@ -113,16 +123,15 @@ static int parse_object(const struct jfield *f, const struct json *j, struct are
 		return must_be("an object", e);
 	struct json_iter it = {};
 	while (json_next(j, &it)) {
-		const char *value = json_str(it.value);
 		if (f->type == JT_KEYS) {
 			arena_strv_add(a, at, it.key);
-		} else if (value || !it.value) {
-			struct map *m = at;
-			*arena_push(a, m) = (struct pair){arena_dup(a, it.key), arena_dup(a, value ? value : "")};
-		} else {
-			must_be("a string", e);
-			return in_key(it.key, e);
+			continue;
 		}
+		char *value = it.value ? NULL : arena_dup(a, "");
+		if (it.value && parse_str(it.value, a, &value, e) < 0)
+			return in_key(it.key, e);
+		struct map *m = at;
+		*arena_push(a, m) = (struct pair){arena_dup(a, it.key), value};
 	}
 	return 0;
 }
@@ -133,11 +142,7 @@ static int parse_value(const struct jfield *f, const struct json *j, int flags, 
 	enum json_kind type = json_kind(j);
 	uint64_t u = 0;
 	switch (f->type) {
-	case JT_STR:
-		if (type != JSON_STRING)
-			return must_be("a string", e);
-		*(char **)at = arena_dup(a, json_str(j));
-		return 0;
+	case JT_STR: return parse_str(j, a, at, e);
 	case JT_BOOL:
 	case JT_OBOOL:
 		if (type != JSON_BOOL)

@@ -3,7 +3,7 @@
  * jmap: a C struct from and to JSON by a table of its fields: OCI config.json, manifests, the
  * engine's records, API bodies. Everything a parse makes lives in the caller's arena. Unknown keys
  * are ignored; a key of the wrong type is ERR_USAGE that names its path: `process.args[1]: must be a
- * string`. null counts as absent.
+ * string`. null counts as absent. A number that the field cannot hold and a string with a NUL in it are errors too.
  *
  *   static const struct jfield user_fields[] = {
  *           JF(struct user, "uid", uid, JT_U32),

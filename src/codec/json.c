@@ -8,8 +8,11 @@
 
 #include "base/num.h"
 #include "base/path.h"
+#include "codec/json_scan.h"
 
 #include <errno.h>
+#include <float.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <string.h>
@@ -39,26 +42,30 @@ int json_parse(const char *text, size_t len, struct json **ret, struct err *e)
 {
 	if (len > INT_MAX)
 		return err_set(e, ERR_LIMIT, "JSON: %zu bytes", len);
+	if (json_scan(text, len, e) < 0)
+		return -1;
 	struct json_tokener *tok = json_tokener_new_ex(DEPTH);
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	/* The terminating NUL is handed in too: a number at the end is complete only then. */
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	struct json_object *j = json_tokener_parse_ex(tok, len ? text : " ", len ? (int)len : 1);
 	enum json_tokener_error err = json_tokener_get_error(tok);
+	size_t end = json_tokener_get_parse_end(tok);
+	/* A number is complete only when something follows it: a NUL. */
 	if (err == json_tokener_continue) {
+		end = len;
 		j = json_tokener_parse_ex(tok, "", 1);
 		err = json_tokener_get_error(tok);
 	}
-	size_t end = json_tokener_get_parse_end(tok);
 	json_tokener_free(tok);
 	if (err != json_tokener_success) {
 		json_object_put(j);
 		return err_set(e, ERR_CORRUPT, "JSON: %s at byte %zu", json_tokener_error_desc(err), end);
 	}
-	for (size_t i = end; i < len; i++)
-		if (!strchr(" \t\r\n", text[i]) || !text[i]) {
-			json_object_put(j);
-			return err_set(e, ERR_CORRUPT, "JSON: text behind the value at byte %zu", i);
-		}
+	while (end < len && strchr(" \t\r\n", text[end]))
+		end++;
+	if (end < len) {
+		json_object_put(j);
+		return err_set(e, ERR_CORRUPT, "JSON: text behind the value at byte %zu", end);
+	}
 	*ret = out_(j);
 	return 0;
 }
@@ -91,6 +98,11 @@ const char *json_str(const struct json *j)
 	return json_kind(j) == JSON_STRING ? json_object_get_string(in(j)) : NULL;
 }
 
+size_t json_str_len(const struct json *j)
+{
+	return json_kind(j) == JSON_STRING ? (size_t)json_object_get_string_len(in(j)) : 0;
+}
+
 int64_t json_i64(const struct json *j)
 {
 	enum json_kind t = json_kind(j);
@@ -105,7 +117,9 @@ uint64_t json_u64(const struct json *j)
 double json_double(const struct json *j)
 {
 	enum json_kind t = json_kind(j);
-	return t == JSON_INT || t == JSON_DOUBLE ? json_object_get_double(in(j)) : 0;
+	double v = t == JSON_INT || t == JSON_DOUBLE ? json_object_get_double(in(j)) : 0;
+	/* 1e999 is the largest number there is; no minus before a zero. */
+	return v > DBL_MAX ? DBL_MAX : v < -DBL_MAX ? -DBL_MAX : v != 0 ? v : 0;
 }
 
 bool json_truth(const struct json *j)
@@ -273,6 +287,14 @@ static void newline(int indent, int depth, struct buf *out)
 		buf_char(out, ' ');
 }
 
+static void format_int(const struct json *j, struct buf *out)
+{
+	if (json_i64(j) < 0)
+		buf_printf(out, "%" PRId64, json_i64(j));
+	else
+		buf_printf(out, "%" PRIu64, json_u64(j));
+}
+
 static void format(const struct json *j, int indent, int depth, struct buf *out)
 {
 	size_t n = json_len(j), i = 0;
@@ -281,10 +303,11 @@ static void format(const struct json *j, int indent, int depth, struct buf *out)
 	switch (json_kind(j)) {
 	case JSON_NULL: buf_str(out, "null"); break;
 	case JSON_BOOL: buf_str(out, json_truth(j) ? "true" : "false"); break;
-	case JSON_INT: buf_str(out, json_object_to_json_string_ext(in(j), JSON_C_TO_STRING_PLAIN)); break;
-	case JSON_DOUBLE: buf_str(out, num_format_double(json_double(j), 21, number)); break;
+	case JSON_INT: format_int(j, out); break;
+	/* Go would write an exponent from 1e21 on; below that, digits could be an integer of more than 64 bits. */
+	case JSON_DOUBLE: buf_str(out, num_format_double(json_double(j), 18, number)); break;
 	case JSON_STRING:
-		json_quote(json_str(j), (size_t)json_object_get_string_len(in(j)), false, out);
+		json_quote(json_str(j), json_str_len(j), false, out);
 		break;
 	case JSON_ARRAY:
 		buf_char(out, '[');

@@ -2,7 +2,8 @@
 /*
  * json: a JSON document (RFC 8259). struct json is one value; NULL is JSON null. A value belongs to
  * its parent; the root is released with json_drop(). Integers keep 64 bits, signed and unsigned.
- * Parsing is strict: depth at most 64, UTF-8, no comments, nothing behind the value.
+ * Parsing is strict: depth at most 64, well-formed UTF-8, nothing behind the value, integers that 64 bits
+ * hold; of equal keys the last one counts; a key has no \u0000. Whatever is refused is ERR_CORRUPT.
  */
 #pragma once
 
@@ -22,7 +23,8 @@ enum json_kind json_kind(const struct json *j);
 const char *json_str(const struct json *j);
 int64_t json_i64(const struct json *j);
 uint64_t json_u64(const struct json *j);
-double json_double(const struct json *j);
+size_t json_str_len(const struct json *j); /* bytes, for a string that may have \u0000 in it */
+double json_double(const struct json *j); /* finite: what is too large is the largest */
 bool json_truth(const struct json *j);
 size_t json_len(const struct json *j);                         /* of an array or object */
 struct json *json_at(const struct json *array, size_t i);
