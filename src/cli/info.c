@@ -30,6 +30,8 @@ static void put_text(const struct json *v, struct buf *out)
 
 static void as_line(const char *label, const struct json *v, struct buf *out)
 {
+	if (json_kind(v) == JSON_STRING && !*json_str(v))
+		return;
 	buf_printf(out, " %s: ", label);
 	put_text(v, out);
 	buf_char(out, '\n');
