@@ -37,12 +37,18 @@ static int open_in(int root, const char *path, int flags, mode_t mode)
 	}
 }
 
+static int open_failed(const char *path, struct err *e)
+{
+	if (errno == ENOSYS)
+		return err_set(e, ERR_UNSUPPORTED, "%s: openat2 is missing: hull needs Linux 5.6, and a container around it must allow it",
+			path);
+	return err_sys(e, "%s", path);
+}
+
 int path_open_in(int root, const char *path, int flags, mode_t mode, struct err *e)
 {
 	int fd = open_in(root, path, flags, mode);
-	if (fd < 0)
-		return err_sys(e, "%s", path);
-	return fd;
+	return fd < 0 ? open_failed(path, e) : fd;
 }
 
 int path_mkdirs_in(int root, const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *e)
@@ -51,7 +57,7 @@ int path_mkdirs_in(int root, const char *path, mode_t mode, uid_t uid, gid_t gid
 	if (whole >= 0)
 		return whole;
 	if (errno != ENOENT)
-		return err_sys(e, "%s", path);
+		return open_failed(path, e);
 	/* The longest prefix that exists, then one directory after the other below it. Each prefix is
 	 * resolved from the root again, so a symlink in the middle works as the container would see it. */
 	own(mem) char *part = mem_alloc(strlen(path) + 2);
@@ -76,7 +82,9 @@ int path_mkdirs_in(int root, const char *path, mode_t mode, uid_t uid, gid_t gid
 			bool made = mkdirat(at, name, mode) == 0;
 			if (!made && errno != EEXIST)
 				return err_sys(e, "mkdir %s", path);
-			next = open_in(root, part, O_PATH | O_DIRECTORY, 0);
+			/* Its own directory is what is given away, not what someone put in its place. */
+			next = made ? openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+				    : open_in(root, part, O_PATH | O_DIRECTORY, 0);
 			if (next >= 0 && made && (uid != (uid_t)-1 || gid != (gid_t)-1) &&
 				fchownat(next, "", uid, gid, AT_EMPTY_PATH) < 0) {
 				fd_drop(&next);
@@ -130,8 +138,14 @@ int path_read(int dirfd, const char *path, struct buf *out, struct err *e)
 int path_write(int dirfd, const char *path, const void *p, size_t n, mode_t mode, int flags, struct err *e)
 {
 	static unsigned count;
-	own(mem) char *tmp = mem_printf("%s.tmp-%d-%u", path, (int)getpid(), ++count);
-	own(fd) int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600 | mode);
+	own(mem) char *tmp = NULL;
+	own(fd) int fd = -1;
+	/* One of that name was left by a process that had our pid and was killed. */
+	do {
+		mem_drop(&tmp);
+		tmp = mem_printf("%s.tmp-%d-%u", path, (int)getpid(), ++count);
+		fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600 | mode);
+	} while (fd < 0 && errno == EEXIST);
 	if (fd < 0)
 		return err_sys(e, "create %s", path);
 	bool bad = fd_write_all(fd, p, n) < 0 || (flags & PATH_SYNC && fsync(fd) < 0);

@@ -93,7 +93,11 @@ static int parse_array(const struct jfield *f, const struct json *j, int flags, 
 		: f->type == JT_U32V     ? sizeof(uint32_t)
 		: f->type == JT_STRV     ? sizeof(char *)
 					 : sizeof(int64_t);
-	char *v = arena_alloc(a, (n + 1) * each);
+	/* As much room as arena_push() and arena_strv_add() take for granted when they add to it. */
+	size_t room = 4;
+	while (room < n + 1)
+		room *= 2;
+	char *v = arena_alloc(a, room * each);
 	for (size_t i = 0; i < n; i++) {
 		const struct json *item = json_at(j, i);
 		int r = 0;

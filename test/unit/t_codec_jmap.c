@@ -208,6 +208,39 @@ static void maps(void **state)
 	assert_string_equal(m.v[0].key, "k0");
 }
 
+/* Lists that were parsed can be added to: nothing behind them in the arena is written over. */
+static void growing(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n < 40; n++) {
+		struct err e = {};
+		own(arena) struct arena a = {};
+		own(buf) struct buf text = {};
+		for (int list = 0; list < 2; list++) {
+			buf_str(&text, list ? "],\"list\":[" : "{\"strv\":[");
+			for (size_t i = 0; i < n; i++)
+				buf_printf(&text, list ? "%s{\"x\":%zu}" : "%s\"%zu\"", i ? "," : "", i);
+		}
+		buf_str(&text, "]}");
+		own(json) struct json *j = parsed(text.data);
+		struct all st = {}, second = {};
+		assert_int_equal(jmap_parse(&all_table, j, 0, &a, &st, "", &e), 0);
+		assert_int_equal(jmap_parse(&all_table, j, 0, &a, &second, "", &e), 0);
+		for (size_t i = n; i < 100; i++) {
+			arena_strv_add(&a, &st.strv, "more");
+			*arena_push(&a, &st.list) = (struct point){-1, -1};
+			assert_null(st.strv.v[i + 1]);
+		}
+		for (size_t i = 0; i < n; i++) {
+			own(mem) char *want = mem_printf("%zu", i);
+			assert_string_equal(st.strv.v[i], want);
+			assert_string_equal(second.strv.v[i], want);
+			assert_int_equal(st.list.v[i].x, i);
+			assert_int_equal(second.list.v[i].x, i);
+		}
+	}
+}
+
 /* A key that is longer than the error's text does not harm. */
 static void long_keys(void **state)
 {
@@ -230,6 +263,6 @@ static void long_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(every_type), cmocka_unit_test(absent), cmocka_unit_test(wrong_types),
-		cmocka_unit_test(nocase), cmocka_unit_test(always), cmocka_unit_test(maps), cmocka_unit_test(long_keys)};
+		cmocka_unit_test(nocase), cmocka_unit_test(always), cmocka_unit_test(maps), cmocka_unit_test(growing), cmocka_unit_test(long_keys)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
