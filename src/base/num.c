@@ -145,35 +145,49 @@ int num_duration(const char *s, int64_t *ret_ns, struct err *e)
 	return 0;
 }
 
+/* s begins as `shape` does, where 0 stands for any digit. */
+static bool is_shaped(const char *s, const char *shape)
+{
+	for (; *shape; s++, shape++)
+		if (*shape == '0' ? !isdigit((unsigned char)*s) : *s != *shape)
+			return false;
+	return true;
+}
+
+static int digits(const char *s, int n)
+{
+	int v = 0;
+	while (n-- > 0)
+		v = v * 10 + *s++ - '0';
+	return v;
+}
+
 static int64_t parse_rfc3339(const char *s, bool *ret_ok)
 {
 	struct tm t = {.tm_isdst = -1};
-	int used = 0;
 	*ret_ok = false;
-	if (sscanf(s, "%4d-%2d-%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &used) != 3 || used != 10)
+	if (!is_shaped(s, "0000-00-00"))
 		return 0;
-	t.tm_year -= 1900;
-	t.tm_mon -= 1;
-	s += used;
+	t.tm_year = digits(s, 4) - 1900;
+	t.tm_mon = digits(s + 5, 2) - 1;
+	t.tm_mday = digits(s + 8, 2);
+	s += 10;
 	int64_t frac = 0;
 	if (*s == 'T' || *s == 't' || *s == ' ') {
-		used = 0;
-		if (sscanf(s + 1, "%2d:%2d%n", &t.tm_hour, &t.tm_min, &used) != 2 || used != 5)
+		if (!is_shaped(++s, "00:00"))
 			return 0;
-		s += 1 + used;
-		if (*s == ':') {
-			used = 0;
-			if (sscanf(s + 1, "%2d%n", &t.tm_sec, &used) != 1 || used != 2)
-				return 0;
-			s += 1 + used;
-			if (*s == '.') {
-				int64_t scale = SEC;
-				for (s++; isdigit((unsigned char)*s); s++)
-					if (scale > 1) {
-						scale /= 10;
-						frac += scale * (*s - '0');
-					}
-			}
+		t.tm_hour = digits(s, 2);
+		t.tm_min = digits(s + 3, 2);
+		s += 5;
+		if (is_shaped(s, ":00")) {
+			t.tm_sec = digits(s + 1, 2);
+			s += 3;
+			int64_t scale = SEC;
+			for (s += is_shaped(s, ".0"); isdigit((unsigned char)*s); s++)
+				if (scale > 1) {
+					scale /= 10;
+					frac += scale * (*s - '0');
+				}
 		}
 	}
 	if (t.tm_mon < 0 || t.tm_mon > 11 || t.tm_mday < 1 || t.tm_mday > 31 || t.tm_hour > 23 ||
@@ -183,18 +197,19 @@ static int64_t parse_rfc3339(const char *s, bool *ret_ok)
 	if (*s == 'Z' || *s == 'z') {
 		sec = timegm(&t);
 		s++;
-	} else if (*s == '+' || *s == '-') {
-		int h, m, sign = *s == '+' ? 1 : -1;
-		used = 0;
-		if (sscanf(s + 1, "%2d:%2d%n", &h, &m, &used) != 2 || used != 5)
-			return 0;
-		sec = timegm(&t) - sign * (h * 3600 + m * 60);
+	} else if (is_shaped(s, "+00:00") || is_shaped(s, "-00:00")) {
+		int ahead = digits(s + 1, 2) * 3600 + digits(s + 4, 2) * 60;
+		sec = timegm(&t) - (*s == '+' ? ahead : -ahead);
 		s += 6;
 	} else {
 		sec = mktime(&t);
 	}
 	*ret_ok = *s == 0;
-	return sec * SEC + frac;
+	/* What 64 bits cannot hold is the nearest that they can. */
+	int64_t ns;
+	if (__builtin_mul_overflow(sec, SEC, &ns) || __builtin_add_overflow(ns, frac, &ns))
+		return sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
 }
 
 int num_time(const char *s, int64_t now_ns, int64_t *ret_ns, struct err *e)
@@ -239,11 +254,12 @@ char *num_format_time(int64_t ns, char out[NUM_TEXT])
 {
 	if (ns == 0)
 		return strcpy(out, "0001-01-01T00:00:00Z");
-	time_t sec = ns / SEC;
+	int64_t frac = ns % SEC < 0 ? ns % SEC + SEC : ns % SEC;
+	time_t sec = ns / SEC - (ns % SEC < 0);
 	struct tm t;
 	gmtime_r(&sec, &t);
 	size_t n = strftime(out, NUM_TEXT, "%Y-%m-%dT%H:%M:%S", &t);
-	snprintf(out + n, NUM_TEXT - n, ".%09lldZ", (long long)(ns % SEC));
+	snprintf(out + n, NUM_TEXT - n, ".%09lldZ", (long long)frac);
 	return out;
 }
 

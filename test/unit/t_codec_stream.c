@@ -219,7 +219,7 @@ static void damaged(void **state)
 			continue; /* has a check by default; once is enough */
 		own(buf) struct buf packed = pipe_through(tools[t], &text);
 		size_t refused = 0;
-		for (size_t i = 0; i < packed.len * 8; i++) {
+		for (size_t i = 0; i < packed.len * 8; i += i < 200 ? 1 : 5) {
 			for (int with = BY_MAGIC; with <= (is_gzip(tools[t]) ? BY_ZLIB : BY_MAGIC); with++) {
 				struct err e = {};
 				own(buf) struct buf out = {};
@@ -231,7 +231,7 @@ static void damaged(void **state)
 					assert_same(&out, &text);
 			}
 		}
-		assert_true(refused > packed.len * 6);
+		assert_true(refused > packed.len);
 	}
 }
 
