@@ -107,6 +107,23 @@ void arena_strv_add(struct arena *a, struct strv *l, const char *s)
 	l->v[l->n] = NULL;
 }
 
+size_t str_utf8(const char *s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	if (n && p[0] < 0x80)
+		return 1;
+	size_t len = !n || p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	if (!len || n < len)
+		return 0;
+	unsigned low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80, high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
 bool str_has_suffix(const char *s, const char *suffix)
 {
 	size_t n = strlen(s), m = strlen(suffix);

@@ -41,6 +41,8 @@ static inline bool str_is_empty(const char *s)
 {
 	return !s || !*s;
 }
+/* Bytes of the well-formed UTF-8 character (Unicode's table 3-7) that begins s; 0 when the n bytes begin with none. */
+size_t str_utf8(const char *s, size_t n);
 bool str_has_suffix(const char *s, const char *suffix);
 /* If s begins with prefix: what follows it, else NULL. */
 const char *str_after(const char *s, const char *prefix);

@@ -8,6 +8,7 @@
 
 #include "base/num.h"
 #include "base/path.h"
+#include "base/str.h"
 #include "codec/json_scan.h"
 
 #include <errno.h>
@@ -252,28 +253,27 @@ void json_add(struct json *array, struct json *value)
 
 void json_quote(const char *s, size_t n, bool html, struct buf *out)
 {
-	static const char hex[] = "0123456789abcdef";
+	static const char names[] = "\"\"\\\\\nn\rr\tt";
 	buf_char(out, '"');
-	for (size_t i = 0, from = 0;; i++) {
-		unsigned char c = i < n ? (unsigned char)s[i] : '"';
-		if (i < n && c >= 0x20 && c != '"' && c != '\\' &&
-			!(html && (c == '<' || c == '>' || c == '&')))
+	for (size_t i = 0, from = 0; i <= n; i++) {
+		unsigned char c = i < n ? (unsigned char)s[i] : 0;
+		size_t len = c < 0x80 ? 1 : str_utf8(s + i, n - i);
+		bool escaped = c < 0x20 || c == '"' || c == '\\' || (html && strchr("<>&", c));
+		if (i < n && len && !escaped) {
+			i += len - 1;
 			continue;
+		}
 		buf_add(out, s + from, i - from);
 		from = i + 1;
 		if (i == n)
 			break;
-		const char *at = strchr("\"\"\\\\\nn\rr\tt", c);
-		if (c == '"' || c == '\\') {
-			buf_char(out, '\\');
-			buf_char(out, (char)c);
-		} else if (c && at) {
-			buf_char(out, '\\');
-			buf_char(out, at[1]);
-		} else {
-			char u[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-			buf_add(out, u, sizeof u);
-		}
+		const char *at = c ? strchr(names, c) : NULL;
+		if (!len)
+			buf_str(out, "\\ufffd");
+		else if (at)
+			buf_printf(out, "\\%c", at[1]);
+		else
+			buf_printf(out, "\\u%04x", c);
 	}
 	buf_char(out, '"');
 }

@@ -58,5 +58,5 @@ void json_add(struct json *array, struct json *value);                   /* take
 
 /* indent 0: one line without blanks; else that many blanks a level, as docker's inspect prints (4). */
 void json_format(const struct json *j, int indent, struct buf *out);
-/* One string, quoted and escaped as Go does it (<, >, & as \u003c … only with html). */
+/* One string, quoted and escaped as Go does it (<, >, & as \u003c … only with html; a byte that is not UTF-8 as \ufffd). */
 void json_quote(const char *s, size_t n, bool html, struct buf *out);

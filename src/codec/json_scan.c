@@ -7,6 +7,8 @@
  */
 #include "codec/json_scan.h"
 
+#include "base/str.h"
+
 #include <string.h>
 
 struct scan {
@@ -37,28 +39,11 @@ static bool digits(struct scan *s)
 	return s->at > from;
 }
 
-/* Unicode's table 3-7: well-formed sequences by their first byte; the second one's range tells the rest. */
 static const char *utf8(struct scan *s)
 {
-	static const struct { unsigned char first, last, low, high, more; } rows[] = {
-		{0xc2, 0xdf, 0x80, 0xbf, 0}, {0xe0, 0xe0, 0xa0, 0xbf, 1}, {0xe1, 0xec, 0x80, 0xbf, 1}, {0xed, 0xed, 0x80, 0x9f, 1},
-		{0xee, 0xef, 0x80, 0xbf, 1}, {0xf0, 0xf0, 0x90, 0xbf, 2}, {0xf1, 0xf3, 0x80, 0xbf, 2}, {0xf4, 0xf4, 0x80, 0x8f, 2},
-	};
-	const unsigned char *p = (const unsigned char *)s->at;
-	size_t left = (size_t)(s->end - s->at);
-	for (size_t i = 0; i < countof(rows); i++) {
-		if (p[0] < rows[i].first || p[0] > rows[i].last)
-			continue;
-		size_t n = rows[i].more + 2u;
-		if (left < n || p[1] < rows[i].low || p[1] > rows[i].high)
-			break;
-		for (size_t k = 2; k < n; k++)
-			if (p[k] >> 6 != 2)
-				return "invalid UTF-8";
-		s->at += n;
-		return NULL;
-	}
-	return "invalid UTF-8";
+	size_t n = str_utf8(s->at, (size_t)(s->end - s->at));
+	s->at += n;
+	return n ? NULL : "invalid UTF-8";
 }
 
 static const char *escape(struct scan *s)

@@ -33,14 +33,8 @@ void tmpl_keys(const struct json *object, struct strv *ret)
 /* Bytes of the UTF-8 character at s; 1 for what is none. */
 static size_t rune_len(const char *s, size_t n)
 {
-	unsigned char c = (unsigned char)*s;
-	size_t want = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 1;
-	if (want > n)
-		return 1;
-	for (size_t i = 1; i < want; i++)
-		if (((unsigned char)s[i] & 0xc0) != 0x80)
-			return 1;
-	return want;
+	size_t len = str_utf8(s, n);
+	return len ? len : 1;
 }
 
 void tmpl_put_rune(uint32_t c, struct buf *out)

@@ -152,7 +152,7 @@ static void fill_state(struct engine *g, struct container_entry *c)
 	own(buf) struct buf b = {};
 	buf_str(&b, r->path);
 	for (size_t i = 0; i < r->args.n && b.len < 4096; i++)
-		buf_printf(&b, " %s", r->args.v[i]);
+		buf_printf(&b, strchr(r->args.v[i], ' ') ? " '%s'" : " %s", r->args.v[i]);
 	s->command = arena_dup(a, buf_text(&b));
 	s->created = r->created;
 	s->labels = r->config.labels;

@@ -10,6 +10,7 @@
 #include "monitor/log_record.h"
 
 #include "base/num.h"
+#include "base/str.h"
 
 #include <endian.h>
 #include <string.h>
@@ -32,22 +33,6 @@ void log_format_time(int64_t ns, char out[static LOG_TIME_TEXT])
 	if (end > out && end[-1] == '.')
 		end--;
 	memcpy(end, "Z", 2);
-}
-
-/* Length of the valid UTF-8 character at p, 0 when it is none. */
-static size_t character(const unsigned char *p, size_t n)
-{
-	unsigned c = p[0];
-	size_t len = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-	if (!len || n < len)
-		return 0;
-	unsigned low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
 }
 
 size_t log_cut_character(const char *p, size_t n)
@@ -95,7 +80,7 @@ static char *put_escaped(char *to, const unsigned char *p, size_t n)
 			to = put_ascii(to, p[i++]);
 			continue;
 		}
-		size_t len = character(p + i, n - i);
+		size_t len = str_utf8((const char *)p + i, n - i);
 		if (len == 0) {
 			to = mempcpy(to, "\\ufffd", 6);
 			i++;

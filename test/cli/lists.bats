@@ -155,3 +155,73 @@ PY
     run -0 hull history --format '{{.CreatedBy}}' --no-trunc box
     [ "${lines[0]}" = 'CMD ["sh"]' ]
 }
+
+@test "ps: a command is quoted and cut at 20; control characters do not reach the terminal; ports in ranges" {
+    hull create --name odd --expose 80-82 --expose 53/udp -l $'bell=\a\033[31m' box sh -c $'echo "a very long\tline"; \033[31m true'
+    run -0 hull ps -a --filter name=odd --format '{{.Command}} {{.Ports}}'
+    [ "$output" = "\"sh -c 'echo \\\"a very…\" 80-82/tcp, 53/udp" ]
+    run -0 hull ps -a --filter name=odd --no-trunc --format 'table {{.Command}}\t{{.Labels}}'
+    [[ $output != *$'\033'* && $output != *$'\a'* ]]
+    [[ $output == *'\tline'*'\x1b[31m'* ]]
+    run -0 hull ps -a --filter name=odd --format '{{json (.Label "bell")}}'
+    [ "$output" = '"\u0007\u001b[31m"' ]
+    hull rm odd
+    hull create --name raw -l $'x=\xff' box sh -c $'echo \xff\xfe'
+    run -0 hull ps -a --no-trunc --filter name=raw --format '{{.Command}}{{.Label "x"}}'
+    [ "$output" = $'"sh -c \'echo \ufffd\ufffd\'"\ufffd' ]
+    hull rm raw
+}
+
+@test "inspect: what docker's types say of empty fields" {
+    run -0 hull inspect -f '{{.HostConfig.Binds}}|{{json .HostConfig.Binds}}|{{if .State.Health}}x{{end}}|{{.Config.StopSignal}}|{{index .Config.Labels "none"}}' up
+    [ "$output" = '[]|null|||' ]
+    run -0 hull inspect -f '{{.HostConfig.Mounts}}{{range .HostConfig.CapAdd}}x{{else}}none{{end}}' up
+    [ "$output" = '[]none' ]
+    refuses 125 'map has no entry for key "NoSuchField"' inspect -f '{{.State.NoSuchField}}' up
+}
+
+@test "inspect: what is found is printed, what is not is one line and status 1" {
+    run -1 --separate-stderr hull inspect -f '{{.Name}}' up nobody down
+    [ "${lines[*]}" = "/up /down" ]
+    [[ $stderr == "hull: no such object: nobody" ]]
+    refuses 125 'container, image and volume' inspect --type network up
+    run -0 hull container inspect -f '{{.Name}}' up
+    [ "$output" = /up ]
+    run -0 hull image inspect -f '{{index .RepoTags 0}}' box
+    [ "$output" = box:latest ]
+    run -0 hull inspect -f json up
+    [ "${#lines[@]}" = 1 ]
+}
+
+@test "images: --tree, --digests with a format; what cannot be combined" {
+    hull tag box:latest localhost/second:1
+    run -0 hull images --tree
+    [[ ${lines[0]} =~ ^IMAGE\ +ID\ +DISK\ USAGE\ +IN\ USE$ ]]
+    [[ $output == *"└─ linux/"* && $output == *localhost/second:1* && ${lines[1]} == *yes ]]
+    refuses 125 'tree' images --tree -q
+    run -0 hull images --filter reference='localhost/*' --format '{{.Repository}} {{.Tag}} {{.Digest}}'
+    [[ $output == "localhost/second 1 "* ]]
+    run -0 hull image ls -q --no-trunc localhost/second
+    [[ $output =~ ^sha256:[0-9a-f]{64}$ ]]
+    hull rmi localhost/second:1
+}
+
+@test "info and version: text, template, json" {
+    run -0 hull info
+    [[ $output == *"Containers: 3"*"Storage Driver: "*"Root Dir: $HULL_ROOT"* ]]
+    run -0 hull info -f '{{.Driver}} {{.ContainersRunning}} {{json .Plugins.Volume}}'
+    [[ $output =~ ^[a-z]+\ 1\ \[\"local\"\]$ ]]
+    run -0 hull version -f '{{.Server.Version}} {{.Client.Version}}'
+    [[ $output =~ ^([0-9.]+)\ ([0-9.]+)$ ]]
+    [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]
+    hull version -f json | python3 -c 'import json, sys; d = json.load(sys.stdin); assert d["Client"] and d["Server"]["Components"]'
+    run -0 hull version
+    [[ $output == *"OS/Arch:"*linux/* ]]
+}
+
+@test "history: --human=false, json" {
+    run -0 hull history --human=false --format '{{.CreatedSince}} {{.Size}}' box
+    [[ ${lines[0]} =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]+(Z|[-+][0-9:]+)\ [0-9]+$ ]]
+    hull history --format json box | python3 -c 'import json, sys; [json.loads(l)["CreatedBy"] for l in sys.stdin]'
+    refuses 125 'human' history --human=maybe box
+}

@@ -195,6 +195,9 @@ static void quoting(void **state)
 	assert_string_equal(plain.data, "\"<a&b>\\u0001\\\"\\\\\\n\x7f\xc3\xbc\"");
 	json_quote("<a&b>", 5, true, &html);
 	assert_string_equal(html.data, "\"\\u003ca\\u0026b\\u003e\"");
+	own(buf) struct buf broken = {};
+	json_quote("a\xff\xe2\x82z\xed\xa0\x80\xc3", 9, false, &broken);
+	assert_string_equal(buf_text(&broken), "\"a\\ufffd\\ufffd\\ufffdz\\ufffd\\ufffd\\ufffd\\ufffd\"");
 	json_quote("", 0, false, &empty);
 	assert_string_equal(empty.data, "\"\"");
 }
