@@ -25,12 +25,16 @@ int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *
 	size_t nfds = 1;
 	int fd = -1;
 	ssize_t n = fd_recv(sock, &in, sizeof in, &fd, &nfds, e);
-	if (n < 0) {
-		/* A child that died with our message unread resets the connection. */
-		return e->sys == ECONNRESET ? 0 : -1;
+	/* The kernel first tells that our last word was not read, then gives what the child had said before. */
+	bool unread = n < 0 && e->sys == ECONNRESET;
+	if (unread) {
+		nfds = 1;
+		n = fd_recv(sock, &in, sizeof in, &fd, &nfds, e);
 	}
+	if (n < 0)
+		return -1;
 	if (n == 0)
-		return 0;
+		return unread ? err_set(e, ERR_SYSTEM, "the container's process ended before the command was executed") : 0;
 	*ret_fd = nfds ? fd : -1;
 	if ((size_t)n == sizeof in.message && in.message.word & SETUP_MESSAGE) {
 		*ret = in.message;
@@ -55,12 +59,15 @@ static int start(struct container *c, int sock, struct err *e)
 	char go = SETUP_GO;
 	struct setup_message m;
 	int fd = -1;
-	if (send(sock, &go, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
+	bool gone = send(sock, &go, 1, MSG_NOSIGNAL) < 0;
+	if (gone && errno != EPIPE && errno != ECONNRESET)
 		return err_sys(e, "start");
 	int r = setup_receive(sock, &m, &fd, e);
 	fd_drop(&fd);
 	if (r < 0)
 		return -1;
+	if (r == 0 && gone)
+		return err_set(e, ERR_SYSTEM, "the container's process ended before the command was executed");
 	if (r > 0)
 		return explain_exec(c->pid, c->create->spec->process->cwd, m.why.text, m.why.sys, e);
 	const struct spec_hooks *h = c->create->spec->hooks;

@@ -162,12 +162,14 @@ static int fill_tmpfs(struct setup *s, const struct spec_mount *m, int fs, struc
 {
 	struct err missing = {};
 	own(fd) int from = path_open_in(s->root, m->destination, O_RDONLY | O_DIRECTORY, 0, &missing);
+	/* A mount's own fd is a place only. */
+	own(fd) int to = openat(fs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 	if (from < 0 || fstat(from, &st) < 0)
 		return 0;
-	if (fchown(fs, st.st_uid, st.st_gid) < 0 || fchmod(fs, st.st_mode & 07777) < 0)
+	if (to < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
 		return err_sys(e, "tmpcopyup");
-	return copy_up(from, fs, 0, e);
+	return copy_up(from, to, 0, e);
 }
 
 static int make_new(struct setup *s, const struct spec_mount *m, struct mount_words *w, struct err *e)
@@ -220,9 +222,13 @@ static int make_one(struct setup *s, const struct spec_mount *m, struct err *e)
 	own(fd) int at = rootfs_target(s, destination, S_ISDIR(st.st_mode), e);
 	if (at < 0)
 		return -1;
-	if (mount_attach(fs, at, e) < 0)
-		return e->sys == ENOTDIR ? err_set(e, ERR_USAGE, "%s is a %s, and what is to be mounted there is not", destination,
-			S_ISDIR(st.st_mode) ? "file" : "directory") : -1;
+	if (mount_attach(fs, at, e) < 0) {
+		struct stat there;
+		if (fstat(at, &there) < 0 || S_ISDIR(there.st_mode) == S_ISDIR(st.st_mode))
+			return -1;
+		return err_set(e, ERR_USAGE, "%s is a %s, and what is to be mounted there is not", destination,
+			S_ISDIR(there.st_mode) ? "directory" : "file");
+	}
 	if (!bind && (w.rset || w.rclear) && mount_set(fs, true, w.rset, w.rclear, 0, e) < 0)
 		return -1;
 	return !bind && w.propagation ? mount_set(fs, w.propagation & MS_REC, 0, 0, w.propagation, e) : 0;

@@ -12,12 +12,18 @@
 int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attr, struct err *e)
 {
 	own(fd) int fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+	if (fs < 0 && errno == ENODEV)
+		return err_set(e, ERR_UNSUPPORTED, "file system %.60s is not known to this kernel", type);
 	if (fs < 0)
 		return err_sys(e, "file system %s", type);
 	for (size_t i = 0; i < n; i++) {
 		const struct mount_option *o = &options[i];
-		if (syscall(SYS_fsconfig, fs, o->value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, o->key, o->value, 0) < 0)
-			return err_sys(e, "%s: option %s%s%s", type, o->key, o->value ? "=" : "", o->value ? o->value : "");
+		if (syscall(SYS_fsconfig, fs, o->value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, o->key, o->value, 0) < 0) {
+			err_sys_(e, "%s: option %s%s%s", type, o->key, o->value ? "=" : "", o->value ? o->value : "");
+			if (e->sys == EINVAL)
+				e->kind = ERR_USAGE;
+			return -1;
+		}
 	}
 	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_sys(e, "mount %s", type);
