@@ -144,7 +144,8 @@ __attribute__((noreturn, used)) static void launch(long *stack)
 {
 	long argc = stack[0];
 	char **argv = (char **)(stack + 1), **envp = argv + argc + 1;
-	CALL3(__NR_fcntl, plan.report, F_SETFD, FD_CLOEXEC);
+	if (CALL3(__NR_fcntl, plan.report, F_SETFD, FD_CLOEXEC) < 0)
+		leave(127); /* the command led back to us */
 	if (plan.is_init)
 		init(argv + plan.skip, envp);
 	run(argv + plan.skip, envp);

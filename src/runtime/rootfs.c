@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -61,35 +62,74 @@ static int check_place(int fd, const char *path, struct err *e)
 	return 0;
 }
 
-static int make_file(struct setup *s, const char *path, struct err *e)
+static int open_place(const struct setup *s, const char *path, uint64_t resolve)
 {
-	own(mem) char *dir = mem_dup(path);
-	char *slash = strrchr(dir, '/');
-	if (slash)
-		*slash = 0;
-	own(fd) int at = path_mkdirs_in(s->root, slash && *dir ? dir : "/", 0755, (uid_t)-1, (gid_t)-1, e);
-	if (at < 0)
-		return -1;
-	own(fd) int made = openat(at, path_base(path), O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0644);
-	if (made < 0 && errno != EEXIST)
-		return err_sys(e, "make %s", path);
-	/* A dangling symlink is EEXIST: the lookup below fails on it as it should. */
-	return path_open_in(s->root, path, O_PATH, 0, e);
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
+	for (int i = 0;; i++) {
+		/* EAGAIN: a rename or mount elsewhere raced with the lookup of a ".." */
+		int fd = (int)syscall(SYS_openat2, s->root, path, &how, sizeof how);
+		if (fd >= 0 || errno != EAGAIN || i == 128)
+			return fd;
+	}
+}
+
+static int make_entry(int at, const char *name, bool is_dir)
+{
+	if (is_dir)
+		return mkdirat(at, name, 0755) < 0 && errno != EEXIST ? -1 : 0;
+	own(fd) int made = openat(at, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0644);
+	return made < 0 && errno != EEXIST ? -1 : 0;
+}
+
+/* Makes what is missing of a path, one name after the other, each looked up from the root again. A symlink that leads
+ * nowhere is followed, inside the root, and its end is made: images have such links for resolv.conf. */
+static int make_place(const struct setup *s, const char *path, bool is_dir, int depth, struct err *e)
+{
+	own(mem) char *part = mem_printf("/%s", path);
+	own(fd) int at = open_place(s, "/", 0);
+	if (at < 0 || depth > 40 || strlen(path) >= PATH_MAX) {
+		errno = at < 0 ? errno : depth > 40 ? ELOOP : ENAMETOOLONG;
+		return err_sys(e, "%.200s", path);
+	}
+	for (char *p = part, *end; p; p = end) {
+		p += strspn(p, "/");
+		if (!*p)
+			break;
+		end = strchr(p, '/');
+		if (end)
+			*end = 0;
+		int next = open_place(s, part, 0);
+		if (next < 0 && errno == ENOENT) {
+			char link[PATH_MAX];
+			ssize_t n = readlinkat(at, p, link, sizeof link - 1);
+			if (n > 0) {
+				link[n] = 0;
+				own(mem) char *whole = mem_printf("%.*s/%s/%s", link[0] == '/' ? 0 : (int)(p - part), part, link, end ? end + 1 : "");
+				return make_place(s, whole, is_dir, depth + 1, e);
+			}
+			if (make_entry(at, p, end || is_dir) == 0)
+				next = open_place(s, part, 0);
+		}
+		if (next < 0)
+			return err_sys(e, "make %.200s", part);
+		fd_drop(&at);
+		at = next;
+		if (end)
+			*end = '/';
+	}
+	return take_fd(at);
 }
 
 int rootfs_target(struct setup *s, const char *path, bool is_dir, struct err *e)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	bool plain = is_plain_place(path);
-	if (plain)
-		how.resolve |= RESOLVE_NO_SYMLINKS;
-	own(fd) int fd = (int)syscall(SYS_openat2, s->root, path, &how, sizeof how);
+	own(fd) int fd = open_place(s, path, plain ? RESOLVE_NO_SYMLINKS : 0);
 	if (fd < 0 && plain && errno == ELOOP)
 		return err_set(e, ERR_DENIED, "%s is a symlink in the root file system: refused", path);
-	if (fd < 0 && (errno == ENOENT || errno == EAGAIN))
-		fd = is_dir ? path_mkdirs_in(s->root, path, 0755, (uid_t)-1, (gid_t)-1, e) : make_file(s, path, e);
+	if (fd < 0 && errno == ENOENT)
+		fd = make_place(s, path, is_dir, 0, e);
 	else if (fd < 0)
-		return err_sys(e, "%s", path);
+		return err_sys(e, "%.200s", path);
 	if (fd < 0 || check_place(fd, path, e) < 0)
 		return -1;
 	return take_fd(fd);
@@ -265,8 +305,7 @@ int rootfs_console(struct setup *s, struct err *e)
 /* An O_PATH fd of what is to be covered; -1 without error when there is no such thing here. */
 static int open_covered(struct setup *s, const char *path, bool *ret_dir, struct err *e)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	int fd = (int)syscall(SYS_openat2, s->root, path, &how, sizeof how);
+	int fd = open_place(s, path, 0);
 	struct stat st;
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return -2;

@@ -159,8 +159,8 @@ static void devices(void **state)
 	assert_string_equal(shell(b, "cd /dev; stat -c '%n %F %t:%T %a' null zero full random urandom tty"),
 		"null character special file 1:3 666\nzero character special file 1:5 666\nfull character special file 1:7 666\n"
 		"random character special file 1:8 666\nurandom character special file 1:9 666\ntty character special file 5:0 666");
-	assert_string_equal(shell(b, "cd /dev; echo *; readlink fd; readlink stdin; readlink ptmx"), "core fd full mqueue null ptmx pts random shm stderr stdin stdout "
-		"tty urandom zero\n/proc/self/fd\n/proc/self/fd/0\npts/ptmx");
+	assert_string_equal(shell(b, "cd /dev; echo *; readlink fd; readlink stdin; readlink ptmx"),
+		"core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero\n/proc/self/fd\n/proc/self/fd/0\npts/ptmx");
 	assert_string_equal(shell(b, "head -c 4 /dev/zero | wc -c; echo x > /dev/null; echo x 2>/dev/null >/dev/full || echo full"), "4\nfull");
 	/* Nodes can be made (CAP_MKNOD), but what is not allowed cannot be opened. */
 	assert_string_equal(shell(b, "mknod /dev/mem c 1 1 && head -c 1 /dev/mem 2>&1 | grep -c 'not permitted'"), "1");
