@@ -39,6 +39,9 @@ enum { TMP_NAME = 40, PROGRESS_STEP = 1 << 20 };
 int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e)
 {
 	struct stat st;
+	const char *storage = getenv("HULL_STORAGE");
+	if (!str_is_empty(storage) && !str_eq(storage, "copy") && !str_eq(storage, "overlay"))
+		return err_set(e, ERR_USAGE, "invalid HULL_STORAGE \"%.40s\": overlay and copy are known", storage);
 	int fd = openat(root, "layers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	/* Files of images, setuid ones among them, are nothing for the machine's other users: 0700. */
 	if (fd < 0 && errno == ENOENT && (mkdirat(root, "layers", 0700) == 0 || errno == EEXIST))
@@ -288,6 +291,8 @@ static int unpack(struct ingest *g, int tmp, struct snap_layer_info *ret, struct
 	a.tree = tree;
 	if (apply_tar(&a, g->plain_hash, ret, e) < 0 || check_digests(g, e) < 0)
 		return explain(g, e);
+	if (a.form != WHITEOUT_PLAIN && whiteout_is_opaque(tree) && renameat(tmp, name, tmp, "opaque") < 0)
+		return err_sys(e, "make a layer");
 	if (info_save(tmp, "layer.json", ret, e) < 0)
 		return -1;
 	return syncfs(tmp) < 0 ? err_sys(e, "sync") : 0;

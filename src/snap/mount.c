@@ -70,7 +70,7 @@ const char *snap_driver(struct snap *s)
 	return s->refused ? "copy" : "overlay";
 }
 
-static int open_layer(int layers, const char *diff_id, const char *form, int mode, struct err *e)
+static int open_form(int layers, const char *diff_id, const char *form, int mode, struct err *e)
 {
 	char path[DIGEST_TEXT + 8];
 	if (!digest_is_valid(diff_id))
@@ -78,6 +78,18 @@ static int open_layer(int layers, const char *diff_id, const char *form, int mod
 	snprintf(path, sizeof path, "%s/%s", digest_hex(diff_id), form);
 	int fd = openat(layers, path, mode | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? err_sys(e, "layer %.19s", diff_id) : fd;
+}
+
+/* *ret_last: nothing below this layer shows. */
+static int open_layer(int layers, const char *diff_id, int mode, bool *ret_last, struct err *e)
+{
+	int fd = open_form(layers, diff_id, "tree", mode, e);
+	*ret_last = false;
+	if (fd < 0 && e->sys == ENOENT) {
+		fd = open_form(layers, diff_id, "opaque", mode, e);
+		*ret_last = fd >= 0;
+	}
+	return fd;
 }
 
 /* What stands for the layers that an image does not have: overlay wants one, and two when nothing is above them. */
@@ -110,8 +122,9 @@ static int open_stack(const struct snap *s, const struct snap_mount *m, struct s
 		return -1;
 	int layers = k->clone < 0 ? s->layers : k->clone;
 	k->lowers = mem_alloc((n + least) * sizeof *k->lowers);
-	for (; k->n < n; k->n++)
-		if ((k->lowers[k->n] = open_layer(layers, m->layers->v[n - 1 - k->n], "tree", O_PATH, e)) < 0)
+	bool last = false;
+	for (; k->n < n && !last; k->n++)
+		if ((k->lowers[k->n] = open_layer(layers, m->layers->v[n - 1 - k->n], O_PATH, &last, e)) < 0)
 			return -1;
 	for (; k->n < least; k->n++)
 		if ((k->lowers[k->n] = open_empty(s, layers, e)) < 0)
@@ -150,9 +163,10 @@ static int copy_layers(struct snap *s, const struct snap_mount *m, int to, struc
 		return err_sys(e, "owner %u:%u", uid, gid);
 	for (size_t i = 0; i < m->layers->n; i++) {
 		const char *id = m->layers->v[i];
-		own(fd) int from = open_layer(s->layers, id, "tree", O_RDONLY, e);
+		bool last;
+		own(fd) int from = open_layer(s->layers, id, O_RDONLY, &last, e);
 		if (from < 0 && e->sys == ENOENT)
-			from = open_layer(s->layers, id, "plain", O_RDONLY, e);
+			from = open_form(s->layers, id, "plain", O_RDONLY, e);
 		if (from < 0 || copy_layer(from, to, m, total, e) < 0)
 			return from < 0 ? -1 : err_wrap(e, "layer %.19s", id);
 	}
@@ -178,8 +192,9 @@ static int make_copy(struct snap *s, const struct snap_mount *m, struct err *e)
 static int make_upper(struct snap *s, const struct snap_mount *m, struct err *e)
 {
 	struct stat st = {.st_mode = 0755};
-	for (size_t i = m->layers->n; i-- > 0;) {
-		own(fd) int tree = open_layer(s->layers, m->layers->v[i], "tree", O_PATH, e);
+	bool last = false;
+	for (size_t i = m->layers->n; i-- > 0 && !last;) {
+		own(fd) int tree = open_layer(s->layers, m->layers->v[i], O_PATH, &last, e);
 		if (tree < 0)
 			return -1;
 		if (fstat(tree, &st) < 0)
@@ -213,7 +228,7 @@ static bool is_plain(const struct snap *s, const struct snap_mount *m)
 {
 	struct err ignored = {};
 	for (size_t i = 0; i < m->layers->n; i++) {
-		own(fd) int fd = open_layer(s->layers, m->layers->v[i], "plain", O_PATH, &ignored);
+		own(fd) int fd = open_form(s->layers, m->layers->v[i], "plain", O_PATH, &ignored);
 		if (fd >= 0)
 			return true;
 	}
@@ -291,6 +306,9 @@ int snap_remove(struct snap *s, int dir, struct err *e)
 {
 	static const char *const names[] = {"upper", "work", "tree", "tree.tmp", "copy.json"};
 	(void)s;
+	/* A container that wrote nothing: the two calls that suffice. */
+	if (unlinkat(dir, "upper", AT_REMOVEDIR) == 0)
+		unlinkat(dir, "work/work", AT_REMOVEDIR);
 	for (size_t i = 0; i < countof(names); i++)
 		if (path_remove_tree(dir, names[i], e) < 0)
 			return err_wrap(e, "writable layer");

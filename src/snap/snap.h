@@ -7,6 +7,8 @@
  *
  *   <root>/layers/<diff hex>/            a complete, verified, synced layer: layer.json and
  *       tree/                              its files, removals in overlay's form, or
+ *       opaque/                            the same, when it hides all of the layers below (overlay does not look at a
+ *                                          root's own mark), or
  *       plain/                             removals as the archive has them (whiteout.h), for copies only
  *   <root>/layers/empty/                 nothing, for images of no layers
  *   <root>/layers/tmp-<pid>-<n>/          being made; its lock is held by the maker, free: garbage
@@ -29,7 +31,7 @@ struct snap {
 	bool refused;  /* overlay was refused to this process */
 	bool swept;    /* dead tmp-* were looked for */
 };
-/* Makes layers/ when it is missing. root is borrowed. */
+/* Makes layers/ when it is missing. root is borrowed. An unknown HULL_STORAGE is ERR_USAGE. */
 int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e) must_use;
 void snap_drop(struct snap *s);
 

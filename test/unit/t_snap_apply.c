@@ -299,10 +299,11 @@ static void hostile(void **state)
 	(void)state;
 	struct world w;
 	world_open(&w);
-	char deep[2 * 300 + 1], wide[300], long_name[5200];
+	char deep[2 * 300 + 1], wide[300], long_name[5200], wide_name[5100];
 	strcpy(deep, repeat("d/", 300));
 	strcpy(wide, repeat("w", 256));
 	strcpy(long_name, repeat("0123456789/", 460));
+	strcpy(wide_name, repeat("wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww/", 102));
 	const struct {
 		struct tar_entry t;
 		const char *says;
@@ -315,7 +316,8 @@ static void hostile(void **state)
 		{{.type = TAR_FILE, NAME("./.wh.x/../../y")}, "\"..\" is refused", ERR_CORRUPT},
 		{{.type = TAR_FILE, NAME(wide)}, "longer than 255", ERR_CORRUPT},
 		{{.type = TAR_FILE, NAME(deep)}, "directories deep", ERR_LIMIT},
-		{{.type = TAR_FILE, NAME(long_name)}, "", ERR_NONE},
+		{{.type = TAR_FILE, NAME(long_name)}, "directories deep", ERR_LIMIT},
+		{{.type = TAR_FILE, NAME(wide_name)}, "longer than 4095 bytes", ERR_CORRUPT},
 		{{.type = TAR_FIFO, NAME("/")}, "must be a directory", ERR_CORRUPT},
 		{{.type = TAR_SYMLINK, NAME("."), LINK("/etc")}, "must be a directory", ERR_CORRUPT},
 		{{.type = TAR_FILE, NAME("d/.wh.")}, "whiteout of nothing", ERR_CORRUPT},

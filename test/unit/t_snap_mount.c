@@ -310,6 +310,50 @@ static void volatile_again(void **state)
 	world_close(&w);
 }
 
+/* A layer that hides all that is below it. */
+static void opaque_root(void **state)
+{
+	(void)state;
+	struct world w;
+	struct archive a;
+	own(image) struct image i;
+	world_open(&w);
+	make_image(&w, &i);
+	archive_open(&a);
+	archive_add(&a, (struct tar_entry){.type = TAR_FILE, NAME(".wh..wh..opq")}, NULL);
+	archive_add(&a, (struct tar_entry){.type = TAR_FILE, NAME("only")}, "x");
+	put(&w, &i, &a);
+	for (int copy = 0; copy < 2; copy++) {
+		own(fd) int dir = container_dir(&w);
+		struct snap_mount m = {.layers = &i.layers, .dir = dir};
+		if (copy)
+			setenv("HULL_STORAGE", "copy", 1);
+		int root = prepare_and_mount(&w, &m);
+		assert_true(path_exists(root, "only"));
+		assert_false(path_exists(root, "kept"));
+		assert_false(path_exists(root, "merged"));
+		assert_false(path_exists(root, ".wh..wh..opq"));
+		close(root);
+	}
+	unsetenv("HULL_STORAGE");
+	world_close(&w);
+}
+
+static void unknown_storage(void **state)
+{
+	(void)state;
+	struct world w;
+	struct snap s;
+	struct err e = {};
+	world_open(&w);
+	setenv("HULL_STORAGE", "vfs", 1);
+	assert_int_equal(snap_open(&s, w.root, w.path, false, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+	assert_non_null(strstr(e.text, "overlay and copy are known"));
+	unsetenv("HULL_STORAGE");
+	world_close(&w);
+}
+
 /* The way of kernels before 6.13. */
 static void by_name(void **state)
 {
@@ -731,7 +775,10 @@ static int rootless_life(struct world *w)
 	NEED(snap_open(&w->snap, root, w->path, false, &e) == 0);
 	NEED(w->snap.rootless); /* found out by itself */
 	archive_open(&a);
+	static const unsigned char cap[20] = {1, 0, 0, 2, 0, 0x20};
+	struct tar_xattr x = {(char *)(uintptr_t) "security.capability", (void *)(uintptr_t)cap, sizeof cap};
 	archive_add(&a, (struct tar_entry){.type = TAR_FILE, NAME("f"), .uid = 1000, .mode = 04755}, "x");
+	archive_add(&a, (struct tar_entry){.type = TAR_FILE, NAME("ping"), .mode = 0755, .xattrs = {&x, 1}}, "x");
 	archive_add(&a, (struct tar_entry){.type = TAR_FILE, NAME("gone")}, "x");
 	archive_add(&a, (struct tar_entry){.type = TAR_FILE, NAME("opaque/old")}, "x");
 	archive_add(&a, (struct tar_entry){.type = TAR_CHAR, NAME("null"), .dev_major = 1, .dev_minor = 3}, NULL);
@@ -752,6 +799,10 @@ static int rootless_life(struct world *w)
 	NEED(fstatat(mounted, "f", &st, 0) == 0 && st.st_uid == 1000 && st.st_mode == (S_IFREG | 04755));
 	NEED(!path_exists(mounted, "gone") && !path_exists(mounted, "opaque/old") && path_exists(mounted, "opaque/new"));
 	NEED(!path_exists(mounted, "null"));
+	char value[64];
+	int ping = openat(mounted, "ping", O_RDONLY | O_CLOEXEC);
+	NEED(fgetxattr(ping, "security.capability", value, sizeof value) == 20 && memcmp(value, cap, 20) == 0);
+	close(ping);
 	/* What a container does: removes a directory of the image and makes it anew. */
 	NEED(unlinkat(mounted, "opaque/new", 0) == 0 && unlinkat(mounted, "opaque", AT_REMOVEDIR) == 0);
 	NEED(mkdirat(mounted, "opaque", 0755) == 0 && !path_exists(mounted, "opaque/old"));
@@ -891,7 +942,8 @@ int main(void)
 		(void)!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain), cmocka_unit_test(read_only), cmocka_unit_test(few), cmocka_unit_test(volatile_again),
-		cmocka_unit_test(by_name), cmocka_unit_test(copied), cmocka_unit_test(copied_from_overlay),
+		cmocka_unit_test(opaque_root), cmocka_unit_test(unknown_storage), cmocka_unit_test(by_name),
+		cmocka_unit_test(copied), cmocka_unit_test(copied_from_overlay),
 		cmocka_unit_test(on_overlay), cmocka_unit_test(mapped), cmocka_unit_test(mapped_by_name), cmocka_unit_test(refused), cmocka_unit_test(on_ramfs),
 		cmocka_unit_test(many), cmocka_unit_test(rootless), cmocka_unit_test(one_id), cmocka_unit_test(full_disk),
 		cmocka_unit_test(tree),
