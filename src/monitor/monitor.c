@@ -251,6 +251,8 @@ int monitor_main(struct monitor *m)
 		report(m, &e);
 		return 1;
 	}
+	/* Anew: an error that was got over on the way is none. */
+	e = (struct err){.kind = ERR_NONE};
 	snprintf(e.text, sizeof e.text, "%s", s->container.warning);
 	report(m, &e);
 	serve(s);

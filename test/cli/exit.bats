@@ -69,13 +69,13 @@ teardown_file() { hull_teardown; }
 }
 
 @test "exec: own status, 126, 127" {
-    hull run -d --name e box sleep 100
-    run -5 hull exec e sh -c 'exit 5'
-    run -127 hull exec e no-such-command
-    run -126 hull exec e /etc/passwd
-    run -137 hull exec e sh -c 'kill -9 $$'
-    hull rm -f e
-    run -1 hull exec e true
+    hull run -d --name exe box sleep 100
+    run -5 hull exec exe sh -c 'exit 5'
+    run -127 hull exec exe no-such-command
+    run -126 hull exec exe /etc/passwd
+    run -137 hull exec exe sh -c 'kill -9 $$'
+    hull rm -f exe
+    run -1 hull exec exe true
 }
 
 @test "wait prints the status, of several in order" {

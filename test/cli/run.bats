@@ -204,7 +204,7 @@ teardown_file() { hull_teardown; }
 }
 
 @test "run: SIGTERM to hull reaches the process (--sig-proxy)" {
-    hull run --name proxied box sh -c 'trap "echo got; exit 12" TERM; echo ready; while :; do sleep 0.05; done' >out 2>&1 3>&- &
+    "$HULL" run --name proxied box sh -c 'trap "echo got; exit 12" TERM; echo ready; while :; do sleep 0.05; done' >out 2>&1 3>&- &
     pid=$!
     wait_until 10 grep -q ready out
     kill -TERM $pid
