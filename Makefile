@@ -29,8 +29,12 @@ demo:                          ## install what is missing, build, and show an is
 check: all                     ## in seconds: unit tests, rules about the source, examples in the documentation
 	@$(PYTHON) test/run --build $(BUILD) --quick
 
-test: all                      ## everything, as root; what cannot be tested here is skipped by name
-	@$(PYTHON) test/run --build $(BUILD)
+test: all                      ## everything, as root; what cannot be tested here is skipped by name (VM=some: and a part in QEMU)
+	@$(PYTHON) test/run --build $(BUILD) $(if $(VM),--vm $(VM))
+
+test-vm: all                   ## the cases for real machines (systemd, cgroup v2, plain users), in QEMU
+	@script/deps build run test vm
+	@$(PYTHON) test/run --build $(BUILD) --vm only
 
 install: all                   ## into $(DESTDIR)$(PREFIX)
 	@[ "$$(meson introspect --buildoptions $(BUILD) | $(PYTHON) -c 'import json,sys; print([o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"][0])')" = "$(PREFIX)" ] || \
@@ -51,6 +55,6 @@ clean:                         ## remove the build directory
 	rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-.PHONY: all deps demo check test install format fuzz bench clean help
+.PHONY: all deps demo check test test-vm install format fuzz bench clean help
