@@ -18,12 +18,13 @@
 
 #include "image/store.h"
 
+#define PULL_NO_RETRY (~0u)
 struct pull_options {
 	const char *program;     /* path of hull-registry */
 	const char *config_dir;  /* docker's: DOCKER_CONFIG or ~/.docker; may be missing */
 	const char *platform;    /* "os/arch[/variant]", NULL: this machine's */
-	const char *const *insecure; /* NULL-terminated "host[:port]" or CIDR-less names that may speak plain HTTP or untrusted TLS; or NULL */
-	unsigned retries;        /* 0: the default, 5 */
+	const char *const *insecure; /* NULL-terminated: "host", "host:port" or "10.0.0.0/8" that may speak plain HTTP or untrusted TLS; or NULL */
+	unsigned retries;        /* 0: the default, 5; PULL_NO_RETRY */
 	unsigned timeout_s;      /* without a byte; 0: the default, 60 */
 };
 struct pull {
@@ -47,7 +48,8 @@ int pull_resolve(struct pull *p, struct err *e) must_use;
 /* All tags of the repository (`pull -a`), before pull_resolve; then pull_select() takes one. */
 int pull_tags(struct pull *p, struct strv *ret, struct err *e) must_use;
 int pull_select(struct pull *p, const char *tag, struct err *e) must_use;
-/* Begins layer i of manifest.layers; returns the read end of the pipe. */
+/* Begins layer i of manifest.layers; returns the read end of the pipe. At most four run at a time, in the order of these calls: who
+ * begins more has to read the first ones. */
 int pull_fetch(struct pull *p, size_t layer, struct err *e) must_use;
 struct pull_event {
 	enum { PULL_BYTES, PULL_RETRY, PULL_DONE, PULL_FAILED } kind;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transfer: what pull.c and the executable hull-registry say to each other. The socket is a SOCK_SEQPACKET pair, file
+ * descriptor TRANSFER_SOCK in hull-registry; a message is one JSON object of at most TRANSFER_MAX bytes, with a file
+ * descriptor where it says so. Numbers of an `id` are the client's choice.
+ *
+ *   client        {"op":"open","registry":R,"repository":P,"configDir":D,"insecure":[…],"retries":N,"timeout":S}
+ *                     once, first: whose images. No answer; what was wrong is told by each get.
+ *                 {"op":"get","id":N,"path":"manifests/latest","accept":"…","size":B,"max":M} + fd
+ *                     writes the body of <registry>/v2/<repository>/<path> to fd, from its position on, and closes it. size: how many
+ *                     bytes it must have (-1: unknown, then at most max). A path that begins with http is a whole URL of
+ *                     that registry: the `next` of a list. Gets with a size run four at a time, in their order.
+ *   hull-registry {"event":"bytes","id":N,"bytes":B}      B bytes so far, now and then
+ *                 {"event":"retry","id":N,"bytes":B,"kind":K,"text":T}   will go on at B
+ *                 {"event":"done","id":N,"bytes":B,"type":T,"digest":D,"next":U}   Content-Type, Docker-Content-Digest, Link
+ *                 {"event":"failed","id":N,"bytes":B,"kind":K,"text":T}   K: enum err_kind
+ *
+ * A get ends with exactly one done or failed. Closing the read end of its pipe cancels it; closing the socket ends
+ * hull-registry. Bytes already written are never written again: after a drop it goes on where it broke. Neither side trusts
+ * the length of the other's texts; nothing but sizes and the limits above is checked here: digests are the client's part.
+ */
+#pragma once
+
+enum { TRANSFER_SOCK = 3, TRANSFER_MAX = 32768 };
