@@ -89,7 +89,8 @@ static int start(struct pull *p, const char *program, struct err *e)
 {
 	int pair[2];
 	if (!program || access(program, X_OK) < 0)
-		return err_set(e, ERR_UNSUPPORTED, "hull-registry, which speaks to registries, is not installed%s%s", program ? ": " : "", program ? program : "");
+		return err_set(e, ERR_UNSUPPORTED, "hull-registry, which speaks to registries, is not installed%s%s",
+		program ? ": " : "", program ? program : "");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "hull-registry");
 	pid_t parent = getpid(), pid = fork();
