@@ -80,6 +80,8 @@ struct resolve {
 	struct container_entry *c;
 	int lock;     /* of volumes.lock, -1 until a volume is named */
 	size_t given; /* the first row of -v and --mount */
+	struct strv anonymous; /* names that were made up */
+	struct strv sources;   /* directories of -v that are missing */
 };
 
 static int hold_volumes(struct resolve *s, struct err *e)
@@ -94,12 +96,15 @@ static int volume_source(struct resolve *s, const char *name, struct mount_point
 	struct engine *g = s->g;
 	struct container_entry *c = s->c;
 	char id[ID_LEN + 1];
-	bool anonymous = str_is_empty(name);
-	if (anonymous) {
+	if (str_is_empty(name)) {
 		num_random_id(id);
 		name = id;
+		strv_add(&s->anonymous, id);
 	}
-	if (hold_volumes(s, e) < 0 || volume_ensure(g, name, anonymous, e) < 0)
+	if (!volume_name_is_valid(name))
+		return err_set(e, ERR_USAGE, "invalid volume name \"%s\": letters, digits, _ . and - are allowed; a directory of the host "
+			"begins with /", name);
+	if (hold_volumes(s, e) < 0)
 		return -1;
 	m->type = arena_dup(&c->arena, "volume");
 	m->name = arena_dup(&c->arena, name);
@@ -128,8 +133,11 @@ static int put_bind(struct resolve *s, const char *text, size_t first, struct er
 			m.propagation = arena_dup(&c->arena, "rprivate");
 		/* docker makes a missing source of -v (not of --mount) */
 		struct stat st;
-		if (stat(clean, &st) < 0 && (errno != ENOENT || path_mkdirs(AT_FDCWD, clean, 0755, e) < 0))
-			return err_sys(e, "bind source %s", clean);
+		if (stat(clean, &st) < 0) {
+			if (errno != ENOENT)
+				return err_sys(e, "bind source %s", clean);
+			strv_add(&s->sources, clean);
+		}
 	} else if (volume_source(s, f.n > 1 ? f.v[0] : NULL, &m, e) < 0) {
 		return -1;
 	}
@@ -163,8 +171,7 @@ static int put_request(struct resolve *s, const struct mount_request *q, struct 
 	if (stat(q->source, &st) < 0) {
 		if (errno != ENOENT || !q->bind || !q->bind->create_mountpoint)
 			return err_sys(e, "bind source %s", q->source);
-		if (path_mkdirs(AT_FDCWD, q->source, 0755, e) < 0)
-			return -1;
+		strv_add(&s->sources, q->source);
 	}
 	m.type = q->type;
 	m.source = q->source;
@@ -253,10 +260,26 @@ static int resolve(struct resolve *s, struct err *e)
 	return 0;
 }
 
+/* When all of it is understood. */
+static int make(struct resolve *s, struct err *e)
+{
+	for (size_t i = 0; i < s->sources.n; i++)
+		if (path_mkdirs(AT_FDCWD, s->sources.v[i], 0755, e) < 0)
+			return err_wrap(e, "bind source");
+	for (size_t i = 0; i < s->c->record.mounts.n; i++) {
+		const struct mount_point *m = &s->c->record.mounts.v[i];
+		if (str_eq(m->type, "volume") && volume_ensure(s->g, m->name, strv_has(&s->anonymous, m->name), e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int mounts_resolve(struct engine *g, struct container_entry *c, int *ret_lock, struct err *e)
 {
 	struct resolve s = {.g = g, .c = c, .lock = -1};
-	int r = resolve(&s, e);
+	int r = resolve(&s, e) < 0 ? -1 : make(&s, e);
+	strv_drop(&s.anonymous);
+	strv_drop(&s.sources);
 	*ret_lock = s.lock;
 	return r;
 }

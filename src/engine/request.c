@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "engine/logs.h"
 #include "engine/spec.h"
+#include "engine/user.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -207,6 +208,22 @@ static int check_hosts(const struct host_config *h, struct err *e)
 	return 0;
 }
 
+/* Devices and rules, told by building what they come to. */
+static int check_devices(const struct container_record *r, struct err *e)
+{
+	const struct host_config *h = &r->host;
+	if (!h->devices.n && !h->device_rules.n && !h->blkio_weight_device.n && !h->read_bps.n && !h->write_bps.n && !h->read_iops.n && !h->write_iops.n)
+		return 0;
+	struct arena scratch = {};
+	struct spec s = {.linux_ = arena_alloc(&scratch, sizeof *s.linux_)};
+	struct userns_maps none = {};
+	struct container_entry c = {.record = *r};
+	struct spec_build b = {.c = &c, .arena = &scratch, .root = -1, .maps = &none, .spec = &s};
+	int result = spec_build_limits(&b, e);
+	arena_drop(&scratch);
+	return result;
+}
+
 int request_check(const struct container_record *r, struct err *e)
 {
 	const struct host_config *h = &r->host;
@@ -214,7 +231,8 @@ int request_check(const struct container_record *r, struct err *e)
 	struct strv caps = {};
 	int bad = check_memory(h, e) < 0 || check_cpu(h, e) < 0 || check_others(r, e) < 0 || check_ulimits(h, e) < 0 ||
 		check_modes(r, e) < 0 || check_sysctls(h, e) < 0 || check_hosts(h, e) < 0 || logs_check(&h->log, e) < 0 ||
-		spec_caps(&h->cap_add, &h->cap_drop, h->privileged, &scratch, &caps, e) < 0 || spec_check_security(&h->security_opt, e) < 0;
+		spec_caps(&h->cap_add, &h->cap_drop, h->privileged, &scratch, &caps, e) < 0 || spec_check_security(&h->security_opt, e) < 0 ||
+		check_devices(r, e) < 0 || (r->config.user && user_check(r->config.user, e) < 0);
 	arena_drop(&scratch);
 	return bad ? -1 : 0;
 }

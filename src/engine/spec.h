@@ -18,6 +18,9 @@ struct spec_build {
 	const struct userns_maps *maps;
 	struct spec *spec;
 	bool privileged;
+	int ready[32];         /* fds of mounts that are ready in spec->mounts; the caller closes them */
+	size_t nready;
+	int userns;            /* of the maps, for id-mapped mounts; 0: not asked for yet; the caller closes it */
 };
 
 int spec_build(struct spec_build *b, struct err *e) must_use;

@@ -9,11 +9,18 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/volume.h"
+#include "snap/overlay.h"
+#include "sys/mount.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SHM_DEFAULT = 64 << 20 };
@@ -42,6 +49,74 @@ static bool is_replaced(const struct spec_build *b, const char *destination)
 	return map_get(&r->host.tmpfs, destination) != NULL;
 }
 
+static int take_ready(struct spec_build *b, struct spec_mount *m, int fd, struct err *e)
+{
+	if (fd < 0)
+		return -1;
+	if (b->nready == countof(b->ready)) {
+		close(fd);
+		return err_set(e, ERR_LIMIT, "more than %zu volumes in a container with a user namespace of its own", countof(b->ready));
+	}
+	m->ready = b->ready[b->nready++] = fd;
+	return 0;
+}
+
+/* A mount of another mount namespace can only be cloned in there: by a child of ours, which hands it over. */
+static int clone_in_peer(const struct container_entry *peer, const char *path, struct err *e)
+{
+	int s[2], got = -1;
+	size_t n = 1;
+	struct err why = {};
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s) < 0)
+		return err_sys(e, "socket");
+	own(fd) int ours = s[0];
+	own(fd) int theirs = s[1];
+	own(fd) int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)peer->state.pid, 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		int m = setns(pidfd, CLONE_NEWNS) < 0 ? err_sys(&why, "enter its mounts") : mount_clone(AT_FDCWD, path, true, &why);
+		if (m >= 0)
+			why.kind = ERR_NONE;
+		_exit(fd_send(theirs, &why, sizeof why, &m, m >= 0, &why) < 0);
+	}
+	fd_drop(&theirs);
+	if (pid < 0)
+		return err_sys(e, "fork");
+	ssize_t r = fd_recv(ours, &why, sizeof why, &got, &n, e);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (r == sizeof why && why.kind == ERR_NONE && n == 1)
+		return got;
+	if (r == sizeof why)
+		*e = why;
+	else if (r >= 0)
+		err_set_(e, ERR_CONFLICT, "it is not running any more");
+	return err_wrap(e, "container %.12s: %s", peer->id, path);
+}
+
+/* What is hull's own on the disk (volumes, the files of /etc) belongs to ids as if there was no user namespace; a container
+ * that has one sees it through its map. Where that cannot be done (a plain user's hull) it is bound as it is. */
+static int add_owned(struct spec_build *b, const char *destination, const char *source, const char *options, struct err *e)
+{
+	struct spec_mount *m = add(b, destination, "bind", source, options);
+	struct err refused = {};
+	if (!b->maps->nuids || b->g->rootless)
+		return 0;
+	if (!b->userns) {
+		struct snap_mount maps = {.uids = b->maps->uids, .nuids = b->maps->nuids, .gids = b->maps->gids, .ngids = b->maps->ngids};
+		int userns = overlay_userns(&maps, e);
+		if (userns < 0)
+			return -1;
+		b->userns = userns;
+	}
+	own(fd) int fd = mount_clone(AT_FDCWD, source, false, e);
+	if (fd < 0)
+		return -1;
+	if (mount_idmap(fd, b->userns, false, &refused) < 0)
+		return 0;
+	return take_ready(b, m, take_fd(fd), e);
+}
+
 static int add_shm(struct spec_build *b, struct err *e)
 {
 	const struct host_config *h = &b->c->record.host;
@@ -57,10 +132,8 @@ static int add_shm(struct spec_build *b, struct err *e)
 		own(container_entry) struct container_entry peer = {.dir = -1, .lock = -1};
 		if (spec_peer(b, h->ipc_mode, "ipc", &peer, e) < 0)
 			return -1;
-		char path[64];
-		snprintf(path, sizeof path, "/proc/%lld/root/dev/shm", (long long)peer.state.pid);
-		add(b, "/dev/shm", "bind", path, "rbind,rw");
-		return 0;
+		struct spec_mount *m = add(b, "/dev/shm", "bind", "/dev/shm", "rbind,rw");
+		return take_ready(b, m, clone_in_peer(&peer, "/dev/shm", e), e);
 	}
 	char options[80];
 	snprintf(options, sizeof options, "nosuid,noexec,nodev,mode=1777,size=%lld",
@@ -96,8 +169,7 @@ static int put_file(struct spec_build *b, const char *name, const struct buf *te
 	if (is_replaced(b, destination))
 		return 0;
 	own(mem) char *source = mem_printf("%s/containers/%s/%s", b->g->root_path, b->c->id, name);
-	add(b, destination, "bind", source, b->c->record.host.read_only ? "rbind,rprivate,ro" : "rbind,rprivate,rw");
-	return 0;
+	return add_owned(b, destination, source, b->c->record.host.read_only ? "rbind,rprivate,ro" : "rbind,rprivate,rw", e);
 }
 
 static void copy_host_file(const char *path, struct buf *out)
@@ -224,6 +296,8 @@ static int add_point(struct spec_build *b, const struct mount_point *m, struct e
 	own(buf) struct buf o = BUF(4096);
 	buf_printf(&o, "%s,%s", m->non_recursive ? "bind" : "rbind", str_is_empty(m->propagation) ? "rprivate" : m->propagation);
 	buf_str(&o, m->rw ? ",rw" : m->recursive_ro ? ",rro" : ",ro");
+	if (str_eq(m->type, "volume"))
+		return add_owned(b, m->destination, source, buf_text(&o), e);
 	add(b, m->destination, "bind", source, buf_text(&o));
 	return 0;
 }

@@ -43,6 +43,7 @@ struct start {
 	struct arena arena;
 	struct userns_maps maps;
 	struct spec spec;
+	struct spec_build build;
 	struct monitor monitor;
 	int rootfs, run_dir, seccomp_cache;
 };
@@ -53,6 +54,10 @@ static void start_drop(struct start *s)
 	userns_maps_drop(&s->maps);
 	fd_drop(&s->rootfs);
 	fd_drop(&s->run_dir);
+	if (s->build.userns > 0)
+		close(s->build.userns);
+	for (size_t i = 0; i < s->build.nready; i++)
+		fd_drop(&s->build.ready[i]);
 	fd_drop(&s->seccomp_cache);
 }
 
@@ -147,8 +152,8 @@ static int prepare(struct start *s, struct err *e)
 	const struct container_record *r = &s->c->record;
 	if (userns_parse(r, &s->maps, e) < 0 || mount_root(s, e) < 0 || mounts_fill_volumes(s->g, s->c, s->rootfs, e) < 0)
 		return -1;
-	struct spec_build b = {.g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
-	if (spec_build(&b, e) < 0)
+	s->build = (struct spec_build){.g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
+	if (spec_build(&s->build, e) < 0)
 		return -1;
 	s->seccomp_cache = engine_seccomp_cache(s->g, &s->spec);
 	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);
@@ -163,6 +168,8 @@ static void keep_fds(struct start *s)
 		g->has_snap ? g->snap.layers : -1};
 	for (size_t i = 0; i < countof(fds) && s->monitor.nkeep < countof(s->monitor.keep); i++)
 		s->monitor.keep[s->monitor.nkeep++] = fds[i];
+	for (size_t i = 0; i < s->build.nready && s->monitor.nkeep < countof(s->monitor.keep); i++)
+		s->monitor.keep[s->monitor.nkeep++] = s->build.ready[i];
 }
 
 static void set_monitor(struct start *s, int client, unsigned streams, int report)

@@ -106,14 +106,37 @@ int user_lookup_group(int root, const char *text, uint32_t *ret, struct err *e)
 	return 0;
 }
 
-int user_lookup(int root, const char *text, struct arena *a, struct user *ret, struct err *e)
+static int split(const char *text, char **ret_name, char **ret_group, struct err *e)
 {
+	uint32_t id;
 	own(mem) char *name = mem_dup(text);
 	char *group = strchr(name, ':');
 	if (group)
 		*group++ = 0;
-	if (group && (!*group || !*name))
+	if (group && (!*name || strchr(group, ':')))
 		return err_set(e, ERR_USAGE, "invalid user \"%.60s\": it is USER[:GROUP]", text);
+	if (is_digits(name) && !is_number(name, &id))
+		return err_set(e, ERR_USAGE, "invalid user \"%.60s\": a number is at most 2147483647", text);
+	if (group && is_digits(group) && !is_number(group, &id))
+		return err_set(e, ERR_USAGE, "invalid group \"%.60s\": a number is at most 2147483647", group);
+	*ret_group = group && *group ? mem_dup(group) : NULL;
+	*ret_name = take(name);
+	return 0;
+}
+
+int user_check(const char *text, struct err *e)
+{
+	own(mem) char *name = NULL;
+	own(mem) char *group = NULL;
+	return split(text, &name, &group, e);
+}
+
+int user_lookup(int root, const char *text, struct arena *a, struct user *ret, struct err *e)
+{
+	own(mem) char *name = NULL;
+	own(mem) char *group = NULL;
+	if (split(text, &name, &group, e) < 0)
+		return -1;
 	struct user u = {};
 	own(buf) struct buf passwd = BUF(FILE_MAX);
 	own(buf) struct buf groups = BUF(FILE_MAX);
@@ -121,8 +144,6 @@ int user_lookup(int root, const char *text, struct arena *a, struct user *ret, s
 	struct passwd_query q = {.name = name, .user = &u, .arena = a};
 	q.by_uid = !*name || is_number(name, &u.uid);
 	if (!find_line(&passwd, 7, take_passwd, &q)) {
-		if (!q.by_uid && is_digits(name))
-			return err_set(e, ERR_USAGE, "invalid user \"%.60s\": a number is at most 2147483647", text);
 		if (!q.by_uid)
 			return err_set(e, ERR_USAGE, "unable to find user %.60s: no matching entry in /etc/passwd of the image", name);
 	}

@@ -34,7 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SETTLE_MS = 100, STACK_BELOW = 1 << 20, KEEP_MAX = 32 };
+enum { SETTLE_MS = 100, STACK_BELOW = 1 << 20, KEEP_MAX = 60 };
 
 static void nothing(int sig)
 {

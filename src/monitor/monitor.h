@@ -42,7 +42,7 @@ struct monitor {
 	int stop_signal;
 	/* Fds that the callbacks use. All others are closed, but those named in this struct; create.rootfs is closed
 	 * after the start. */
-	int keep[16];
+	int keep[48];
 	size_t nkeep;
 	/* Called in the monitor. created: after container_create, before the go (the last point at which a
 	 * failure can be reported); started: right after the exec; exited: first process reaped and its cgroup removed, before attached

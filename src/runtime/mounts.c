@@ -77,12 +77,12 @@ static const char *host_instead(const struct setup *s, const struct spec_mount *
 	return str_eq(m->type, "proc") && !spec_namespace(s->spec, "pid") ? "/proc" : NULL;
 }
 
-static int clone_source(struct setup *s, const char *source, const struct mount_words *w, struct err *e)
+static int clone_source(struct setup *s, const char *source, int ready, const struct mount_words *w, struct err *e)
 {
 	own(mem) char *whole = *source == '/' || !s->create->bundle ? mem_dup(source) : path_join(s->create->bundle, source);
-	own(fd) int m = mount_clone(AT_FDCWD, whole, w->rbind || !w->bind, e);
+	own(fd) int m = ready > 0 ? fcntl(ready, F_DUPFD_CLOEXEC, 3) : mount_clone(AT_FDCWD, whole, w->rbind || !w->bind, e);
 	if (m < 0)
-		return -1;
+		return ready > 0 ? err_sys(e, "source") : -1;
 	/* rro of the whole tree, then the flags of the mount itself. */
 	if ((w->rset || w->rclear) && mount_set(m, true, w->rset, w->rclear, 0, e) < 0)
 		return -1;
@@ -184,7 +184,7 @@ static int make_new(struct setup *s, const struct spec_mount *m, struct mount_wo
 	if (host) {
 		w->rbind = true;
 		w->rset |= w->set;
-		return clone_source(s, host, w, e);
+		return clone_source(s, host, 0, w, e);
 	}
 	if (fs < 0 || (copy && fill_tmpfs(s, m, fs, e) < 0) || (set != w->set && mount_set(fs, false, set, 0, 0, e) < 0))
 		return -1;
@@ -213,7 +213,7 @@ static int make_one(struct setup *s, const struct spec_mount *m, struct err *e)
 		return err_set(e, ERR_USAGE, "a bind mount needs a source");
 	if (w.idmap || w.ridmap || m->uids.n || m->gids.n)
 		return err_set(e, ERR_UNSUPPORTED, "id-mapped mounts are not supported");
-	own(fd) int fs = bind ? clone_source(s, m->source, &w, e) : make_new(s, m, &w, e);
+	own(fd) int fs = bind ? clone_source(s, m->source, m->ready, &w, e) : make_new(s, m, &w, e);
 	if (fs < 0)
 		return -1;
 	struct stat st;

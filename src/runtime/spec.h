@@ -45,6 +45,7 @@ struct spec_mount {
 	char *destination, *source, *type;
 	struct strv options;
 	struct idmap_rows uids, gids;
+	int ready; /* not of the document: a detached mount that is attached in place of `source`; 0: none */
 };
 
 struct spec_hook { char *path; struct strv args, env; struct opt_i64 timeout; };

@@ -150,12 +150,12 @@ is_v2() {
 }
 
 @test "--cgroup-parent: the container's cgroup is below it" {
-    need_controller pids
+    need_controller memory
     hull run -d --name child --cgroup-parent /hull-test-parent box sleep 60
-    run -0 container_cgroup child pids
+    run -0 container_cgroup child memory
     [[ $output == */hull-test-parent/* ]]
     hull rm -f child
-    dir=$(cgroup_dir pids /hull-test-parent)
+    dir=$(cgroup_dir memory /hull-test-parent)
     [ -z "$(find "$dir" -mindepth 1 -type d 2>/dev/null)" ]
     find /sys/fs/cgroup -maxdepth 3 -type d -name hull-test-parent -exec rmdir {} + 2>/dev/null || true
 }

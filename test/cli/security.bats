@@ -59,10 +59,13 @@ DOCKERS=00000000a80425fb
 @test "seccomp: the filter is there; mounts, keys, clocks and namespaces are refused" {
     run -0 hull run --rm box awk '$1 == "Seccomp:" { print $2 }' /proc/self/status
     [ "$output" = 2 ]
-    for command in 'mount -t tmpfs none /mnt' 'unshare -m true' 'unshare -U true' 'date -s 2001-01-01' 'swapoff /x' 'pivot_root / /' 'reboot -f'; do
+    for command in 'mount -t tmpfs none /mnt' 'unshare -m true' 'unshare -U true' 'swapoff /x' 'pivot_root / /' 'reboot -f'; do
         run hull run --rm box sh -c "$command"
         [ "$status" -ne 0 ] || { echo "$command"; false; }
     done
+    # busybox says it, and succeeds
+    run hull run --rm box date -s 2001-01-01
+    [[ $output == *"not permitted"* ]]
 }
 
 @test "--security-opt seccomp=unconfined, a profile of one's own" {
@@ -93,7 +96,7 @@ DOCKERS=00000000a80425fb
 }
 
 @test "masked and read-only paths" {
-    run -0 hull run --rm box sh -c 'wc -c </proc/kcore; ls /sys/firmware | wc -l; cat /proc/keys | wc -c; wc -c </proc/timer_list 2>/dev/null || echo 0'
+    run -0 hull run --rm box sh -c 'cat /proc/kcore 2>/dev/null | wc -c; ls /sys/firmware | wc -l; cat /proc/keys | wc -c; wc -c </proc/timer_list 2>/dev/null || echo 0'
     [ "${lines[0]}" = 0 ]
     [ "${lines[1]}" = 0 ]
     [ "${lines[2]}" = 0 ]
@@ -110,7 +113,7 @@ DOCKERS=00000000a80425fb
     run -0 hull run --rm box sh -c 'cd /dev && find . -type c -o -type b | sort | tr "\n" " "'
     [ "$output" = "./full ./null ./random ./tty ./urandom ./zero " ] || [ "$output" = "./full ./null ./ptmx ./pts/ptmx ./random ./tty ./urandom ./zero " ] ||
         [[ $output == "./full ./null ./pts/ptmx ./random ./tty ./urandom ./zero " ]]
-    run -0 hull run --rm box sh -c 'echo x >/dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c; readlink /dev/fd /dev/stdin /dev/ptmx'
+    run -0 hull run --rm box sh -c 'echo x >/dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c; for l in fd stdin ptmx; do readlink /dev/$l; done'
     [ "${lines[*]}" = "4 4 /proc/self/fd /proc/self/fd/0 pts/ptmx" ]
 }
 
