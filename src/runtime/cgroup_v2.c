@@ -8,9 +8,32 @@
 #include "base/path.h"
 
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
+
+/* The natural logarithm and its inverse for what is needed below, to some 1e-12: libm would be one more library to load
+ * at every start. */
+static double log_of(double x)
+{
+	double whole = 0, z, power, sum = 0;
+	for (; x >= 2; x /= 2)
+		whole++;
+	z = power = (x - 1) / (x + 1);
+	for (int i = 1; i < 60; i += 2, power *= z * z)
+		sum += power / i;
+	return 2 * sum + whole * 0.69314718055994530942;
+}
+
+static double exp_of(double y)
+{
+	double term = 1, sum = 1;
+	y /= 64;
+	for (int i = 1; i < 20; i++)
+		sum += term *= y / i;
+	for (int i = 0; i < 6; i++)
+		sum *= sum;
+	return sum;
+}
 
 /* cpu.weight (1..10000, 100 is the default) from shares (2..262144, 1024 is the default): the curve through the three
  * points that both scales share, as runc and crun have it since 2025. */
@@ -20,9 +43,10 @@ static uint64_t weight_of(uint64_t shares)
 		return 1;
 	if (shares >= 262144)
 		return 10000;
-	double l = log2((double)shares);
-	double exponent = (l * l + 125 * l) / 612.0 - 7.0 / 34.0;
-	return (uint64_t)ceil(pow(10, exponent));
+	double l = log_of((double)shares) / log_of(2);
+	double weight = exp_of(((l * l + 125 * l) / 612.0 - 7.0 / 34.0) * log_of(10));
+	/* Rounded up, but a whole number stays one. */
+	return (uint64_t)(weight - 1e-7) + 1;
 }
 
 static int limit_memory(int dir, const struct spec_memory *m, struct err *e)
