@@ -202,8 +202,9 @@ static void from_helper(const char *name, const char *registry, struct credentia
 static int from_file(const char *file, const char *registry, struct credentials *c, struct err *e)
 {
 	own(json) struct json *j = NULL;
-	if (json_read(AT_FDCWD, file, FILE_MAX, &j, e) < 0)
-		return e->sys == ENOENT || e->sys == ENOTDIR ? 0 : -1;
+	struct err why = {};
+	if (json_read(AT_FDCWD, file, FILE_MAX, &j, &why) < 0)
+		return why.sys == ENOENT || why.sys == ENOTDIR ? 0 : (*e = why, -1);
 	const char *helper = json_str(value_of(json_get(j, "credHelpers"), registry));
 	if (str_is_empty(helper))
 		helper = json_get_str(j, "credsStore");
