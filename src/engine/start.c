@@ -17,7 +17,8 @@
  *                                                  clients are told
  *                                                  finished(): syncs state.json; --rm: removes what is left
  *
- * The lock of the container is the verb's and is let go when we return. The run directory goes before the state says that
+ * The lock of the container is handed over: the monitor lets it go when the exec has happened, so that it is free
+ * whenever the container ends, also before we have read the report. The run directory goes before the state says that
  * the container has ended: from then on a new start may make it again.
  */
 #include "engine/container.h"
@@ -82,6 +83,12 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	st->oom_killed = st->stopped_by_user = false;
 	st->error = NULL;
 	return container_save_state(s->c->dir, st, false, e);
+}
+
+static void on_started(void *arg, const struct container *ct unused, int64_t started_ns unused)
+{
+	struct start *s = arg;
+	fd_drop(&s->c->lock);
 }
 
 /* Makes a --rm container unknown, and removes its volumes, before its clients hear of the end. When a verb holds it (rm -f waits for us), that
@@ -165,7 +172,7 @@ static void keep_fds(struct start *s)
 {
 	const struct engine *g = s->g;
 	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->user.lock, s->c->dir,
-		g->has_snap ? g->snap.layers : -1};
+		g->has_snap ? g->snap.layers : -1, s->c->lock};
 	for (size_t i = 0; i < countof(fds) && s->monitor.nkeep < countof(s->monitor.keep); i++)
 		s->monitor.keep[s->monitor.nkeep++] = fds[i];
 	for (size_t i = 0; i < s->build.nready && s->monitor.nkeep < countof(s->monitor.keep); i++)
@@ -194,6 +201,7 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	struct err ignored = {};
 	m->stop_signal = !str_is_empty(r->config.stop_signal) && signal_parse(r->config.stop_signal, &sig, &ignored) == 0 ? sig : 15;
 	m->created = on_created;
+	m->started = on_started;
 	m->exited = on_exited;
 	m->finished = on_finished;
 	m->arg = s;
@@ -225,13 +233,14 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(report[0]);
-		/* The verb's lock belongs to the verb: an flock is shared by fork until every copy is closed. */
-		fd_drop(&s->c->lock);
 		set_monitor(s, client, streams, report[1]);
 		_exit(monitor_main(&s->monitor));
 	}
 	int saved = errno;
 	close(report[1]);
+	/* An flock is shared by fork, until every copy is closed. */
+	if (pid > 0)
+		fd_drop(&s->c->lock);
 	struct err why = {};
 	ssize_t n = pid < 0 ? 0 : fd_read_full(report[0], &why, sizeof why);
 	close(report[0]);
@@ -244,7 +253,9 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 		return 0;
 	}
 	int status = 0;
+	struct err ignored = {};
 	waitpid(pid, &status, 0);
+	s->c->lock = path_lock(s->c->dir, "lock", true, true, &ignored);
 	if (n != sizeof why)
 		return err_set(e, ERR_BUG, "the monitor ended without a report (wait status %d)", status);
 	*e = why;
