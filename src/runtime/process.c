@@ -7,8 +7,8 @@
  *      (a network file system); it must be inside the root (CVE-2024-21626)
  *   3. the program is looked up in PATH as the user; the launch program gets its plan
  *   4. the parent's go
- *   5. capability sets, no_new_privs, the filter: nothing of what comes before needs to be in the filter. Without
- *      no_new_privs loading it takes CAP_SYS_ADMIN, so then it comes before the sets, else last
+ *   5. capability sets, no_new_privs, the filter: nothing of what comes before needs to be in the filter (the built-in one
+ *      allows what 4 needs and goes in before). Without no_new_privs loading it takes CAP_SYS_ADMIN, so then it comes before the sets, else last
  *   6. every fd past the standard three closes at the exec
  *
  * Labels are written by the launch program, through a procfs of ours and never the container's /proc.
@@ -301,10 +301,12 @@ int process_exec(struct setup *s, struct err *e)
 	if (set_stdio(s, e) < 0 || read_caps(s, &caps, e) < 0 || become_user(s, e) < 0 || close_others(s, e) < 0)
 		return -1;
 	own(fd) int launcher = make_launcher(s, e);
-	if (launcher < 0 || (s->wait && setup_wait(s, SETUP_GO, e) < 0))
+	/* Our own filter is known to allow the waiting, so it is loaded meanwhile. */
+	bool early = !s->filter || s->filter->borrowed;
+	if (launcher < 0 || (early && set_caps(s, &caps, e) < 0) || (s->wait && setup_wait(s, SETUP_GO, e) < 0))
 		return -1;
 	own(mem) char **argv = make_argv(s);
-	if (set_caps(s, &caps, e) < 0)
+	if (!early && set_caps(s, &caps, e) < 0)
 		return -1;
 	syscall(SYS_execveat, launcher, "", argv, p->env.v ? p->env.v : empty, AT_EMPTY_PATH);
 	if (errno == EPERM || errno == ENOSYS)
