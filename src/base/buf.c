@@ -36,6 +36,7 @@ char *buf_room(struct buf *b, size_t n)
 		while (room < b->len + n + 1)
 			room *= 2;
 		b->data = mem_grow(b->data, room);
+		b->data[b->len] = 0; /* also when nothing comes: an empty file */
 		b->room = room;
 	}
 	return b->data + b->len;
