@@ -44,10 +44,16 @@ static int access_bits(const char *access)
 	return bits;
 }
 
+/* -1 stands for any, as no number does. */
+static bool is_number(const struct opt_i64 *n)
+{
+	return n->set && n->v >= 0;
+}
+
 /* r2 type, r3 access, r4 major, r5 minor. A test that fails jumps behind the rule. */
 static void emit_rule(struct program *p, const struct spec_device_rule *d)
 {
-	bool any_type = !d->type || str_eq(d->type, "a");
+	bool any_type = str_is_empty(d->type) || str_eq(d->type, "a");
 	int bits = access_bits(d->access), all = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
 	size_t jumps[5], n = 0;
 	if (!any_type) {
@@ -64,11 +70,11 @@ static void emit_rule(struct program *p, const struct spec_device_rule *d)
 		else
 			emit(p, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_1, 0, 0, 0);
 	}
-	if (d->major.set && d->major.v >= 0) {
+	if (is_number(&d->major)) {
 		jumps[n++] = p->n;
 		emit(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_4, 0, 0, (int32_t)d->major.v);
 	}
-	if (d->minor.set && d->minor.v >= 0) {
+	if (is_number(&d->minor)) {
 		jumps[n++] = p->n;
 		emit(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_5, 0, 0, (int32_t)d->minor.v);
 	}
@@ -94,14 +100,17 @@ int cgroup_devices_attach(int dir, const struct spec_resources *r, struct err *e
 	emit(&p, BPF_ALU | BPF_RSH | BPF_K, BPF_REG_3, 0, 0, 16);
 	for (size_t i = cgroup_default_devices_n; i-- > 0;)
 		emit_rule(&p, &cgroup_default_devices[i]);
-	for (size_t i = r->devices.n; i-- > 0;) {
-		emit_rule(&p, &r->devices.v[i]);
+	/* Behind a rule that matches everything nothing can be reached, and the verifier refuses what cannot. */
+	bool all = false;
+	for (size_t i = r->devices.n; i-- > 0 && !all;) {
 		const struct spec_device_rule *d = &r->devices.v[i];
-		if ((!d->type || str_eq(d->type, "a")) && !d->major.set && !d->minor.set && access_bits(d->access) == 7)
-			break; /* it matches everything: no rule before it can be reached */
+		emit_rule(&p, d);
+		all = (str_is_empty(d->type) || str_eq(d->type, "a")) && !is_number(&d->major) && !is_number(&d->minor) && access_bits(d->access) == 7;
 	}
-	emit(&p, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
-	emit(&p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	if (!all) {
+		emit(&p, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
+		emit(&p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	}
 	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insns = (uint64_t)(uintptr_t)insns,
 		.insn_cnt = (uint32_t)p.n, .license = (uint64_t)(uintptr_t) "Apache-2.0"};
 	own(fd) int prog = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);

@@ -95,8 +95,8 @@ static int put_rule(const int files[2], const struct spec_device_rule *d, struct
 		snprintf(ma, sizeof ma, "%lld", (long long)d->major.v);
 	if (d->minor.set && d->minor.v >= 0)
 		snprintf(mi, sizeof mi, "%lld", (long long)d->minor.v);
-	int n = snprintf(rule, sizeof rule, "%.1s %s:%s %.8s", d->type ? d->type : "a", ma, mi, d->access ? d->access : "rwm");
-	if (!d->type || str_eq(d->type, "a"))
+	int n = snprintf(rule, sizeof rule, "%.1s %s:%s %.8s", str_is_empty(d->type) ? "a" : d->type, ma, mi, d->access ? d->access : "rwm");
+	if (str_is_empty(d->type) || str_eq(d->type, "a"))
 		n = snprintf(rule, sizeof rule, "a");
 	return write(files[d->allow], rule, (size_t)n) < 0 ? err_sys(e, "device rule \"%s\"", rule) : 0;
 }

@@ -174,8 +174,8 @@ static const struct jfield network_fields[] = {
 };
 static T(network_table, struct spec_network, network_fields);
 #define S struct spec_resources
-static const struct jfield pids_fields[] = {JF(struct opt_i64, "limit", v, JT_I64)};
-static T(pids_table, struct opt_i64, pids_fields);
+static const struct jfield pids_fields[] = {JF(struct spec_pids, "limit", limit, JT_OI64)};
+static T(pids_table, struct spec_pids, pids_fields);
 static const struct jfield resources_fields[] = {
 	JFS(S, "devices", devices, JT_LIST, rule_table), JFS(S, "memory", memory, JT_PTR, memory_table),
 	JFS(S, "cpu", cpu, JT_PTR, cpu_table), JFS(S, "blockIO", block_io, JT_PTR, block_io_table),
@@ -294,6 +294,49 @@ static int check_process(const struct spec_process *p, struct err *e)
 	return 0;
 }
 
+static int check_hooks(const struct spec_hooks *h, struct err *e)
+{
+	if (!h)
+		return 0;
+	const struct spec_hook_list *lists[] = {&h->prestart, &h->create_runtime, &h->create_container, &h->start_container,
+		&h->poststart, &h->poststop};
+	for (size_t i = 0; i < countof(lists); i++)
+		for (size_t k = 0; k < lists[i]->n; k++) {
+			const struct spec_hook *hook = &lists[i]->v[k];
+			if (*hook->path != '/')
+				return err_set(e, ERR_USAGE, "hooks: path \"%.200s\" must be absolute", hook->path);
+			if (hook->timeout.set && hook->timeout.v <= 0)
+				return err_set(e, ERR_USAGE, "hooks: timeout must be greater than zero");
+		}
+	return 0;
+}
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+	while (*words && strcmp(*words, word) != 0)
+		words++;
+	return *words;
+}
+
+static int check_linux(const struct spec_linux *l, struct err *e)
+{
+	static const char *const propagations[] = {"shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable", "runbindable", NULL};
+	static const char *const types[] = {"c", "b", "u", "p", NULL}, *const rule_types[] = {"a", "c", "b", NULL};
+	if (!str_is_empty(l->rootfs_propagation) && !is_one_of(l->rootfs_propagation, propagations))
+		return err_set(e, ERR_USAGE, "linux.rootfsPropagation: unknown word \"%.40s\"", l->rootfs_propagation);
+	for (size_t i = 0; i < l->devices.n; i++)
+		if (!is_one_of(l->devices.v[i].type, types))
+			return err_set(e, ERR_USAGE, "linux.devices: type of %.200s must be c, b, u or p", l->devices.v[i].path);
+	for (size_t i = 0; l->resources && i < l->resources->devices.n; i++) {
+		const struct spec_device_rule *r = &l->resources->devices.v[i];
+		if (!str_is_empty(r->type) && !is_one_of(r->type, rule_types))
+			return err_set(e, ERR_USAGE, "linux.resources.devices: type must be a, c or b");
+		if (r->access && strspn(r->access, "rwm") != strlen(r->access))
+			return err_set(e, ERR_USAGE, "linux.resources.devices: access \"%.20s\" must be made of r, w and m", r->access);
+	}
+	return 0;
+}
+
 int spec_parse(const struct json *j, struct arena *a, struct spec *ret, struct err *e)
 {
 	struct spec s = {};
@@ -303,17 +346,24 @@ int spec_parse(const struct json *j, struct arena *a, struct spec *ret, struct e
 		return err_set(e, ERR_UNSUPPORTED, "ociVersion %s: only 1.x is supported", s.oci_version);
 	if (!s.linux_)
 		s.linux_ = arena_alloc(a, sizeof *s.linux_);
-	/* pids.limit is a pointer in the document and an optional number here. */
-	if (check_namespaces(&s, e) < 0 || check_process(s.process, e) < 0)
+	if (check_namespaces(&s, e) < 0 || check_process(s.process, e) < 0 || check_hooks(s.hooks, e) < 0 || check_linux(s.linux_, e) < 0)
 		return -1;
 	struct spec_resources *r = s.linux_->resources;
 	if (r && r->pids)
-		r->pids_limit = (struct opt_i64){true, r->pids->v};
+		r->pids_limit = r->pids->limit;
 	*ret = s;
 	return 0;
 }
 
 struct json *spec_format(const struct spec *s)
 {
-	return jmap_format(&spec_table, s);
+	/* The limit of processes may have been set without the object that holds it in the document. */
+	struct spec copy = *s;
+	struct spec_linux l = s->linux_ ? *s->linux_ : (struct spec_linux){};
+	struct spec_resources r = l.resources ? *l.resources : (struct spec_resources){};
+	struct spec_pids pids = {r.pids_limit};
+	r.pids = r.pids_limit.set ? &pids : NULL;
+	l.resources = l.resources ? &r : NULL;
+	copy.linux_ = s->linux_ ? &l : NULL;
+	return jmap_format(&spec_table, &copy);
 }

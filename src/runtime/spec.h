@@ -83,12 +83,13 @@ struct spec_hugepage { char *page_size; uint64_t limit; };
 struct spec_net_priority { char *name; uint32_t priority; };
 struct spec_network { struct opt_u64 class_id; struct { struct spec_net_priority *v; size_t n; } priorities; };
 struct spec_rdma { struct opt_u64 hca_handles, hca_objects; };
+struct spec_pids { struct opt_i64 limit; };
 struct spec_resources {
 	struct { struct spec_device_rule *v; size_t n; } devices;
 	struct spec_memory *memory;
 	struct spec_cpu *cpu;
 	struct opt_i64 pids_limit; /* -1: max */
-	struct opt_i64 *pids;      /* as the document has it; spec_parse copies it to pids_limit */
+	struct spec_pids *pids;    /* as the document has it; spec_parse copies it to pids_limit, spec_format back */
 	struct spec_block_io *block_io;
 	struct { struct spec_hugepage *v; size_t n; } hugepages;
 	struct spec_network *network;

@@ -174,10 +174,27 @@ unused static void expect_nothing_left(const struct box *b)
 	assert_int_equal(count_lines("/proc/self/mountinfo"), b->mounts);
 }
 
+/* A test that failed leaves its container: not for the next ones. */
+unused static bool clean_up(const struct box *b)
+{
+	struct cgroup c;
+	struct err e = {};
+	char path[80];
+	snprintf(path, sizeof path, "/hull/%s", b->id);
+	if (cgroup_open(path, &c, &e) < 0)
+		return false;
+	(void)!cgroup_kill(&c, SIGKILL, &e);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	return cgroup_remove(&c, &e) == 0;
+}
+
 unused static int box_close(void **state)
 {
 	struct box *b = *state;
 	struct err e = {};
+	if (clean_up(b))
+		fail_msg("a container was left");
 	expect_nothing_left(b);
 	assert_int_equal(path_remove_tree(AT_FDCWD, b->dir, &e), 0);
 	assert_int_equal(count_fds(), b->fds);

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Filters are run here, not read: each system call is judged by the compiled program, as the kernel would. */
+#include "base/fd.h"
+#include "base/path.h"
+#include "runtime/seccomp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The classic BPF machine, as far as libseccomp uses it. */
+static uint32_t judge(const struct seccomp_filter *f, uint32_t arch, int nr, const uint64_t args[6])
+{
+	struct seccomp_data d = {.nr = nr, .arch = arch};
+	const struct sock_filter *v = f->insns;
+	uint32_t a = 0;
+	if (args)
+		memcpy(d.args, args, sizeof d.args);
+	for (size_t pc = 0; pc < f->n; pc++) {
+		const struct sock_filter *i = &v[pc];
+		bool taken = false;
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS: memcpy(&a, (char *)&d + i->k, 4); continue;
+		case BPF_ALU | BPF_AND | BPF_K: a &= i->k; continue;
+		case BPF_JMP | BPF_JA: pc += i->k; continue;
+		case BPF_JMP | BPF_JEQ | BPF_K: taken = a == i->k; break;
+		case BPF_JMP | BPF_JGT | BPF_K: taken = a > i->k; break;
+		case BPF_JMP | BPF_JGE | BPF_K: taken = a >= i->k; break;
+		case BPF_JMP | BPF_JSET | BPF_K: taken = a & i->k; break;
+		case BPF_RET | BPF_K: return i->k;
+		default: fail_msg("instruction %#x", i->code);
+		}
+		pc += taken ? i->jt : i->jf;
+	}
+	fail_msg("the program runs over its end");
+	return 0;
+}
+
+#ifdef __x86_64__
+enum { NATIVE = (int)AUDIT_ARCH_X86_64 };
+#else
+enum { NATIVE = (int)AUDIT_ARCH_AARCH64 };
+#endif
+
+static uint32_t verdict(const struct seccomp_filter *f, int nr, uint64_t first)
+{
+	return judge(f, (uint32_t)NATIVE, nr, (uint64_t[6]){first});
+}
+
+enum { ALLOW = (int)SECCOMP_RET_ALLOW, DENY = (int)SECCOMP_RET_ERRNO | EPERM, NOSYS = (int)SECCOMP_RET_ERRNO | ENOSYS };
+
+static void compile(const char *caps, struct arena *a, struct seccomp_filter *ret)
+{
+	struct strv list = {};
+	struct spec_seccomp *s;
+	struct err e = {};
+	if (caps) {
+		own(strv) struct strv words = {};
+		strv_split(&words, caps, ' ');
+		for (size_t i = 0; i < words.n; i++)
+			arena_strv_add(a, &list, words.v[i]);
+	} else {
+		seccomp_default_caps(a, &list);
+	}
+	assert_int_equal(seccomp_default(&list, a, &s, &e), 0);
+	assert_int_equal(seccomp_is_builtin(s), !caps);
+	if (seccomp_compile(s, -1, ret, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static const struct row {
+	int nr;
+	uint64_t first;
+	int without, with_admin; /* docker's fourteen capabilities; with CAP_SYS_ADMIN */
+} rows[] = {
+	{SYS_read, 0, ALLOW, ALLOW}, {SYS_execve, 0, ALLOW, ALLOW}, {SYS_execveat, 0, ALLOW, ALLOW}, {SYS_openat2, 0, ALLOW, ALLOW},
+	{SYS_ptrace, 0, ALLOW, ALLOW} /* since kernel 4.8 */, {SYS_process_vm_readv, 0, ALLOW, ALLOW},
+	{SYS_mount, 0, DENY, ALLOW}, {SYS_umount2, 0, DENY, ALLOW}, {SYS_unshare, 0x10000000, DENY, ALLOW}, {SYS_setns, 0, DENY, ALLOW},
+	{SYS_fsopen, 0, DENY, ALLOW}, {SYS_open_tree, 0, DENY, ALLOW}, {SYS_move_mount, 0, DENY, ALLOW}, {SYS_mount_setattr, 0, DENY, ALLOW},
+	{SYS_pivot_root, 0, DENY, DENY}, {SYS_bpf, 0, DENY, ALLOW}, {SYS_perf_event_open, 0, DENY, ALLOW}, {SYS_sethostname, 0, DENY, ALLOW},
+	{SYS_clone, 0x11, ALLOW, ALLOW} /* fork */, {SYS_clone, 0x3d0f00, ALLOW, ALLOW} /* a thread */,
+	{SYS_clone, 0x10000011 /* NEWUSER */, DENY, ALLOW}, {SYS_clone, 0x20011 /* NEWNS */, DENY, ALLOW},
+	{SYS_clone, 0x2000011 /* NEWCGROUP */, DENY, ALLOW}, {SYS_clone, 0x40000011 /* NEWNET */, DENY, ALLOW},
+	{SYS_clone3, 0, NOSYS, ALLOW}, /* its flags cannot be seen */
+	{SYS_keyctl, 0, DENY, DENY}, {SYS_add_key, 0, DENY, DENY}, {SYS_request_key, 0, DENY, DENY},
+	{SYS_io_uring_setup, 0, DENY, DENY}, {SYS_io_uring_enter, 0, DENY, DENY}, {SYS_userfaultfd, 0, DENY, DENY},
+	{SYS_kexec_load, 0, DENY, DENY}, {SYS_init_module, 0, DENY, DENY}, {SYS_finit_module, 0, DENY, DENY}, {SYS_delete_module, 0, DENY, DENY},
+	{SYS_reboot, 0, DENY, DENY}, {SYS_swapon, 0, DENY, DENY}, {SYS_swapoff, 0, DENY, DENY}, {SYS_acct, 0, DENY, DENY},
+	{SYS_settimeofday, 0, DENY, DENY}, {SYS_clock_settime, 0, DENY, DENY}, {SYS_quotactl, 0, DENY, ALLOW},
+	{SYS_open_by_handle_at, 0, DENY, DENY}, {SYS_name_to_handle_at, 0, ALLOW, ALLOW}, {SYS_kcmp, 0, DENY, DENY},
+	{SYS_pidfd_getfd, 0, DENY, DENY}, {SYS_process_madvise, 0, DENY, DENY}, {SYS_syslog, 0, DENY, ALLOW},
+	{SYS_get_mempolicy, 0, DENY, DENY}, {SYS_move_pages, 0, DENY, DENY}, {SYS_vhangup, 0, DENY, DENY}, {SYS_nfsservctl, 0, DENY, DENY},
+	{SYS_chroot, 0, ALLOW, DENY} /* CAP_SYS_CHROOT is one of the fourteen */,
+	{SYS_personality, 0, ALLOW, ALLOW}, {SYS_personality, 0x8, ALLOW, ALLOW}, {SYS_personality, 0xffffffff, ALLOW, ALLOW},
+	{SYS_personality, 0x0040000 /* ADDR_NO_RANDOMIZE */, DENY, DENY},
+	{SYS_socket, 1, ALLOW, ALLOW}, {SYS_socket, 2, ALLOW, ALLOW}, {SYS_socket, 10, ALLOW, ALLOW}, {SYS_socket, 16, ALLOW, ALLOW},
+	{SYS_socket, 17, ALLOW, ALLOW}, {SYS_socket, 38 /* ALG */, DENY, DENY}, {SYS_socket, 39, ALLOW, ALLOW},
+	{SYS_socket, 40 /* VSOCK */, DENY, DENY}, {SYS_socket, 44, ALLOW, ALLOW},
+	{599, 0, NOSYS, NOSYS} /* newer than the profile */,
+};
+
+static void as_strict_as_docker(void **state)
+{
+	(void)state;
+	struct arena a = {};
+	struct seccomp_filter plain = {}, admin = {};
+	compile(NULL, &a, &plain);
+	compile("CAP_SYS_ADMIN", &a, &admin);
+	for (size_t i = 0; i < countof(rows); i++) {
+		uint32_t p = verdict(&plain, rows[i].nr, rows[i].first), q = verdict(&admin, rows[i].nr, rows[i].first);
+		if (p != (uint32_t)rows[i].without || q != (uint32_t)rows[i].with_admin)
+			fail_msg("system call %d(%#llx): %#x and %#x, not %#x and %#x", rows[i].nr, (unsigned long long)rows[i].first, p, q,
+				(unsigned)rows[i].without, (unsigned)rows[i].with_admin);
+	}
+#ifdef __x86_64__
+	/* x32 numbers are no way around. */
+	assert_int_equal(verdict(&plain, 0x40000000 | SYS_mount, 0), SECCOMP_RET_KILL_PROCESS);
+	/* 32-bit: mount 21, clone 120, socketcall 102, read 3. */
+	assert_int_equal(judge(&plain, AUDIT_ARCH_I386, 21, NULL), DENY);
+	assert_int_equal(judge(&plain, AUDIT_ARCH_I386, 102, NULL), DENY);
+	assert_int_equal(judge(&plain, AUDIT_ARCH_I386, 3, NULL), ALLOW);
+	assert_int_equal(judge(&plain, AUDIT_ARCH_I386, 120, (uint64_t[6]){0x10000011}), DENY);
+#endif
+	assert_int_equal(judge(&plain, AUDIT_ARCH_PPC64LE, 3, NULL), SECCOMP_RET_KILL_PROCESS);
+	/* The built-in is what compiling its rules gives. */
+	struct strv list = {};
+	struct spec_seccomp s = {};
+	struct seccomp_filter again = {};
+	struct err e = {};
+	seccomp_default_caps(&a, &list);
+	assert_int_equal(seccomp_default_rules(&list, &a, &s, &e), 0);
+	assert_int_equal(seccomp_compile_rules(&s, &again, &e), 0);
+	assert_int_equal(again.n, plain.n);
+	assert_memory_equal(again.insns, plain.insns, plain.n * sizeof(struct sock_filter));
+	seccomp_filter_drop(&plain);
+	seccomp_filter_drop(&admin);
+	seccomp_filter_drop(&again);
+	arena_drop(&a);
+}
+
+static void capabilities_open_their_calls(void **state)
+{
+	(void)state;
+	static const struct { const char *cap; int nr; } pairs[] = {{"CAP_SYS_BOOT", SYS_reboot}, {"CAP_SYS_MODULE", SYS_finit_module},
+		{"CAP_SYS_PTRACE", SYS_kcmp}, {"CAP_SYS_TIME", SYS_clock_settime}, {"CAP_SYSLOG", SYS_syslog}, {"CAP_SYS_NICE", SYS_mbind},
+		{"CAP_DAC_READ_SEARCH", SYS_open_by_handle_at}, {"CAP_BPF", SYS_bpf}, {"CAP_PERFMON", SYS_perf_event_open},
+		{"CAP_SYS_PACCT", SYS_acct}, {"CAP_SYS_TTY_CONFIG", SYS_vhangup}, {"CAP_SYS_CHROOT", SYS_chroot}};
+	struct arena a = {};
+	struct seccomp_filter none = {};
+	compile("CAP_KILL", &a, &none);
+	for (size_t i = 0; i < countof(pairs); i++) {
+		struct seccomp_filter f = {};
+		compile(pairs[i].cap, &a, &f);
+		assert_int_equal(verdict(&none, pairs[i].nr, 0), DENY);
+		assert_int_equal(verdict(&f, pairs[i].nr, 0), ALLOW);
+		seccomp_filter_drop(&f);
+	}
+	seccomp_filter_drop(&none);
+	arena_drop(&a);
+}
+
+static int parse_profile(const char *text, const char *cap, struct arena *a, struct seccomp_filter *ret, struct err *e)
+{
+	struct strv caps = {};
+	struct spec_seccomp *s;
+	if (cap)
+		arena_strv_add(a, &caps, cap);
+	return seccomp_profile(text, strlen(text), &caps, a, &s, e) < 0 || seccomp_compile(s, -1, ret, e) < 0 ? -1 : 0;
+}
+
+static void profiles(void **state)
+{
+	(void)state;
+	static const char docker[] =
+		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"archMap\":[{\"architecture\":\"SCMP_ARCH_X86_64\","
+		"\"subArchitectures\":[\"SCMP_ARCH_X86\"]},{\"architecture\":\"SCMP_ARCH_AARCH64\",\"subArchitectures\":[]}],"
+		"\"syscalls\":[{\"names\":[\"read\",\"not_a_system_call\"],\"action\":\"SCMP_ACT_ALLOW\"},"
+		"{\"names\":[\"mount\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
+		"{\"names\":[\"chroot\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
+		"{\"names\":[\"ptrace\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"4.8\"}},"
+		"{\"names\":[\"bpf\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"99.0\"}},"
+		"{\"names\":[\"sync\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"s390x\"]}},"
+		"{\"names\":[\"kill\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":13},"
+		"{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":8,\"op\":\"SCMP_CMP_GE\"}]},"
+		"{\"name\":\"write\",\"action\":\"SCMP_ACT_ALLOW\"}]}";
+	struct arena a = {};
+	struct err e = {};
+	struct seccomp_filter f = {}, g = {};
+	if (parse_profile(docker, NULL, &a, &f, &e) < 0 || parse_profile(docker, "CAP_SYS_ADMIN", &a, &g, &e) < 0)
+		fail_msg("%s", e.text);
+	static const struct { int nr; uint64_t first; int f, g; } expect[] = {{SYS_read, 0, ALLOW, ALLOW}, {SYS_write, 0, ALLOW, ALLOW},
+		{SYS_mount, 0, DENY, ALLOW}, {SYS_chroot, 0, ALLOW, DENY}, {SYS_ptrace, 0, ALLOW, ALLOW}, {SYS_bpf, 0, DENY, DENY},
+		{SYS_sync, 0, DENY, DENY}, {SYS_kill, 0, (int)SECCOMP_RET_ERRNO | EACCES, (int)SECCOMP_RET_ERRNO | EACCES},
+		{SYS_personality, 7, DENY, DENY}, {SYS_personality, 9, ALLOW, ALLOW}};
+	for (size_t i = 0; i < countof(expect); i++) {
+		assert_int_equal(verdict(&f, expect[i].nr, expect[i].first), expect[i].f);
+		assert_int_equal(verdict(&g, expect[i].nr, expect[i].first), expect[i].g);
+	}
+	seccomp_filter_drop(&f);
+	seccomp_filter_drop(&g);
+	static const struct { const char *text, *error; } bad[] = {{"{", "seccomp profile"}, {"{}", "defaultAction"},
+		{"{\"defaultAction\":\"SCMP_ACT_MAYBE\"}", "unknown action"},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"NO\"}]}", "unknown action"},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_Z80\"]}", "unknown architecture"},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"X\"]}", "unknown flag"},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":"
+			"[{\"index\":9,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]}", "argument 9"},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":"
+			"[{\"index\":0,\"value\":1,\"op\":\"LIKE\"}]}]}", "unknown operator"}};
+	for (size_t i = 0; i < countof(bad); i++) {
+		if (parse_profile(bad[i].text, NULL, &a, &f, &e) == 0)
+			fail_msg("taken: %s", bad[i].text);
+		if (!strstr(e.text, bad[i].error))
+			fail_msg("%s: %s", bad[i].text, e.text);
+	}
+	arena_drop(&a);
+}
+
+static void cached(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/hull-test-XXXXXX";
+	struct arena a = {};
+	struct err e = {};
+	struct strv caps = {};
+	struct spec_seccomp *s;
+	struct seccomp_filter first = {}, second = {}, third = {};
+	assert_non_null(mkdtemp(dir));
+	own(fd) int cache = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	arena_strv_add(&a, &caps, "CAP_KILL");
+	assert_int_equal(seccomp_default(&caps, &a, &s, &e), 0);
+	if (seccomp_compile(s, cache, &first, &e) < 0)
+		fail_msg("%s", e.text);
+	char command[128], name[256] = "";
+	snprintf(command, sizeof command, "ls %s", dir);
+	FILE *p = popen(command, "r");
+	assert_non_null(fgets(name, sizeof name, p));
+	assert_null(fgets(command, sizeof command, p));
+	pclose(p);
+	name[strcspn(name, "\n")] = 0;
+	struct stat st;
+	assert_int_equal(fstatat(cache, name, &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(seccomp_compile(s, cache, &second, &e), 0);
+	assert_int_equal(first.n, second.n);
+	assert_memory_equal(first.insns, second.insns, first.n * sizeof(struct sock_filter));
+	/* One that others may write to, or that is cut off, is not used. */
+	struct sock_filter open_door = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	assert_int_equal(path_write(cache, name, &open_door, sizeof open_door, 0600, 0, &e), 0);
+	assert_int_equal(fchmodat(cache, name, 0666, 0), 0);
+	assert_int_equal(seccomp_compile(s, cache, &third, &e), 0);
+	assert_int_equal(third.n, first.n);
+	seccomp_filter_drop(&third);
+	assert_int_equal(path_write(cache, name, &open_door, 5, 0600, 0, &e), 0);
+	assert_int_equal(seccomp_compile(s, cache, &third, &e), 0);
+	assert_int_equal(third.n, first.n);
+	seccomp_filter_drop(&first);
+	seccomp_filter_drop(&second);
+	seccomp_filter_drop(&third);
+	assert_int_equal(path_remove_tree(AT_FDCWD, dir, &e), 0);
+	arena_drop(&a);
+}
+
+/* The kernel takes it, and it does what it says. */
+static void loaded(void **state)
+{
+	(void)state;
+	struct arena a = {};
+	struct seccomp_filter f = {};
+	compile(NULL, &a, &f);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct err e = {};
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (seccomp_install(&f, &e) < 0)
+			_exit(1);
+		if (syscall(SYS_keyctl, 0, 0) != -1 || errno != EPERM || syscall(SYS_clone3, NULL, 0) != -1 || errno != ENOSYS)
+			_exit(2);
+		_exit(getpid() > 0 ? 0 : 3);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	seccomp_filter_drop(&f);
+	arena_drop(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(as_strict_as_docker), cmocka_unit_test(capabilities_open_their_calls),
+		cmocka_unit_test(profiles), cmocka_unit_test(cached), cmocka_unit_test(loaded)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
