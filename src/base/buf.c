@@ -39,6 +39,8 @@ char *buf_room(struct buf *b, size_t n)
 		b->data[b->len] = 0; /* also when nothing comes: an empty file */
 		b->room = room;
 	}
+	/* Whoever then adds nothing still has a text. */
+	b->data[b->len] = 0;
 	return b->data + b->len;
 }
 

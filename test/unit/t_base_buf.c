@@ -67,7 +67,11 @@ static void limited(void **state)
 	own(buf) struct buf huge = {}, none = BUF(1);
 	assert_null(buf_room(&huge, SIZE_MAX));
 	assert_null(buf_room(&none, 2));
-	own(buf) struct buf all = {};
+	/* An empty file: the memory that was asked for in vain holds an empty text. */
+	own(buf) struct buf dirty = {.data = mem_alloc(64), .room = 64}, all = {};
+	memset(dirty.data, '7', 64);
+	assert_ptr_equal(buf_room(&dirty, 10), dirty.data);
+	assert_string_equal(dirty.data, "");
 	assert_non_null(buf_room(&all, BUF_MAX));
 	all.len = BUF_MAX;
 	assert_null(buf_room(&all, 1));
