@@ -27,7 +27,7 @@ static int load(void *opts, int argc unused, char **argv unused, struct err *e)
 	if (!g)
 		return -1;
 	own(strv) struct strv names = {};
-	own(progress) struct progress *p = progress_new(2, o->quiet || !isatty(2));
+	own(progress) struct progress *p = progress_new(2, o->quiet || !isatty(2), "Loading");
 	int r = image_load(g, from_stdin ? NULL : o->input, 0, o->platform, progress_calls(p), &names, e);
 	progress_drop(&p);
 	for (size_t i = 0; r == 0 && i < names.n; i++)

@@ -25,6 +25,7 @@ struct line {
 	uint64_t bytes, total;
 };
 struct progress {
+	const char *verb;
 	int fd;
 	bool terminal;
 	struct image_progress calls;
@@ -112,7 +113,7 @@ static void begin(void *arg, const char *reference, size_t layers)
 	p->n = layers;
 	p->drawn = 0;
 	own(buf) struct buf b = {};
-	buf_printf(&b, "%s\n", reference);
+	buf_printf(&b, "%s %s\n", p->verb, reference);
 	(void)!fd_write_all(p->fd, buf_text(&b), b.len);
 	for (size_t i = 0; i < layers; i++)
 		snprintf(p->lines[i].name, NAME, "layer %zu", i + 1);
@@ -142,12 +143,13 @@ static void layer(void *arg, size_t i, const char *name, enum layer_phase phase,
 	}
 }
 
-struct progress *progress_new(int fd, bool quiet)
+struct progress *progress_new(int fd, bool quiet, const char *verb)
 {
 	if (quiet)
 		return NULL;
 	struct progress *p = mem_alloc(sizeof *p);
 	const char *term = getenv("TERM");
+	p->verb = verb;
 	p->fd = fd;
 	p->terminal = isatty(fd) && term && strcmp(term, "dumb") != 0;
 	p->calls = (struct image_progress){begin, layer, p};

@@ -8,7 +8,7 @@
 #include "engine/image.h"
 
 struct progress;
-/* Writes to fd (stdout for pull, stderr for run). quiet: NULL. */
-struct progress *progress_new(int fd, bool quiet);
+/* Writes to fd (stdout for pull, stderr for run). verb: "Pulling", "Loading". quiet: NULL. */
+struct progress *progress_new(int fd, bool quiet, const char *verb);
 const struct image_progress *progress_calls(struct progress *p); /* NULL for NULL */
 void progress_drop(struct progress **p); /* draws the last state; leaves the cursor below it */

@@ -42,7 +42,7 @@ static int pull(void *opts, int argc unused, char **argv, struct err *e)
 	struct image_pulled_list list = {};
 	if (!g)
 		return -1;
-	own(progress) struct progress *p = progress_new(1, o->quiet);
+	own(progress) struct progress *p = progress_new(1, o->quiet, "Pulling");
 	struct image_pull_request q = {.reference = argv[0], .platform = o->platform, .all_tags = o->all_tags, .progress = progress_calls(p)};
 	int r = image_pull(g, &q, &a, &list, e);
 	progress_drop(&p);

@@ -41,7 +41,7 @@ static int open_id_file(const char *path, struct err *e)
 static int fetch(struct engine *g, const struct run_request *r, bool quiet, struct err *e)
 {
 	own(image) struct image image = {};
-	own(progress) struct progress *p = progress_new(2, quiet);
+	own(progress) struct progress *p = progress_new(2, quiet, "Pulling");
 	return image_ensure(g, r->config.image, r->pull, r->create.platform, progress_calls(p), &image, e);
 }
 

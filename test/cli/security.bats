@@ -158,14 +158,28 @@ DOCKERS=00000000a80425fb
 
 @test "--userns auto: every container a range of its own" {
     need_root
-    grep -qE '^(hull|containers):' /etc/subuid 2>/dev/null || skip "no range for hull or containers in /etc/subuid"
+    printf 'hull:1000000:1048576\n' >subids
+    for f in /etc/subuid /etc/subgid; do
+        [ -e $f ] || skip "this machine has no $f"
+        mount --bind subids $f
+    done
     hull run -d --name auto1 --userns auto box sleep 60
     hull run -d --name auto2 --userns auto:size=1024 box sleep 60
     first=$(hull exec auto1 awk '{ print $2 }' /proc/self/uid_map)
     second=$(hull exec auto2 awk '{ print $2, $3 }' /proc/self/uid_map)
-    [ "$first" != 0 ]
-    [ "${second% *}" != "$first" ]
+    run hull run --rm --userns auto:size=2000000 box true
+    umount /etc/subuid /etc/subgid
+    [ "$status" -eq 125 ]
+    [[ $output == *"no free range"* ]]
+    [ "$first" -ge 1000000 ]
+    [ "${second% *}" -ge $((first + 65536)) ] || [ $((${second% *} + 1024)) -le "$first" ]
     [ "${second#* }" = 1024 ]
+    run -0 hull exec auto1 sh -c 'touch /root/f && stat -c %u /root/f'
+    [ "$output" = 0 ]
+    hull stop -t 0 auto1
+    hull start auto1
+    run -0 hull exec auto1 awk '{ print $2 }' /proc/self/uid_map
+    [ "$output" = "$first" ]
     hull rm -f auto1 auto2
 }
 
