@@ -19,7 +19,6 @@ setup() { real_or_skip; }
     [ "$output" = "true 137" ]
     run -0 hull run --rm --memory 256M py python3 -c 'x = [bytearray(1 << 20) for _ in range(100)]; print(len(x))'
     [ "$output" = 100 ]
-    run -137 hull run --name plain --init --memory 64M py python3 -c 'import os; os.kill(os.getpid(), 9)'
     run -137 hull run --init --name killed --memory 64M py python3 -c 'import os; os.kill(os.getpid(), 9)'
     run -0 hull inspect -f '{{.State.OOMKilled}}' killed
     [ "$output" = false ]
