@@ -64,14 +64,27 @@ static int check_id(const struct spec_build *b, uint32_t id, const struct snap_i
 	return err_set(e, ERR_USAGE, "%s %u: it is not in the id map of the container", what, id);
 }
 
+/* Memberships that /etc/group says but that there are no ids for, here, are left out. */
+static void drop_unmapped(const struct spec_build *b, struct user *user)
+{
+	size_t n = 0;
+	struct err ignored = {};
+	for (size_t i = 0; i < user->groups.n; i++)
+		if (check_id(b, user->groups.v[i], b->maps->gids, b->maps->ngids, b->g->user.gids, "group", &ignored) == 0)
+			user->groups.v[n++] = user->groups.v[i];
+	user->groups.n = n;
+}
+
 static int set_user(struct spec_build *b, struct spec_process *p, struct user *user, struct err *e)
 {
 	const struct container_record *r = &b->c->record;
 	if (user_lookup(b->root, r->config.user ? r->config.user : "", b->arena, user, e) < 0)
 		return -1;
+	drop_unmapped(b, user);
 	for (size_t i = 0; i < r->host.group_add.n; i++) {
 		uint32_t gid;
-		if (user_lookup_group(b->root, r->host.group_add.v[i], &gid, e) < 0)
+		if (user_lookup_group(b->root, r->host.group_add.v[i], &gid, e) < 0 ||
+			check_id(b, gid, b->maps->gids, b->maps->ngids, b->g->user.gids, "group", e) < 0)
 			return -1;
 		*arena_push(b->arena, &user->groups) = gid;
 	}

@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SHM_DEFAULT = 64 << 20 };
+enum { SHM_DEFAULT = 64 << 20, TTY_GROUP = 5 };
 
 static struct spec_mount *add(struct spec_build *b, const char *destination, const char *type, const char *source,
 	const char *options)
@@ -142,6 +142,15 @@ static int add_shm(struct spec_build *b, struct err *e)
 	return 0;
 }
 
+/* The group tty of every Linux system, which owns terminals. */
+static bool has_tty_group(const struct spec_build *b)
+{
+	bool has = !b->maps->ngids && (!b->g->rootless || b->g->user.gids > TTY_GROUP);
+	for (size_t i = 0; i < b->maps->ngids; i++)
+		has |= TTY_GROUP - b->maps->gids[i].inside < b->maps->gids[i].count;
+	return has;
+}
+
 static int add_kernel(struct spec_build *b, struct err *e)
 {
 	const struct host_config *h = &b->c->record.host;
@@ -152,7 +161,8 @@ static int add_kernel(struct spec_build *b, struct err *e)
 		add(b, "/proc", "proc", "proc", "nosuid,noexec,nodev");
 	if (!is_replaced(b, "/dev"))
 		add(b, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
-	add(b, "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+	add(b, "/dev/pts", "devpts", "devpts", has_tty_group(b) ? "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"
+								: "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
 	add(b, "/sys", "sysfs", "sysfs", rw ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
 	if (!is_replaced(b, "/sys/fs/cgroup"))
 		add(b, "/sys/fs/cgroup", "cgroup", "cgroup", rw ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro");

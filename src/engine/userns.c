@@ -166,6 +166,9 @@ static int choose_kept(struct engine *g, struct container_entry *c, const char *
 			return -1;
 	}
 	uint32_t uids = g->user.uids, gids = g->user.gids;
+	if ((uids == 1 && uid) || (gids == 1 && gid))
+		return err_set(e, ERR_UNSUPPORTED, "--userns keep-id needs ids besides your own: add a range for you to /etc/subuid and "
+			"/etc/subgid, and install uidmap");
 	c->record.uid_map = keep_map(&c->arena, (uint32_t)uid, uids < KEEP_MAX ? uids : KEEP_MAX);
 	c->record.gid_map = keep_map(&c->arena, (uint32_t)gid, gids < KEEP_MAX ? gids : KEEP_MAX);
 	/* The process is the user, unless another was asked for. */

@@ -139,6 +139,9 @@ static int choose_pid(const struct namespaces *n, struct choice *c, struct err *
 	own(fd) int self = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (self < 0)
 		return err_sys(e, "our own PID namespace");
+	/* Tried before it matters: a plain user's hull, in its user namespace, could go but not come back. */
+	if (setns(self, CLONE_NEWPID) < 0)
+		return errno == EPERM ? 1 : err_sys(e, "our own PID namespace");
 	if (setns(other, CLONE_NEWPID) < 0)
 		return errno == EPERM && n->join & CLONE_NEWUSER ? 1 : err_sys(e, "join the pid namespace");
 	c->pid = take_fd(self);

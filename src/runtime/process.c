@@ -69,16 +69,26 @@ static int set_stdio(struct setup *s, struct err *e)
 	return 0;
 }
 
+/* Who wrote a map without privilege (user_namespaces(7)) has given up setgroups for all of that namespace. */
+static bool has_given_up_groups(void)
+{
+	char word[8] = "";
+	struct err ignored = {};
+	own(fd) int proc = setup_procfs(&ignored);
+	own(fd) int fd = proc < 0 ? -1 : openat(proc, "self/setgroups", O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && read(fd, word, sizeof word - 1) > 0 && str_has_prefix(word, "deny");
+}
+
 static int set_groups(struct setup *s, struct err *e)
 {
 	const struct spec_user *u = &s->process->user;
 	/* The syscall, not libc's wrapper, which looks for threads. */
 	if (syscall(SYS_setgroups, u->groups.n, u->groups.v) == 0)
 		return 0;
-	/* /proc/self/setgroups says deny: nothing was there to be given away. */
-	bool none = errno == EPERM && s->own_userns;
+	bool none = errno == EPERM && has_given_up_groups();
 	for (size_t i = 0; i < u->groups.n; i++)
 		none &= u->groups.v[i] == u->gid;
+	errno = EPERM;
 	return none ? 0 : err_sys(e, "supplementary groups");
 }
 
