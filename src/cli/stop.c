@@ -62,10 +62,7 @@ static int kill_one(const char *name, void *arg, struct err *e)
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (container_get_running(o->g, name, &c, e) < 0)
 		return -1;
-	/* A frozen process dies when it thaws. */
-	if (str_eq(c.state.status, "paused") && o->sig == SIGKILL && container_pause(o->g, &c, false, e) < 0)
-		return -1;
-	return container_signal(o->g, &c, o->sig, e);
+	return container_kill(o->g, &c, o->sig, e);
 }
 
 static int stop(void *opts, int argc, char **argv, struct err *e)

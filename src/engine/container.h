@@ -32,6 +32,8 @@ int container_get(struct engine *g, const char *text, int flags, struct containe
 int container_get_running(struct engine *g, const char *text, struct container_entry *ret, struct err *e) must_use;
 const char *container_status(struct engine *g, struct container_entry *c); /* settles, as above */
 int container_signal(struct engine *g, struct container_entry *c, int sig, struct err *e) must_use;
+/* The same for `kill`: after SIGKILL it waits for the end. */
+int container_kill(struct engine *g, struct container_entry *c, int sig, struct err *e) must_use;
 /* Stop signal, wait, SIGKILL. timeout_s -1: for ever; INT_MIN: the container's own (10 s by default). sig 0: its own. */
 int container_stop(struct engine *g, struct container_entry *c, int sig, int timeout_s, struct err *e) must_use;
 /* Until it is not running. timeout_ns < 0: for ever; 1 = it ended, 0 = time is up. ret_status may be NULL. */

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 enum { LOST_STATUS = 255, STOP_SECONDS = 10 };
+static const int64_t KILL_NS = 10LL * 1000000000;
 
 static bool says_running(const struct container_state *s)
 {
@@ -245,6 +246,16 @@ int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_
 	return 1;
 }
 
+int container_kill(struct engine *g, struct container_entry *c, int sig, struct err *e)
+{
+	if (container_signal(g, c, sig, e) < 0)
+		return -1;
+	if (sig != SIGKILL)
+		return 0;
+	int r = container_wait(g, c, KILL_NS, NULL, e);
+	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %.12s did not end after SIGKILL", c->id) : r < 0 ? -1 : 0;
+}
+
 static void note_stop(struct container_entry *c)
 {
 	struct err ignored = {};
@@ -273,12 +284,9 @@ int container_stop(struct engine *g, struct container_entry *c, int sig, int tim
 	int r = container_wait(g, c, timeout_s < 0 ? -1 : (int64_t)timeout_s * 1000000000, NULL, e);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	if (container_signal(g, c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)
+	if (container_kill(g, c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)
 		return *e = gone, -1;
-	r = container_wait(g, c, 10LL * 1000000000, NULL, e);
-	if (r == 0)
-		return err_set(e, ERR_TIMEOUT, "container %.12s did not end after SIGKILL", c->id);
-	return r < 0 ? -1 : 0;
+	return 0;
 }
 
 int container_pause(struct engine *g, struct container_entry *c, bool paused, struct err *e)
@@ -358,10 +366,8 @@ int container_delete(struct engine *g, const char *text, bool force, bool volume
 				"container %.12s is %s: stop it first, or remove it with -f", c.id, c.state.status);
 		struct err gone = {};
 		/* Removed by us, not by its monitor, which waits for our lock: --rm does not race with this. */
-		(void)!container_signal(g, &c, SIGKILL, &gone);
-		int r = container_wait(g, &c, 10LL * 1000000000, NULL, e);
-		if (r <= 0)
-			return r < 0 ? -1 : err_set(e, ERR_TIMEOUT, "container %.12s did not end after SIGKILL", c.id);
+		if (container_kill(g, &c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)
+			return *e = gone, -1;
 	}
 	remove_cgroup(&c.state);
 	return container_erase(g, &c, volumes, e);

@@ -12,10 +12,13 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/userns.h"
 #include "engine/volume.h"
+#include "snap/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 /* first: the first row that this one must not replace. */
@@ -308,15 +311,42 @@ void mounts_forget(struct engine *g, struct container_entry *c)
 	}
 }
 
-int mounts_fill_volumes(struct engine *g, struct container_entry *c, int root, struct err *e)
+/* Volumes hold ids as if there was no user namespace (spec_mounts.c), so they are filled from the layers as they are, not
+ * from a root that is mapped. A plain user's hull cannot map mounts: there the container's ids are the volume's. */
+static int open_plain_root(struct engine *g, const struct container_entry *c, struct err *e)
 {
+	struct snap_mount m = {.layers = &c->record.layers, .dir = -1, .read_only = true};
+	return engine_need_snap(g, e) < 0 ? -1 : snap_mount(&g->snap, &m, e);
+}
+
+/* A new volume of a container that sees other ids belongs to the container's user, where that is said in numbers. */
+static void choose_owner(const struct container_entry *c, const struct userns_maps *maps, uint32_t *uid, uint32_t *gid)
+{
+	unsigned u = 0, n = 0;
+	if (c->record.config.user && sscanf(c->record.config.user, "%u:%u", &u, &n) < 1)
+		u = 0;
+	*uid = copy_shift(u, maps->uids, maps->nuids);
+	*gid = copy_shift(n, maps->gids, maps->ngids);
+	*uid = *uid == UINT32_MAX ? 0 : *uid;
+	*gid = *gid == UINT32_MAX ? 0 : *gid;
+}
+
+int mounts_fill_volumes(struct engine *g, struct container_entry *c, int root, const struct userns_maps *maps, struct err *e)
+{
+	own(fd) int plain = -1;
+	bool shifted = maps->nuids && !g->rootless && !c->record.host.rootfs;
+	uint32_t uid = 0, gid = 0;
+	if (g->rootless && maps->nuids)
+		choose_owner(c, maps, &uid, &gid);
 	for (size_t i = 0; i < c->record.mounts.n; i++) {
 		const struct mount_point *m = &c->record.mounts.v[i];
-		if (!str_eq(m->type, "volume") || m->no_copy || !str_is_empty(m->subpath))
+		if (!str_eq(m->type, "volume") || !str_is_empty(m->subpath) || (m->no_copy && !uid) || !volume_is_new(g, m->name))
 			continue;
+		if (shifted && plain < 0 && (plain = open_plain_root(g, c, e)) < 0)
+			return -1;
 		struct err missing = {};
-		own(fd) int from = path_open_in(root, m->destination, O_RDONLY | O_DIRECTORY, 0, &missing);
-		if (volume_fill(g, m->name, from, e) < 0)
+		own(fd) int from = m->no_copy ? -1 : path_open_in(shifted ? plain : root, m->destination, O_RDONLY | O_DIRECTORY, 0, &missing);
+		if (volume_fill(g, m->name, from, uid, gid, e) < 0)
 			return -1;
 	}
 	return 0;

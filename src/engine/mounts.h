@@ -13,5 +13,6 @@ int mounts_resolve(struct engine *g, struct container_entry *c, int *ret_lock, s
 /* Removes the anonymous volumes in record.mounts that no other container has (create failed; rm -v). */
 void mounts_forget(struct engine *g, struct container_entry *c);
 bool mounts_use_volume(const struct container_state *s, const char *name);
-/* Copies what the image has at a new volume's place. root: fd of the mounted root file system. */
-int mounts_fill_volumes(struct engine *g, struct container_entry *c, int root, struct err *e) must_use;
+/* Copies what the image has at a new volume's place. root: fd of the mounted root file system; maps: the container's. */
+struct userns_maps;
+int mounts_fill_volumes(struct engine *g, struct container_entry *c, int root, const struct userns_maps *maps, struct err *e) must_use;

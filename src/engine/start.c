@@ -157,7 +157,7 @@ static int mount_root(struct start *s, struct err *e)
 static int prepare(struct start *s, struct err *e)
 {
 	const struct container_record *r = &s->c->record;
-	if (userns_parse(r, &s->maps, e) < 0 || mount_root(s, e) < 0 || mounts_fill_volumes(s->g, s->c, s->rootfs, e) < 0)
+	if (userns_parse(r, &s->maps, e) < 0 || mount_root(s, e) < 0 || mounts_fill_volumes(s->g, s->c, s->rootfs, &s->maps, e) < 0)
 		return -1;
 	s->build = (struct spec_build){.g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
 	if (spec_build(&s->build, e) < 0)

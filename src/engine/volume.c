@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 struct volume {
@@ -130,16 +131,46 @@ int volume_delete(struct engine *g, const char *name, struct err *e)
 	return 0;
 }
 
-int volume_fill(struct engine *g, const char *name, int from, struct err *e)
+bool volume_is_new(const struct engine *g, const char *name)
+{
+	struct err ignored = {};
+	own(arena) struct arena a = {};
+	struct volume v = {};
+	own(fd) int dir = open_volume(g, name, &ignored);
+	return dir >= 0 && load(dir, &a, &v, &ignored) == 0 && !v.filled;
+}
+
+static bool is_empty(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	while (d && n < 3 && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n == 2;
+}
+
+/* Whole or not at all: a copy beside it takes its place. */
+static int copy_in(int dir, int from, struct err *e)
+{
+	if (path_remove_tree(dir, "_data.tmp", e) < 0 || path_mkdirs(dir, "_data.tmp", 0755, e) < 0)
+		return -1;
+	own(fd) int to = path_open_dir(dir, "_data.tmp", e);
+	if (to < 0 || copy_tree(from, to, e) < 0) {
+		struct err ignored = {};
+		(void)!path_remove_tree(dir, "_data.tmp", &ignored);
+		return -1;
+	}
+	return renameat(dir, "_data.tmp", dir, "_data") < 0 ? err_sys(e, "fill") : 0;
+}
+
+int volume_fill(struct engine *g, const char *name, int from, uid_t uid, gid_t gid, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct volume v = {};
 	own(fd) int dir = open_volume(g, name, e);
-	if (dir < 0 || load(dir, &a, &v, e) < 0)
-		return -1;
-	if (v.filled)
-		return 0;
-	own(fd) int lock = path_lock(dir, "lock", true, true, e);
+	own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, e);
 	if (lock < 0 || load(dir, &a, &v, e) < 0)
 		return -1;
 	if (v.filled)
@@ -147,8 +178,12 @@ int volume_fill(struct engine *g, const char *name, int from, struct err *e)
 	own(fd) int data = path_open_dir(dir, "_data", e);
 	if (data < 0)
 		return -1;
-	if (from >= 0 && copy_tree(from, data, e) < 0)
+	/* Something is in it: a container with nocopy had it, or its owner put it there. */
+	bool is_used = !is_empty(data);
+	if (!is_used && from >= 0 && copy_in(dir, from, e) < 0)
 		return err_wrap(e, "volume %s", name);
+	if (!is_used && from < 0 && (uid || gid) && fchown(data, uid, gid) < 0)
+		return err_sys(e, "volume %s", name);
 	v.filled = true;
 	return store(dir, &v, e);
 }

@@ -15,8 +15,6 @@ bool volume_is_anonymous(const struct engine *g, const char *name);
 int volume_delete(struct engine *g, const char *name, struct err *e) must_use;
 /* Ids of the containers that have it, but for `except` (may be NULL). */
 int volume_users(struct engine *g, const char *name, const char *except, struct strv *ret, struct err *e) must_use;
-/* A new volume that nothing was put in yet gets what the image has at that path: tree below `from` (a directory
- * fd) is copied, with the directory's own mode and owner. Does nothing for a volume that was used before. */
 /* docker's volume documents: {CreatedAt, Driver, Labels, Mountpoint, Name, Options, Scope}. */
 /* An array, by name. filters (may be NULL): "key=value" with dangling driver label name. */
 struct json *volume_list(struct engine *g, const struct strv *filters, struct err *e) must_use;
@@ -28,4 +26,8 @@ int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
 /* Removes volumes that no container has: anonymous ones, with `all` named ones too. Names are appended to *ret_names. */
 int volume_prune(struct engine *g, bool all, const struct strv *filters, struct strv *ret_names, uint64_t *ret_bytes,
 	struct err *e) must_use;
-int volume_fill(struct engine *g, const char *name, int from, struct err *e) must_use;
+/* Was nothing put in it yet? */
+bool volume_is_new(const struct engine *g, const char *name);
+/* A new volume gets what the image has at that path: the tree below `from` (a directory fd) is copied, with the directory's
+ * own mode and owner. from -1: nothing, its owner is uid:gid. Does nothing for a volume that was used before. */
+int volume_fill(struct engine *g, const char *name, int from, uid_t uid, gid_t gid, struct err *e) must_use;

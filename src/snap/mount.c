@@ -238,16 +238,18 @@ static bool is_plain(const struct snap *s, const struct snap_mount *m)
 int snap_prepare(struct snap *s, const struct snap_mount *m, struct err *e)
 {
 	int r = -1;
+	struct err why = {};
 	bool copies = str_eq(snap_driver(s), "copy");
 	if (!copies) {
-		r = make_upper(s, m, e);
-		copies = r < 0 && e->sys == ENOENT && !str_eq(forced(), "overlay") && is_plain(s, m);
+		r = make_upper(s, m, &why);
+		copies = r < 0 && why.sys == ENOENT && !str_eq(forced(), "overlay") && is_plain(s, m);
 	}
 	if (copies)
-		r = make_copy(s, m, e);
+		r = make_copy(s, m, &why);
 	if (r == 0)
 		return 0;
 	struct err ignored = {};
+	*e = why;
 	(void)!snap_remove(s, m->dir, &ignored);
 	return err_wrap(e, "root file system");
 }
@@ -292,14 +294,18 @@ static int turn_to_copy(struct snap *s, const struct snap_mount *m, struct err *
 int snap_mount(struct snap *s, const struct snap_mount *m, struct err *e)
 {
 	int fd;
+	struct err why = {};
 	if (m->dir >= 0 && path_exists(m->dir, "tree")) {
-		fd = mount_copy(m, e);
+		fd = mount_copy(m, &why);
 	} else {
-		fd = mount_stack(s, m, e);
-		if (fd < 0 && m->dir >= 0 && (is_refusal(e) || (e->sys == ENOENT && is_plain(s, m))) && is_empty(m->dir, "upper"))
-			fd = turn_to_copy(s, m, e);
+		fd = mount_stack(s, m, &why);
+		if (fd < 0 && m->dir >= 0 && (is_refusal(&why) || (why.sys == ENOENT && is_plain(s, m))) && is_empty(m->dir, "upper"))
+			fd = turn_to_copy(s, m, &why);
 	}
-	return fd < 0 ? err_wrap(e, "root file system") : fd;
+	if (fd >= 0)
+		return fd;
+	*e = why;
+	return err_wrap(e, "root file system");
 }
 
 int snap_remove(struct snap *s, int dir, struct err *e)
