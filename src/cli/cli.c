@@ -147,13 +147,34 @@ int cli_each(int argc, char **argv, bool echo, int (*one)(const char *name, void
 	return status;
 }
 
+enum { AT_ONCE = 32 };
+
+/* One that a process was made for: its end. Prints the name when all went well. */
+static int end_of(pid_t pid, const char *name, bool echo)
+{
+	int how = 0;
+	struct err e = {};
+	while (waitpid(pid, &how, 0) < 0 && errno == EINTR)
+		;
+	if (how != 0)
+		return 1;
+	if (!echo || cli_printf(&e, "%s\n", name) == 0)
+		return 0;
+	cli_complain(&e);
+	return 1;
+}
+
 int cli_each_at_once(int argc, char **argv, bool echo, int (*one)(const char *name, void *arg, struct err *e), void *arg)
 {
 	if (argc < 2)
 		return cli_each(argc, argv, echo, one, arg);
 	pid_t *pids = mem_alloc((size_t)argc * sizeof *pids);
-	int status = 0;
+	int status = 0, ended = 0;
 	for (int i = 0; i < argc; i++) {
+		if (i - ended == AT_ONCE) {
+			status |= end_of(pids[ended], argv[ended], echo);
+			ended++;
+		}
 		pids[i] = fork();
 		if (pids[i] == 0) {
 			struct err e = {};
@@ -162,24 +183,16 @@ int cli_each_at_once(int argc, char **argv, bool echo, int (*one)(const char *na
 				cli_complain(&e);
 			_exit(failed);
 		}
-		/* No more processes to be had: this one here and now. */
-		if (pids[i] < 0)
-			status |= cli_each(1, argv + i, echo, one, arg);
-	}
-	for (int i = 0; i < argc; i++) {
-		int how = 0;
-		struct err e = {};
-		if (pids[i] <= 0)
-			continue;
-		while (waitpid(pids[i], &how, 0) < 0 && errno == EINTR)
-			;
-		bool failed = how != 0;
-		if (!failed && echo && cli_printf(&e, "%s\n", argv[i]) < 0) {
-			cli_complain(&e);
-			failed = true;
+		/* No more processes to be had: the rest one by one, when those before are done. */
+		if (pids[i] < 0) {
+			for (; ended < i; ended++)
+				status |= end_of(pids[ended], argv[ended], echo);
+			mem_drop(&pids);
+			return status | cli_each(argc - i, argv + i, echo, one, arg);
 		}
-		status |= failed;
 	}
+	for (; ended < argc; ended++)
+		status |= end_of(pids[ended], argv[ended], echo);
 	mem_drop(&pids);
 	return status;
 }

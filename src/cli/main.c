@@ -40,8 +40,22 @@ static const struct cmd *find(const struct cmd *const *list, const char *name)
 	return NULL;
 }
 
+/* docker's commands that hull does not have, so that nobody looks for a mistake of their own. */
+static bool is_missing(const char *path, const char *word)
+{
+	static const char *const missing[] = {"build", "builder", "buildx", "checkpoint", "commit", "compose", "config", "context", "cp",
+		"diff", "events", "export", "import", "login", "logout", "manifest", "network", "node", "plugin", "port", "push", "save", "search",
+		"secret", "service", "stack", "stats", "swarm", "trust", "update"};
+	for (size_t i = 0; i < countof(missing); i++)
+		if (strcmp(word, missing[i]) == 0)
+			return strcmp(path, "hull") == 0 || strcmp(path, "hull container") == 0 || strcmp(path, "hull image") == 0;
+	return false;
+}
+
 static int unknown(const struct cmd *const *list, const char *path, const char *word, struct err *e)
 {
+	if (is_missing(path, word))
+		return err_set(e, ERR_UNSUPPORTED, "\"%s %s\" is one of docker's commands that hull does not have yet", path, word);
 	const char *names[128];
 	size_t n = 0;
 	for (; list[n] && n < countof(names); n++)

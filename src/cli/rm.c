@@ -96,6 +96,8 @@ static bool is_wanted(const struct json *row, const struct strv *without, int64_
 static int prune_containers(struct engine *g, const struct json *rows, const struct strv *without, int64_t until_ns, struct err *e)
 {
 	own(buf) struct buf b = {};
+	uint64_t bytes = 0;
+	char size[NUM_TEXT];
 	for (size_t i = 0; i < json_len(rows); i++) {
 		const struct json *row = json_at(rows, i);
 		const char *id = json_get_str(row, "Id");
@@ -109,7 +111,9 @@ static int prune_containers(struct engine *g, const struct json *rows, const str
 			continue;
 		}
 		buf_printf(&b, "%s%s\n", b.len ? "" : "Deleted Containers:\n", id);
+		bytes += json_u64(json_get(row, "SizeRw"));
 	}
+	buf_printf(&b, "%sTotal reclaimed space: %s\n", b.len ? "\n" : "", num_format_size(bytes, size));
 	return cli_print(&b, e);
 }
 
@@ -127,7 +131,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	strv_add(&filters, "status=created");
 	strv_add(&filters, "status=exited");
 	strv_add(&filters, "status=dead");
-	struct container_list_request q = {.all = true, .filters = &filters};
+	struct container_list_request q = {.all = true, .size = true, .filters = &filters};
 	own(json) struct json *rows = container_list(g, &q, e);
 	return rows ? prune_containers(g, rows, &without, until_ns, e) : -1;
 }

@@ -88,7 +88,7 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
 
 @test "pause stops every process, unpause goes on" {
     need_controller freezer
-    hull run -d --name icy box sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/n; sleep 0.02; done'
+    hull run -d --name icy box sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/m; mv /tmp/m /tmp/n; sleep 0.02; done'
     wait_until 5 hull exec icy test -s /tmp/n
     run -0 hull pause icy
     [ "$output" = icy ]
@@ -192,4 +192,43 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
     run -0 hull wait family
     dir=$(cgroup_dir memory "$cgroup") || dir=/nonexistent
     [ ! -e "$dir" ]
+}
+
+@test "stop, restart, rm -f of many: side by side, named in their order; what failed is told" {
+    names=$(seq -f 'many%g' 40)
+    for n in $names; do
+        hull create --name $n box sh -c "$LOOP" >/dev/null
+    done
+    run -0 hull start $names
+    [ "$output" = "$names" ]
+    run -0 hull restart -t 5 $names
+    [ "$output" = "$names" ]
+    run -0 hull stop -t 5 $names
+    [ "$output" = "$names" ]
+    run -0 hull rm -f many1 no-such many2
+    [ "${lines[*]}" = "many1 many2" ]
+    run --separate-stderr -1 hull stop many3 no-such many4
+    [ "${lines[*]}" = "many3 many4" ]
+    [[ $stderr == *no-such* ]]
+    run -0 hull ps -aq --filter name=many
+    [ "${#lines[@]}" = 38 ]
+}
+
+@test "container prune: what does not run, by label and age" {
+    hull run -d --name keeps-running box sleep 60
+    hull create --name old1 -l kind=a box true
+    hull create --name old2 -l kind=b box true
+    run -0 hull container prune -f --filter label=kind=a
+    [[ $output == *"Deleted Containers:"* ]]
+    refute_container old1
+    run -0 hull container prune -f --filter until=1h
+    status_is old2 created
+    run -0 hull container prune <<<n
+    status_is old2 created
+    run -0 hull container prune -f --filter 'label!=kind'
+    status_is old2 created
+    run -0 hull container prune <<<y
+    refute_container old2
+    status_is keeps-running running
+    hull rm -f keeps-running
 }
