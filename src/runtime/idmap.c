@@ -43,6 +43,10 @@ static int run_tool(const char *tool, pid_t pid, const struct idmap_rows *rows, 
 	int status = 0;
 	pid_t child = fork();
 	if (child == 0) {
+		/* What it says is said again below, in one line. */
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (null >= 0)
+			dup2(null, 2);
 		execvp(tool, args.v);
 		_exit(errno == ENOENT ? 127 : 126);
 	}
