@@ -34,6 +34,7 @@ struct creation {
 	struct seccomp_filter filter;
 	int tasks[CGROUP_TASKS];
 	int sock, child_sock;
+	int *mapped; /* mounts whose ids are mapped */
 };
 
 static void creation_drop(struct creation *x)
@@ -42,6 +43,7 @@ static void creation_drop(struct creation *x)
 	fd_drop(&x->child_sock);
 	namespaces_drop(&x->ns);
 	seccomp_filter_drop(&x->filter);
+	mounts_close_mapped(x->c, &x->mapped);
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		fd_drop(&x->tasks[i]);
 	container_drop(&x->ct);
@@ -79,6 +81,8 @@ static int prepare(struct creation *x, struct err *e)
 		return -1;
 	if (l->seccomp && seccomp_compile(l->seccomp, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
+	if (mounts_open_mapped(c, &x->mapped, e) < 0)
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "socket");
 	x->sock = pair[0];
@@ -94,7 +98,7 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 {
 	const struct container_create *c = x->c;
 	fd_drop(&x->sock);
-	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns,
+	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns, .mapped = x->mapped,
 		.filter = c->spec->linux_->seccomp ? &x->filter : NULL, .sock = x->child_sock, .root = -1, .slave = -1, .master = -1,
 		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = spec_namespace(c->spec, "user")};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);

@@ -7,9 +7,12 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "sys/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,4 +88,24 @@ int idmap_write(pid_t pid, const struct idmap_rows *uids, const struct idmap_row
 	if (write_map(pid, "uid_map", "newuidmap", uids, geteuid(), e) < 0)
 		return err_wrap(e, "map user ids");
 	return 0;
+}
+
+int idmap_userns(const struct idmap_rows *uids, const struct idmap_rows *gids, struct err *e)
+{
+	char path[64];
+	own(fd) int pidfd = -1;
+	pid_t pid = proc_clone(&(struct proc_clone){.flags = CLONE_NEWUSER, .cgroup = -1, .pidfd = &pidfd});
+	if (pid == 0)
+		for (;;)
+			pause();
+	if (pid < 0)
+		return err_sys(e, "new user namespace");
+	int fd = idmap_write(pid, uids, gids, e);
+	snprintf(path, sizeof path, "/proc/%d/ns/user", (int)pid);
+	if (fd == 0 && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		err_sys_(e, "%s", path);
+	proc_pidfd_signal(pidfd, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return fd;
 }

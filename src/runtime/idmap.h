@@ -13,3 +13,5 @@
 int idmap_write(pid_t pid, const struct idmap_rows *uids, const struct idmap_rows *gids, struct err *e) must_use;
 /* The id inside for which files should be made: 0 when it is mapped, else the first row's. */
 uint32_t idmap_root(const struct idmap_rows *rows);
+/* A user namespace with these maps and nobody in it, as an fd: for id-mapped mounts. */
+int idmap_userns(const struct idmap_rows *uids, const struct idmap_rows *gids, struct err *e) must_use;

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "runtime/idmap.h"
 #include "sys/mount.h"
 
 #include <errno.h>
@@ -77,9 +78,9 @@ static const char *host_instead(const struct setup *s, const struct spec_mount *
 	return str_eq(m->type, "proc") && !spec_namespace(s->spec, "pid") ? "/proc" : NULL;
 }
 
-static int clone_source(struct setup *s, const char *source, int ready, const struct mount_words *w, struct err *e)
+static int clone_source(const struct container_create *c, const char *source, int ready, const struct mount_words *w, struct err *e)
 {
-	own(mem) char *whole = *source == '/' || !s->create->bundle ? mem_dup(source) : path_join(s->create->bundle, source);
+	own(mem) char *whole = *source == '/' || !c->bundle ? mem_dup(source) : path_join(c->bundle, source);
 	own(fd) int m = ready > 0 ? fcntl(ready, F_DUPFD_CLOEXEC, 3) : mount_clone(AT_FDCWD, whole, w->rbind || !w->bind, e);
 	if (m < 0)
 		return ready > 0 ? err_sys(e, "source") : -1;
@@ -184,7 +185,7 @@ static int make_new(struct setup *s, const struct spec_mount *m, struct mount_wo
 	if (host) {
 		w->rbind = true;
 		w->rset |= w->set;
-		return clone_source(s, host, 0, w, e);
+		return clone_source(s->create, host, 0, w, e);
 	}
 	if (fs < 0 || (copy && fill_tmpfs(s, m, fs, e) < 0) || (set != w->set && mount_set(fs, false, set, 0, 0, e) < 0))
 		return -1;
@@ -211,9 +212,9 @@ static int make_one(struct setup *s, const struct spec_mount *m, struct err *e)
 	bool bind = w.bind || w.rbind || str_eq(m->type, "bind");
 	if (bind && str_is_empty(m->source))
 		return err_set(e, ERR_USAGE, "a bind mount needs a source");
-	if (w.idmap || w.ridmap || m->uids.n || m->gids.n)
-		return err_set(e, ERR_UNSUPPORTED, "id-mapped mounts are not supported");
-	own(fd) int fs = bind ? clone_source(s, m->source, m->ready, &w, e) : make_new(s, m, &w, e);
+	int mapped = s->mapped ? s->mapped[m - s->spec->mounts.v] : -1;
+	own(fd) int fs = mapped >= 0 ? fcntl(mapped, F_DUPFD_CLOEXEC, 3)
+		: bind ? clone_source(s->create, m->source, m->ready, &w, e) : make_new(s, m, &w, e);
 	if (fs < 0)
 		return -1;
 	struct stat st;
@@ -232,6 +233,55 @@ static int make_one(struct setup *s, const struct spec_mount *m, struct err *e)
 	if (!bind && (w.rset || w.rclear) && mount_set(fs, true, w.rset, w.rclear, 0, e) < 0)
 		return -1;
 	return !bind && w.propagation ? mount_set(fs, w.propagation & MS_REC, 0, 0, w.propagation, e) : 0;
+}
+
+static bool is_mapped(const struct spec_mount *m)
+{
+	return m->uids.n || m->gids.n || strv_has(&m->options, "idmap") || strv_has(&m->options, "ridmap");
+}
+
+/* Without rows of its own a mount is mapped as the container is. */
+static int open_mapped(const struct container_create *c, const struct spec_mount *m, struct err *e)
+{
+	struct mount_words w __attribute__((cleanup(mount_words_drop))) = {};
+	const struct spec_linux *l = c->spec->linux_;
+	if (mount_parse_words(&m->options, &w, e) < 0)
+		return -1;
+	if (!(w.bind || w.rbind || str_eq(m->type, "bind")) || str_is_empty(m->source))
+		return err_set(e, ERR_USAGE, "only a bind mount can be id-mapped");
+	own(fd) int userns = idmap_userns(m->uids.n ? &m->uids : &l->uids, m->gids.n ? &m->gids : &l->gids, e);
+	own(fd) int fs = userns < 0 ? -1 : clone_source(c, m->source, m->ready, &w, e);
+	if (fs < 0 || mount_idmap(fs, userns, w.ridmap, e) < 0)
+		return -1;
+	return take_fd(fs);
+}
+
+void mounts_close_mapped(const struct container_create *c, int **mapped)
+{
+	for (size_t i = 0; *mapped && i < c->spec->mounts.n; i++)
+		fd_drop(&(*mapped)[i]);
+	mem_drop(mapped);
+}
+
+int mounts_open_mapped(const struct container_create *c, int **ret, struct err *e)
+{
+	const __auto_type mounts = &c->spec->mounts;
+	int *fds = NULL;
+	for (size_t i = 0; i < mounts->n; i++) {
+		if (!is_mapped(&mounts->v[i]))
+			continue;
+		if (!fds) {
+			fds = mem_alloc(mounts->n * sizeof *fds);
+			memset(fds, 0xff, mounts->n * sizeof *fds);
+		}
+		fds[i] = open_mapped(c, &mounts->v[i], e);
+		if (fds[i] < 0) {
+			mounts_close_mapped(c, &fds);
+			return err_wrap(e, "mount %s", mounts->v[i].destination);
+		}
+	}
+	*ret = fds;
+	return 0;
 }
 
 int mounts_make(struct setup *s, struct err *e)

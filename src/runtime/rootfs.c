@@ -85,7 +85,7 @@ static int make_entry(int at, const char *name, bool is_dir)
  * nowhere is followed, inside the root, and its end is made: images have such links for resolv.conf. */
 static int make_place(const struct setup *s, const char *path, bool is_dir, int depth, struct err *e)
 {
-	own(mem) char *part = mem_printf("/%s", path);
+	own(mem) char *part = mem_printf("%s%s", *path == '/' ? "" : "/", path);
 	own(fd) int at = open_place(s, "/", 0);
 	if (at < 0 || depth > 40 || strlen(path) >= PATH_MAX) {
 		errno = at < 0 ? errno : depth > 40 ? ELOOP : ENAMETOOLONG;

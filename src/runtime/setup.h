@@ -19,6 +19,7 @@ struct setup {
 	const struct seccomp_filter *filter; /* NULL: none */
 	struct namespaces *ns;
 	int sock;     /* to the parent */
+	const int *mapped; /* mounts_open_mapped()'s, or NULL */
 	int tasks[CGROUPFS_ROWS]; /* where a thread joins our group in each v1 hierarchy, or -1 */
 	int root;     /* the root file system's mount */
 	int slave;    /* the terminal, or -1 */
@@ -83,6 +84,10 @@ int rootfs_enter(struct setup *s, struct err *e) must_use;        /* read-only r
 int rootfs_target(struct setup *s, const char *path, bool is_dir, struct err *e) must_use;
 
 /* mounts.c */
+/* The parent's: only who is privileged over a file system may map its ids, so these binds are made before the clone. One fd
+ * (or -1) for each mount of the configuration; NULL when none is mapped. */
+int mounts_open_mapped(const struct container_create *c, int **ret, struct err *e) must_use;
+void mounts_close_mapped(const struct container_create *c, int **mapped);
 int mounts_make(struct setup *s, struct err *e) must_use;
 
 /* mounts_cgroup.c: the view of the control groups, from inside them */

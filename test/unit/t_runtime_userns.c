@@ -300,9 +300,41 @@ static void plain_user_without_groups(void **state)
 	assert_int_equal(as_user(4321, limits_without_groups, b, false), 0);
 }
 
+static void mapped_mounts(void **state)
+{
+	struct box *b = *state;
+	char dir[128], file[160];
+	struct stat st;
+	snprintf(dir, sizeof dir, "%s/volume", b->dir);
+	snprintf(file, sizeof file, "%s/made", dir);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	make_dir(b, "/vol", 0755);
+	/* As the container is mapped: its root is the host's root in that volume. */
+	map(b, &row);
+	add_mount(b, "/vol", "bind", dir, "rbind,idmap");
+	script(b, "stat -c %u /vol; touch /vol/made; stat -c %u /vol/made");
+	int status = run(b);
+	if (status < 0 && strstr(b->e.text, "map ids of the mount"))
+		skip(); /* the file system of /tmp cannot do it */
+	assert_int_equal(status, 0);
+	assert_string_equal(buf_text(&b->out), "0\n0\n");
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	drop_mount(b);
+	/* With rows of its own, in a container without a user namespace. */
+	drop_namespace(b, "user");
+	struct idmap_row own = {0, 500, 1000};
+	struct spec_mount *m = add_mount(b, "/vol", "bind", dir, "rbind,ro");
+	m->uids = m->gids = (struct idmap_rows){&own, 1};
+	assert_string_equal(shell(b, "stat -c %u /vol/made; touch /vol/x 2>&1 | grep -c Read-only"), "500\n1");
+	m->type = arena_dup(&b->arena, "tmpfs");
+	m->options = (struct strv){};
+	refused(b, ERR_USAGE, "only a bind mount can be id-mapped");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {BOX_TEST(mapped), BOX_TEST(refusals), BOX_TEST(without_root), BOX_TEST(by_path), BOX_TEST(plain_user),
-		BOX_TEST(plain_user_with_a_range), BOX_TEST(plain_user_with_a_strangers_range), BOX_TEST(plain_user_enters), BOX_TEST(plain_user_without_groups)};
+		BOX_TEST(plain_user_with_a_range), BOX_TEST(plain_user_with_a_strangers_range), BOX_TEST(plain_user_enters), BOX_TEST(mapped_mounts), BOX_TEST(plain_user_without_groups)};
 	return box_main() ? 77 : cmocka_run_group_tests(tests, NULL, NULL);
 }
