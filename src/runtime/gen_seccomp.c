@@ -26,6 +26,7 @@ int main(void)
 	for (size_t i = 0; i < f.n; i++)
 		printf("\t{0x%04x, %u, %u, 0x%08x},\n", v[i].code, v[i].jt, v[i].jf, v[i].k);
 	printf("};\n");
+	mem_drop(&f.insns);
 	arena_drop(&a);
 	return 0;
 }

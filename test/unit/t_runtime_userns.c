@@ -252,7 +252,8 @@ static int enter_own(struct box *b)
 	arena_strv_add(&b->arena, &p.args, "cat /proc/1/comm; id -u; hostname");
 	if (pipe2(pipe_, O_CLOEXEC) < 0)
 		return 1;
-	struct container_exec x = {.pid = c.pid, .start_time = c.start_time, .process = &p, .spec = &b->spec, .stdio = {-1, pipe_[1], pipe_[1]}, .seccomp_cache = -1};
+	struct container_exec x = {.pid = c.pid, .start_time = c.start_time, .process = &p, .spec = &b->spec,
+		.stdio = {-1, pipe_[1], pipe_[1]}, .seccomp_cache = -1};
 	int r = container_exec(&x, &q, &b->e);
 	close(pipe_[1]);
 	if (r < 0) {
@@ -335,6 +336,7 @@ static void mapped_mounts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {BOX_TEST(mapped), BOX_TEST(refusals), BOX_TEST(without_root), BOX_TEST(by_path), BOX_TEST(plain_user),
-		BOX_TEST(plain_user_with_a_range), BOX_TEST(plain_user_with_a_strangers_range), BOX_TEST(plain_user_enters), BOX_TEST(mapped_mounts), BOX_TEST(plain_user_without_groups)};
+		BOX_TEST(plain_user_with_a_range), BOX_TEST(plain_user_with_a_strangers_range), BOX_TEST(plain_user_enters), BOX_TEST(mapped_mounts),
+		BOX_TEST(plain_user_without_groups)};
 	return box_main() ? 77 : cmocka_run_group_tests(tests, NULL, NULL);
 }
