@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "runtime/container.h"
 #include "runtime/seccomp.h"
@@ -141,7 +142,7 @@ unused static void make_root(struct box *b)
 
 unused static int box_open(void **state)
 {
-	static int count;
+	char random[ID_LEN + 1];
 	struct box *b = mem_alloc(sizeof *b);
 	b->mounts = count_lines("/proc/self/mountinfo");
 	cgroupfs_get();
@@ -149,7 +150,9 @@ unused static int box_open(void **state)
 	snprintf(b->dir, sizeof b->dir, "/tmp/hull-test-XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
 	chmod(b->dir, 0755);
-	snprintf(b->id, sizeof b->id, "t%d-%d", (int)getpid(), ++count);
+	/* Several of these run side by side, each in a PID namespace of its own. */
+	num_random_id(random);
+	snprintf(b->id, sizeof b->id, "t-%.16s", random);
 	make_root(b);
 	assert_int_equal(json_parse(box_config, strlen(box_config), &b->json, &b->e), 0);
 	assert_int_equal(spec_parse(b->json, &b->arena, &b->spec, &b->e), 0);
@@ -159,6 +162,18 @@ unused static int box_open(void **state)
 	b->out = BUF(1 << 20);
 	*state = b;
 	return 0;
+}
+
+/* Where we are the first process of a PID namespace, what a dead parent left is ours to reap. */
+unused static void reap_orphans(void)
+{
+	for (int i = 0; i < 100; i++) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (errno == ECHILD)
+			return;
+		usleep(10000);
+	}
 }
 
 unused static void expect_nothing_left(const struct box *b)

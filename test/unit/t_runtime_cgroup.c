@@ -215,6 +215,7 @@ static void signals_everyone(void **state)
 	assert_true(left > 0);
 	assert_int_equal(reap(&c), 3);
 	assert_int_equal(container_start_time(left), 0);
+	reap_orphans();
 }
 
 static void what_cannot_be_had(void **state)
@@ -237,9 +238,15 @@ static void what_cannot_be_had(void **state)
 		refused(b, ERR_UNSUPPORTED, "unified");
 		r->unified = (struct map){};
 	}
-	needs("cpuset");
+}
+
+static void bad_values(void **state)
+{
+	struct box *b = *state;
 	struct spec_cpu cpu = {.cpus = arena_dup(&b->arena, "0-4000")};
-	r->cpu = &cpu;
+	needs("cpuset");
+	script(b, "true");
+	b->spec.linux_->resources->cpu = &cpu;
 	refused(b, ERR_USAGE, "set the set of CPUs: write 0-4000");
 	cpu = (struct spec_cpu){.quota = {true, 1}};
 	refused(b, ERR_USAGE, "set the CPU quota");
@@ -349,7 +356,7 @@ static void unified_view(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {BOX_TEST(limits_are_set), BOX_TEST(updates_make_groups), BOX_TEST(fork_bomb), BOX_TEST(out_of_memory),
-		BOX_TEST(tiny_memory), BOX_TEST(freezes), BOX_TEST(signals_everyone), BOX_TEST(what_cannot_be_had), BOX_TEST(paths),
+		BOX_TEST(tiny_memory), BOX_TEST(freezes), BOX_TEST(signals_everyone), BOX_TEST(what_cannot_be_had), BOX_TEST(bad_values), BOX_TEST(paths),
 		BOX_TEST(sub_groups), cmocka_unit_test(unified)};
 	const struct CMUnitTest again[] = {BOX_TEST(unified_view), BOX_TEST(freezes), BOX_TEST(signals_everyone), BOX_TEST(what_cannot_be_had),
 		BOX_TEST(paths), BOX_TEST(sub_groups)};

@@ -612,6 +612,7 @@ static void killed_at_the_handshake(void **state)
 	assert_int_equal(poll(&p, 1, 5000), 1);
 	close(pipe_[0]);
 	close(pipe_[1]);
+	reap_orphans();
 	/* The groups are found again by their name, and the next one of that name takes their place. */
 	script(b, "exit 4");
 	assert_int_equal(run(b), 4);
