@@ -62,7 +62,8 @@ static void forms_of_v(void **state)
 static void wrong_ones_make_nothing(void **state)
 {
 	struct bench *b = *state;
-	static const char *const texts[] = {"", ":", "a:", ":/x", "relative", "/x:/y:z:w", "/srv:/", "/srv:relative", "na/me:/x", "data:/x:foo", "..:/x", "a:/x"};
+	static const char *const texts[] = {"", ":", "a:", ":/x", "relative", "/x:/y:z:w", "/srv:/", "/srv:relative",
+		"na/me:/x", "data:/x:foo", "..:/x", "a:/x"};
 	for (size_t i = 0; i < countof(texts); i++) {
 		b->c.record.mounts.n = b->c.record.host.binds.n = 0;
 		b->c.record.host.binds.v = NULL;
@@ -115,7 +116,8 @@ static void requests(void **state)
 	struct host_config *h = &b->c.record.host;
 	struct bind_options *o = arena_alloc(&b->c.arena, sizeof *o);
 	o->propagation = word("rshared");
-	*arena_push(&b->c.arena, &h->mounts) = (struct mount_request){.type = word("bind"), .source = word("/srv"), .target = word("/a"), .read_only = true, .bind = o};
+	*arena_push(&b->c.arena, &h->mounts) = (struct mount_request){.type = word("bind"), .source = word("/srv"),
+		.target = word("/a"), .read_only = true, .bind = o};
 	*arena_push(&b->c.arena, &h->mounts) = (struct mount_request){.type = word("volume"), .target = word("/v")};
 	*arena_push(&b->c.arena, &h->mounts) = (struct mount_request){.type = word("tmpfs"), .target = word("/t")};
 	assert_int_equal(resolve(b), 0);
@@ -141,8 +143,10 @@ static void make_other(struct bench *b, const char *volume)
 	assert_int_equal(containers_make(&b->g.containers, o.id, &o.dir, &o.lock, &b->e), 0);
 	assert_int_equal(containers_take_name(&b->g.containers, "other", o.id, &b->e), 0);
 	own(mem) char *path = volume_path(&b->g, volume);
-	*arena_push(&o.arena, &o.record.mounts) = (struct mount_point){.type = word("volume"), .name = word(volume), .source = path, .destination = word("/shared"), .rw = true};
-	*arena_push(&o.arena, &o.record.mounts) = (struct mount_point){.type = word("bind"), .source = word("/srv"), .destination = word("/mine"), .rw = true};
+	*arena_push(&o.arena, &o.record.mounts) = (struct mount_point){.type = word("volume"), .name = word(volume),
+		.source = path, .destination = word("/shared"), .rw = true};
+	*arena_push(&o.arena, &o.record.mounts) = (struct mount_point){.type = word("bind"), .source = word("/srv"),
+		.destination = word("/mine"), .rw = true};
 	o.record.id = o.id;
 	o.record.name = word("/other");
 	o.state.name = word("other");

@@ -251,10 +251,12 @@ static void mounts_in_order(void **state)
 	struct bench *b = *state;
 	struct built out = {};
 	struct container_record *r = &b->c.record;
-	*arena_push(&b->c.arena, &r->mounts) = (struct mount_point){.type = word("bind"), .source = word("/srv/a"), .destination = word("/x/y/z"), .rw = false, .recursive_ro = true};
+	*arena_push(&b->c.arena, &r->mounts) = (struct mount_point){.type = word("bind"), .source = word("/srv/a"),
+		.destination = word("/x/y/z"), .rw = false, .recursive_ro = true};
 	*arena_push(&b->c.arena, &r->mounts) = (struct mount_point){.type = word("bind"), .source = word("/srv/b"), .destination = word("/x"), .rw = true,
 		.propagation = word("rshared")};
-	*arena_push(&b->c.arena, &r->mounts) = (struct mount_point){.type = word("bind"), .source = word("/srv/hosts"), .destination = word("/etc/hosts"), .rw = true};
+	*arena_push(&b->c.arena, &r->mounts) = (struct mount_point){.type = word("bind"), .source = word("/srv/hosts"),
+		.destination = word("/etc/hosts"), .rw = true};
 	map_set(&b->c.arena, &r->host.tmpfs, "/x/y", "size=1m,exec");
 	struct spec *s = must(b, &out);
 	assert_true(place_of(s, "/x") < place_of(s, "/x/y"));
