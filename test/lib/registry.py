@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 import traceback
+import urllib.error
 import urllib.request
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -249,7 +250,7 @@ def basic(user, password):
 class Real:
     """docker-registry in a folder of its own."""
 
-    def __init__(self, tls=None):
+    def __init__(self, tls=None, htpasswd=None):
         self.folder = tempfile.mkdtemp(prefix="registry.")
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
@@ -261,6 +262,8 @@ class Real:
                     f"storage:\n  filesystem:\n    rootdirectory: {self.folder}/data\nhttp:\n  addr: {self.host}\n")
             if tls:
                 f.write(f"  tls:\n    certificate: {tls.cert}\n    key: {tls.key}\n")
+            if htpasswd:
+                f.write(f"auth:\n  htpasswd:\n    realm: test\n    path: {htpasswd}\n")
         self.log = open(os.path.join(self.folder, "log"), "w")
         self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=self.log, stderr=self.log)
 
@@ -269,6 +272,8 @@ class Real:
         for _ in range(400):
             try:
                 urllib.request.urlopen(f"{self.scheme}://{self.host}/v2/", timeout=2, context=context).close()
+                return self
+            except urllib.error.HTTPError:
                 return self
             except OSError:
                 time.sleep(0.05)

@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""t_pull: `hull pull` from end to end: Debian's docker-registry with images that skopeo wrote, and a fake that misbehaves;
+whatever happens, one line says it and nothing is left behind."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import probe  # noqa: E402
+from registry import *  # noqa: E402,F403
+
+HULL = os.environ.get("HULL", "build/src/cli/hull")
+BOX = os.path.join(probe.BUILD, "box/box.tar")
+
+
+class Hull:
+    """A store of its own."""
+
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix="t_pull.")
+        os.chmod(self.path, 0o755)
+        self.root = os.path.join(self.path, "root")
+        self.env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k not in ("XDG_RUNTIME_DIR", "DOCKER_CONFIG")}
+        self.env.update(HULL_ROOT=self.root, HULL_RUN_ROOT=os.path.join(self.path, "run"), HOME=self.path)
+        return self
+
+    def __exit__(self, *args):
+        subprocess.run(["chmod", "-R", "u+rwX", self.path])
+        shutil.rmtree(self.path)
+
+    def start(self, *args):
+        return subprocess.Popen([HULL, *args], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *args):
+        p = self.start(*args)
+        p.out, p.err = p.communicate(timeout=120)
+        return p
+
+    def ok(self, *args):
+        p = self.run(*args)
+        assert p.returncode == 0, (args, p.returncode, p.out, p.err)
+        return p.out
+
+    def refuses(self, word, *args):
+        """One line, exit 1, and the store as it was."""
+        before = self.images()
+        p = self.run(*args)
+        assert p.returncode == 1, (args, p.returncode, p.out, p.err)
+        assert p.err.count("\n") == 1 and word in p.err, p.err
+        assert self.images() == before
+        self.clean()
+        return p.err
+
+    def images(self):
+        return self.ok("images", "-a", "-q", "--no-trunc")
+
+    def files(self, folder):
+        path = os.path.join(self.root, folder)
+        return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+    def clean(self):
+        assert not [n for n in self.files("layers") if "tmp" in n], self.files("layers")
+        assert not [n for n in self.files("blobs/sha256") + self.files("images/names") if "tmp" in n]
+
+    def inspect(self, name):
+        return json.loads(self.ok("inspect", name))[0]
+
+
+def write_oci(folder, *images):
+    """An OCI directory that skopeo copies from: skopeo's names 0, 1, …"""
+    os.makedirs(os.path.join(folder, "blobs/sha256"), exist_ok=True)
+    manifests = []
+    for i, image in enumerate(images):
+        for data in [*image.blobs.values(), image.manifest]:
+            with open(os.path.join(folder, "blobs/sha256", digest_of(data)[7:]), "wb") as f:
+                f.write(data)
+        manifests.append(image.descriptor(annotations={"org.opencontainers.image.ref.name": str(i)}))
+    with open(os.path.join(folder, "oci-layout"), "w") as f:
+        f.write('{"imageLayoutVersion":"1.0.0"}')
+    with open(os.path.join(folder, "index.json"), "w") as f:
+        json.dump({"schemaVersion": 2, "manifests": manifests}, f)
+
+
+def test_from_a_real_registry():
+    need("docker-registry", "skopeo")
+    with Real() as registry, Hull() as hull:
+        registry.push(f"oci-archive:{BOX}", "box:oci")
+        registry.push(f"oci-archive:{BOX}", "box:docker", "--format", "v2s2")
+        registry.push(f"oci-archive:{BOX}", "box:zstd", "--dest-compress-format", "zstd")
+        for tag in ("oci", "docker", "zstd"):
+            out = hull.ok("pull", f"{registry.host}/box:{tag}")
+            assert f"{registry.host}/box:{tag}" in out and "sha256:" in out, out
+            found = hull.inspect(f"{registry.host}/box:{tag}")
+            assert found["Config"]["Cmd"] == ["sh"] and found["RepoDigests"][0].startswith(f"{registry.host}/box@sha256:")
+        assert "up to date" in hull.ok("pull", f"{registry.host}/box:oci")
+        assert hull.ok("pull", "-q", f"{registry.host}/box:oci") == f"{registry.host}/box:oci\n"
+        digest = hull.inspect(f"{registry.host}/box:oci")["RepoDigests"][0]
+        hull.ok("pull", digest)
+        hull.refuses("nothing:1", "pull", f"{registry.host}/nothing:1")
+        hull.refuses("box:none", "pull", f"{registry.host}/box:none")
+        hull.ok("pull", "-a", f"{registry.host}/box")
+        for tag in ("oci", "docker", "zstd"):
+            hull.ok("rmi", "-f", f"{registry.host}/box:{tag}")
+        hull.ok("rmi", "-f", *hull.images().split()) if hull.images() else None
+        assert not hull.files("images/names") and not hull.files("blobs/sha256") and hull.images() == ""
+        hull.clean()
+
+
+def test_tls_and_http_2_with_many_layers():
+    need("docker-registry", "skopeo", "openssl")
+    with probe.Folder() as folder:
+        tls = Certificate(folder.path, "127.0.0.1")
+        with Real(tls) as registry:
+            image = Image([make_layer({f"f{i}": noise(300000 + i, i)}) for i in range(12)])
+            write_oci(os.path.join(folder.path, "oci"), image)
+            registry.push(f"oci:{folder.path}/oci:0", "many:1")
+            probe.check(probe.pull(f"{registry.host}/many:1"), image)
+            with Hull() as hull:
+                hull.ok("pull", f"{registry.host}/many:1")
+                hull.clean()
+
+
+def test_a_real_registry_with_a_password():
+    need("docker-registry", "skopeo")
+    with Hull() as hull, probe.Folder() as folder:
+        users = os.path.join(folder.path, "htpasswd")
+        with warnings.catch_warnings(), open(users, "w") as f:
+            warnings.simplefilter("ignore")
+            import crypt
+            f.write("me:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)) + "\n")
+        with Real(htpasswd=users) as registry:
+            registry.push(f"oci-archive:{BOX}", "box:1", "--dest-creds", "me:secret")
+            hull.refuses("login", "pull", f"{registry.host}/box:1")
+            os.mkdir(os.path.join(hull.path, ".docker"))
+            with open(os.path.join(hull.path, ".docker/config.json"), "w") as f:
+                json.dump({"auths": {registry.host: {"auth": basic("me", "secret")[6:]}}}, f)
+            hull.ok("pull", f"{registry.host}/box:1")
+
+
+def test_a_layer_that_is_here_is_not_fetched():
+    shared = make_layer({"shared": noise(100000)})
+    with Fake() as fake, Hull() as hull:
+        one, two = Image([shared]), Image([shared, make_layer({"own": b"x"})])
+        fake.add(one, "one")
+        fake.add(two, "two")
+        hull.ok("pull", f"{fake.host}/one")
+        assert "Already exists" in hull.ok("pull", f"{fake.host}/two")
+        assert len(fake.seen(digest_of(one.layers[0]))) == 1
+        hull.ok("pull", f"{fake.host}/two")
+        assert len(fake.seen(digest_of(two.layers[1]))) == 1
+
+
+def test_a_drop_is_resumed():
+    big = make_layer({"big": noise(3000000)})
+    with Fake() as fake, Hull() as hull:
+        image = fake.add(Image([big]))
+        layer = digest_of(image.layers[0])
+
+        def hook(h):
+            if layer not in h.path or "Range" in h.headers:
+                return False
+            h.send_response(200)
+            h.send_header("Content-Length", str(len(image.layers[0])))
+            h.end_headers()
+            h.wfile.write(image.layers[0][:1000000])
+            h.drop()
+        fake.hook = hook
+        hull.ok("pull", f"{fake.host}/x")
+        assert [int(h["Range"][6:-1]) for h in fake.seen(layer) if "Range" in h], "no Range"
+        assert hull.inspect(f"{fake.host}/x")["RootFS"]["Layers"] == [digest_of(big)]
+
+
+def test_layers_that_are_not_what_they_should_be():
+    good = make_layer({"big": noise(2000000)})
+
+    def serve(change):
+        def hook(h):
+            data = h.server.fake.blobs.get(h.path.split("/")[-1])
+            return data is not None and not data.startswith(b"{") and h.reply(200, change(data))
+        return hook
+    flip = lambda d: d[:1000] + bytes([d[1000] ^ 1]) + d[1001:]  # noqa: E731
+    rows = [("sha256", flip), ("bytes", lambda d: d[:-1]), ("bytes", lambda d: d + b"x"), ("", lambda d: b"\0" * len(d))]
+    for word, change in rows:
+        with Fake(serve(change)) as fake, Hull() as hull:
+            fake.add(Image([good, make_layer({"a": b"b"})]))
+            hull.refuses(word, "pull", f"{fake.host}/x")
+            assert hull.files("images/names") == []
+            fake.hook = None
+            hull.ok("pull", f"{fake.host}/x")
+
+
+def test_diff_id_of_another_layer():
+    with Fake() as fake, Hull() as hull:
+        image = Image()
+        image.config = image.config.replace(digest_of(make_layer({"hello": b"hello\n"})).encode(), digest_of(b"other").encode())
+        image.document["config"] = image.blob(image.config, OCI_CONFIG)
+        fake.add(image)
+        hull.refuses("sha256", "pull", f"{fake.host}/x")
+
+
+def test_bad_references_and_platforms():
+    with Hull() as hull:
+        for reference in ("UPPER/x:y", "a/../b", "x:", "http://x/y", "x@sha256:12"):
+            p = hull.run("pull", reference)
+            assert p.returncode != 0 and p.err.count("\n") == 1 and "invalid reference" in p.err, p.err
+        with Fake() as fake:
+            fake.add([Image()])
+            hull.refuses("linux/s390x", "pull", "--platform", "linux/s390x", f"{fake.host}/x")
+            p = hull.run("pull", "--platform", "a/b/c/d", f"{fake.host}/x")
+            assert p.returncode != 0 and p.err.count("\n") == 1 and "platform" in p.err, p.err
+
+
+def test_killed_in_the_middle():
+    big = make_layer({"big": noise(4000000)})
+    arrived, go = threading.Event(), threading.Event()
+    with Fake() as fake, Hull() as hull:
+        image = fake.add(Image([big, make_layer({"small": b"x"})]))
+
+        def hook(h):
+            if digest_of(image.layers[0]) not in h.path or go.is_set():
+                return False
+            h.send_response(200)
+            h.send_header("Content-Length", str(len(image.layers[0])))
+            h.end_headers()
+            with contextlib.suppress(OSError):
+                h.wfile.write(image.layers[0][:3000000])
+                arrived.set()
+                go.wait(20)
+            h.drop()
+        fake.hook = hook
+        for sig in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
+            arrived.clear()
+            go.clear()
+            p = hull.start("pull", f"{fake.host}/x")
+            assert arrived.wait(20)
+            time.sleep(0.1)
+            p.send_signal(sig)
+            p.communicate(timeout=20)
+            assert p.returncode != 0
+            go.set()
+            assert hull.images() == ""
+        hull.ok("pull", f"{fake.host}/x")
+        hull.clean()
+        assert len(hull.files("layers")) == 2, hull.files("layers")
+
+
+def test_twice_at_once():
+    layers = [make_layer({"f": noise(500000, i)}) for i in range(4)]
+    with Fake() as fake, Hull() as hull:
+        image = fake.add(Image(layers))
+        pulls = [hull.start("pull", f"{fake.host}/x") for _ in range(4)]
+        for p in pulls:
+            out, err = p.communicate(timeout=120)
+            assert p.returncode == 0, (out, err)
+        assert hull.images() == image.id + "\n"
+        hull.clean()
+        assert len(hull.files("layers")) == 4
+
+
+def test_a_full_disk():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    with Fake() as fake, Hull() as hull:
+        fake.add(Image([make_layer({"big": noise(6000000)})]))
+        os.mkdir(hull.root)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", hull.root], capture_output=True).returncode:
+            raise Skip("mount is not allowed")
+        try:
+            p = hull.run("pull", f"{fake.host}/x")
+            assert p.returncode == 1 and p.err.count("\n") == 1 and "No space left" in p.err, (p.returncode, p.err)
+            hull.clean()
+            subprocess.run(["mount", "-o", "remount,size=64m", hull.root], check=True)
+            hull.ok("pull", f"{fake.host}/x")
+        finally:
+            subprocess.run(["umount", "-l", hull.root])
+
+
+if __name__ == "__main__":
+    run(dict(globals()))
