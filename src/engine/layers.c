@@ -187,6 +187,19 @@ static int serve(struct crew *c, struct err *e)
 	return 0;
 }
 
+/* Ends the workers in the middle of their work; what they made so far goes at once, not with the next pull. */
+static void give_up(struct crew *c)
+{
+	own(strv) struct strv ignored = {};
+	struct err none = {};
+	if (!c->busy)
+		return;
+	while (c->busy)
+		end(&c->v[--c->busy], true);
+	c->w->snap->swept = false;
+	(void)!snap_list(c->w->snap, &ignored, &none);
+}
+
 int layers_unpack(struct layer_work *w, struct err *e)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -202,8 +215,7 @@ int layers_unpack(struct layer_work *w, struct err *e)
 		if (r == 0 && c.busy)
 			r = serve(&c, e);
 	}
-	while (c.busy)
-		end(&c.v[--c.busy], true);
+	give_up(&c);
 	return r;
 }
 
