@@ -40,9 +40,11 @@ static int bind_hierarchy(struct setup *s, int top, int row, const struct mount_
 	own(mem) char *path = mem_printf("/sys/fs/cgroup/%s%s", name, s->cgroup->path);
 	if (mkdirat(top, name, 0755) < 0)
 		return err_sys(e, "cgroup %s", name);
+	own(fd) int place = openat(top, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0)
+		return err_sys(e, "cgroup %s", name);
 	own(fd) int sub = clone_at(path, w, e);
-	own(fd) int place = sub < 0 ? -1 : openat(top, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return place < 0 || mount_attach(sub, place, e) < 0 ? err_wrap(e, "cgroup %s", name) : 0;
+	return sub < 0 || mount_attach(sub, place, e) < 0 ? err_wrap(e, "cgroup %s", name) : 0;
 }
 
 static int make_v1(struct setup *s, int at, const struct mount_words *w, struct err *e)

@@ -149,10 +149,14 @@ static unsigned propagation_of(const char *word)
 int rootfs_attach(struct setup *s, struct err *e)
 {
 	own(fd) int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (host < 0 || mount_set(host, false, 0, 0, MS_PRIVATE, e) < 0)
+	if (host < 0)
+		return err_sys(e, "the host's root");
+	if (mount_set(host, false, 0, 0, MS_PRIVATE, e) < 0)
 		return err_wrap(e, "mount propagation");
 	if (s->create->rootfs >= 0) {
 		s->root = fcntl(s->create->rootfs, F_DUPFD_CLOEXEC, 3);
+		if (s->root < 0)
+			return err_sys(e, "duplicate");
 	} else {
 		own(mem) char *path = path_join(s->create->bundle ? s->create->bundle : "/", s->spec->root->path);
 		s->root = mount_clone(AT_FDCWD, path, true, e);
