@@ -66,4 +66,6 @@ static int exec(void *opts, int argc, char **argv, struct err *e)
 
 const struct cmd cmd_exec = {"exec", "CONTAINER COMMAND [ARG...]", "Run a command in a running container", options, countof(options),
 	sizeof(struct exec_options), 2, -1, exec, .flags = CMD_STRICT, .complete = "@running",
+	.about = "The exit status is the command's, 128 + n when signal n ended it; 127 says that the command does not exist, 126 that it "
+		 "cannot be executed, 1 that the container is not there or does not run.",
 	.examples = "$ hull exec -it web sh\n$ hull exec -e DEBUG=1 web env"};

@@ -114,6 +114,9 @@ static int create_only(void *opts, int argc, char **argv, struct err *e)
 
 const struct cmd cmd_run = {"run", "IMAGE [COMMAND] [ARG...]", "Create a container from an image and run a command in it", run_options,
 	RUN_OPTIONS, sizeof(struct run_options), 1, -1, run, .flags = CMD_STRICT, .complete = "@image",
+	.about = "The image is fetched when it is not here. Without -d hull shows the output of the command, hands signals on to it and "
+		 "ends when it ends; with -it the keys ctrl-p ctrl-q leave it running. The exit status is the command's, 128 + n when signal n "
+		 "ended it; 127 says that the command does not exist, 126 that it cannot be executed, 125 that hull failed.",
 	.examples = "$ hull run -it --rm box\n$ hull run -d --name web --network host nginx\n"
 		    "$ hull run --rm --memory 256M --cpus 0.5 -v data:/data -v ./src:/src:ro box ls /src"};
 const struct cmd cmd_create = {"create", "IMAGE [COMMAND] [ARG...]", "Create a container without starting it", create_options,

@@ -7,7 +7,7 @@
 
 #define R(member) offset_of(struct run_options, member)
 #define REFUSED(name, letter, index) \
-	{name, letter, OPT_STR, offset_of(struct run_options, refused[index]), "VALUE", "Refused: see the manual", OPT_HIDDEN}
+	{name, letter, OPT_STR, offset_of(struct run_options, refused[index]), "VALUE", "Refused", OPT_HIDDEN}
 
 const struct opt run_options[] = {
 	{"add-host", 0, OPT_STRV, R(add_host), "NAME:IP", "Add a line to /etc/hosts"},
@@ -71,7 +71,7 @@ const struct opt run_options[] = {
 	{"platform", 0, OPT_STR, R(platform), "OS/ARCH", "Platform of the image, as in linux/arm64"},
 	{"privileged", 0, OPT_BOOL, R(privileged), NULL, "Give it all capabilities and devices, without seccomp"},
 	REFUSED("publish", 'p', REFUSED_PUBLISH),
-	{"publish-all", 'P', OPT_BOOL, R(publish_all), NULL, "Refused: see the manual", OPT_HIDDEN},
+	{"publish-all", 'P', OPT_BOOL, R(publish_all), NULL, "Refused", OPT_HIDDEN},
 	{"pull", 0, OPT_STR, R(pull), "WHEN", "Fetch the image: always, missing or never (missing)", 0, "always missing never"},
 	{"quiet", 'q', OPT_BOOL, R(quiet), NULL, "Say nothing while the image is fetched"},
 	{"read-only", 0, OPT_BOOL, R(read_only), NULL, "Make its root file system read-only"},
@@ -91,7 +91,7 @@ const struct opt run_options[] = {
 	{"uidmap", 0, OPT_STRV, R(uidmap), "IN:OUT:COUNT", "Map user ids in a user namespace of its own"},
 	{"ulimit", 0, OPT_STRV, R(ulimit), "NAME=SOFT[:HARD]", "Set a resource limit"},
 	{"umask", 0, OPT_STR, R(umask), "MODE", "Octal umask of the process (0022)"},
-	{"use-api-socket", 0, OPT_BOOL, R(use_api_socket), NULL, "Refused: see the manual", OPT_HIDDEN},
+	{"use-api-socket", 0, OPT_BOOL, R(use_api_socket), NULL, "Refused", OPT_HIDDEN},
 	{"user", 'u', OPT_STR, R(user), "USER[:GROUP]", "User, by name or number"},
 	{"userns", 0, OPT_STR, R(userns), "MODE", "User namespace: host, auto[:size=N], keep-id (host)", 0, "host auto keep-id"},
 	{"uts", 0, OPT_STR, R(uts), "MODE", "UTS namespace: private, host", 0, "private host"},
