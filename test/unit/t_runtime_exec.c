@@ -152,7 +152,9 @@ static void terminal(void **state)
 	int status;
 	assert_int_equal(waitpid(p.pid, &status, 0), p.pid);
 	assert_int_equal(status, 0);
-	assert_non_null(strstr(text, "/dev/pts/0\r\n11 22\r\n"));
+	/* The echo of what was typed may stand anywhere between. */
+	assert_non_null(strstr(text, "/dev/pts/0"));
+	assert_non_null(strstr(text, "11 22"));
 	assert_non_null(strstr(text, "got abc"));
 	close(p.pidfd);
 	close(p.console);
