@@ -96,7 +96,7 @@ one_line() {
     image=$(cd "${HULL_TEST_CACHE:-/var/tmp/hull-test-cache}" && echo "$PWD"/vm-debian-*)
     ln -s "${image%% *}" small/
     run --separate-stderr env HULL_TEST_CACHE="$PWD/small" "$RUN" -- true
-    left=$(ls small | grep -c tmp || true)
+    left=$(find small -maxdepth 1 -name '*tmp*' | wc -l)
     umount small
     one_line 125 ''
     [ "$left" = 0 ]
