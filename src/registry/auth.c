@@ -78,6 +78,15 @@ static void again(struct session *s, enum err_kind kind, const char *why)
 	end(s, &e);
 }
 
+/* It goes into a header: one word, and not endless. */
+static bool is_token(const char *text)
+{
+	size_t n = 0;
+	while (text && text[n] > ' ' && text[n] <= '~')
+		n++;
+	return n > 0 && n <= TOKEN_MAX && !text[n];
+}
+
 static int take_token(struct session *s, struct err *e)
 {
 	own(json) struct json *j = NULL;
@@ -86,11 +95,7 @@ static int take_token(struct session *s, struct err *e)
 	const char *token = json_get_str(j, "token");
 	if (str_is_empty(token))
 		token = json_get_str(j, "access_token");
-	size_t n = token ? strlen(token) : 0;
-	for (size_t i = 0; i < n; i++)
-		if (token[i] <= ' ' || token[i] > '~')
-			n = TOKEN_MAX + 1;
-	if (n == 0 || n > TOKEN_MAX)
+	if (!is_token(token))
 		return err_set(e, ERR_REMOTE, "token server of %s: its answer has no usable token", s->registry);
 	mem_drop(&s->auth.header);
 	s->auth.header = mem_printf("Bearer %s", token);

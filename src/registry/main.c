@@ -60,7 +60,10 @@ static void send_outbox(struct session *s)
 	size_t sent = 0;
 	while (sent < s->outbox.n && send_text(s->sock, s->outbox.v[sent]))
 		free(s->outbox.v[sent++]);
-	memmove(s->outbox.v, s->outbox.v + sent, (s->outbox.n - sent) * sizeof *s->outbox.v);
+	if (!sent)
+		return;
+	/* with the NULL at the end */
+	memmove(s->outbox.v, s->outbox.v + sent, (s->outbox.n - sent + 1) * sizeof *s->outbox.v);
 	s->outbox.n -= sent;
 }
 

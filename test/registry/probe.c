@@ -56,8 +56,8 @@ static int copy(struct layer *l, struct err *e)
 static int fetch(struct pull *p, int dir, struct err *e)
 {
 	size_t n = p->manifest.layers.n, open = n;
-	struct layer *layers = calloc(n + 1, sizeof *layers);
-	struct pollfd *fds = calloc(n + 1, sizeof *fds);
+	own(mem) struct layer *layers = calloc(n + 1, sizeof *layers);
+	own(mem) struct pollfd *fds = calloc(n + 1, sizeof *fds);
 	for (size_t i = 0; i < n; i++) {
 		char name[32];
 		snprintf(name, sizeof name, "layer%zu", i);
@@ -81,8 +81,6 @@ static int fetch(struct pull *p, int dir, struct err *e)
 		for (size_t i = 0; i < n; i++)
 			open += !layers[i].ended || !layers[i].told;
 	}
-	free(layers);
-	free(fds);
 	return 0;
 }
 
