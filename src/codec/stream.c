@@ -40,6 +40,11 @@ int stream_read_full(struct stream *s, void *p, size_t n, struct err *e)
 	return 0;
 }
 
+uint64_t stream_pass(struct stream *s, uint64_t n)
+{
+	return s->pass && !s->broken ? s->pass(s, n) : 0;
+}
+
 int stream_skip(struct stream *s, uint64_t n, struct err *e)
 {
 	char waste[32768];
@@ -182,9 +187,20 @@ static ssize_t range_read(struct stream *s, void *p, size_t n, struct err *e)
 	return r;
 }
 
+static uint64_t range_pass(struct stream *s, uint64_t n)
+{
+	struct source *source = (struct source *)s;
+	n = n < source->left ? n : source->left;
+	source->at += n;
+	source->left -= n;
+	return n;
+}
+
 struct stream *stream_range(int fd, uint64_t offset, uint64_t length)
 {
-	return source_new(range_read, (struct source){.fd = fd, .at = offset, .left = length});
+	struct stream *s = source_new(range_read, (struct source){.fd = fd, .at = offset, .left = length});
+	s->pass = range_pass;
+	return s;
 }
 
 static ssize_t memory_read(struct stream *s, void *p, size_t n, struct err *e)

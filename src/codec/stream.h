@@ -22,11 +22,14 @@ struct stream {
 	void (*close)(struct stream *s); /* frees s; not what lies below it, unless stream_own() says so */
 	struct stream *owned;            /* set by stream_own() */
 	bool broken;                     /* set by stream_read() */
+	/* NULL, or passes over up to n bytes without reading them; returns how many. Called by stream_pass() alone. */
+	uint64_t (*pass)(struct stream *s, uint64_t n);
 };
 ssize_t stream_read(struct stream *s, void *p, size_t n, struct err *e) must_use;
 /* Exactly n bytes or ERR_CORRUPT "unexpected end". */
 int stream_read_full(struct stream *s, void *p, size_t n, struct err *e) must_use;
 int stream_skip(struct stream *s, uint64_t n, struct err *e) must_use; /* the same */
+uint64_t stream_pass(struct stream *s, uint64_t n); /* what of n bytes can be left out without reading; 0: nothing */
 void stream_drop(struct stream **s); /* own(stream) struct stream *s = NULL */
 /* s drops `below` when it is dropped itself; returns s. A stack is then one value. */
 struct stream *stream_own(struct stream *s, struct stream *below);

@@ -324,10 +324,18 @@ static void sources(void **state)
 	assert_int_equal(e.kind, ERR_CORRUPT);
 	assert_int_equal(stream_read(far, p, 2, &e), -1);
 
+	own(stream) struct stream *passed = stream_range(fd, 1, 8);
+	assert_int_equal(stream_pass(passed, 5), 5);
+	assert_int_equal(stream_read(passed, p, 1, &e), 1);
+	assert_int_equal(p[0], '6');
+	assert_int_equal(stream_pass(passed, 5), 2);
+	assert_int_equal(stream_read(passed, p, 1, &e), 0);
+
 	assert_int_equal(lseek(fd, 1, SEEK_SET), 1);
 	own(stream) struct stream *some = stream_fd(fd, 3);
 	assert_int_equal(stream_read(some, p, 16, &e), 3);
 	assert_memory_equal(p, "123", 3);
+	assert_int_equal(stream_pass(some, 5), 0);
 	assert_int_equal(stream_read(some, p, 16, &e), 0);
 	own(stream) struct stream *rest = stream_fd_take(dup(fd), UINT64_MAX);
 	assert_int_equal(stream_skip(rest, 4, &e), 0);

@@ -352,12 +352,16 @@ static void hostile(void **state)
 	add(&d, "manifest.json", "[");
 	add(&d, "manifest.json", "[]");
 	check(f, &d, NULL, "it has no image");
-	char *big = arena_alloc(&d.arena, 100000);
-	memset(big, 'x', 99999);
+	char *big = arena_alloc(&d.arena, 1000000);
+	memset(big, 'x', 999999);
 	add(&d, "manifest.json", "[]");
 	add(&d, "x", big);
 	write_tar(&d, f->tar);
-	assert_int_equal(truncate(f->tar, 60000), 0);
+	own(archive) struct archive whole = {.fd = -1, .dir = -1};
+	struct err e = {};
+	assert_int_equal(archive_open(&whole, f->tar, -1, f->root, NULL, &e), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND); /* read to its end: it has no image */
+	assert_int_equal(truncate(f->tar, 600000), 0);
 	assert_non_null(strstr(describe(f, f->tar, -1, NULL), "corrupt: "));
 	assert_int_equal(truncate(f->tar, 0), 0);
 	assert_non_null(strstr(describe(f, f->tar, -1, NULL), "not one of images"));
