@@ -396,6 +396,11 @@ static void broken(struct fetch *f, enum http_failure failure, const char *why)
 		fail(f, ERR_REMOTE, text);
 		break;
 	case HTTP_BAD: fail(f, ERR_REMOTE, reason); break;
+	case HTTP_CONNECT:
+		/* Nobody was ever there: a wrong name more likely than a bad moment. */
+		f->tries += f->s->scheme_known ? 0 : f->s->retries / 2;
+		again(f, ERR_REMOTE, reason, 0);
+		break;
 	case HTTP_TIMEOUT:
 		f->tries += f->s->retries / 2;
 		again(f, ERR_TIMEOUT, reason, 0);

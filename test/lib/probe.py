@@ -34,7 +34,7 @@ class Folder:
         shutil.rmtree(self.path)
 
 
-def pull(reference, config=None, platform="linux/amd64", retries=2, timeout=2, insecure="", mode=None, env=None):
+def pull(reference, config=None, platform="linux/amd64", retries=2, timeout=20, insecure="", mode=None, env=None):
     """config: docker's config.json as a dict."""
     with Folder() as out, Folder() as docker:
         if config is not None:

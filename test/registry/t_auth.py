@@ -190,11 +190,11 @@ def test_token_server_is_busy():
 
 def test_token_server_hangs_or_is_gone():
     def answer(h, query, count):
-        time.sleep(4)
+        time.sleep(6)
         h.drop()
     with Tokens(answer) as t:
         t.registry.add(Image())
-        refused(pull(f"{t.host}/x", timeout=1, retries=0), "timeout", "token server")
+        refused(pull(f"{t.host}/x", timeout=2, retries=0), "timeout", "token server")
     with Tokens(realm="http://127.0.0.1:1/token") as t:
         t.registry.add(Image())
         refused(pull(f"{t.host}/x", retries=0), "remote", "token server")
