@@ -162,13 +162,25 @@ void container_entry_drop(struct container_entry *c)
 	fd_drop(&c->lock);
 }
 
+/* The names that point at a container whose record was never written. */
+static void free_names_of(struct containers *c, const char *id)
+{
+	DIR *d = fdopendir(openat(c->names, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	for (struct dirent *ent; d && (ent = readdir(d));)
+		containers_free_name(c, ent->d_name, id);
+	if (d)
+		closedir(d);
+}
+
 /* Nobody can have made this directory's record any more when the lock of the directory is free. */
 static void remove_half_made(struct containers *c, const char *id, int dir)
 {
 	struct err ignored = {};
 	own(fd) int lock = path_lock(dir, "lock", true, false, &ignored);
-	if (lock >= 0 && !path_exists(dir, "config.json"))
-		(void)!containers_remove(c, id, &ignored);
+	if (lock < 0 || path_exists(dir, "config.json"))
+		return;
+	free_names_of(c, id);
+	(void)!containers_remove(c, id, &ignored);
 }
 
 /* The record is synced and the state is not: after a power cut the state may be empty, and is told from the record. */
