@@ -142,8 +142,10 @@ static void format(void **state)
 	own(mem) char *text = file(f, "c.log");
 	assert_string_equal(text,
 		"{\"log\":\"plain\\n\",\"stream\":\"stdout\",\"attrs\":{\"tag\":\"}x\\\"\"},\"time\":\"2020-09-13T12:26:40.1234Z\"}\n"
-		"{\"log\":\"\\\"\\\\\\u0009\\r\\u0001\\u003c\\u0026\\u003e\x7f\\n\",\"stream\":\"stderr\",\"attrs\":{\"tag\":\"}x\\\"\"},\"time\":\"2020-09-13T12:26:41Z\"}\n"
-		"{\"log\":\"\xc3\xa4\\ufffd\\ufffd\\u2028\xf0\x9f\x98\x80\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\n\",\"stream\":\"stdout\",\"attrs\":{\"tag\":\"}x\\\"\"},"
+		"{\"log\":\"\\\"\\\\\\u0009\\r\\u0001\\u003c\\u0026\\u003e\x7f\\n"
+		"\",\"stream\":\"stderr\",\"attrs\":{\"tag\":\"}x\\\"\"},\"time\":\"2020-09-13T12:26:41Z\"}\n"
+		"{\"log\":\"\xc3\xa4\\ufffd\\ufffd\\u2028\xf0\x9f\x98\x80\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\n"
+		"\",\"stream\":\"stdout\",\"attrs\":{\"tag\":\"}x\\\"\"},"
 		"\"time\":\"2020-09-13T12:26:42.000000001Z\"}\n"
 		"{\"log\":\"\\n\",\"stream\":\"stdout\",\"attrs\":{\"tag\":\"}x\\\"\"},\"time\":\"2020-09-13T12:26:42.000000001Z\"}\n"
 		"{\"log\":\"no end\",\"stream\":\"stdout\",\"attrs\":{\"tag\":\"}x\\\"\"},\"time\":\"2020-09-13T12:26:43Z\"}\n");
@@ -355,7 +357,8 @@ static void compressed(void **state)
 {
 	struct fixture *f = *state;
 	for (int driver = LOG_JSON_FILE; driver <= LOG_LOCAL; driver++) {
-		f->o = (struct log_options){.driver = (enum log_driver)driver, .dir = f->dir, .name = "c.log", .max_size = driver == LOG_LOCAL ? 500 : 1400, .max_files = 4, .compress = true};
+		f->o = (struct log_options){.driver = (enum log_driver)driver, .dir = f->dir, .name = "c.log",
+			.max_size = driver == LOG_LOCAL ? 500 : 1400, .max_files = 4, .compress = true};
 		begin(f);
 		for (int i = 0; i < 10; i++) {
 			count_up(f, i * 20 + 1, i * 20 + 20);
@@ -429,7 +432,8 @@ static void strange_lines_are_skipped(void **state)
 	count_up(f, 1, 1);
 	end(f, 1);
 	own(fd) int fd = openat(f->dir, "c.log", O_WRONLY | O_APPEND | O_CLOEXEC);
-	static const char bad[] = "\nnonsense\n{}\n{\"log\":\"x\n{\"log\":\"\\q\",\"stream\":\"stdout\",\"time\":\"\"}\n{\"log\":\"x\",\"stream\":\"stdin\",\"time\":\"\"}\n"
+	static const char bad[] = "\nnonsense\n{}\n{\"log\":\"x\n{\"log\":\"\\q"
+		"\",\"stream\":\"stdout\",\"time\":\"\"}\n{\"log\":\"x\",\"stream\":\"stdin\",\"time\":\"\"}\n"
 		"{\"log\":\"x\",\"stream\":\"stdout\",\"attrs\":{\"a\":\"\n{\"log\":\"x\\";
 	assert_int_equal(fd_write_all(fd, bad, sizeof bad - 1), 0);
 	assert_int_equal(fd_write_all(fd, "\0\n", 2), 0);
