@@ -91,7 +91,7 @@ static int clone_in_peer(const struct container_entry *peer, const char *path, s
 		*e = why;
 	else if (r >= 0)
 		err_set_(e, ERR_CONFLICT, "it is not running any more");
-	return err_wrap(e, "container %.12s: %s", peer->id, path);
+	return err_wrap(e, "container %.200s: %s", container_label(peer), path);
 }
 
 static int open_userns(struct spec_build *b, struct err *e)
@@ -271,6 +271,23 @@ static int add_etc(struct spec_build *b, struct err *e)
 	return put_file(b, "hosts", &hosts, e) < 0 || put_file(b, "resolv.conf", &resolv, e) < 0 ? -1 : 0;
 }
 
+/* A container's mounts come to the host, or the host's to the container, only over a mount that lets them. */
+static int check_propagation(const struct mount_point *m, const char *source, struct err *e)
+{
+	bool shared = str_eq(m->propagation, "shared") || str_eq(m->propagation, "rshared");
+	bool slave = str_eq(m->propagation, "slave") || str_eq(m->propagation, "rslave");
+	unsigned peers;
+	if (!shared && !slave)
+		return 0;
+	/* What is missing is the bind's to tell. */
+	if (mount_peers(source, &peers, e) < 0)
+		return e->kind == ERR_NOT_FOUND ? 0 : -1;
+	if (peers & MS_SHARED || (slave && peers & MS_SLAVE))
+		return 0;
+	return err_set(e, ERR_USAGE, "bind %s: %s needs a shared mount, and it is on a private one: mount --make-shared changes that",
+		source, m->propagation);
+}
+
 static int add_point(struct spec_build *b, const struct mount_point *m, struct err *e)
 {
 	const struct container_record *r = &b->c->record;
@@ -313,6 +330,8 @@ static int add_point(struct spec_build *b, const struct mount_point *m, struct e
 	own(buf) struct buf o = BUF(4096);
 	buf_printf(&o, "%s,%s", m->non_recursive ? "bind" : "rbind", str_is_empty(m->propagation) ? "rprivate" : m->propagation);
 	buf_str(&o, m->rw ? ",rw" : m->recursive_ro ? ",rro" : ",ro");
+	if (!str_eq(m->type, "volume") && check_propagation(m, source, e) < 0)
+		return -1;
 	return add_bind(b, m->destination, source, buf_text(&o), str_eq(m->type, "volume"), e);
 }
 
