@@ -58,7 +58,7 @@ static int wait_without(const struct session *s, int *ret_status, struct err *e)
 {
 	struct err ignored = {};
 	if (container_reload_state(s->c, &ignored) == 0 && container_state_has_monitor(&s->g->containers, &s->c->state))
-		cli_warn("the output was not taken for some time: what is missing of it is in `hull logs %.12s`", s->c->id);
+		cli_warn("the output was not taken for some time: what is missing of it is in `hull logs %.200s`", container_label(s->c));
 	return container_wait(s->g, s->c, -1, ret_status, e);
 }
 
@@ -95,8 +95,8 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 	if (end == ATTACH_DETACHED)
 		fputs("read escape sequence\n", stderr);
 	if (w.leave)
-		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.12s is left running, `hull kill %.12s` ends it",
-			w.asked, s->c->id, s->c->id);
+		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.200s is left running, `hull kill %.200s` ends it",
+			w.asked, container_label(s->c), container_label(s->c));
 	if (end == ATTACH_LOST && wait_without(s, &status, e) < 0)
 		return -1;
 	*ret_status = end == ATTACH_DETACHED || end == ATTACH_INPUT_OVER ? 0 : status;

@@ -101,8 +101,10 @@ static int set_command(struct arena *a, struct container_record *r, struct err *
 		arena_strv_add(a, &all, r->config.entrypoint.v[i]);
 	for (size_t i = 0; i < r->config.cmd.n; i++)
 		arena_strv_add(a, &all, r->config.cmd.v[i]);
-	if (!all.n || !*all.v[0])
+	if (!all.n)
 		return err_set(e, ERR_USAGE, "no command specified: the image has none, so say one behind its name");
+	if (!*all.v[0])
+		return err_set(e, ERR_USAGE, "the command is an empty word: say the program to run");
 	r->path = all.v[0];
 	for (size_t i = 1; i < all.n; i++)
 		arena_strv_add(a, &r->args, all.v[i]);

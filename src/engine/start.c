@@ -270,7 +270,7 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 	const char *status = container_status(g, c);
 	if (!str_eq(status, "created") && !str_eq(status, "exited")) {
 		fd_drop(&client);
-		return err_set(e, ERR_CONFLICT, "container %.12s is %s", c->id, status);
+		return err_set(e, ERR_CONFLICT, "container %.200s is %s", container_label(c), status);
 	}
 	int r = prepare(&s, e);
 	if (r == 0)
