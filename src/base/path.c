@@ -135,21 +135,6 @@ int path_read(int dirfd, const char *path, struct buf *out, struct err *e)
 	return 0;
 }
 
-/* A rename over a file makes ext4 write the new one to the disk at once, as it should be for what must last. What need not
- * changes places with the old one, which costs nothing. */
-static int replace(int dirfd, const char *tmp, const char *path, bool lasting)
-{
-	if (lasting || renameat2(dirfd, tmp, dirfd, path, RENAME_EXCHANGE) < 0)
-		return renameat(dirfd, tmp, dirfd, path);
-	if (unlinkat(dirfd, tmp, 0) == 0)
-		return 0;
-	/* It was no file. */
-	int saved = errno;
-	(void)!renameat2(dirfd, tmp, dirfd, path, RENAME_EXCHANGE);
-	errno = saved;
-	return -1;
-}
-
 int path_write(int dirfd, const char *path, const void *p, size_t n, mode_t mode, int flags, struct err *e)
 {
 	static unsigned count;
@@ -167,7 +152,7 @@ int path_write(int dirfd, const char *path, const void *p, size_t n, mode_t mode
 	if (!bad && flags & PATH_NEW)
 		bad = linkat(dirfd, tmp, dirfd, path, 0) < 0;
 	else if (!bad)
-		bad = replace(dirfd, tmp, path, flags & PATH_SYNC) < 0;
+		bad = renameat(dirfd, tmp, dirfd, path) < 0;
 	int saved = errno;
 	if (bad || flags & PATH_NEW)
 		unlinkat(dirfd, tmp, 0);
@@ -287,8 +272,31 @@ int path_remove_tree(int dirfd, const char *path, struct err *e)
 
 bool path_exists(int dirfd, const char *path)
 {
+	static const int absent[] = {ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EACCES};
 	struct stat st;
-	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	for (size_t i = 0; i < countof(absent); i++)
+		if (errno == absent[i])
+			return false;
+	return true;
+}
+
+int path_list(int dirfd, const char *path, struct strv *ret, struct err *e)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		err_sys_(e, "read %s", path);
+		fd_drop(&fd);
+		return -1;
+	}
+	for (struct dirent *ent; errno = 0, (ent = readdir(d));)
+		if (strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0)
+			strv_add(ret, ent->d_name);
+	int r = errno ? err_sys(e, "read %s", path) : 0;
+	closedir(d);
+	return r;
 }
 
 char *path_clean(const char *path)

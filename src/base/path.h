@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/str.h"
 
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -30,7 +31,10 @@ int path_put(int dirfd, const char *path, const char *text, struct err *e) must_
 /* Removes a file or a whole tree, never following a symlink, never crossing a mount; a missing one is
  * success. Makes unreadable directories readable on the way. */
 int path_remove_tree(int dirfd, const char *path, struct err *e) must_use;
+/* False only when it is certain that nothing is there: whoever removes what has no record must not do so for a disk that fails. */
 bool path_exists(int dirfd, const char *path);
+/* Adds the names in a directory, all of them or -1: half of a list would make the rest look unused. */
+int path_list(int dirfd, const char *path, struct strv *ret, struct err *e) must_use;
 /* Lexical: cleans "a//b/../c" to "a/c"; an absolute path stays below "/". */
 char *path_clean(const char *path) must_use;
 char *path_join(const char *a, const char *b) must_use;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * volume: see volume.h. volume.json is written last, so a directory without it is half made and used
- * as new. `Filled` turns true when the image's content was copied (or when there was none to copy).
+ * volume: see volume.h. volume.json is written last and removed first, so a directory without it is half made: it is used
+ * as new, and removed by the next command that removes volumes. `Filled` turns true when the image's content was copied
+ * (or when there was none to copy).
  */
 #include "engine/volume.h"
 
@@ -103,7 +104,8 @@ int volume_create(struct engine *g, const char *name, const struct map *labels, 
 		num_random_id(id);
 		name = id;
 	}
-	if (ensure(g, name, &v, e) < 0)
+	own(fd) int lock = path_lock(g->root, "volumes.lock", false, true, e);
+	if (lock < 0 || ensure(g, name, &v, e) < 0)
 		return -1;
 	*ret_name = mem_dup(name);
 	return 0;
@@ -210,22 +212,21 @@ int volume_users(struct engine *g, const char *name, const char *except, struct 
 	return 0;
 }
 
+static bool has_record(const struct engine *g, const char *name)
+{
+	own(mem) char *record = mem_printf("volumes/%s/volume.json", name);
+	return path_exists(g->root, record);
+}
+
 static int names(struct engine *g, struct strv *ret, struct err *e)
 {
-	int fd = openat(g->root, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "read volumes");
-	DIR *d = fdopendir(fd);
-	if (!d) {
-		close(fd);
-		return err_sys(e, "read volumes");
-	}
-	for (struct dirent *ent; (ent = readdir(d));) {
-		own(mem) char *record = mem_printf("%s/volume.json", ent->d_name);
-		if (volume_name_is_valid(ent->d_name) && faccessat(dirfd(d), record, F_OK, 0) == 0)
-			strv_add(ret, ent->d_name);
-	}
-	closedir(d);
+	own(strv) struct strv all = {};
+	struct err why = {};
+	if (path_list(g->root, "volumes", &all, &why) < 0)
+		return why.sys == ENOENT ? 0 : (*e = why, -1);
+	for (size_t i = 0; i < all.n; i++)
+		if (volume_name_is_valid(all.v[i]) && has_record(g, all.v[i]))
+			strv_add(ret, all.v[i]);
 	strv_sort(ret);
 	return 0;
 }
@@ -343,6 +344,18 @@ static int remove_unused(struct engine *g, const char *name, struct err *e)
 	return volume_delete(g, name, e);
 }
 
+/* What killed commands were just making or removing; volumes.lock is held exclusively. */
+static void remove_half_made(struct engine *g)
+{
+	struct err ignored = {};
+	own(strv) struct strv all = {};
+	if (path_list(g->root, "volumes", &all, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < all.n; i++)
+		if (volume_name_is_valid(all.v[i]) && !has_record(g, all.v[i]))
+			(void)!volume_delete(g, all.v[i], &ignored);
+}
+
 int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
 {
 	own(arena) struct arena a = {};
@@ -350,6 +363,7 @@ int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
 	own(fd) int lock = path_lock(g->root, "volumes.lock", true, true, e);
 	if (lock < 0)
 		return -1;
+	remove_half_made(g);
 	if (open_existing(g, name, &a, &v, e) < 0)
 		return force ? 0 : -1;
 	return remove_unused(g, name, e);
@@ -361,6 +375,7 @@ int volume_prune(struct engine *g, bool all, const struct strv *filters, struct 
 	own(fd) int lock = path_lock(g->root, "volumes.lock", true, true, e);
 	if (lock < 0 || names(g, &list, e) < 0)
 		return -1;
+	remove_half_made(g);
 	*ret_bytes = 0;
 	for (size_t i = 0; i < list.n; i++) {
 		own(arena) struct arena a = {};

@@ -331,9 +331,11 @@ static int empty(int dir, struct err *e)
 		fd_drop(&fd);
 		return err_sys(e, "read directory");
 	}
-	for (struct dirent *ent; r == 0 && (ent = readdir(d));)
+	for (struct dirent *ent; errno = 0, r == 0 && (ent = readdir(d));)
 		if (strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0)
 			r = path_remove_tree(dir, ent->d_name, e);
+	if (r == 0 && errno)
+		r = err_sys(e, "read directory");
 	closedir(d);
 	return r;
 }

@@ -24,7 +24,6 @@
 #include "snap/apply.h"
 #include "snap/info.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -111,32 +110,20 @@ static void remove_tmp(struct snap *s, const char *name)
 	errno = saved;
 }
 
-static DIR *read_layers(const struct snap *s, struct err *e)
-{
-	int fd = openat(s->layers, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d) {
-		(void)err_sys(e, "read layers");
-		fd_drop(&fd);
-	}
-	return d;
-}
-
 static int sweep(struct snap *s, struct err *e)
 {
 	if (s->swept)
 		return 0;
-	DIR *d = read_layers(s, e);
-	if (!d)
-		return -1;
-	for (struct dirent *ent; (ent = readdir(d));) {
-		if (!str_has_prefix(ent->d_name, "tmp-"))
+	own(strv) struct strv names = {};
+	if (path_list(s->layers, ".", &names, e) < 0)
+		return err_wrap(e, "layers");
+	for (size_t i = 0; i < names.n; i++) {
+		if (!str_has_prefix(names.v[i], "tmp-"))
 			continue;
-		own(fd) int fd = openat(s->layers, ent->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		own(fd) int fd = openat(s->layers, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-			remove_tmp(s, ent->d_name);
+			remove_tmp(s, names.v[i]);
 	}
-	closedir(d);
 	s->swept = true;
 	return 0;
 }
@@ -368,15 +355,14 @@ int snap_list(struct snap *s, struct strv *ret, struct err *e)
 {
 	if (sweep(s, e) < 0)
 		return -1;
-	DIR *d = read_layers(s, e);
-	if (!d)
-		return -1;
-	for (struct dirent *ent; (ent = readdir(d));) {
-		own(mem) char *id = mem_printf("%s:%s", strlen(ent->d_name) == 128 ? "sha512" : "sha256", ent->d_name);
+	own(strv) struct strv names = {};
+	if (path_list(s->layers, ".", &names, e) < 0)
+		return err_wrap(e, "layers");
+	for (size_t i = 0; i < names.n; i++) {
+		own(mem) char *id = mem_printf("%s:%s", strlen(names.v[i]) == 128 ? "sha512" : "sha256", names.v[i]);
 		if (digest_is_valid(id))
 			strv_add_take(ret, take(id));
 	}
-	closedir(d);
 	strv_sort(ret);
 	return 0;
 }

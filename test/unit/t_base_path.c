@@ -278,10 +278,31 @@ static void lexical(void **state)
 	assert_false(path_is_name(longest));
 }
 
+static void lists(void **state)
+{
+	(void)state;
+	struct err e = {};
+	own(strv) struct strv names = {};
+	assert_int_equal(path_mkdirs(root, "list/b", 0755, &e), 0);
+	assert_int_equal(path_write(root, "list/a", "", 0, 0644, 0, &e), 0);
+	assert_int_equal(path_list(root, "list", &names, &e), 0);
+	strv_sort(&names);
+	assert_int_equal(names.n, 2);
+	assert_string_equal(names.v[0], "a");
+	assert_int_equal(path_list(root, "list/none", &names, &e), -1);
+	assert_int_equal(e.sys, ENOENT);
+	assert_int_equal(path_list(root, "list/a", &names, &e), -1);
+	assert_true(path_exists(root, "list/a"));
+	assert_false(path_exists(root, "list/a/b"));
+	assert_false(path_exists(root, "list/c"));
+	/* Not certain that nothing is there. */
+	assert_true(path_exists(-1, "list/c"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(remove_deep), cmocka_unit_test(remove_kinds),
 		cmocka_unit_test(open_inside), cmocka_unit_test(magic_links), cmocka_unit_test(create_inside), cmocka_unit_test(mkdirs_inside),
-		cmocka_unit_test(write_and_read), cmocka_unit_test(locks), cmocka_unit_test(lexical)};
+		cmocka_unit_test(write_and_read), cmocka_unit_test(locks), cmocka_unit_test(lists), cmocka_unit_test(lexical)};
 	return cmocka_run_group_tests(tests, make_root, remove_root);
 }
