@@ -18,7 +18,6 @@
 #include "codec/digest.h"
 #include "image/platform.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -68,12 +67,31 @@ void store_drop(struct store *s)
 	s->depth = 0;
 }
 
+/* Files that were just being written when their writer was killed: all of them, since nobody else has the lock. */
+static void remove_half_written(struct store *s)
+{
+	static const char *const folders[] = {"images", "images/names", "blobs/sha256", "blobs/sha512"};
+	for (size_t i = 0; i < countof(folders); i++) {
+		own(strv) struct strv names = {};
+		struct err ignored = {};
+		(void)!path_list(s->root, folders[i], &names, &ignored);
+		for (size_t k = 0; k < names.n; k++) {
+			own(mem) char *path = mem_printf("%s/%s", folders[i], names.v[k]);
+			if (str_has_prefix(names.v[k], "%tmp-") || (i != 1 && strstr(names.v[k], ".tmp-")))
+				unlinkat(s->root, path, 0);
+		}
+	}
+	s->swept = true;
+}
+
 int store_lock(struct store *s, struct err *e)
 {
 	if (s->depth == 0) {
 		s->lock = path_lock(s->root, "images/lock", true, true, e);
 		if (s->lock < 0)
 			return err_wrap(e, "image store");
+		if (!s->swept)
+			remove_half_written(s);
 	}
 	s->depth++;
 	return 0;
@@ -161,14 +179,16 @@ static void link_path(const char *name, char out[LINK_TEXT])
 		snprintf(out + n, LINK_TEXT - n, "%%%.50s", digest_hex(digest));
 }
 
-/* The id a name points at; false: none. */
-static bool read_link(struct store *s, const char *name, char id[DIGEST_TEXT])
+/* The id a name points at: 1, 0: none, -1: it cannot be told. */
+static int read_link(struct store *s, const char *name, char id[DIGEST_TEXT], struct err *e)
 {
 	char path[LINK_TEXT];
 	link_path(name, path);
 	ssize_t n = readlinkat(s->root, path, id, DIGEST_TEXT - 1);
+	if (n < 0 && errno != ENOENT && errno != EINVAL)
+		return err_sys(e, "name %s", name);
 	if (n <= 0)
-		return false;
+		return 0;
 	id[n] = 0;
 	return digest_is_valid(id);
 }
@@ -189,11 +209,11 @@ static int point_link(struct store *s, const char *name, const char *id, struct 
 	return 0;
 }
 
-static void remove_link(struct store *s, const char *name)
+static int remove_link(struct store *s, const char *name, struct err *e)
 {
 	char path[LINK_TEXT];
 	link_path(name, path);
-	unlinkat(s->root, path, 0);
+	return unlinkat(s->root, path, 0) < 0 && errno != ENOENT ? err_sys(e, "remove the name %s", name) : 0;
 }
 
 static void sync_names(struct store *s)
@@ -243,32 +263,27 @@ static int save_record(struct store *s, const struct image_record *r, struct err
 typedef int (*record_fn)(void *arg, const char *id, struct err *e);
 static int walk(struct store *s, record_fn each, void *arg, struct err *e)
 {
-	own(fd) int fd = path_open_dir(s->root, "images", e);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return fd < 0 ? -1 : err_sys(e, "images");
-	fd = -1;
-	int r = 0;
-	for (struct dirent *ent; r == 0 && (ent = readdir(d));) {
+	own(strv) struct strv names = {};
+	int r = path_list(s->root, "images", &names, e);
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		char id[DIGEST_TEXT];
-		size_t n = strcspn(ent->d_name, ".");
-		if (strcmp(ent->d_name + n, ".json") != 0 || (n != 64 && n != 128))
+		const char *name = names.v[i];
+		size_t n = strcspn(name, ".");
+		if (strcmp(name + n, ".json") != 0 || (n != 64 && n != 128))
 			continue;
-		snprintf(id, sizeof id, "%s:%.*s", n == 64 ? "sha256" : "sha512", (int)n, ent->d_name);
+		snprintf(id, sizeof id, "%s:%.*s", n == 64 ? "sha256" : "sha512", (int)n, name);
 		if (digest_is_valid(id))
 			r = each(arg, id, e);
 	}
-	closedir(d);
 	return r;
 }
 
-static void drop_name(struct arena *a, struct strv *names, const char *name)
+static void copy_without(struct arena *a, const struct strv *from, const char *name, struct strv *to)
 {
-	struct strv all = *names;
-	*names = (struct strv){};
-	for (size_t i = 0; i < all.n; i++)
-		if (strcmp(all.v[i], name) != 0)
-			arena_strv_add(a, names, all.v[i]);
+	*to = (struct strv){};
+	for (size_t i = 0; i < from->n; i++)
+		if (!name || strcmp(from->v[i], name) != 0)
+			arena_strv_add(a, to, from->v[i]);
 }
 
 static void merge(struct arena *a, struct strv *into, const struct strv *more)
@@ -283,11 +298,11 @@ static int leave_old(struct store *s, const char *name, const char *old, struct 
 {
 	own(arena) struct arena a = {};
 	struct image_record r;
-	struct err ignored = {};
-	if (load_record(s, old, &a, &r, &ignored) < 0)
-		return 0;
-	drop_name(&a, &r.names, name);
-	drop_name(&a, &r.digests, name);
+	struct err why = {};
+	if (load_record(s, old, &a, &r, &why) < 0)
+		return why.sys && why.kind != ERR_NOT_FOUND ? (*e = why, -1) : 0;
+	copy_without(&a, &r.names, name, &r.names);
+	copy_without(&a, &r.digests, name, &r.digests);
 	return save_record(s, &r, e);
 }
 
@@ -295,7 +310,9 @@ static int point_all(struct store *s, const struct strv *names, const char *id, 
 {
 	for (size_t i = 0; i < names->n; i++) {
 		char old[DIGEST_TEXT];
-		bool had = read_link(s, names->v[i], old);
+		int had = read_link(s, names->v[i], old, e);
+		if (had < 0)
+			return -1;
 		if (had && strcmp(old, id) == 0)
 			continue;
 		if (point_link(s, names->v[i], id, e) < 0 || (had && leave_old(s, names->v[i], old, e) < 0))
@@ -304,14 +321,16 @@ static int point_all(struct store *s, const struct strv *names, const char *id, 
 	return 0;
 }
 
-/* Keeps the names that a link confirms. */
+/* Keeps the names that a link confirms, or does not deny: with its last name an image goes. */
 static void keep_true(struct store *s, struct arena *a, const char *id, struct strv *names)
 {
 	struct strv all = *names;
 	*names = (struct strv){};
 	for (size_t i = 0; i < all.n; i++) {
 		char found[DIGEST_TEXT];
-		if (read_link(s, all.v[i], found) && strcmp(found, id) == 0)
+		struct err ignored = {};
+		int r = read_link(s, all.v[i], found, &ignored);
+		if (r < 0 || (r && strcmp(found, id) == 0))
 			arena_strv_add(a, names, all.v[i]);
 	}
 }
@@ -363,6 +382,23 @@ static bool has_sorted(const struct strv *l, const char *s)
 	return l->n && bsearch(&s, l->v, l->n, sizeof *l->v, by_text);
 }
 
+static int all_blobs(struct store *s, struct strv *ret, struct err *e)
+{
+	static const char *const folders[] = {"sha256", "sha512"};
+	for (size_t i = 0; i < countof(folders); i++) {
+		own(strv) struct strv names = {};
+		char path[32];
+		snprintf(path, sizeof path, "blobs/%s", folders[i]);
+		if (!path_exists(s->root, path))
+			continue;
+		if (path_list(s->root, path, &names, e) < 0)
+			return -1;
+		for (size_t k = 0; k < names.n; k++)
+			strv_add_take(ret, mem_printf("%s:%s", folders[i], names.v[k]));
+	}
+	return 0;
+}
+
 /* Removes those blobs that no record names. */
 static int sweep(struct store *s, const struct strv *blobs, struct strv *layers, const struct strv *candidates, struct err *e)
 {
@@ -386,9 +422,12 @@ static int put_record(struct store *s, const struct image_record *r, struct err 
 {
 	own(arena) struct arena a = {};
 	struct image_record old = {}, new = *r;
-	struct err ignored = {};
+	struct err why = {};
 	char now[NUM_TEXT];
-	bool had = load_record(s, r->id, &a, &old, &ignored) == 0;
+	bool had = load_record(s, r->id, &a, &old, &why) == 0;
+	/* One whose content is spoilt is written anew; one that cannot be read now has names to keep. */
+	if (!had && why.sys && why.kind != ERR_NOT_FOUND)
+		return *e = why, -1;
 	if (had) {
 		keep_true(s, &a, r->id, &old.names);
 		keep_true(s, &a, r->id, &old.digests);
@@ -467,9 +506,11 @@ int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struc
 	*bare.tag = *bare.digest = 0;
 	ref_format(&bare, repository);
 	LOCKED(s, e);
-	if (!read_link(s, text, id))
-		return err_set(e, ERR_NOT_FOUND, "no such image: %s", text);
-	remove_link(s, text);
+	int found = read_link(s, text, id, e);
+	if (found <= 0)
+		return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such image: %s", text);
+	if (remove_link(s, text, e) < 0)
+		return -1;
 	size_t left = 0;
 	struct err why = {};
 	if (load_record(s, id, &a, &r, &why) == 0) {
@@ -481,10 +522,10 @@ int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struc
 		struct strv digests = r.digests;
 		r.digests = (struct strv){};
 		for (size_t i = 0; i < digests.n; i++)
-			if (last && is_of_repository(digests.v[i], repository))
-				remove_link(s, digests.v[i]);
-			else
+			if (!last || !is_of_repository(digests.v[i], repository))
 				arena_strv_add(&a, &r.digests, digests.v[i]);
+			else if (remove_link(s, digests.v[i], e) < 0)
+				return -1;
 		left = r.names.n + r.digests.n;
 		if (save_record(s, &r, e) < 0)
 			return -1;
@@ -510,14 +551,18 @@ int store_remove(struct store *s, const char *id, struct strv *ret_layers, struc
 	struct strv digests = r.digests;
 	keep_true(s, &a, id, &digests);
 	for (size_t i = 0; i < r.names.n; i++)
-		remove_link(s, r.names.v[i]);
+		if (remove_link(s, r.names.v[i], e) < 0)
+			return -1;
 	for (size_t i = 0; i < digests.n; i++)
-		remove_link(s, digests.v[i]);
+		if (remove_link(s, digests.v[i], e) < 0)
+			return -1;
 	record_path(id, path);
 	if (unlinkat(s->root, path, 0) < 0)
 		return err_sys(e, "remove image %.19s", id);
 	sync_names(s);
-	list_blobs(&r, &blobs);
+	/* All there are: those that a killed pull or load had put, too. */
+	if (all_blobs(s, &blobs, e) < 0)
+		return -1;
 	return sweep(s, &blobs, ret_layers, &r.diff_ids, e);
 }
 
@@ -576,8 +621,9 @@ static int resolve(struct store *s, const char *text, char id[DIGEST_TEXT], stru
 		char name[REF_TEXT];
 		if (*r.digest)
 			*r.tag = 0;
-		if (read_link(s, ref_format(&r, name), id))
-			return 0;
+		int found = read_link(s, ref_format(&r, name), id, e);
+		if (found)
+			return found < 0 ? -1 : 0;
 	}
 	if (is_id && walk(s, match_prefix, &p, e) < 0)
 		return -1;

@@ -20,7 +20,7 @@
 #include "image/ref.h"
 #include "image/types.h"
 
-struct store { int root, lock; unsigned depth; };
+struct store { int root, lock; unsigned depth; bool swept; };
 int store_open(struct store *s, int root, struct err *e) must_use; /* makes the folders */
 void store_drop(struct store *s);
 int store_lock(struct store *s, struct err *e) must_use; /* waits */
@@ -65,7 +65,7 @@ int store_tag(struct store *s, const char *id, const struct ref *name, struct er
 /* Removes a name (tag, or digest); ret_left: how many names and digests the image has left. With the last tag of a repository
  * its digests go too, as docker has it. The record stays. A name that is not there: ERR_NOT_FOUND. */
 int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struct err *e) must_use;
-/* Removes the record and the blobs no other record needs; appends diff_ids that no image uses any more. */
+/* Removes the record and all blobs that no record needs; appends diff_ids that no image uses any more. */
 int store_remove(struct store *s, const char *id, struct strv *ret_layers, struct err *e) must_use;
 /* Calls each(arg, image) for all images, the newest first; an unreadable record is skipped and counted. */
 int store_each(struct store *s, int (*each)(void *arg, const struct image *i, struct err *e), void *arg, size_t *ret_bad, struct err *e) must_use;
