@@ -17,7 +17,6 @@
 #include "base/path.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +24,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { RECORD_MAX = 4 << 20, COMMAND_MAX = 4096 };
+enum { RECORD_MAX = 4 << 20 };
 
 static int open_folder(int at, const char *name, struct err *e)
 {
@@ -48,8 +47,14 @@ int containers_open(struct containers *c, int root, int run, struct err *e)
 		return -1;
 	}
 	own(fd) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : fd_read_full(fd, c->boot, sizeof c->boot - 1);
+	ssize_t n = fd < 0 ? -1 : fd_read_full(fd, c->boot, sizeof c->boot - 1);
 	c->boot[n > 0 ? strcspn(c->boot, "\n") : 0] = 0;
+	if (!*c->boot) {
+		/* Without it all containers would seem to be of another boot. */
+		err_sys_(e, "/proc/sys/kernel/random/boot_id");
+		containers_drop(c);
+		return -1;
+	}
 	return 0;
 }
 
@@ -71,9 +76,12 @@ bool container_name_is_valid(const char *name)
 	return true;
 }
 
+/* False with errno 0: there is none, or none that is whole. */
 static bool read_name(const struct containers *c, const char *name, char ret_id[65])
 {
 	ssize_t n = readlinkat(c->names, name, ret_id, 65);
+	if (n >= 0 || errno == ENOENT || errno == EINVAL || errno == ENAMETOOLONG)
+		errno = 0;
 	if (n != 64)
 		return false;
 	ret_id[64] = 0;
@@ -82,7 +90,7 @@ static bool read_name(const struct containers *c, const char *name, char ret_id[
 
 static bool is_there(const struct containers *c, const char *id)
 {
-	return faccessat(c->root, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return path_exists(c->root, id);
 }
 
 int containers_take_name(struct containers *c, const char *name, const char *id, struct err *e)
@@ -93,8 +101,11 @@ int containers_take_name(struct containers *c, const char *name, const char *id,
 		if (errno != EEXIST)
 			return err_sys(e, "take the name %s", name);
 		char other[66];
-		if (read_name(c, name, other) && is_there(c, other))
+		bool is_whole = read_name(c, name, other);
+		if (is_whole && is_there(c, other))
 			return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use by container %.12s", name, other);
+		if (!is_whole && errno)
+			return err_sys(e, "take the name %s", name);
 		unlinkat(c->names, name, 0);
 	}
 	return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use", name);
@@ -110,13 +121,12 @@ void containers_free_name(struct containers *c, const char *name, const char *id
 static int find_prefix(struct containers *c, const char *text, char ret_id[65], struct err *e)
 {
 	size_t len = strlen(text), found = 0;
-	DIR *d = fdopendir(openat(c->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (!d)
-		return err_sys(e, "read containers");
-	for (struct dirent *ent; (ent = readdir(d));)
-		if (strlen(ent->d_name) == 64 && strncmp(ent->d_name, text, len) == 0 && found++ == 0)
-			memcpy(ret_id, ent->d_name, 65);
-	closedir(d);
+	own(strv) struct strv names = {};
+	if (path_list(c->root, ".", &names, e) < 0)
+		return err_wrap(e, "containers");
+	for (size_t i = 0; i < names.n; i++)
+		if (strlen(names.v[i]) == 64 && strncmp(names.v[i], text, len) == 0 && found++ == 0)
+			memcpy(ret_id, names.v[i], 65);
 	if (found > 1)
 		return err_set(e, ERR_CONFLICT, "container id prefix %s is ambiguous: %zu containers begin so", text, found);
 	return found == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "no such container: %s", text);
@@ -127,10 +137,13 @@ int containers_find(struct containers *c, const char *text, char ret_id[65], str
 	if (*text == '/')
 		text++;
 	char id[66];
-	if (path_is_name(text) && read_name(c, text, id) && is_there(c, id)) {
+	bool is_name = path_is_name(text) && read_name(c, text, id);
+	if (is_name && is_there(c, id)) {
 		memcpy(ret_id, id, 65);
 		return 0;
 	}
+	if (!is_name && path_is_name(text) && errno)
+		return err_sys(e, "container %.200s", text);
 	size_t n = strlen(text);
 	if (n == 64 && num_is_hex(text, 64) && is_there(c, text)) {
 		memcpy(ret_id, text, 65);
@@ -143,13 +156,12 @@ int containers_find(struct containers *c, const char *text, char ret_id[65], str
 
 int containers_ids(struct containers *c, bool running_only, struct strv *ret, struct err *e)
 {
-	DIR *d = fdopendir(openat(running_only ? c->run : c->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (!d)
-		return err_sys(e, "read containers");
-	for (struct dirent *ent; (ent = readdir(d));)
-		if (strlen(ent->d_name) == 64 && num_is_hex(ent->d_name, 64))
-			strv_add(ret, ent->d_name);
-	closedir(d);
+	own(strv) struct strv names = {};
+	if (path_list(running_only ? c->run : c->root, ".", &names, e) < 0)
+		return err_wrap(e, "containers");
+	for (size_t i = 0; i < names.n; i++)
+		if (strlen(names.v[i]) == 64 && num_is_hex(names.v[i], 64))
+			strv_add(ret, names.v[i]);
 	return 0;
 }
 
@@ -162,45 +174,26 @@ void container_entry_drop(struct container_entry *c)
 	fd_drop(&c->lock);
 }
 
-/* The names that point at a container whose record was never written. */
-static void free_names_of(struct containers *c, const char *id)
-{
-	DIR *d = fdopendir(openat(c->names, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	for (struct dirent *ent; d && (ent = readdir(d));)
-		containers_free_name(c, ent->d_name, id);
-	if (d)
-		closedir(d);
-}
-
 /* Nobody can have made this directory's record any more when the lock of the directory is free. */
 static void remove_half_made(struct containers *c, const char *id, int dir)
 {
 	struct err ignored = {};
 	own(fd) int lock = path_lock(dir, "lock", true, false, &ignored);
-	if (lock < 0 || path_exists(dir, "config.json"))
-		return;
-	free_names_of(c, id);
-	(void)!containers_remove(c, id, &ignored);
+	if (lock >= 0 && !path_exists(dir, "config.json"))
+		(void)!containers_remove(c, id, &ignored);
 }
 
-static char *fixed(const char *s)
-{
-	return (char *)(uintptr_t)s;
-}
-
-static void first_state(struct container_entry *c)
+/* The record is synced and the state is not: after a power cut the state may be empty, and is told from the record. */
+static int make_up_state(struct container_entry *c)
 {
 	const struct container_record *r = &c->record;
-	own(buf) struct buf command = {};
-	buf_str(&command, r->path ? r->path : "");
-	for (size_t i = 0; i < r->args.n && command.len < COMMAND_MAX; i++)
-		buf_printf(&command, strchr(r->args.v[i], ' ') ? " '%s'" : " %s", r->args.v[i]);
 	c->state = (struct container_state){.name = r->name + 1, .image_name = r->config.image, .image = r->image,
-		.command = arena_dup(&c->arena, buf_text(&command)), .created = r->created, .labels = r->config.labels,
-		.network_mode = r->host.network_mode, .ports = r->config.exposed_ports, .auto_remove = r->host.auto_remove,
-		.status = fixed("created")};
+		.command = r->path, .created = r->created, .labels = r->config.labels, .network_mode = r->host.network_mode,
+		.auto_remove = r->host.auto_remove, .status = (char *)(uintptr_t) "exited", .exit_code = 255,
+		.error = (char *)(uintptr_t) "the machine went down before its state was written"};
 	c->state.mounts.v = r->mounts.v;
 	c->state.mounts.n = r->mounts.n;
+	return 0;
 }
 
 static int parse_state(struct container_entry *c, struct err *e)
@@ -212,31 +205,20 @@ static int parse_state(struct container_entry *c, struct err *e)
 	return jmap_parse(&container_state_table, c->state_document, 0, &c->arena, &c->state, "state.json", e);
 }
 
-static int read_record(struct container_entry *c, struct err *e)
-{
-	if (json_read(c->dir, "config.json", RECORD_MAX, &c->document, e) < 0)
-		return -1;
-	return jmap_parse(&container_record_table, c->document, 0, &c->arena, &c->record, "config.json", e);
-}
-
 static int read_state(struct container_entry *c, struct err *e)
 {
-	struct err why = {};
-	if (parse_state(c, &why) == 0)
+	struct err ignored = {};
+	if (parse_state(c, e) == 0)
 		return 0;
-	if (!c->record.id && read_record(c, e) < 0)
+	/* What cannot be read now is not to be written anew. */
+	if ((e->sys && e->sys != ENOENT) || !path_exists(c->dir, "config.json"))
 		return -1;
-	/* The directory may be on its way out. */
-	if (str_is_empty(c->record.name) || !path_exists(c->dir, "config.json"))
-		return *e = why, -1;
-	first_state(c);
-	if (why.sys == ENOENT)
-		return 0;
-	/* The record is synced and the state is not: a power cut may have emptied it. */
-	c->state.status = fixed("exited");
-	c->state.exit_code = 255;
-	c->state.error = fixed("the machine went down before its state was written");
-	return 0;
+	if (!c->record.id) {
+		if (json_read(c->dir, "config.json", RECORD_MAX, &c->document, &ignored) < 0 ||
+			jmap_parse(&container_record_table, c->document, 0, &c->arena, &c->record, "config.json", &ignored) < 0)
+			return -1;
+	}
+	return str_is_empty(c->record.name) ? -1 : make_up_state(c);
 }
 
 int container_reload_state(struct container_entry *c, struct err *e)
@@ -276,7 +258,7 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 		return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
 	}
 	if (!(flags & ENTRY_STATE_ONLY)) {
-		if (read_record(&x, e) < 0) {
+		if (json_read(x.dir, "config.json", RECORD_MAX, &x.document, e) < 0) {
 			if (e->sys == ENOENT) {
 				fd_drop(&x.lock);
 				remove_half_made(c, id, x.dir);
@@ -284,6 +266,8 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 			}
 			return err_wrap(e, "container %.12s", id);
 		}
+		if (jmap_parse(&container_record_table, x.document, 0, &x.arena, &x.record, "config.json", e) < 0)
+			return err_wrap(e, "container %.12s", id);
 	}
 	if (read_state(&x, e) < 0)
 		return e->sys == ENOENT ? err_set(e, ERR_NOT_FOUND, "no such container: %s", id) : err_wrap(e, "container %.12s", id);
@@ -360,6 +344,7 @@ int containers_run_dir(struct containers *c, const char *id, bool make, struct e
 	return path_open_dir(c->run, id, e);
 }
 
+/* Who cannot tell says that it lives: what is done to the dead cannot be undone. */
 static bool is_process(const struct containers *c, const struct container_state *s, int64_t pid, uint64_t start)
 {
 	if (pid <= 0 || !str_eq(s->boot, c->boot))
@@ -368,7 +353,9 @@ static bool is_process(const struct containers *c, const struct container_state 
 	snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
 	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (n <= 0)
+	if (n < 0)
+		return errno != ENOENT && errno != ESRCH;
+	if (n == 0)
 		return false;
 	text[n] = 0;
 	char *at = strrchr(text, ')');
