@@ -25,12 +25,6 @@ int container_new(struct engine *g, const struct create_request *r, char ret_id[
 /* On success the container's lock is let go. With --rm a start that failed removes the container. */
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e) must_use;
 
-/* What messages call it: by its name. */
-static inline const char *container_label(const struct container_entry *c)
-{
-	return str_is_empty(c->state.name) ? c->id : c->state.name;
-}
-
 /* life.c */
 /* Loads the entry and settles its state: a monitor that was killed, a machine that was restarted. After it the
  * status is true: created, running, paused, exited, dead. */
@@ -50,6 +44,10 @@ int container_rename(struct engine *g, const char *text, const char *name, struc
 int container_delete(struct engine *g, const char *text, bool force, bool volumes, struct err *e) must_use;
 /* Frees its name and makes it unknown; what is left of it goes with container_erase(), or as half made. */
 int container_forget(struct engine *g, struct container_entry *c, struct err *e) must_use;
+/* What a monitor that was killed left of the running container: its processes are killed, its cgroup is removed. */
+void container_end(struct engine *g, struct container_entry *c);
+/* Where its cgroup is, or will be: below each hierarchy's root. */
+char *container_cgroup_path(struct arena *a, const struct container_entry *c);
 /* The part of delete that a monitor does for --rm; the container does not run any more, its lock is held. */
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e) must_use;
 

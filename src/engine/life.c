@@ -37,11 +37,25 @@ static bool says_running(const struct container_state *s)
 	return str_eq(s->status, "running") || str_eq(s->status, "paused");
 }
 
-static void remove_cgroup(const struct container_state *s)
+char *container_cgroup_path(struct arena *a, const struct container_entry *c)
+{
+	const char *parent = c->record.host.cgroup_parent;
+	if (str_is_empty(parent))
+		parent = "/hull";
+	return arena_printf(a, "%s%s/%s", *parent == '/' ? "" : "/", parent, c->id);
+}
+
+void container_end(struct engine *g, struct container_entry *c)
 {
 	struct cgroup cg = {.v2 = -1};
 	struct err ignored = {};
-	if (str_is_empty(s->cgroup) || cgroup_open(s->cgroup, &cg, &ignored) < 0)
+	const char *path = c->state.cgroup;
+	/* Killed before it wrote down what it had made. */
+	if (str_is_empty(path) && c->record.id)
+		path = container_cgroup_path(&c->arena, c);
+	if (container_state_is_alive(&g->containers, &c->state))
+		(void)!container_signal(g, c, SIGKILL, &ignored);
+	if (str_is_empty(path) || cgroup_open(path, &cg, &ignored) < 0)
 		return;
 	(void)!cgroup_kill(&cg, SIGKILL, &ignored);
 	(void)!cgroup_remove(&cg, &ignored);
@@ -54,8 +68,16 @@ static void erase_left(struct engine *g, struct container_entry *c)
 	struct err ignored = {};
 	own(container_entry) struct container_entry whole = {.dir = -1, .lock = -1};
 	own(fd) int lock = c->lock < 0 ? path_lock(c->dir, "lock", true, false, &ignored) : -1;
-	if ((lock >= 0 || c->lock >= 0) && containers_load(&g->containers, c->id, 0, &whole, &ignored) == 0)
-		(void)!container_erase(g, &whole, true, &ignored);
+	if ((lock < 0 && c->lock < 0) || containers_load(&g->containers, c->id, 0, &whole, &ignored) < 0)
+		return;
+	container_end(g, &whole);
+	(void)!container_erase(g, &whole, true, &ignored);
+}
+
+static void lose(struct container_entry *c, const char *why)
+{
+	c->state.exit_code = LOST_STATUS;
+	c->state.error = arena_printf(&c->arena, "%s: the exit status is not known", why);
 }
 
 /* Nobody will record this exit: the monitor is gone. */
@@ -68,12 +90,10 @@ static void settle(struct engine *g, struct container_entry *c)
 		container_state_has_monitor(&g->containers, &c->state))
 		return;
 	if (same_boot)
-		remove_cgroup(&c->state);
+		container_end(g, c);
 	char now[NUM_TEXT];
 	c->state.status = (char *)(uintptr_t)(c->state.auto_remove ? "removing" : "exited");
-	c->state.exit_code = LOST_STATUS;
-	c->state.error = (char *)(uintptr_t)(same_boot ? "its monitor was killed: the exit status is not known"
-						      : "the machine was restarted while it ran");
+	lose(c, same_boot ? "its monitor was killed" : "the machine was restarted while it ran");
 	c->state.pid = c->state.monitor_pid = 0;
 	c->state.finished_at = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
 	/* In this order: a start that sees the new state makes the run directory again. */
@@ -167,9 +187,11 @@ int signal_parse(const char *text, int *ret, struct err *e)
 /* A pidfd that is proven to be the container's first process. */
 static int open_process(struct engine *g, struct container_entry *c, struct err *e)
 {
-	own(fd) int fd = (int)syscall(SYS_pidfd_open, (pid_t)c->state.pid, 0);
+	own(fd) int fd = c->state.pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)c->state.pid, 0) : -1;
+	if (fd < 0 && c->state.pid > 0 && errno != ESRCH)
+		return err_sys(e, "container %.12s: its process", c->id);
 	if (fd < 0 || !container_state_is_alive(&g->containers, &c->state))
-		return err_set(e, ERR_CONFLICT, "container %.200s is not running", container_label(c));
+		return err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id);
 	return take_fd(fd);
 }
 
@@ -189,7 +211,7 @@ int container_signal(struct engine *g, struct container_entry *c, int sig, struc
 	if (fd < 0)
 		return -1;
 	if (syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) < 0 && errno != ESRCH)
-		return err_sys(e, "signal container %.200s", container_label(c));
+		return err_sys(e, "signal container %.12s", c->id);
 	/* A frozen process dies when it is thawed. */
 	struct err gone = {};
 	if (sig == SIGKILL && str_eq(c->state.status, "paused"))
@@ -235,12 +257,12 @@ int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_
 		if (n == 0)
 			return 0;
 	}
-	if (container_reload_state(c, e) < 0) {
-		if (e->kind != ERR_NOT_FOUND)
-			return -1;
-	} else {
+	if (container_reload_state(c, &gone) == 0)
 		container_status(g, c);
-	}
+	else if (gone.sys && gone.sys != ENOENT)
+		return *e = gone, -1;
+	else if (status < 0)
+		lose(c, "it was removed meanwhile");
 	if (ret_status)
 		*ret_status = status >= 0 ? status : (int)c->state.exit_code;
 	return 1;
@@ -253,7 +275,7 @@ int container_kill(struct engine *g, struct container_entry *c, int sig, struct 
 	if (sig != SIGKILL)
 		return 0;
 	int r = container_wait(g, c, KILL_NS, NULL, e);
-	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %.200s did not end after SIGKILL", container_label(c)) : r < 0 ? -1 : 0;
+	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %.12s did not end after SIGKILL", c->id) : r < 0 ? -1 : 0;
 }
 
 static void note_stop(struct container_entry *c)
@@ -298,11 +320,11 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 		return -1;
 	const char *status = c->state.status;
 	if (paused && str_eq(status, "paused"))
-		return err_set(e, ERR_CONFLICT, "container %.200s is already paused", container_label(c));
+		return err_set(e, ERR_CONFLICT, "container %.12s is already paused", c->id);
 	if (!str_eq(status, paused ? "running" : "paused"))
-		return err_set(e, ERR_CONFLICT, "container %.200s is not %s", container_label(c), paused ? "running" : "paused");
+		return err_set(e, ERR_CONFLICT, "container %.12s is not %s", c->id, paused ? "running" : "paused");
 	if (str_is_empty(c->state.cgroup))
-		return err_set(e, ERR_UNSUPPORTED, "container %.200s has no cgroup of its own, so it cannot be paused", container_label(c));
+		return err_set(e, ERR_UNSUPPORTED, "container %.12s has no cgroup of its own, so it cannot be paused", c->id);
 	if (freeze(c, paused, e) < 0)
 		return -1;
 	c->state.status = (char *)(uintptr_t)(paused ? "paused" : "running");
@@ -319,7 +341,7 @@ int container_rename(struct engine *g, const char *text, const char *name, struc
 	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
 		return -1;
 	if (str_eq(c.record.name + 1, name))
-		return err_set(e, ERR_USAGE, "container %.200s already has the name \"%s\"", container_label(&c), name);
+		return err_set(e, ERR_USAGE, "container %.12s already has the name \"%s\"", c.id, name);
 	if (containers_take_name(&g->containers, name, c.id, e) < 0)
 		return -1;
 	own(mem) char *old = mem_dup(c.record.name + 1);
@@ -346,10 +368,11 @@ int container_forget(struct engine *g, struct container_entry *c, struct err *e)
 
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)
 {
-	if (container_forget(g, c, e) < 0)
-		return -1;
+	/* Before the record, which alone knows them: who is cut off here can begin again. */
 	if (volumes)
 		mounts_forget(g, c);
+	if (container_forget(g, c, e) < 0)
+		return -1;
 	if (!c->record.host.rootfs && (engine_need_snap(g, e) < 0 || snap_remove(&g->snap, c->dir, e) < 0))
 		return -1;
 	return containers_remove(&g->containers, c->id, e);
@@ -363,12 +386,12 @@ int container_delete(struct engine *g, const char *text, bool force, bool volume
 	if (says_running(&c.state)) {
 		if (!force)
 			return err_set(e, ERR_CONFLICT,
-				"container %.200s is %s: stop it first, or remove it with -f", container_label(&c), c.state.status);
+				"container %.12s is %s: stop it first, or remove it with -f", c.id, c.state.status);
 		struct err gone = {};
 		/* Removed by us, not by its monitor, which waits for our lock: --rm does not race with this. */
 		if (container_kill(g, &c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)
 			return *e = gone, -1;
 	}
-	remove_cgroup(&c.state);
+	container_end(g, &c);
 	return container_erase(g, &c, volumes, e);
 }

@@ -204,7 +204,6 @@ int spec_build_limits(struct spec_build *b, struct err *e)
 	add_cpu(b, r);
 	if (h->pids_limit.set && h->pids_limit.v)
 		r->pids_limit = h->pids_limit;
-	const char *parent = str_is_empty(h->cgroup_parent) ? "/hull" : h->cgroup_parent;
-	b->spec->linux_->cgroups_path = arena_printf(b->arena, "%s%s/%s", *parent == '/' ? "" : "/", parent, b->c->id);
+	b->spec->linux_->cgroups_path = container_cgroup_path(b->arena, b->c);
 	return add_block_io(b, r, e) < 0 || add_devices(b, r, e) < 0 ? -1 : 0;
 }

@@ -97,8 +97,10 @@ static void forget(struct start *s)
 {
 	struct err ignored = {};
 	s->c->lock = path_lock(s->c->dir, "lock", true, false, &ignored);
-	if (s->c->lock >= 0 && container_forget(s->g, s->c, &ignored) == 0)
-		mounts_forget(s->g, s->c);
+	if (s->c->lock < 0)
+		return;
+	mounts_forget(s->g, s->c);
+	(void)!container_forget(s->g, s->c, &ignored);
 }
 
 static void on_exited(void *arg, const struct monitor_exit *x)
@@ -159,14 +161,12 @@ static int prepare(struct start *s, struct err *e)
 	const struct container_record *r = &s->c->record;
 	if (userns_parse(r, &s->maps, e) < 0 || mount_root(s, e) < 0 || mounts_fill_volumes(s->g, s->c, s->rootfs, &s->maps, e) < 0)
 		return -1;
-	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);
-	if (s->run_dir < 0)
-		return -1;
-	s->build = (struct spec_build){.run_dir = s->run_dir, .g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
+	s->build = (struct spec_build){.g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
 	if (spec_build(&s->build, e) < 0)
 		return -1;
 	s->seccomp_cache = engine_seccomp_cache(s->g, &s->spec);
-	return 0;
+	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);
+	return s->run_dir < 0 ? -1 : 0;
 }
 
 /* What on_exited() and on_finished() work with; the monitor closes everything else. */
@@ -227,6 +227,17 @@ static void record_failure(struct start *s, const struct err *why)
 	(void)!container_save_state(s->c->dir, st, false, &ignored);
 }
 
+/* Without a report: it was killed, or memory was short. What it had made by then is ours to take away. */
+static int monitor_died(struct start *s, int status, struct err *e)
+{
+	struct err ignored = {};
+	(void)!container_reload_state(s->c, &ignored);
+	container_end(s->g, s->c);
+	if (WIFSIGNALED(status))
+		return err_set(e, ERR_SYSTEM, "the container's monitor was killed by signal %d", WTERMSIG(status));
+	return err_set(e, ERR_SYSTEM, "the container's monitor ended with status %d before the command was executed", WEXITSTATUS(status));
+}
+
 static int fork_monitor(struct start *s, int client, unsigned streams, struct err *e)
 {
 	int report[2];
@@ -259,7 +270,7 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 	waitpid(pid, &status, 0);
 	s->c->lock = path_lock(s->c->dir, "lock", true, true, &ignored);
 	if (n != sizeof why)
-		return err_set(e, ERR_BUG, "the monitor ended without a report (wait status %d)", status);
+		return monitor_died(s, status, e);
 	*e = why;
 	return -1;
 }
@@ -270,7 +281,7 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 	const char *status = container_status(g, c);
 	if (!str_eq(status, "created") && !str_eq(status, "exited")) {
 		fd_drop(&client);
-		return err_set(e, ERR_CONFLICT, "container %.200s is %s", container_label(c), status);
+		return err_set(e, ERR_CONFLICT, "container %.12s is %s", c->id, status);
 	}
 	int r = prepare(&s, e);
 	if (r == 0)
