@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mem: memory. Short-lived processes abort when it runs out (mem_*); sizes that come from outside go
+ * mem: memory. Short-lived processes say so in one line and end with 125 when it runs out (mem_*); sizes that come from outside go
  * through struct buf with its maximum instead. A parsed document lives in one arena: arena_drop()
  * frees all of it, nothing in it is freed alone.
  */

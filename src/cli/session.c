@@ -13,9 +13,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { READER_GONE = 128 + SIGPIPE, ASKED_ENOUGH = 3 };
+enum { READER_GONE = 128 + SIGPIPE, ASKED_ENOUGH = 3, MONITOR_TRIES = 20 };
 
 int session_check_tty(bool tty, unsigned streams, struct err *e)
 {
@@ -53,13 +54,27 @@ static void on_signal(void *arg, int sig)
 	}
 }
 
+/* One that was killed seems to live until the kernel is through with it. */
+static bool has_monitor(const struct session *s)
+{
+	struct err ignored = {};
+	for (int i = 0; i < MONITOR_TRIES; i++) {
+		if (container_reload_state(s->c, &ignored) < 0 || !container_state_has_monitor(&s->g->containers, &s->c->state))
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	return true;
+}
+
 /* The monitor was killed, or would not wait for our reader any longer. */
 static int wait_without(const struct session *s, int *ret_status, struct err *e)
 {
-	struct err ignored = {};
-	if (container_reload_state(s->c, &ignored) == 0 && container_state_has_monitor(&s->g->containers, &s->c->state))
-		cli_warn("the output was not taken for some time: what is missing of it is in `hull logs %.200s`", container_label(s->c));
-	return container_wait(s->g, s->c, -1, ret_status, e);
+	if (has_monitor(s))
+		cli_warn("the output was not taken for some time: what is missing of it is in `hull logs %.12s`", s->c->id);
+	if (container_wait(s->g, s->c, -1, ret_status, e) < 0)
+		return -1;
+	const char *why = s->c->state.error;
+	return str_is_empty(why) ? 0 : err_set(e, ERR_SYSTEM, "container %.12s: %s", s->c->id, why);
 }
 
 /* `hull run --rm box yes | head`: nobody would ever look at the container again. One that is kept runs on. */
@@ -95,8 +110,8 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 	if (end == ATTACH_DETACHED)
 		fputs("read escape sequence\n", stderr);
 	if (w.leave)
-		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.200s is left running, `hull kill %.200s` ends it",
-			w.asked, container_label(s->c), container_label(s->c));
+		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.12s is left running, `hull kill %.12s` ends it",
+			w.asked, s->c->id, s->c->id);
 	if (end == ATTACH_LOST && wait_without(s, &status, e) < 0)
 		return -1;
 	*ret_status = end == ATTACH_DETACHED || end == ATTACH_INPUT_OVER ? 0 : status;

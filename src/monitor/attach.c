@@ -329,6 +329,8 @@ static int receive(struct session *s, struct err *e)
 	ssize_t n = recv(s->c->sock, s->rx + s->rx_len, sizeof s->rx - s->rx_len, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	if (n < 0 && errno != ECONNRESET)
+		return err_sys(e, "read from the monitor");
 	if (n <= 0) {
 		s->lost = true;
 		return 0;
