@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""t_images: load, pull, tag, rmi and volumes, broken at every system call: the command, its workers and hull-registry."""
+
+import os
+import sys
+import tarfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from sweep import BOX, Failure, Verb, alone, registry, tests  # noqa: E402
+
+
+def box(place):
+    place.ok("load", "-q", "-i", BOX)
+
+
+def remake_box(place):
+    if not place.ok("images", "-q", "box"):
+        place.ok("load", "-q", "-i", BOX)
+
+
+def names(place):
+    return sorted(place.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split())
+
+
+def box_runs(place):
+    place.ok("load", "-q", "-i", BOX)
+    if place.ok("run", "--rm", "--cgroup-parent", place.parent, "box", "echo", "next") != "next\n":
+        raise Failure("the image does not run")
+    bad = [n for n in names(place) if n != "box:latest"]
+    if bad:
+        raise Failure(f"images {bad}")
+
+
+def has(*want):
+    def check(place, o):
+        if names(place) != sorted(want):
+            raise Failure(f"images {names(place)}")
+    return check
+
+
+def tag_again(place):
+    place.ok("tag", "box", "other:1")
+    place.ok("rmi", "other:1")
+    box_runs(place)
+
+
+def untag_again(place):
+    if "other:1" in names(place):
+        place.ok("rmi", "other:1")
+    box_runs(place)
+
+
+def rmi_again(place):
+    remake_box(place)
+    place.ok("rmi", "box")
+    layers = os.listdir(os.path.join(place.root, "layers"))
+    if [n for n in layers if n != "empty"]:
+        raise Failure(f"layers {layers}")
+    box_runs(place)
+
+
+def volumes_again(place):
+    place.ok("volume", "create", "v1")
+    place.ok("volume", "rm", "v1")
+    box_runs(place)
+
+
+def image():
+    """box's own layer and one more, so that it runs."""
+    with tarfile.open(BOX) as tar:
+        blobs = [tar.extractfile(m).read() for m in tar if m.size > 100000]
+    import gzip
+    layer = gzip.decompress(blobs[0]) if blobs[0][:2] == b"\x1f\x8b" else blobs[0]
+    return registry.Image([layer, registry.make_layer({"more": registry.noise(300000)})], config={"Cmd": ["wc", "-c", "/more"]})
+
+
+FAKE = registry.Fake() if os.geteuid() == 0 else None
+if FAKE:
+    FAKE.add(image())
+NAME = f"{FAKE.host}/x" if FAKE else "x"
+
+
+def pulled(place, o):
+    has(NAME + ":latest")(place, o)
+
+
+def pull_again(place):
+    place.ok("pull", "-q", NAME)
+    if place.ok("run", "--rm", "--cgroup-parent", place.parent, NAME).split()[:1] != ["300000"]:
+        raise Failure("the image does not run")
+    pulled(place, None)
+
+
+def fresh(place):
+    place.wipe()
+
+
+VERBS = [
+    Verb("load", ["load", "-i", BOX], setup=fresh, done=has("box:latest"), again=box_runs),
+    Verb("pull", ["pull", NAME], setup=fresh, done=pulled, again=pull_again),
+    Verb("tag", ["tag", "box", "other:1"], begin=box, done=has("box:latest", "other:1"), again=tag_again),
+    Verb("rmi of a name", ["rmi", "other:1"], begin=box, setup=lambda p: p.ok("tag", "box", "other:1"), done=has("box:latest"), again=untag_again),
+    Verb("rmi", ["rmi", "box"], begin=box, setup=remake_box, done=has(), again=rmi_again),
+    Verb("volume create", ["volume", "create", "v1"], begin=box, again=volumes_again),
+    Verb("volume rm", ["volume", "rm", "v1"], begin=box, setup=lambda p: p.ok("volume", "create", "v1"), again=volumes_again),
+]
+tests(globals(), VERBS)
+
+if __name__ == "__main__":
+    alone()
+    registry.run(globals())

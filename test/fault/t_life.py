@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""t_life: create, start, stop, restart, kill, pause, exec, rename, rm and the verbs that only look, broken at every system call."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from sweep import BOX, Failure, Verb, alone, registry, tests  # noqa: E402
+
+LOOKS = {"-e": "a call fails", "-E": "from one call on all of its kind fail"}
+
+
+def box(place):
+    place.ok("load", "-q", "-i", BOX)
+
+
+def create(place, *more):
+    place.ok("create", "--name", "c1", "--cgroup-parent", place.parent, "--stop-signal", "KILL", *more, "box", "sleep", "1000")
+
+
+def run(place):
+    place.ok("run", "-d", "--name", "c1", "--cgroup-parent", place.parent, "--stop-signal", "KILL", "box", "sleep", "1000")
+
+
+def run_once(place):
+    """A container that runs on while others are broken in it."""
+    if "c1" not in place.ok("ps", "--format", "{{.Names}}").split():
+        run(place)
+
+
+def is_now(status):
+    def check(place, o):
+        found = place.ok("inspect", "-f", "{{.State.Status}}", "c1").strip()
+        if found != status:
+            raise Failure(f"it is {found}, not {status}")
+    return check
+
+
+def is_gone(place, o):
+    if place.ok("ps", "-aq"):
+        raise Failure("it is still there")
+
+
+def is_renamed(place, o):
+    if place.ok("ps", "-a", "--format", "{{.Names}}") != "c2\n":
+        raise Failure("it has not the new name alone")
+
+
+def names_are_free(place):
+    for name in ("c1", "c2"):
+        place.ok("create", "--name", name, "--cgroup-parent", place.parent, "box", "true")
+        place.ok("rm", name)
+
+
+def works(place):
+    """The same again, all of it, without a fault."""
+    out = place.ok("run", "--name", "c1", "--cgroup-parent", place.parent, "-v", "v1:/v", "box", "echo", "next")
+    if out != "next\n":
+        raise Failure(f"the next run printed {out!r}")
+    place.ok("start", "c1")
+    place.ok("rename", "c1", "c2")
+    place.ok("rm", "-f", "c2")
+    place.ok("volume", "rm", "-f", "v1")
+
+
+def exec_works(place):
+    out = place.ok("exec", "c1", "echo", "next")
+    if out != "next\n":
+        raise Failure(f"the next exec printed {out!r}")
+
+
+def said_hi(place, o):
+    if o.out != "hi\n" and "the output was not taken" not in o.err:
+        raise Failure(f"printed {o.out!r}")
+
+
+def end(place):
+    """What looks only changes nothing: this container is the same all the time."""
+    is_now("running")(place, None)
+
+
+VERBS = [
+    Verb("create", lambda p: ["create", "--name", "c1", "--cgroup-parent", p.parent, "-v", "v1:/v", "-v", "/anonymous", "box", "true"],
+         begin=box, done=is_now("created"), again=works),
+    Verb("start", ["start", "c1"], begin=box, setup=create, done=is_now("running"), again=works, detach=True),
+    Verb("stop", ["stop", "c1"], begin=box, setup=run, done=is_now("exited"), again=works),
+    Verb("restart", ["restart", "-t", "0", "c1"], begin=box, setup=run, done=is_now("running"), again=works, detach=True),
+    Verb("kill", ["kill", "c1"], begin=box, setup=run, done=is_now("exited"), again=works),
+    Verb("pause and unpause", '"$HULL" pause c1 >/dev/null && exec "$HULL" unpause c1', begin=box, setup=run, done=is_now("running"), again=works),
+    Verb("rename", ["rename", "c1", "c2"], begin=box, setup=create, done=is_renamed, again=names_are_free),
+    Verb("rm", ["rm", "-v", "c1"], begin=box, setup=lambda p: create(p, "-v", "/anonymous"), done=is_gone, again=works),
+    Verb("rm -f", ["rm", "-f", "c1"], begin=box, setup=run, done=is_gone, again=works),
+    Verb("exec", ["exec", "-e", "A=b", "-w", "/tmp", "c1", "echo", "hi"], begin=box, setup=run_once, done=said_hi, again=exec_works, keep=True,
+         statuses=(1, 125, 126, 127)),
+    *(Verb(argv[0], argv, begin=box, setup=run_once, again=end, keep=True, ways=LOOKS)
+      for argv in (["ps", "-a"], ["inspect", "c1"], ["logs", "c1"], ["top", "c1"], ["info"], ["images"], ["history", "box"])),
+]
+tests(globals(), VERBS)
+
+if __name__ == "__main__":
+    alone()
+    registry.run(globals())
