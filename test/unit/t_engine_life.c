@@ -270,6 +270,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(signals), T(a_running_one), T(its_monitor_was_killed), T(the_process_outlives_its_monitor),
 		T(a_reboot), T(a_reused_pid_is_not_it), T(what_rm_left), T(rm_and_a_killed_monitor), T(one_that_is_being_removed_is_left_alone),
-		T(the_monitor_is_just_writing), T(an_empty_state_after_a_power_cut), T(a_state_that_cannot_be_read), T(half_made), T(rename_it), T(remove_it), T(filters)};
+		T(the_monitor_is_just_writing), T(an_empty_state_after_a_power_cut), T(a_state_that_cannot_be_read),
+		T(half_made), T(rename_it), T(remove_it), T(filters)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
