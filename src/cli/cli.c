@@ -139,7 +139,8 @@ int cli_each(int argc, char **argv, bool echo, int (*one)(const char *name, void
 	int status = 0;
 	for (int i = 0; i < argc; i++) {
 		struct err e = {};
-		if (one(argv[i], arg, &e) < 0 || (echo && cli_printf(&e, "%s\n", argv[i]) < 0)) {
+		int r = one(argv[i], arg, &e);
+		if (r < 0 || (r == 0 && echo && cli_printf(&e, "%s\n", argv[i]) < 0)) {
 			cli_complain(&e);
 			status = 1;
 		}
@@ -147,7 +148,7 @@ int cli_each(int argc, char **argv, bool echo, int (*one)(const char *name, void
 	return status;
 }
 
-enum { AT_ONCE = 32 };
+enum { AT_ONCE = 32, SILENT = 2 };
 
 /* One that a process was made for: its end. Prints the name when all went well. */
 static int end_of(pid_t pid, const char *name, bool echo)
@@ -156,9 +157,10 @@ static int end_of(pid_t pid, const char *name, bool echo)
 	struct err e = {};
 	while (waitpid(pid, &how, 0) < 0 && errno == EINTR)
 		;
-	if (how != 0)
+	bool silent = WIFEXITED(how) && WEXITSTATUS(how) == SILENT;
+	if (how != 0 && !silent)
 		return 1;
-	if (!echo || cli_printf(&e, "%s\n", name) == 0)
+	if (!echo || silent || cli_printf(&e, "%s\n", name) == 0)
 		return 0;
 	cli_complain(&e);
 	return 1;
@@ -178,10 +180,10 @@ int cli_each_at_once(int argc, char **argv, bool echo, int (*one)(const char *na
 		pids[i] = fork();
 		if (pids[i] == 0) {
 			struct err e = {};
-			bool failed = one(argv[i], arg, &e) < 0;
-			if (failed)
+			int r = one(argv[i], arg, &e);
+			if (r < 0)
 				cli_complain(&e);
-			_exit(failed);
+			_exit(r < 0 ? 1 : r ? SILENT : 0);
 		}
 		/* No more processes to be had: the rest one by one, when those before are done. */
 		if (pids[i] < 0) {

@@ -32,7 +32,7 @@ void cli_complain(const struct err *e);         /* "hull: text" on stderr */
 void cli_warn(const char *fmt, ...) printf_like(1, 2); /* "hull: warning: text" */
 
 /* For verbs that take several objects: each in turn, every failure one line, `name` printed after success when echo.
- * Returns 0, or 1 when any failed (already complained). */
+ * one() returns 0, -1, or 1: well, without a name to print. Returns 0, or 1 when any failed (already complained). */
 int cli_each(int argc, char **argv, bool echo, int (*one)(const char *name, void *arg, struct err *e), void *arg);
 /* The same for verbs that wait (stop, rm -f): all names at once, each in a process of its own; names are printed in
  * their order. */

@@ -33,12 +33,6 @@ static int rm_one(const char *name, void *arg, struct err *e)
 	return -1;
 }
 
-static int rm_and_say(const char *name, void *arg, struct err *e)
-{
-	int r = rm_one(name, arg, e);
-	return r != 0 ? r : cli_printf(e, "%s\n", name);
-}
-
 static int rm(void *opts, int argc, char **argv, struct err *e)
 {
 	struct rm_options *o = opts;
@@ -47,7 +41,7 @@ static int rm(void *opts, int argc, char **argv, struct err *e)
 	o->g = cli_engine(e);
 	if (!o->g)
 		return -1;
-	return o->force ? cli_each_at_once(argc, argv, false, rm_and_say, o) : cli_each(argc, argv, false, rm_and_say, o);
+	return o->force ? cli_each_at_once(argc, argv, true, rm_one, o) : cli_each(argc, argv, true, rm_one, o);
 }
 
 struct prune_options { bool force; struct strv filters; };

@@ -33,7 +33,7 @@ static const char *given(const char *option, const char *env)
 	return str_is_empty(v) ? NULL : v;
 }
 
-static int open_root(const char *path, mode_t mode, int flags, char **ret_path, struct err *e)
+static int open_root(const char *path, int flags, char **ret_path, struct err *e)
 {
 	own(mem) char *whole = NULL;
 	if (*path == '/') {
@@ -45,7 +45,7 @@ static int open_root(const char *path, mode_t mode, int flags, char **ret_path, 
 	}
 	own(fd) int fd = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
 	if (fd < 0) {
-		if (path_mkdirs(AT_FDCWD, whole, mode, e) < 0)
+		if (path_mkdirs(AT_FDCWD, whole, 0700, e) < 0)
 			return -1;
 		fd = path_open_dir(AT_FDCWD, whole, e);
 		if (fd < 0)
@@ -63,11 +63,11 @@ static int open_root(const char *path, mode_t mode, int flags, char **ret_path, 
 /* A plain user's namespace is entered as soon as the run directory is there, before anything else is opened. */
 static int open_all(struct engine *g, const char *root, const char *run, int run_flags, struct err *e)
 {
-	g->run = open_root(run, run_flags ? 0700 : 0711, run_flags, &g->run_path, e);
+	g->run = open_root(run, run_flags, &g->run_path, e);
 	if (g->run < 0 || rootless_enter(g->run, &g->user, e) < 0)
 		return -1;
 	g->rootless = g->user.inside;
-	g->root = open_root(root, 0711, 0, &g->root_path, e);
+	g->root = open_root(root, 0, &g->root_path, e);
 	return g->root < 0 ? -1 : containers_open(&g->containers, g->root, g->run, e);
 }
 

@@ -74,7 +74,8 @@ static int ensure(struct engine *g, const char *name, struct volume *v, struct e
 			"invalid volume name \"%s\": letters, digits, _ . and - are allowed; a directory of the host begins with /",
 			name);
 	own(mem) char *data = mem_printf("volumes/%s/_data", name);
-	if (path_mkdirs(g->root, data, 0755, e) < 0)
+	/* What containers leave in volumes is closed to the users of the machine, setuid programs above all. */
+	if (path_mkdirs(g->root, "volumes", 0700, e) < 0 || path_mkdirs(g->root, data, 0755, e) < 0)
 		return err_wrap(e, "volume %s", name);
 	own(fd) int dir = open_volume(g, name, e);
 	if (dir < 0)

@@ -53,7 +53,7 @@ int store_open(struct store *s, int root, struct err *e)
 	if (s->root < 0)
 		return err_sys(e, "image store");
 	if (!path_exists(s->root, "images/names") || !path_exists(s->root, "blobs/sha256"))
-		if (path_mkdirs(s->root, "images/names", 0711, e) < 0 || path_mkdirs(s->root, "blobs/sha256", 0711, e) < 0) {
+		if (path_mkdirs(s->root, "images/names", 0700, e) < 0 || path_mkdirs(s->root, "blobs/sha256", 0700, e) < 0) {
 			store_drop(s);
 			return err_wrap(e, "image store");
 		}
@@ -147,7 +147,7 @@ int store_put_blob(struct store *s, const char *digest, const void *p, size_t n,
 	struct err ignored = {};
 	if (path_exists(s->root, path) && path_read(s->root, path, &there, &ignored) == 0 && there.len == n && memcmp(buf_text(&there), p, n) == 0)
 		return 0;
-	if (str_has_prefix(digest, "sha512:") && path_mkdirs(s->root, "blobs/sha512", 0711, e) < 0)
+	if (str_has_prefix(digest, "sha512:") && path_mkdirs(s->root, "blobs/sha512", 0700, e) < 0)
 		return -1;
 	return path_write(s->root, path, p, n, 0600, PATH_SYNC, e);
 }

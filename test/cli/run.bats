@@ -168,6 +168,28 @@ teardown_file() { hull_teardown; }
     [ "$output" = 9 ]
 }
 
+@test "the caller's umask has no say in a container, and the store is closed without it" {
+    (
+        umask 077
+        hull run --rm -u 1000 -v umask-vol:/data -v "$PWD/umask-made:/made" -w /work/in box stat -c %a /data /made /work /work/in
+    ) >modes
+    run -0 cat modes
+    [ "${lines[*]}" = "755 755 755 755" ]
+    mkdir -p open/root
+    (
+        umask 0
+        HULL_ROOT=$PWD/open/root HULL_RUN_ROOT=$PWD/open/run hull run --rm -v v1:/data box true
+    )
+    run -0 find open -perm /022 -not -type l -not -path '*/tree/*'
+    [ "$output" = "" ]
+    # A directory that was there may be open; what hull makes in it is not.
+    for dir in containers images layers blobs names volumes; do
+        [ "$(stat -c %a "open/root/$dir")" = 700 ] || { stat -c '%a %n' "open/root/$dir"; false; }
+    done
+    rm -r open
+    hull volume rm umask-vol
+}
+
 @test "run --umask" {
     run -0 hull run --rm --umask 0077 box sh -c 'umask; touch /tmp/f; stat -c %a /tmp/f'
     [ "${lines[0]}" = 0077 ]
