@@ -79,6 +79,14 @@ int snap_layer_info(const struct snap *s, const char *diff_id, struct snap_layer
 	return info_load(s->layers, path, ret, e) < 0 ? err_wrap(e, "layer %.19s", diff_id) : 0;
 }
 
+static void remove_tmp(struct snap *s, const char *name)
+{
+	int saved = errno;
+	struct err ignored = {};
+	(void)!path_remove_tree(s->layers, name, &ignored);
+	errno = saved;
+}
+
 /* A new directory that we hold the lock of. */
 static int make_tmp(struct snap *s, char name[TMP_NAME], struct err *e)
 {
@@ -92,22 +100,20 @@ static int make_tmp(struct snap *s, char name[TMP_NAME], struct err *e)
 		}
 		own(fd) int fd = openat(s->layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		bool locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
-		if (!locked && errno != ENOENT && errno != EWOULDBLOCK)
+		if (!locked && errno != ENOENT && errno != EWOULDBLOCK) {
+			remove_tmp(s, name);
 			return err_sys(e, "make a layer");
+		}
 		/* Between mkdir and flock somebody may have taken it for garbage. */
 		struct stat at, held;
-		if (locked && fstat(fd, &held) == 0 && fstatat(s->layers, name, &at, AT_SYMLINK_NOFOLLOW) == 0 &&
-			at.st_ino == held.st_ino)
+		bool seen = locked && fstat(fd, &held) == 0 && fstatat(s->layers, name, &at, AT_SYMLINK_NOFOLLOW) == 0;
+		if (seen && at.st_ino == held.st_ino)
 			return take_fd(fd);
+		if (locked && !seen && errno != ENOENT) {
+			remove_tmp(s, name);
+			return err_sys(e, "make a layer");
+		}
 	}
-}
-
-static void remove_tmp(struct snap *s, const char *name)
-{
-	int saved = errno;
-	struct err ignored = {};
-	(void)!path_remove_tree(s->layers, name, &ignored);
-	errno = saved;
 }
 
 static int sweep(struct snap *s, struct err *e)
