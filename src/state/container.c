@@ -4,7 +4,7 @@
  *
  * Who writes what: config.json is written by the verb that holds the container's lock. state.json is written by verbs and
  * by the monitor, each under the lock of the directory itself, which is held for the moment between reading and writing
- * only. Both files are replaced whole by rename, so a reader needs no lock.
+ * only. Both files are replaced whole by rename, so a reader needs no lock; on a full disk state.json is overwritten where it is.
  *
  * A name is a symlink names/<name> -> <id>: symlink(2) fails when it exists, which is the whole
  * uniqueness check. It is made after the directory and removed before it; a name that points at no
@@ -22,9 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { RECORD_MAX = 4 << 20 };
+enum { RECORD_MAX = 4 << 20, PARSE_TRIES = 3 };
 
 /* Closed to others: root of a container may leave setuid programs in its files (CVE-2021-41091). */
 static int open_folder(int at, const char *name, struct err *e)
@@ -209,8 +210,14 @@ static int parse_state(struct container_entry *c, struct err *e)
 static int read_state(struct container_entry *c, struct err *e)
 {
 	struct err ignored = {};
-	if (parse_state(c, e) == 0)
-		return 0;
+	for (int i = 0; i < PARSE_TRIES; i++) {
+		if (parse_state(c, e) == 0)
+			return 0;
+		if (e->sys)
+			break;
+		/* On a full disk it is overwritten, just now perhaps. */
+		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+	}
 	/* What cannot be read now is not to be written anew. */
 	if ((e->sys && e->sys != ENOENT) || !path_exists(c->dir, "config.json"))
 		return -1;
@@ -292,9 +299,27 @@ int container_save_record(const struct container_entry *c, bool sync, struct err
 	return save(c->dir, "config.json", &container_record_table, &c->record, sync, e);
 }
 
+/* Where the file lies there is room, though the disk is full: how a container ended must not be lost for that. */
+static int overwrite(int dir, const char *name, const struct buf *b, bool sync)
+{
+	own(fd) int fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fd_write_all(fd, buf_text(b), b->len) < 0 || ftruncate(fd, (off_t)b->len) < 0)
+		return -1;
+	return sync ? fsync(fd) : 0;
+}
+
 int container_save_state(int dir, const struct container_state *s, bool sync, struct err *e)
 {
-	return save(dir, "state.json", &container_state_table, s, sync, e);
+	struct err why = {};
+	if (save(dir, "state.json", &container_state_table, s, sync, &why) == 0)
+		return 0;
+	own(json) struct json *j = jmap_format(&container_state_table, s);
+	own(buf) struct buf b = BUF(RECORD_MAX);
+	json_format(j, 0, &b);
+	if ((why.sys == ENOSPC || why.sys == EDQUOT) && buf_check(&b, e) == 0 && overwrite(dir, "state.json", &b, sync) == 0)
+		return 0;
+	*e = why;
+	return -1;
 }
 
 int containers_make(struct containers *c, const char *id, int *ret_dir, int *ret_lock, struct err *e)
