@@ -13,6 +13,9 @@
 #include "codec/json.h"
 #include "engine/engine.h"
 
+/* What completion offers for a signal. */
+#define CLI_SIGNALS "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP WINCH"
+
 /* What stands in front of the command: hull --root DIR run ... */
 struct cli_globals {
 	char *root, *run_root, *config, *log_level, *host, *context;

@@ -5,6 +5,8 @@
  */
 #include "cli/run_options.h"
 
+#include "cli/cli.h"
+
 #define R(member) offset_of(struct run_options, member)
 #define REFUSED(name, letter, index) \
 	{name, letter, OPT_STR, offset_of(struct run_options, refused[index]), "VALUE", "Refused", OPT_HIDDEN}
@@ -83,7 +85,7 @@ const struct opt run_options[] = {
 		"no-new-privileges seccomp=unconfined systempaths=unconfined apparmor= label="},
 	{"shm-size", 0, OPT_SIZE, R(shm_size), "BYTES", "Size of /dev/shm (64M)"},
 	{"sig-proxy", 0, OPT_OPTSTR, R(sig_proxy), "BOOL", "Pass signals on to the process (true)", 0, "true false", NULL, "true"},
-	{"stop-signal", 0, OPT_STR, R(stop_signal), "SIGNAL", "Signal that stop sends first (SIGTERM)"},
+	{"stop-signal", 0, OPT_STR, R(stop_signal), "SIGNAL", "Signal that stop sends first (SIGTERM)", 0, CLI_SIGNALS},
 	{"stop-timeout", 0, OPT_I64, R(stop_timeout), "SECONDS", "How long stop waits before SIGKILL (10)"},
 	{"sysctl", 0, OPT_STRV, R(sysctl), "NAME=VALUE", "Set a kernel parameter of its namespaces"},
 	{"tmpfs", 0, OPT_STRV, R(tmpfs), "PATH[:OPTIONS]", "Mount a tmpfs"},

@@ -16,11 +16,11 @@ struct stop_options {
 	int sig, seconds;
 };
 static const struct opt stop_opts[] = {
-	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send first (the container's own, SIGTERM)"},
+	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send first (the container's own, SIGTERM)", 0, CLI_SIGNALS},
 	{"timeout", 't', OPT_I64, offset_of(struct stop_options, timeout), "SECONDS", "How long to wait before SIGKILL, -1 for ever (10)", 0, NULL, "time"},
 };
 static const struct opt kill_opts[] = {
-	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send (SIGKILL)"},
+	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send (SIGKILL)", 0, CLI_SIGNALS},
 };
 
 static int prepare(struct stop_options *o, struct err *e)

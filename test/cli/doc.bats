@@ -48,6 +48,8 @@ complete_line() {
     [ "$output" = missing ]
     run -0 complete_line "hull run --pull=ne"
     [ "$output" = never ]
+    run -0 complete_line "hull kill -s U"
+    [ "${lines[*]}" = "USR1 USR2" ]
 }
 
 @test "completion: containers, images with a colon, volumes; an option's value is no argument" {
