@@ -250,16 +250,38 @@ int64_t num_time_of(const char *rfc3339)
 	return rfc3339 && ok && t > 0 ? t : 0;
 }
 
+static char *put_digits(char *to, uint64_t v, int n)
+{
+	for (int i = n - 1; i >= 0; i--, v /= 10)
+		to[i] = (char)('0' + v % 10);
+	return to + n;
+}
+
+/* By hand, not with strftime: the monitor stamps every line, and printf and the time zones are most of libc's pages. */
 char *num_format_time(int64_t ns, char out[NUM_TEXT])
 {
 	if (ns == 0)
 		return strcpy(out, "0001-01-01T00:00:00Z");
-	int64_t frac = ns % SEC < 0 ? ns % SEC + SEC : ns % SEC;
-	time_t sec = ns / SEC - (ns % SEC < 0);
-	struct tm t;
-	gmtime_r(&sec, &t);
-	size_t n = strftime(out, NUM_TEXT, "%Y-%m-%dT%H:%M:%S", &t);
-	snprintf(out + n, NUM_TEXT - n, ".%09lldZ", (long long)frac);
+	int64_t sec = ns / SEC - (ns % SEC < 0), day = sec / 86400 - (sec % 86400 < 0);
+	uint64_t in_day = (uint64_t)(sec - day * 86400);
+	/* Years from March on end with the leap day; 146097 days are 400 years; 719468 lie between 0000-03-01 and 1970. */
+	uint64_t days = (uint64_t)(day + 719468), era = days / 146097, n = days % 146097;
+	uint64_t year = (n - n / 1460 + n / 36524 - n / 146096) / 365;
+	uint64_t in_year = n - (365 * year + year / 4 - year / 100), month = (5 * in_year + 2) / 153;
+	char *at = put_digits(out, era * 400 + year + (month >= 10), 4);
+	*at++ = '-';
+	at = put_digits(at, month < 10 ? month + 3 : month - 9, 2);
+	*at++ = '-';
+	at = put_digits(at, in_year - (153 * month + 2) / 5 + 1, 2);
+	*at++ = 'T';
+	at = put_digits(at, in_day / 3600, 2);
+	*at++ = ':';
+	at = put_digits(at, in_day / 60 % 60, 2);
+	*at++ = ':';
+	at = put_digits(at, in_day % 60, 2);
+	*at++ = '.';
+	at = put_digits(at, (uint64_t)(ns - sec * SEC), 9);
+	strcpy(at, "Z");
 	return out;
 }
 

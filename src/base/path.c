@@ -135,6 +135,21 @@ int path_read(int dirfd, const char *path, struct buf *out, struct err *e)
 	return 0;
 }
 
+/* A rename over a file makes ext4 write the new one to the disk at once, as it should be for what must last. What need not
+ * changes places with the old one, which costs nothing. */
+static int replace(int dirfd, const char *tmp, const char *path, bool lasting)
+{
+	if (lasting || renameat2(dirfd, tmp, dirfd, path, RENAME_EXCHANGE) < 0)
+		return renameat(dirfd, tmp, dirfd, path);
+	if (unlinkat(dirfd, tmp, 0) == 0)
+		return 0;
+	/* It was no file. */
+	int saved = errno;
+	(void)!renameat2(dirfd, tmp, dirfd, path, RENAME_EXCHANGE);
+	errno = saved;
+	return -1;
+}
+
 int path_write(int dirfd, const char *path, const void *p, size_t n, mode_t mode, int flags, struct err *e)
 {
 	static unsigned count;
@@ -152,7 +167,7 @@ int path_write(int dirfd, const char *path, const void *p, size_t n, mode_t mode
 	if (!bad && flags & PATH_NEW)
 		bad = linkat(dirfd, tmp, dirfd, path, 0) < 0;
 	else if (!bad)
-		bad = renameat(dirfd, tmp, dirfd, path) < 0;
+		bad = replace(dirfd, tmp, path, flags & PATH_SYNC) < 0;
 	int saved = errno;
 	if (bad || flags & PATH_NEW)
 		unlinkat(dirfd, tmp, 0);

@@ -146,6 +146,17 @@ char *str_trim(char *s)
 	return s;
 }
 
+void str_harmless(char *s)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)s[0], next = (unsigned char)s[1];
+		if (c < 0x20 || c == 0x7f)
+			*s = ' ';
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			s[0] = s[1] = ' ';
+	}
+}
+
 char *str_lower(char *s)
 {
 	for (char *p = s; *p; p++)

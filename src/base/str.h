@@ -48,6 +48,8 @@ bool str_has_suffix(const char *s, const char *suffix);
 const char *str_after(const char *s, const char *prefix);
 char *str_trim(char *s); /* in place, returns the first non-blank */
 char *str_lower(char *s);
+/* Blanks out, in place, what a terminal would obey: C0 (line breaks too), DEL, and C1 as UTF-8 spells it. */
+void str_harmless(char *s);
 /* Shell-style pattern (* ? [..] and \), as Go's path.Match. */
 bool str_match(const char *pattern, const char *s);
 /* The key nearest to `word` by edit distance, NULL when none is near: for "did you mean". */

@@ -2,6 +2,7 @@
 #include "base/tab.h"
 
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,18 +48,11 @@ void tab_drop(struct tab **t)
 	free(old);
 }
 
-/* Blanks out what a terminal would obey (C0, DEL, and C1 as UTF-8 spells it); gives the width. */
-static size_t clean(char *s, size_t n)
+static size_t width_of(const char *s)
 {
 	size_t width = 0;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-		if (c < 0x20 || c == 0x7f)
-			s[i] = ' ';
-		else if (c == 0xc2 && (unsigned char)s[i + 1] >= 0x80 && (unsigned char)s[i + 1] < 0xa0)
-			s[i] = s[i + 1] = ' ';
-		width += ((unsigned char)s[i] & 0xc0) != 0x80;
-	}
+	for (; *s; s++)
+		width += ((unsigned char)*s & 0xc0) != 0x80;
 	return width;
 }
 
@@ -68,7 +62,8 @@ static void add(struct tab *t, const char *text, size_t n)
 	if ((r->n & (r->n - 1)) == 0)
 		r->v = mem_grow(r->v, (r->n ? r->n * 2 : 1) * sizeof *r->v);
 	char *copy = mem_ndup(text, n);
-	r->v[r->n++] = (struct cell){copy, clean(copy, strlen(copy))};
+	str_harmless(copy);
+	r->v[r->n++] = (struct cell){copy, width_of(copy)};
 }
 
 void tab_cell(struct tab *t, const char *text)

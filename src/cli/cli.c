@@ -107,9 +107,9 @@ static void say(const char *prefix, const char *text)
 {
 	own(buf) struct buf b = {};
 	buf_printf(&b, "hull: %s", prefix);
-	for (const char *p = text; *p; p++)
-		buf_char(&b, (unsigned char)*p < ' ' || *p == 0x7f ? ' ' : *p);
-	buf_char(&b, '\n');
+	own(mem) char *line = mem_dup(text);
+	str_harmless(line);
+	buf_printf(&b, "%s\n", line);
 	(void)!fd_write_all(2, buf_text(&b), b.len);
 }
 

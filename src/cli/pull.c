@@ -40,8 +40,12 @@ static int pull(void *opts, int argc unused, char **argv, struct err *e)
 	struct engine *g = cli_engine(e);
 	struct arena a __attribute__((cleanup(arena_drop))) = {};
 	struct image_pulled_list list = {};
-	if (!g)
+	struct ref ref;
+	if (!g || ref_parse(argv[0], &ref, e) < 0)
 		return -1;
+	const char *slash = strrchr(argv[0], '/');
+	if (o->all_tags && (*ref.digest || strchr(slash ? slash : argv[0], ':')))
+		return err_set(e, ERR_USAGE, "--all-tags: leave the tag of \"%.200s\" away, or the option", argv[0]);
 	own(progress) struct progress *p = progress_new(1, o->quiet, "Pulling");
 	struct image_pull_request q = {.reference = argv[0], .platform = o->platform, .all_tags = o->all_tags, .progress = progress_calls(p)};
 	int r = image_pull(g, &q, &a, &list, e);

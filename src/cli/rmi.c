@@ -113,7 +113,13 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	}
 	if (json_len(removed) && cli_printf(e, "Deleted Images:\n") < 0)
 		return -1;
-	return print_removed(removed, e);
+	uint64_t bytes = 0;
+	char size[NUM_TEXT];
+	for (size_t i = 0; i < json_len(removed); i++)
+		bytes += json_u64(json_get(json_at(removed, i), ".size"));
+	if (print_removed(removed, e) < 0)
+		return -1;
+	return cli_printf(e, "%sTotal reclaimed space: %s\n", json_len(removed) ? "\n" : "", num_format_size(bytes, size));
 }
 
 const struct cmd cmd_rmi = {"rmi", "IMAGE...", "Remove names of images, and images", rmi_opts, countof(rmi_opts), sizeof(struct rmi_options), 1, -1, rmi,

@@ -5,7 +5,7 @@
  *
  *   type=bind,"source=/a,b",target=/c,readonly      comma-separated, quotes as in CSV; keys are the table below
  *
- * No destination may be named twice.
+ * No destination may be named twice, unless by the same words.
  */
 #include "cli/run_request.h"
 
@@ -265,10 +265,19 @@ static int one_mount(struct parse *p, const char *text, struct err *e)
 	return 0;
 }
 
+/* -v "$HOME:$HOME" -v "$PWD:$PWD" at home is no mistake. */
+static bool is_repeated(const struct strv *l, size_t i)
+{
+	size_t k = 0;
+	while (k < i && strcmp(l->v[k], l->v[i]) != 0)
+		k++;
+	return k < i;
+}
+
 static int each(struct parse *p, const struct strv *list, int (*one)(struct parse *p, const char *text, struct err *e), struct err *e)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (one(p, list->v[i], e) < 0)
+		if (!is_repeated(list, i) && one(p, list->v[i], e) < 0)
 			return -1;
 	return 0;
 }

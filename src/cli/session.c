@@ -70,11 +70,11 @@ static bool has_monitor(const struct session *s)
 static int wait_without(const struct session *s, int *ret_status, struct err *e)
 {
 	if (has_monitor(s))
-		cli_warn("the output was not taken for some time: what is missing of it is in `hull logs %.12s`", s->c->id);
+		cli_warn("the output was not taken for some time: what is missing of it is in `hull logs %.200s`", container_label(s->c));
 	if (container_wait(s->g, s->c, -1, ret_status, e) < 0)
 		return -1;
 	const char *why = s->c->state.error;
-	return str_is_empty(why) ? 0 : err_set(e, ERR_SYSTEM, "container %.12s: %s", s->c->id, why);
+	return str_is_empty(why) ? 0 : err_set(e, ERR_SYSTEM, "container %.200s: %s", container_label(s->c), why);
 }
 
 /* `hull run --rm box yes | head`: nobody would ever look at the container again. One that is kept runs on. */
@@ -110,8 +110,8 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 	if (end == ATTACH_DETACHED)
 		fputs("read escape sequence\n", stderr);
 	if (w.leave)
-		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.12s is left running, `hull kill %.12s` ends it",
-			w.asked, s->c->id, s->c->id);
+		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.200s is left running, `hull kill %.200s` ends it",
+			w.asked, container_label(s->c), container_label(s->c));
 	if (end == ATTACH_LOST && wait_without(s, &status, e) < 0)
 		return -1;
 	*ret_status = end == ATTACH_DETACHED || end == ATTACH_INPUT_OVER ? 0 : status;

@@ -25,6 +25,12 @@ int container_new(struct engine *g, const struct create_request *r, char ret_id[
 /* On success the container's lock is let go. With --rm a start that failed removes the container. */
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e) must_use;
 
+/* What messages call it: by its name. */
+static inline const char *container_label(const struct container_entry *c)
+{
+	return str_is_empty(c->state.name) ? c->id : c->state.name;
+}
+
 /* life.c */
 /* Loads the entry and settles its state: a monitor that was killed, a machine that was restarted. After it the
  * status is true: created, running, paused, exited, dead. */

@@ -7,7 +7,7 @@
  *  2. the container's directory is made and locked; its name is taken
  *  3. its mounts are worked out: binds, volumes (made when missing), tmpfs, volumes of other containers
  *  4. the writable layer is prepared
- *  5. state.json and config.json are written
+ *  5. config.json is written
  *
  * A failure on the way removes the directory and the name again; a kill leaves a directory without
  * config.json, which whoever meets it next removes.
@@ -101,8 +101,10 @@ static int set_command(struct arena *a, struct container_record *r, struct err *
 		arena_strv_add(a, &all, r->config.entrypoint.v[i]);
 	for (size_t i = 0; i < r->config.cmd.n; i++)
 		arena_strv_add(a, &all, r->config.cmd.v[i]);
-	if (!all.n || !*all.v[0])
+	if (!all.n)
 		return err_set(e, ERR_USAGE, "no command specified: the image has none, so say one behind its name");
+	if (!*all.v[0])
+		return err_set(e, ERR_USAGE, "the command is an empty word: say the program to run");
 	r->path = all.v[0];
 	for (size_t i = 1; i < all.n; i++)
 		arena_strv_add(a, &r->args, all.v[i]);
@@ -139,30 +141,6 @@ static int take_name(struct engine *g, const struct create_request *q, struct co
 		if (e->kind != ERR_CONFLICT || attempt == 100)
 			return -1;
 	}
-}
-
-static void fill_state(struct engine *g, struct container_entry *c)
-{
-	struct container_state *s = &c->state;
-	const struct container_record *r = &c->record;
-	struct arena *a = &c->arena;
-	s->name = r->name + 1;
-	s->image_name = r->config.image;
-	s->image = r->image;
-	own(buf) struct buf b = {};
-	buf_str(&b, r->path);
-	for (size_t i = 0; i < r->args.n && b.len < 4096; i++)
-		buf_printf(&b, strchr(r->args.v[i], ' ') ? " '%s'" : " %s", r->args.v[i]);
-	s->command = arena_dup(a, buf_text(&b));
-	s->created = r->created;
-	s->labels = r->config.labels;
-	s->network_mode = r->host.network_mode;
-	s->mounts.v = r->mounts.v;
-	s->mounts.n = r->mounts.n;
-	s->ports = r->config.exposed_ports;
-	s->auto_remove = r->host.auto_remove;
-	s->status = (char *)(uintptr_t) "created";
-	s->boot = arena_dup(a, g->containers.boot);
 }
 
 static int find_layers(struct engine *g, const struct create_request *q, struct image *image,
@@ -237,10 +215,7 @@ static int build(struct engine *g, const struct create_request *q, struct contai
 {
 	if (take_name(g, q, c, e) < 0 || mounts_resolve(g, c, &l->volumes, e) < 0 || prepare_layer(g, c, e) < 0)
 		return -1;
-	fill_state(g, c);
-	/* One sync for a container that is to last: of the record. What a power cut makes of the state is told from it. */
-	if (container_save_state(c->dir, &c->state, false, e) < 0)
-		return -1;
+	/* One file, and one sync for a container that is to last. It has no state until it is started. */
 	return container_save_record(c, !c->record.host.auto_remove, e);
 }
 

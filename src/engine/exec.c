@@ -57,7 +57,7 @@ static int open_root(struct engine *g, struct container_entry *c, struct err *e)
 	own(fd) int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* Still the same process after the open: then the root was its own. */
 	if (root < 0 || !container_state_is_alive(&g->containers, &c->state))
-		return err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id);
+		return err_set(e, ERR_CONFLICT, "container %.200s is not running", container_label(c));
 	return take_fd(root);
 }
 
@@ -96,9 +96,9 @@ static int prepare(struct engine *g, struct container_entry *c, const struct exe
 		return err_set(e, ERR_USAGE, "invalid working directory \"%s\": it must be absolute", r->workdir);
 	const char *status = container_status(g, c);
 	if (str_eq(status, "paused"))
-		return err_set(e, ERR_CONFLICT, "container %.12s is paused: unpause it first", c->id);
+		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it first", container_label(c));
 	if (!str_eq(status, "running"))
-		return err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id);
+		return err_set(e, ERR_CONFLICT, "container %.200s is not running", container_label(c));
 	x->root = open_root(g, c, e);
 	if (x->root < 0 || userns_parse(&c->record, &x->maps, e) < 0 || build(g, c, r, x, e) < 0)
 		return -1;

@@ -99,7 +99,6 @@ static bool is_of_one_repository(const struct strv *names)
 static int delete(struct engine *g, const struct image *image, bool keep_layers, struct json *ret, struct err *e)
 {
 	own(strv) struct strv unused_layers = {};
-	own(strv) struct strv removed = {};
 	for (size_t i = 0; i < image->record.names.n; i++)
 		note_untagged(ret, image->record.names.v[i]);
 	for (size_t i = 0; i < image->record.digests.n; i++)
@@ -107,11 +106,7 @@ static int delete(struct engine *g, const struct image *image, bool keep_layers,
 	if (store_remove(&g->store, image->record.id, &unused_layers, e) < 0)
 		return -1;
 	note(ret, "Deleted", image->record.id);
-	if (keep_layers || layers_collect(g, &removed, e) < 0)
-		return keep_layers ? 0 : -1;
-	for (size_t i = 0; i < removed.n; i++)
-		note(ret, "Deleted", removed.v[i]);
-	return 0;
+	return keep_layers ? 0 : layers_collect(g, ret, e);
 }
 
 static int untag(struct engine *g, const char *text, const struct image *image, const struct ref *name, bool force, bool no_prune,

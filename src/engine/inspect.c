@@ -114,7 +114,8 @@ static struct json *driver_json(const struct engine *g, const struct container_e
 
 static void set_path(struct json *j, const char *key, const struct engine *g, const struct container_entry *c, const char *file)
 {
-	own(mem) char *path = path_exists(c->dir, file) ? mem_printf("%s/containers/%s/%s", g->root_path, c->id, file) : mem_dup("");
+	own(mem) char *name = mem_printf("%s/%s", c->id, file);
+	own(mem) char *path = path_exists(g->containers.run, name) ? mem_printf("%s/containers/%s", g->run_path, name) : mem_dup("");
 	json_set_str(j, key, path);
 }
 

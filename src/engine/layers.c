@@ -281,7 +281,7 @@ static int subtract_containers(struct engine *g, struct strv *left, struct err *
 	return 0;
 }
 
-int layers_collect(struct engine *g, struct strv *ret_removed, struct err *e)
+int layers_collect(struct engine *g, struct json *ret, struct err *e)
 {
 	struct err busy = {};
 	own(strv) struct strv left = {};
@@ -300,9 +300,16 @@ int layers_collect(struct engine *g, struct strv *ret_removed, struct err *e)
 	if (left.n && subtract_containers(g, &left, e) < 0)
 		return -1;
 	for (size_t i = 0; i < left.n; i++) {
+		struct snap_layer_info info = {};
+		struct err unknown = {};
+		if (snap_layer_info(&g->snap, left.v[i], &info, &unknown) < 0)
+			info.bytes = 0;
 		if (snap_remove_layer(&g->snap, left.v[i], e) < 0)
 			return -1;
-		strv_add(ret_removed, left.v[i]);
+		struct json *j = json_new_object();
+		json_set_str(j, "Deleted", left.v[i]);
+		json_set(j, ".size", json_new_u64(info.bytes));
+		json_add(ret, j);
 	}
 	return 0;
 }

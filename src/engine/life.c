@@ -191,7 +191,7 @@ static int open_process(struct engine *g, struct container_entry *c, struct err 
 	if (fd < 0 && c->state.pid > 0 && errno != ESRCH)
 		return err_sys(e, "container %.12s: its process", c->id);
 	if (fd < 0 || !container_state_is_alive(&g->containers, &c->state))
-		return err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id);
+		return err_set(e, ERR_CONFLICT, "container %.200s is not running", container_label(c));
 	return take_fd(fd);
 }
 
@@ -211,7 +211,7 @@ int container_signal(struct engine *g, struct container_entry *c, int sig, struc
 	if (fd < 0)
 		return -1;
 	if (syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) < 0 && errno != ESRCH)
-		return err_sys(e, "signal container %.12s", c->id);
+		return err_sys(e, "signal container %.200s", container_label(c));
 	/* A frozen process dies when it is thawed. */
 	struct err gone = {};
 	if (sig == SIGKILL && str_eq(c->state.status, "paused"))
@@ -275,7 +275,7 @@ int container_kill(struct engine *g, struct container_entry *c, int sig, struct 
 	if (sig != SIGKILL)
 		return 0;
 	int r = container_wait(g, c, KILL_NS, NULL, e);
-	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %.12s did not end after SIGKILL", c->id) : r < 0 ? -1 : 0;
+	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %.200s did not end after SIGKILL", container_label(c)) : r < 0 ? -1 : 0;
 }
 
 static void note_stop(struct container_entry *c)
@@ -320,11 +320,11 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 		return -1;
 	const char *status = c->state.status;
 	if (paused && str_eq(status, "paused"))
-		return err_set(e, ERR_CONFLICT, "container %.12s is already paused", c->id);
+		return err_set(e, ERR_CONFLICT, "container %.200s is already paused", container_label(c));
 	if (!str_eq(status, paused ? "running" : "paused"))
-		return err_set(e, ERR_CONFLICT, "container %.12s is not %s", c->id, paused ? "running" : "paused");
+		return err_set(e, ERR_CONFLICT, "container %.200s is not %s", container_label(c), paused ? "running" : "paused");
 	if (str_is_empty(c->state.cgroup))
-		return err_set(e, ERR_UNSUPPORTED, "container %.12s has no cgroup of its own, so it cannot be paused", c->id);
+		return err_set(e, ERR_UNSUPPORTED, "container %.200s has no cgroup of its own, so it cannot be paused", container_label(c));
 	if (freeze(c, paused, e) < 0)
 		return -1;
 	c->state.status = (char *)(uintptr_t)(paused ? "paused" : "running");
@@ -341,7 +341,7 @@ int container_rename(struct engine *g, const char *text, const char *name, struc
 	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
 		return -1;
 	if (str_eq(c.record.name + 1, name))
-		return err_set(e, ERR_USAGE, "container %.12s already has the name \"%s\"", c.id, name);
+		return err_set(e, ERR_USAGE, "container %.200s already has the name \"%s\"", container_label(&c), name);
 	if (containers_take_name(&g->containers, name, c.id, e) < 0)
 		return -1;
 	own(mem) char *old = mem_dup(c.record.name + 1);
@@ -386,7 +386,7 @@ int container_delete(struct engine *g, const char *text, bool force, bool volume
 	if (says_running(&c.state)) {
 		if (!force)
 			return err_set(e, ERR_CONFLICT,
-				"container %.12s is %s: stop it first, or remove it with -f", c.id, c.state.status);
+				"container %.200s is %s: stop it first, or remove it with -f", container_label(&c), c.state.status);
 		struct err gone = {};
 		/* Removed by us, not by its monitor, which waits for our lock: --rm does not race with this. */
 		if (container_kill(g, &c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)

@@ -36,11 +36,14 @@ struct query {
 	struct strv ancestors;        /* image ids of --filter ancestor */
 	int64_t before_ns, since_ns;  /* 0: not asked for */
 	bool by_status;               /* the filter chooses the states, not -a */
+	struct strv names, ids;       /* what names of images stand for now, as far as they were asked for */
 };
 
 static void query_drop(struct query *q)
 {
 	strv_drop(&q->ancestors);
+	strv_drop(&q->names);
+	strv_drop(&q->ids);
 }
 
 static bool any_name(const struct query *q, const struct row *row, const char *want)
@@ -237,7 +240,7 @@ static int check_value(struct query *q, const struct filter *f, const char *valu
 	if (strcmp(f->key, "since") == 0)
 		return created_of(q->g, value, &q->since_ns, e);
 	if (strcmp(f->key, "exited") == 0)
-		return num_i64(value, INT32_MIN, INT32_MAX, &v, "filter exited=", e);
+		return num_i64(value, INT32_MIN, INT32_MAX, &v, "--filter exited", e);
 	if (strcmp(f->key, "ancestor") == 0)
 		return find_ancestors(q, value, e);
 	if (is_status || strcmp(f->key, "health") == 0) {
@@ -245,7 +248,8 @@ static int check_value(struct query *q, const struct filter *f, const char *valu
 		for (size_t i = 0; i < (is_status ? countof(states) : countof(healths)); i++)
 			if (strcmp(known[i], value) == 0)
 				return 0;
-		return err_set(e, ERR_USAGE, "invalid filter \"%s=%s\"", f->key, value);
+		return err_set(e, ERR_USAGE, "invalid filter \"%s=%s\": %s are known", f->key, value,
+			is_status ? "created, running, paused, restarting, removing, exited and dead" : "starting, healthy, unhealthy and none");
 	}
 	return 0;
 }
@@ -379,7 +383,25 @@ static int add_size(struct engine *g, const struct row *row, struct json *j, str
 	return 0;
 }
 
-static struct json *summary(struct engine *g, const struct row *row, bool size, struct err *e)
+/* A name that stands for another image by now, or for none, is not shown: the id is. */
+static const char *image_of(struct query *q, const struct container_state *s)
+{
+	size_t i = 0;
+	if (str_is_empty(s->image_name) || str_is_empty(s->image))
+		return s->image_name ? s->image_name : "";
+	while (i < q->names.n && strcmp(q->names.v[i], s->image_name) != 0)
+		i++;
+	if (i == q->names.n) {
+		own(image) struct image image = {};
+		struct err gone = {};
+		bool is_here = engine_need_store(q->g, &gone) == 0 && store_find(&q->g->store, s->image_name, &image, &gone) == 0;
+		strv_add(&q->names, s->image_name);
+		strv_add(&q->ids, is_here ? image.record.id : "");
+	}
+	return strcmp(q->ids.v[i], s->image) == 0 ? s->image_name : s->image;
+}
+
+static struct json *summary(struct query *q, const struct row *row, bool size, struct err *e)
 {
 	const struct container_state *s = &row->c.state;
 	own(json) struct json *j = json_new_object();
@@ -396,12 +418,12 @@ static struct json *summary(struct engine *g, const struct row *row, bool size, 
 	json_set(net, "Networks", networks);
 	json_set_str(j, "Id", row->c.id);
 	json_set(j, "Names", names);
-	json_set_str(j, "Image", s->image_name ? s->image_name : "");
+	json_set_str(j, "Image", image_of(q, s));
 	json_set_str(j, "ImageID", s->image ? s->image : "");
 	json_set_str(j, "Command", s->command ? s->command : "");
 	json_set(j, "Created", json_new_i64(row->created_ns / 1000000000));
 	json_set(j, "Ports", ports_json(s));
-	if (size && add_size(g, row, j, e) < 0) {
+	if (size && add_size(q->g, row, j, e) < 0) {
 		json_drop(&labels);
 		json_drop(&host);
 		json_drop(&net);
@@ -425,7 +447,7 @@ struct json *container_list(struct engine *g, const struct container_list_reques
 	if (read_filters(&q, e) < 0 || collect(&q, &rows, e) < 0)
 		return NULL;
 	for (size_t i = 0; i < rows.n && (r->last <= 0 || i < (size_t)r->last); i++) {
-		struct json *j = summary(g, &rows.v[i], r->size, e);
+		struct json *j = summary(&q, &rows.v[i], r->size, e);
 		if (!j)
 			return NULL;
 		json_add(list, j);

@@ -166,7 +166,7 @@ int container_logs(struct engine *g, struct container_entry *c, const struct log
 	struct reading x = {g, c, r};
 	logs_options(c, &a, &o);
 	if (o.driver == LOG_NONE)
-		return err_set(e, ERR_UNSUPPORTED, "container %.12s keeps no log: it was made with --log-driver none", c->id);
+		return err_set(e, ERR_UNSUPPORTED, "container %.200s keeps no log: it was made with --log-driver none", container_label(c));
 	struct logs_read read = *r;
 	read.driver = o.driver;
 	read.dir = o.dir;

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MEMORY_MIN = 6 << 20, PROFILE_MAX = 1 << 20 };
+enum { MEMORY_MIN = 6 << 20, NANO_CPUS_MIN = 10000000 /* a quota of 1 ms, the least there is */, PROFILE_MAX = 1 << 20 };
 
 static char *fixed(const char *s)
 {
@@ -47,6 +47,8 @@ static int check_cpu(const struct host_config *h, struct err *e)
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
 	if (h->nano_cpus < 0 || (cpus > 0 && h->nano_cpus > cpus * 1000000000LL))
 		return err_set(e, ERR_USAGE, "invalid --cpus %.2f: this machine has %ld", (double)h->nano_cpus / 1e9, cpus);
+	if (h->nano_cpus && h->nano_cpus < NANO_CPUS_MIN)
+		return err_set(e, ERR_USAGE, "invalid --cpus: the least is 0.01");
 	if (h->nano_cpus && (h->cpu_period || h->cpu_quota))
 		return err_set(e, ERR_USAGE, "--cpus and %s exclude each other", h->cpu_period ? "--cpu-period" : "--cpu-quota");
 	if (h->cpu_period && (h->cpu_period < 1000 || h->cpu_period > 1000000))
@@ -79,6 +81,22 @@ static int check_cpu_list(const char *text, const char *option, const char *unit
 	return 0;
 }
 
+/* "0" or "0-3"; 0 when the kernel does not say. */
+static long memory_nodes(void)
+{
+	own(buf) struct buf b = BUF(4096);
+	struct err none = {};
+	uint64_t last;
+	if (path_read(AT_FDCWD, "/sys/devices/system/node/has_memory", &b, &none) < 0)
+		return 0;
+	own(mem) char *text = buf_take(&b);
+	char *list = str_trim(text);
+	size_t n = strlen(list);
+	while (n && list[n - 1] >= '0' && list[n - 1] <= '9')
+		n--;
+	return num_u64(list + n, 65535, &last, "node", &none) < 0 ? 0 : (long)last + 1;
+}
+
 static int check_others(const struct container_record *r, struct err *e)
 {
 	const struct host_config *h = &r->host;
@@ -105,7 +123,7 @@ static int check_others(const struct container_record *r, struct err *e)
 	if (!str_is_empty(r->config.stop_signal) && signal_parse(r->config.stop_signal, &sig, e) < 0)
 		return err_wrap(e, "stop signal");
 	if (check_cpu_list(h->cpuset_cpus, "--cpuset-cpus", "CPUs", sysconf(_SC_NPROCESSORS_CONF), e) < 0 ||
-		check_cpu_list(h->cpuset_mems, "--cpuset-mems", "nodes", 0, e) < 0)
+		check_cpu_list(h->cpuset_mems, "--cpuset-mems", "memory nodes", memory_nodes(), e) < 0)
 		return -1;
 	if (!str_is_empty(h->cgroup_parent) && strstr(h->cgroup_parent, ".."))
 		return err_set(e, ERR_USAGE, "invalid --cgroup-parent \"%s\"", h->cgroup_parent);
@@ -178,7 +196,8 @@ static int check_modes(const struct container_record *r, struct err *e)
 		const char *v = *(char *const *)((const char *)&r->host + m->at);
 		own(strv) struct strv words = {};
 		strv_split(&words, m->words, ' ');
-		if (str_is_empty(v) || strv_has(&words, v) || (m->container && str_has_prefix(v, "container:")) ||
+		const char *peer = v && m->container ? str_after(v, "container:") : NULL;
+		if (str_is_empty(v) || strv_has(&words, v) || !str_is_empty(peer) ||
 			(m->path && str_has_prefix(v, "ns:/")))
 			continue;
 		if (strcmp(m->option, "--network") == 0)

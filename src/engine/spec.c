@@ -164,7 +164,7 @@ static int share(struct spec_build *b, const char *type, const char *file, const
 	if (spec_peer(b, mode, option, &peer, e) < 0)
 		return -1;
 	if (str_eq(type, "ipc") && str_eq(peer.record.host.ipc_mode, "private"))
-		return err_set(e, ERR_CONFLICT, "--ipc: container %.12s was not started with --ipc shareable", peer.id);
+		return err_set(e, ERR_CONFLICT, "--ipc: container %.200s was not started with --ipc shareable", container_label(&peer));
 	char text[64];
 	snprintf(text, sizeof text, "/proc/%lld/ns/%s", (long long)peer.state.pid, file);
 	add_namespace(b, type, text);

@@ -15,6 +15,7 @@ struct spec_build {
 	struct container_entry *c;
 	struct arena *arena;   /* the spec lives here */
 	int root;              /* fd of the mounted root file system, to look users up */
+	int run_dir;           /* fd of the container's run directory */
 	const struct userns_maps *maps;
 	struct spec *spec;
 	bool privileged;

@@ -55,7 +55,7 @@ static int take_ready(struct spec_build *b, struct spec_mount *m, int fd, struct
 		return -1;
 	if (b->nready == countof(b->ready)) {
 		close(fd);
-		return err_set(e, ERR_LIMIT, "more than %zu volumes in a container with a user namespace of its own", countof(b->ready));
+		return err_set(e, ERR_LIMIT, "more than %zu bind mounts in a container with a user namespace of its own", countof(b->ready));
 	}
 	m->ready = b->ready[b->nready++] = fd;
 	return 0;
@@ -91,29 +91,33 @@ static int clone_in_peer(const struct container_entry *peer, const char *path, s
 		*e = why;
 	else if (r >= 0)
 		err_set_(e, ERR_CONFLICT, "it is not running any more");
-	return err_wrap(e, "container %.12s: %s", peer->id, path);
+	return err_wrap(e, "container %.200s: %s", container_label(peer), path);
 }
 
-/* What is hull's own on the disk (volumes, the files of /etc) belongs to ids as if there was no user namespace; a container
- * that has one sees it through its map. Where that cannot be done (a plain user's hull) it is bound as it is. */
-static int add_owned(struct spec_build *b, const char *destination, const char *source, const char *options, struct err *e)
+static int open_userns(struct spec_build *b, struct err *e)
+{
+	struct snap_mount maps = {.uids = b->maps->uids, .nuids = b->maps->nuids, .gids = b->maps->gids, .ngids = b->maps->ngids};
+	int fd = b->userns ? 0 : overlay_userns(&maps, e);
+	if (fd > 0)
+		b->userns = fd;
+	return fd < 0 ? -1 : 0;
+}
+
+/* A container with a user namespace of its own may not walk the paths of the host as we do, so its sources are cloned here.
+ * What is hull's own on the disk (volumes, the files of /etc) belongs to ids as if there was no user namespace, and is seen
+ * through the container's map; where that cannot be done (a plain user's hull) it is bound as it is. */
+static int add_bind(struct spec_build *b, const char *destination, const char *source, const char *options, bool is_own, struct err *e)
 {
 	struct spec_mount *m = add(b, destination, "bind", source, options);
 	struct err refused = {};
-	if (!b->maps->nuids || b->g->rootless)
+	if (!b->maps->nuids)
 		return 0;
-	if (!b->userns) {
-		struct snap_mount maps = {.uids = b->maps->uids, .nuids = b->maps->nuids, .gids = b->maps->gids, .ngids = b->maps->ngids};
-		int userns = overlay_userns(&maps, e);
-		if (userns < 0)
-			return -1;
-		b->userns = userns;
-	}
-	own(fd) int fd = mount_clone(AT_FDCWD, source, false, e);
+	own(fd) int fd = mount_clone(AT_FDCWD, source, str_has_prefix(options, "rbind"), e);
 	if (fd < 0)
-		return -1;
-	if (mount_idmap(fd, b->userns, false, &refused) < 0)
-		return 0;
+		return err_wrap(e, "mount %s", destination);
+	if (is_own && !b->g->rootless && (open_userns(b, e) < 0 || (mount_idmap(fd, b->userns, false, &refused) < 0 && refused.sys != EPERM &&
+		refused.sys != EINVAL)))
+		return refused.kind ? (*e = refused, -1) : -1;
 	return take_ready(b, m, take_fd(fd), e);
 }
 
@@ -171,15 +175,17 @@ static int add_kernel(struct spec_build *b, struct err *e)
 	return add_shm(b, e);
 }
 
+/* Made anew at each start, before anybody looks at it: written in place, in the run directory. */
 static int put_file(struct spec_build *b, const char *name, const struct buf *text, struct err *e)
 {
-	if (path_write(b->c->dir, name, buf_text(text), text->len, 0644, 0, e) < 0)
-		return -1;
+	own(fd) int fd = openat(b->run_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 || fchmod(fd, 0644) < 0 || fd_write_all(fd, buf_text(text), text->len) < 0)
+		return err_sys(e, "write %s", name);
 	own(mem) char *destination = mem_printf("/etc/%s", name);
 	if (is_replaced(b, destination))
 		return 0;
-	own(mem) char *source = mem_printf("%s/containers/%s/%s", b->g->root_path, b->c->id, name);
-	return add_owned(b, destination, source, b->c->record.host.read_only ? "rbind,rprivate,ro" : "rbind,rprivate,rw", e);
+	own(mem) char *source = mem_printf("%s/containers/%s/%s", b->g->run_path, b->c->id, name);
+	return add_bind(b, destination, source, b->c->record.host.read_only ? "rbind,rprivate,ro" : "rbind,rprivate,rw", true, e);
 }
 
 static void copy_host_file(const char *path, struct buf *out)
@@ -232,7 +238,7 @@ static void write_hosts(const struct container_record *r, bool host_network, str
 	}
 }
 
-/* /etc/hostname, hosts and resolv.conf are files of the container's directory, bound in; a container that joined
+/* /etc/hostname, hosts and resolv.conf are files of the container's run directory, bound in; a container that joined
  * another one's network has that one's. */
 static int add_etc(struct spec_build *b, struct err *e)
 {
@@ -252,16 +258,34 @@ static int add_etc(struct spec_build *b, struct err *e)
 			return -1;
 		static const char *const files[] = {"hosts", "resolv.conf"};
 		for (size_t i = 0; i < countof(files); i++) {
-			own(mem) char *source = mem_printf("%s/containers/%s/%s", b->g->root_path, peer.id, files[i]);
+			own(mem) char *source = mem_printf("%s/containers/%s/%s", b->g->run_path, peer.id, files[i]);
 			own(mem) char *destination = mem_printf("/etc/%s", files[i]);
-			if (access(source, F_OK) == 0 && !is_replaced(b, destination))
-				add(b, destination, "bind", source, "rbind,rprivate,rw");
+			if (access(source, F_OK) == 0 && !is_replaced(b, destination) &&
+				add_bind(b, destination, source, "rbind,rprivate,rw", true, e) < 0)
+				return -1;
 		}
 		return 0;
 	}
 	write_hosts(r, host, &hosts);
 	write_resolv(&r->host, !host, &resolv);
 	return put_file(b, "hosts", &hosts, e) < 0 || put_file(b, "resolv.conf", &resolv, e) < 0 ? -1 : 0;
+}
+
+/* A container's mounts come to the host, or the host's to the container, only over a mount that lets them. */
+static int check_propagation(const struct mount_point *m, const char *source, struct err *e)
+{
+	bool shared = str_eq(m->propagation, "shared") || str_eq(m->propagation, "rshared");
+	bool slave = str_eq(m->propagation, "slave") || str_eq(m->propagation, "rslave");
+	unsigned peers;
+	if (!shared && !slave)
+		return 0;
+	/* What is missing is the bind's to tell. */
+	if (mount_peers(source, &peers, e) < 0)
+		return e->kind == ERR_NOT_FOUND ? 0 : -1;
+	if (peers & MS_SHARED || (slave && peers & MS_SLAVE))
+		return 0;
+	return err_set(e, ERR_USAGE, "bind %s: %s needs a shared mount, and it is on a private one: mount --make-shared changes that",
+		source, m->propagation);
 }
 
 static int add_point(struct spec_build *b, const struct mount_point *m, struct err *e)
@@ -306,10 +330,9 @@ static int add_point(struct spec_build *b, const struct mount_point *m, struct e
 	own(buf) struct buf o = BUF(4096);
 	buf_printf(&o, "%s,%s", m->non_recursive ? "bind" : "rbind", str_is_empty(m->propagation) ? "rprivate" : m->propagation);
 	buf_str(&o, m->rw ? ",rw" : m->recursive_ro ? ",rro" : ",ro");
-	if (str_eq(m->type, "volume"))
-		return add_owned(b, m->destination, source, buf_text(&o), e);
-	add(b, m->destination, "bind", source, buf_text(&o));
-	return 0;
+	if (!str_eq(m->type, "volume") && check_propagation(m, source, e) < 0)
+		return -1;
+	return add_bind(b, m->destination, source, buf_text(&o), str_eq(m->type, "volume"), e);
 }
 
 static int depth(const char *path)

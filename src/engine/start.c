@@ -161,12 +161,14 @@ static int prepare(struct start *s, struct err *e)
 	const struct container_record *r = &s->c->record;
 	if (userns_parse(r, &s->maps, e) < 0 || mount_root(s, e) < 0 || mounts_fill_volumes(s->g, s->c, s->rootfs, &s->maps, e) < 0)
 		return -1;
-	s->build = (struct spec_build){.g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
+	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);
+	if (s->run_dir < 0)
+		return -1;
+	s->build = (struct spec_build){.run_dir = s->run_dir, .g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
 	if (spec_build(&s->build, e) < 0)
 		return -1;
 	s->seccomp_cache = engine_seccomp_cache(s->g, &s->spec);
-	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);
-	return s->run_dir < 0 ? -1 : 0;
+	return 0;
 }
 
 /* What on_exited() and on_finished() work with; the monitor closes everything else. */
@@ -281,7 +283,7 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 	const char *status = container_status(g, c);
 	if (!str_eq(status, "created") && !str_eq(status, "exited")) {
 		fd_drop(&client);
-		return err_set(e, ERR_CONFLICT, "container %.12s is %s", c->id, status);
+		return err_set(e, ERR_CONFLICT, "container %.200s is %s", container_label(c), status);
 	}
 	int r = prepare(&s, e);
 	if (r == 0)

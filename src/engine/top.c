@@ -26,7 +26,7 @@ static int namespace_pids(const struct container_entry *c, struct u32v *ret, str
 	struct stat mine, other;
 	snprintf(path, sizeof path, "/proc/%lld/ns/pid", (long long)c->state.pid);
 	if (stat(path, &mine) < 0)
-		return err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id);
+		return err_set(e, ERR_CONFLICT, "container %.200s is not running", container_label(c));
 	DIR *d = opendir("/proc");
 	for (struct dirent *ent; d && (ent = readdir(d));) {
 		unsigned long pid = strtoul(ent->d_name, NULL, 10);

@@ -113,7 +113,7 @@ static int split(const char *text, char **ret_name, char **ret_group, struct err
 	char *group = strchr(name, ':');
 	if (group)
 		*group++ = 0;
-	if (group && (!*name || strchr(group, ':')))
+	if (group && ((!*name && !*group) || strchr(group, ':')))
 		return err_set(e, ERR_USAGE, "invalid user \"%.60s\": it is USER[:GROUP]", text);
 	if (is_digits(name) && !is_number(name, &id))
 		return err_set(e, ERR_USAGE, "invalid user \"%.60s\": a number is at most 2147483647", text);

@@ -271,7 +271,7 @@ static int read_images(struct archive *a, const char *platform, struct err *e)
 	else if (old.n || archive_index_has(a->index, "repositories"))
 		r = archive_docker_read_old(a, e);
 	else
-		r = err_set(e, ERR_CORRUPT, "archive: not one of images: it has neither oci-layout and index.json (OCI) nor manifest.json (docker)");
+		r = err_set(e, ERR_CORRUPT, "archive: there are no images in it: it has neither oci-layout and index.json (OCI) nor manifest.json (docker)");
 	if (r == 0)
 		keep_platform(a, &o);
 	if (r == 0 && !a->images.n) {

@@ -29,6 +29,18 @@ static const struct {
 	int level;
 } stand_ins[] = {{"arm64", "arm", 80}, {"amd64", "386", 0}};
 
+/* Go's names, for what a single word can be. */
+static const char *const architectures[] = {"386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64",
+	"ppc64le", "riscv64", "s390x", "wasm"};
+
+static bool is_architecture(const char *word)
+{
+	for (size_t i = 0; i < countof(architectures); i++)
+		if (strcmp(architectures[i], word) == 0)
+			return true;
+	return false;
+}
+
 static const char *canonical(const char *architecture, const char **variant)
 {
 	for (size_t i = 0; i < countof(aliases); i++)
@@ -110,6 +122,8 @@ int platform_parse(const char *text, struct platform_want *ret, struct err *e)
 	const char *variant = part[2], *machine = w.architecture;
 	const char *architecture = one ? part[0] : n > 0 ? part[1] : machine;
 	architecture = canonical(architecture, &variant);
+	if (one && !is_architecture(architecture))
+		return err_set(e, ERR_USAGE, "unknown platform \"%.100s\": write it as os/arch or os/arch/variant, such as linux/arm64", text);
 	struct platform_want r = {.is_asked = true, .has_variant = *variant != 0};
 	snprintf(r.os, sizeof r.os, "%s", one ? "linux" : part[0]);
 	snprintf(r.architecture, sizeof r.architecture, "%s", architecture);

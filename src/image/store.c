@@ -278,12 +278,13 @@ static int walk(struct store *s, record_fn each, void *arg, struct err *e)
 	return r;
 }
 
-static void copy_without(struct arena *a, const struct strv *from, const char *name, struct strv *to)
+static void drop_name(struct arena *a, struct strv *names, const char *name)
 {
-	*to = (struct strv){};
-	for (size_t i = 0; i < from->n; i++)
-		if (!name || strcmp(from->v[i], name) != 0)
-			arena_strv_add(a, to, from->v[i]);
+	struct strv all = *names;
+	*names = (struct strv){};
+	for (size_t i = 0; i < all.n; i++)
+		if (strcmp(all.v[i], name) != 0)
+			arena_strv_add(a, names, all.v[i]);
 }
 
 static void merge(struct arena *a, struct strv *into, const struct strv *more)
@@ -301,8 +302,8 @@ static int leave_old(struct store *s, const char *name, const char *old, struct 
 	struct err why = {};
 	if (load_record(s, old, &a, &r, &why) < 0)
 		return why.sys && why.kind != ERR_NOT_FOUND ? (*e = why, -1) : 0;
-	copy_without(&a, &r.names, name, &r.names);
-	copy_without(&a, &r.digests, name, &r.digests);
+	drop_name(&a, &r.names, name);
+	drop_name(&a, &r.digests, name);
 	return save_record(s, &r, e);
 }
 

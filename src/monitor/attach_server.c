@@ -345,6 +345,11 @@ static bool program_waits(const struct server *s)
 	return s->ended;
 }
 
+static int64_t stall_ms(const struct server *s)
+{
+	return s->monitor->stall_ms ? s->monitor->stall_ms : STALL_MS;
+}
+
 int clients_timeout(const struct server *s)
 {
 	int64_t now = num_monotonic_ns(), ms = s->accept_failed ? 1000 : -1;
@@ -352,7 +357,7 @@ int clients_timeout(const struct server *s)
 		const struct client *c = &s->clients[i];
 		if (!c->blocked_ns || c->first)
 			continue;
-		int64_t left = STALL_MS - (now - c->blocked_ns) / 1000000;
+		int64_t left = stall_ms(s) - (now - c->blocked_ns) / 1000000;
 		left = left > 0 ? left : 1000;
 		ms = ms < 0 || left < ms ? left : ms;
 	}
@@ -369,7 +374,7 @@ static bool serve_client(struct server *s, struct client *c)
 		c->hung = true;
 	if ((events & POLLIN || c->hung) && !read_client(s, c))
 		return false;
-	return !(c->blocked_ns && !c->first && num_monotonic_ns() - c->blocked_ns > STALL_MS * 1000000LL && program_waits(s));
+	return !(c->blocked_ns && !c->first && num_monotonic_ns() - c->blocked_ns > stall_ms(s) * 1000000 && program_waits(s));
 }
 
 void clients_serve(struct server *s)

@@ -10,9 +10,10 @@
  * the container; a handler is not (clone and exec reset it), and nothing but SIGKILL ends us before our container.
  *
  * Size: a fork shares its parent's memory, but RSS counts it all, so SETTLE_MS after the start (a container that lives
- * shorter does not pay for it) what is not needed any more is given back: free heap (malloc_trim), the part of the stack below
- * us, and all pages of executable and read-only segments, which the kernel brings back from the page cache as they
- * are touched. What stays is the data that exited() needs, the buffers in use and the few pages of code of the loop.
+ * shorter does not pay for it) what is not needed any more is given back: free heap (malloc_trim), the part of the stack
+ * below us, and all pages of executable and read-only segments, which the kernel brings back from the page cache in runs
+ * of 64 KiB as they are touched; so again after each second in which something happened. What stays is the data that
+ * exited() needs, the buffers in use and the code of the loop, which uses as little of libc as it can.
  */
 #include "monitor/monitor.h"
 
@@ -31,10 +32,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SETTLE_MS = 100, STACK_BELOW = 1 << 20, KEEP_MAX = 60 };
+enum { SETTLE_MS = 100, AGAIN_MS = 1000, STACK_BELOW = 1 << 20, KEEP_MAX = 60 };
 
 static void nothing(int sig)
 {
@@ -146,25 +148,32 @@ static void report(struct monitor *m, struct err *e)
 	fd_drop(&m->report);
 }
 
-static int forget_code(struct dl_phdr_info *o, size_t size, void *arg)
+/* The executable and read-only segments of everything that is loaded. They hold nothing of their own: relocations are
+ * in the writable ones. */
+static int note_code(struct dl_phdr_info *o, size_t size, void *arg)
 {
 	(void)size;
-	uintptr_t page = *(const uintptr_t *)arg;
-	for (int i = 0; i < o->dlpi_phnum; i++) {
+	struct server *s = arg;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	for (int i = 0; i < o->dlpi_phnum && s->ncode < countof(s->code); i++) {
 		const ElfW(Phdr) *h = &o->dlpi_phdr[i];
 		uintptr_t from = (o->dlpi_addr + h->p_vaddr) & ~(page - 1), to = (o->dlpi_addr + h->p_vaddr + h->p_memsz + page - 1) & ~(page - 1);
 		if (h->p_type == PT_LOAD && !(h->p_flags & PF_W))
-			madvise((void *)from, to - from, MADV_DONTNEED);
+			s->code[s->ncode++] = (struct iovec){(void *)from, to - from};
 	}
 	return 0;
 }
 
-static void become_small(void)
+static void become_small(struct server *s)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), top = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - 2 * page;
-	malloc_trim(0);
-	madvise((void *)(top - STACK_BELOW), STACK_BELOW, MADV_DONTNEED);
-	dl_iterate_phdr(forget_code, &page);
+	if (!s->ncode) {
+		uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), top = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - 2 * page;
+		malloc_trim(0);
+		madvise((void *)(top - STACK_BELOW), STACK_BELOW, MADV_DONTNEED);
+		dl_iterate_phdr(note_code, s);
+	}
+	for (size_t i = 0; i < s->ncode; i++)
+		madvise(s->code[i].iov_base, s->code[i].iov_len, MADV_DONTNEED);
 }
 
 static void serve(struct server *s)
@@ -179,17 +188,20 @@ static void serve(struct server *s)
 		if (settle && (ms < 0 || ms > SETTLE_MS))
 			ms = SETTLE_MS;
 		int n = poll(s->polls, s->npolls, ms);
-		if (settle && num_monotonic_ns() >= settle) {
-			become_small();
+		if (settle && (n == 0 || num_monotonic_ns() > settle)) {
+			become_small(s);
 			settle = 0;
 		}
 		log_reap(&s->log);
 		if (n < 0)
 			continue;
+		/* Also when nothing happened: a client may have held the program up for too long. */
 		pump_serve(s);
 		clients_serve(s);
 		if (end->revents)
 			return;
+		if (!settle && n > 0)
+			settle = num_monotonic_ns() + AGAIN_MS * 1000000LL;
 	}
 }
 

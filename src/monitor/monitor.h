@@ -40,6 +40,7 @@ struct monitor {
 	unsigned client_streams; /* what that client wants: ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR */
 	int report;        /* written once: struct err of the failure, or kind ERR_NONE when started (its text: a warning, or ""); then closed */
 	int stop_signal;
+	unsigned stall_ms; /* a client that joined later is cut off when it holds the program up for so long; 0: 10 s */
 	/* Fds that the callbacks use. All others are closed, but those named in this struct; create.rootfs is closed
 	 * after the start. */
 	int keep[48];

@@ -20,6 +20,7 @@
 #include "monitor/monitor.h"
 
 #include <poll.h>
+#include <sys/uio.h>
 
 enum { CLIENTS_MAX = 256, POLLS_MAX = CLIENTS_MAX + 5, CHUNK = 65536, STALL_MS = 10000 };
 
@@ -74,6 +75,8 @@ struct server {
 	bool tty;
 	bool ended;               /* the first process was reaped … */
 	int status;               /* … with this */
+	struct iovec code[32];      /* what become_small() gives back */
+	size_t ncode;
 	size_t nclients, npolls;
 	struct client clients[CLIENTS_MAX];
 	struct pollfd polls[POLLS_MAX];

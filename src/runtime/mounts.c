@@ -52,7 +52,7 @@ static int new_filesystem(const struct setup *s, const struct spec_mount *m, con
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(options[i].key, "newinstance") != 0)
 			options[kept++] = options[i];
-	if (!str_is_empty(m->source) && !str_eq(m->source, type))
+	if (!str_is_empty(m->source))
 		options[kept++] = (struct mount_option){"source", m->source};
 	const char *label = s->spec->linux_->mount_label;
 	if (!str_is_empty(label) && (str_eq(type, "tmpfs") || str_eq(type, "devpts")))

@@ -152,7 +152,8 @@ int rootfs_attach(struct setup *s, struct err *e)
 	if (host < 0)
 		return err_sys(e, "the host's root");
 	if (mount_set(host, false, 0, 0, MS_PRIVATE, e) < 0)
-		return err_wrap(e, "mount propagation");
+		return e->sys != EINVAL ? err_wrap(e, "mount propagation")
+			: err_set(e, ERR_UNSUPPORTED, "the root directory is no mount point (a chroot): bind it over itself first, mount --bind DIR DIR");
 	if (s->create->rootfs >= 0) {
 		s->root = fcntl(s->create->rootfs, F_DUPFD_CLOEXEC, 3);
 		if (s->root < 0)

@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RECORD_MAX = 4 << 20, PARSE_TRIES = 3 };
+enum { RECORD_MAX = 4 << 20, COMMAND_MAX = 4096, PARSE_TRIES = 3 };
 
 /* Closed to others: root of a container may leave setuid programs in its files (CVE-2021-41091). */
 static int open_folder(int at, const char *name, struct err *e)
@@ -176,26 +176,46 @@ void container_entry_drop(struct container_entry *c)
 	fd_drop(&c->lock);
 }
 
+/* The names that point at a container whose record was never written. */
+static void free_names_of(struct containers *c, const char *id)
+{
+	struct err ignored = {};
+	own(strv) struct strv names = {};
+	if (path_list(c->names, ".", &names, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++)
+		containers_free_name(c, names.v[i], id);
+}
+
 /* Nobody can have made this directory's record any more when the lock of the directory is free. */
 static void remove_half_made(struct containers *c, const char *id, int dir)
 {
 	struct err ignored = {};
 	own(fd) int lock = path_lock(dir, "lock", true, false, &ignored);
-	if (lock >= 0 && !path_exists(dir, "config.json"))
-		(void)!containers_remove(c, id, &ignored);
+	if (lock < 0 || path_exists(dir, "config.json"))
+		return;
+	free_names_of(c, id);
+	(void)!containers_remove(c, id, &ignored);
 }
 
-/* The record is synced and the state is not: after a power cut the state may be empty, and is told from the record. */
-static int make_up_state(struct container_entry *c)
+static char *fixed(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static void first_state(struct container_entry *c)
 {
 	const struct container_record *r = &c->record;
+	own(buf) struct buf command = {};
+	buf_str(&command, r->path ? r->path : "");
+	for (size_t i = 0; i < r->args.n && command.len < COMMAND_MAX; i++)
+		buf_printf(&command, strchr(r->args.v[i], ' ') ? " '%s'" : " %s", r->args.v[i]);
 	c->state = (struct container_state){.name = r->name + 1, .image_name = r->config.image, .image = r->image,
-		.command = r->path, .created = r->created, .labels = r->config.labels, .network_mode = r->host.network_mode,
-		.auto_remove = r->host.auto_remove, .status = (char *)(uintptr_t) "exited", .exit_code = 255,
-		.error = (char *)(uintptr_t) "the machine went down before its state was written"};
+		.command = arena_dup(&c->arena, buf_text(&command)), .created = r->created, .labels = r->config.labels,
+		.network_mode = r->host.network_mode, .ports = r->config.exposed_ports, .auto_remove = r->host.auto_remove,
+		.status = fixed("created")};
 	c->state.mounts.v = r->mounts.v;
 	c->state.mounts.n = r->mounts.n;
-	return 0;
 }
 
 static int parse_state(struct container_entry *c, struct err *e)
@@ -207,26 +227,40 @@ static int parse_state(struct container_entry *c, struct err *e)
 	return jmap_parse(&container_state_table, c->state_document, 0, &c->arena, &c->state, "state.json", e);
 }
 
+static int read_record(struct container_entry *c, struct err *e)
+{
+	if (json_read(c->dir, "config.json", RECORD_MAX, &c->document, e) < 0)
+		return -1;
+	return jmap_parse(&container_record_table, c->document, 0, &c->arena, &c->record, "config.json", e);
+}
+
 static int read_state(struct container_entry *c, struct err *e)
 {
-	struct err ignored = {};
+	struct err why = {};
 	for (int i = 0; i < PARSE_TRIES; i++) {
-		if (parse_state(c, e) == 0)
+		if (parse_state(c, &why) == 0)
 			return 0;
-		if (e->sys)
+		if (why.sys)
 			break;
 		/* On a full disk it is overwritten, just now perhaps. */
 		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 	}
 	/* What cannot be read now is not to be written anew. */
-	if ((e->sys && e->sys != ENOENT) || !path_exists(c->dir, "config.json"))
+	if (why.sys && why.sys != ENOENT)
+		return *e = why, -1;
+	if (!c->record.id && read_record(c, e) < 0)
 		return -1;
-	if (!c->record.id) {
-		if (json_read(c->dir, "config.json", RECORD_MAX, &c->document, &ignored) < 0 ||
-			jmap_parse(&container_record_table, c->document, 0, &c->arena, &c->record, "config.json", &ignored) < 0)
-			return -1;
-	}
-	return str_is_empty(c->record.name) ? -1 : make_up_state(c);
+	/* The directory may be on its way out. */
+	if (str_is_empty(c->record.name) || !path_exists(c->dir, "config.json"))
+		return *e = why, -1;
+	first_state(c);
+	if (why.sys == ENOENT)
+		return 0;
+	/* The record is synced and the state is not: a power cut may have emptied it. */
+	c->state.status = fixed("exited");
+	c->state.exit_code = 255;
+	c->state.error = fixed("the machine went down before its state was written");
+	return 0;
 }
 
 int container_reload_state(struct container_entry *c, struct err *e)
@@ -266,7 +300,7 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 		return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
 	}
 	if (!(flags & ENTRY_STATE_ONLY)) {
-		if (json_read(x.dir, "config.json", RECORD_MAX, &x.document, e) < 0) {
+		if (read_record(&x, e) < 0) {
 			if (e->sys == ENOENT) {
 				fd_drop(&x.lock);
 				remove_half_made(c, id, x.dir);
@@ -274,8 +308,6 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 			}
 			return err_wrap(e, "container %.12s", id);
 		}
-		if (jmap_parse(&container_record_table, x.document, 0, &x.arena, &x.record, "config.json", e) < 0)
-			return err_wrap(e, "container %.12s", id);
 	}
 	if (read_state(&x, e) < 0)
 		return e->sys == ENOENT ? err_set(e, ERR_NOT_FOUND, "no such container: %s", id) : err_wrap(e, "container %.12s", id);

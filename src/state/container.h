@@ -4,7 +4,8 @@
  *
  *   <root>/containers/<id>/config.json   struct container_record: what was asked for; written once, replaced by
  *                                        rename and update
- *   <root>/containers/<id>/state.json    struct container_state: small; what ps needs and how it stands
+ *   <root>/containers/<id>/state.json    struct container_state: small; what ps needs and how it stands; from the first
+ *                                        start on
  *   <root>/containers/<id>/lock          held while a verb changes the container
  *   the directory itself                 is locked (flock) around each change of state.json
  *   <root>/names/<name>                  a symlink to the id: making it is what makes a name unique
@@ -184,8 +185,8 @@ void container_entry_drop(struct container_entry *c);
 
 enum entry_flags { ENTRY_LOCK = 1 << 0, ENTRY_STATE_ONLY = 1 << 1 };
 int containers_load(struct containers *c, const char *id, int flags, struct container_entry *ret, struct err *e) must_use;
-/* Reads state.json again (after waiting for a lock or for the monitor). One that a power cut made unreadable is made up from the
- * record. */
+/* Reads state.json again (after waiting for a lock or for the monitor). Without one the container was never started; one that
+ * a power cut made unreadable is "exited". Both are told from the record. */
 int container_reload_state(struct container_entry *c, struct err *e) must_use;
 /* Before every change of state.json: locks it against the monitor and other verbs, reads it again. Returns the lock, an fd. */
 int container_change_state(struct container_entry *c, struct err *e) must_use;

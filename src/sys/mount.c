@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 
 int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attr, struct err *e)
 {
@@ -56,6 +59,36 @@ int mount_set(int mount, bool recursive, uint64_t set, uint64_t clear, unsigned 
 	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
 	if (syscall(SYS_mount_setattr, mount, "", flags, &a, sizeof a) < 0)
 		return err_sys(e, "set mount flags");
+	return 0;
+}
+
+/* The fields of a line of mountinfo between its options and the lone "-" (proc(5)). */
+static unsigned peers_of_line(const char *line)
+{
+	own(strv) struct strv f = {};
+	unsigned peers = 0;
+	strv_split(&f, line, ' ');
+	for (size_t i = 6; i < f.n && strcmp(f.v[i], "-") != 0; i++)
+		peers |= str_has_prefix(f.v[i], "shared:") ? MS_SHARED : str_has_prefix(f.v[i], "master:") ? MS_SLAVE : 0;
+	return peers;
+}
+
+int mount_peers(const char *path, unsigned *ret, struct err *e)
+{
+	struct statx st;
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_MNT_ID, &st) < 0)
+		return err_sys(e, "%s", path);
+	own(buf) struct buf b = BUF(64 << 20);
+	if (path_read(AT_FDCWD, "/proc/self/mountinfo", &b, e) < 0)
+		return -1;
+	char id[24];
+	snprintf(id, sizeof id, "%llu ", (unsigned long long)st.stx_mnt_id);
+	own(mem) char *text = buf_take(&b);
+	char *rest = text, *line;
+	*ret = 0;
+	while ((line = strsep(&rest, "\n")))
+		if (str_has_prefix(line, id))
+			*ret = peers_of_line(line);
 	return 0;
 }
 

@@ -19,6 +19,8 @@ int mount_clone(int dirfd, const char *path, bool recursive, struct err *e) must
 int mount_attach(int mount, int at, struct err *e) must_use;
 /* Sets and clears MOUNT_ATTR_* and the propagation (MS_PRIVATE ..., 0: as it is). */
 int mount_set(int mount, bool recursive, uint64_t set, uint64_t clear, unsigned propagation, struct err *e) must_use;
+/* MS_SHARED, MS_SLAVE (both at once: a slave that is shared) or 0 of the mount that path is on. */
+int mount_peers(const char *path, unsigned *ret, struct err *e) must_use;
 /* Makes the detached mount show ids through the user namespace `userns`. */
 int mount_idmap(int mount, int userns, bool recursive, struct err *e) must_use;
 

@@ -30,11 +30,13 @@ wrong() {
     wrong '--memory-swappiness' --memory-swappiness 101
     wrong '--cpus.*-1' --cpus -1
     wrong '--cpus' --cpus 9999
+    wrong '--cpus.*0.01' --cpus 0.001
     wrong '--cpus' --cpus 0,5
     wrong '--cpus' --cpus 1 --cpu-quota 50000
     wrong '--cpu-period' --cpu-period 10
     wrong '--cpuset-cpus' --cpuset-cpus 9999
     wrong '--cpuset-cpus' --cpuset-cpus a-b
+    wrong '--cpuset-mems.*memory nodes' --cpuset-mems 999
     wrong '--blkio-weight' --blkio-weight 5
     wrong 'block device' --device-read-bps /dev/null:1m
     wrong '/dev/no-such-device' --device-write-iops /dev/no-such-device:100
@@ -61,7 +63,21 @@ wrong() {
     wrong 'signal.*FOO' --stop-signal FOO
     wrong 'cgroup-parent' --cgroup-parent ../../x
     wrong '--detach-keys' --detach-keys ctrl-
+    wrong '--pid.*container:NAME' --pid container:
+    wrong 'platform.*linux/arm64' --platform nothing-known
     nothing_made
+}
+
+@test "an empty command; a tag and --all-tags" {
+    refuses 125 'empty word' run --rm box ''
+    refuses 125 'tag' pull -a localhost:1/x:1
+    refuses 125 'tag' pull -a "localhost:1/x@sha256:$(printf '0%.0s' {1..64})"
+    nothing_made
+}
+
+@test "what comes from outside reaches the terminal without control characters" {
+    refuses 127 'a  b c d' run --rm box $'a\u009bb\033c\177d'
+    refuses 1 'a  b c' rm $'a\u009bb\033c'
 }
 
 @test "a user the image does not have" {

@@ -58,9 +58,22 @@ teardown_file() { hull_teardown; }
     [ "$output" = up ]
     run -0 hull ps -a --filter since=down --format '{{.Names}}'
     [ "$output" = fresh ]
+    refuses 125 'status=sleepy.*running' ps --filter status=sleepy
+    refuses 125 '--filter exited' ps --filter exited=x
     run hull ps --filter nonsense=1
     [ "$status" -ne 0 ]
     [[ $output == *nonsense* ]]
+}
+
+@test "ps: an image whose name went to another one is shown by its id" {
+    hull tag box moved:1
+    hull create --name of-moved moved:1 true
+    run -0 hull ps -a --filter name=of-moved --format '{{.Image}}'
+    [ "$output" = moved:1 ]
+    hull rmi moved:1
+    run -0 hull ps -a --filter name=of-moved --format '{{.Image}}'
+    [ "$output" = "$(hull images -q box)" ]
+    hull rm of-moved
 }
 
 @test "ps --format: table, template, json" {
@@ -144,6 +157,11 @@ PY
     [ "$output" = "" ]
     run -0 hull images --format json
     python3 -c 'import json,sys; assert json.loads(sys.argv[1])["Repository"] == "box"' "$output"
+}
+
+@test "image prune says what it freed" {
+    run -0 hull image prune -f
+    [ "$output" = "Total reclaimed space: 0B" ]
 }
 
 @test "history: the image's steps" {

@@ -26,6 +26,14 @@ mount_line() {
     [ "$(cat made/here/f)" = x ]
 }
 
+@test "-v twice in the same words is once" {
+    mkdir -p repeated
+    touch repeated/f
+    run -0 hull run --rm -v "$PWD/repeated:/data" -v "$PWD/repeated:/data" box ls /data
+    [ "$output" = f ]
+    refuses 125 '/data already' run --rm -v "$PWD/repeated:/data" -v "$PWD/repeated:/data/" box true
+}
+
 @test "-v of a file" {
     echo config >file.conf
     run -0 hull run --rm -v "$PWD/file.conf:/etc/some/file.conf:ro" box cat /etc/some/file.conf
@@ -74,6 +82,11 @@ mount_line() {
     hull rm -f slave private
     run -0 mount_line /data -v "$PWD/prop:/data:rshared"
     [[ $output == *shared:* ]]
+    mount --make-private prop
+    refuses 125 'rshared.*--make-shared' run --rm -v "$PWD/prop:/data:rshared" box true
+    refuses 125 'slave.*--make-shared' run --rm --mount "type=bind,source=$PWD/prop,target=/data,bind-propagation=slave" box true
+    run -0 hull ps -aq
+    [ "$output" = "" ]
     umount -l prop
 }
 
@@ -130,6 +143,7 @@ mount_line() {
     [ "${lines[0]}" = 1770 ]
     [[ ${lines[1]} == *" 2048 "* ]]
     run -0 mount_line /scratch --tmpfs /scratch
+    [[ $output == *' - tmpfs tmpfs '* ]]
     [[ $output == *nosuid* && $output == *nodev* && $output == *noexec* ]]
     run -0 mount_line /scratch --tmpfs /scratch:exec
     [[ $output != *noexec* ]]

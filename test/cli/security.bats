@@ -43,6 +43,8 @@ DOCKERS=00000000a80425fb
     hull run -d --name unpriv --cap-drop ALL box sleep 60
     run -0 hull exec unpriv awk '$1 == "CapEff:" { print $2 }' /proc/self/status
     [ "$output" = 0000000000000000 ]
+    run -0 hull exec -u :5 unpriv id
+    [[ $output == "uid=0(root) gid=5(tty)"* ]]
     run -0 hull exec -u 1000 unpriv id -u
     [ "$output" = 1000 ]
     hull rm -f unpriv

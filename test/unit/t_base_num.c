@@ -88,6 +88,19 @@ static void times(void **state)
 	assert_int_equal(t, INT64_MAX);
 	assert_int_equal(num_time("0001-01-01T00:00:00Z", 0, &t, &e), 0);
 	assert_int_equal(t, INT64_MIN);
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} rows[] = {{0, "0001-01-01T00:00:00Z"}, {1, "1970-01-01T00:00:00.000000001Z"}, {-1, "1969-12-31T23:59:59.999999999Z"},
+		{951782400000000000, "2000-02-29T00:00:00.000000000Z"}, {951868799999999999, "2000-02-29T23:59:59.999999999Z"},
+		{951868800000000000, "2000-03-01T00:00:00.000000000Z"}, {4107542400000000000, "2100-03-01T00:00:00.000000000Z"},
+		{1735689599000000000, "2024-12-31T23:59:59.000000000Z"}, {1735689600000000000, "2025-01-01T00:00:00.000000000Z"},
+		{INT64_MAX, "2262-04-11T23:47:16.854775807Z"}};
+	for (size_t i = 0; i < countof(rows); i++)
+		assert_string_equal(num_format_time(rows[i].ns, text), rows[i].text);
+	/* Every day of two centuries there and back. */
+	for (int64_t day = 1; day < 73000; day++)
+		assert_int_equal(num_time_of(num_format_time(day * 86400000000000, text)), day * 86400000000000);
 }
 
 static void spans(void **state)

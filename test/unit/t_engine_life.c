@@ -208,10 +208,13 @@ static void half_made(void **state)
 	own(json) struct json *list = container_list(&b->g, &r, &b->e);
 	assert_int_equal(json_len(list), 0);
 	assert_true(path_exists(b->g.containers.root, b->c.id));
+	assert_int_equal(containers_take_name(&b->g.containers, "web", b->c.id, &b->e), 0);
 	fd_drop(&b->c.lock);
 	own(json) struct json *again = container_list(&b->g, &r, &b->e);
 	assert_int_equal(json_len(again), 0);
 	assert_false(path_exists(b->g.containers.root, b->c.id));
+	char target[66];
+	assert_int_equal(readlinkat(b->g.containers.names, "web", target, sizeof target), -1);
 }
 
 static void rename_it(void **state)

@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-struct built { struct arena arena; struct spec spec; struct userns_maps maps; };
+struct built { struct arena arena; struct spec spec; struct userns_maps maps; int run_dir; };
 
 static struct spec *build(struct bench *b, struct built *out)
 {
@@ -19,7 +19,9 @@ static struct spec *build(struct bench *b, struct built *out)
 		r->path = word("/bin/true");
 	assert_int_equal(request_complete(&b->g, &b->c, s, &b->e), 0);
 	assert_int_equal(request_check(r, &b->e), 0);
-	struct spec_build sb = {.g = &b->g, .c = &b->c, .arena = &out->arena, .root = b->root, .maps = &out->maps, .spec = &out->spec};
+	struct spec_build sb = {.g = &b->g, .c = &b->c, .arena = &out->arena, .root = b->root, .maps = &out->maps, .spec = &out->spec,
+		.run_dir = containers_run_dir(&b->g.containers, b->c.id, true, &b->e)};
+	out->run_dir = sb.run_dir;
 	if (spec_build(&sb, &b->e) < 0)
 		return NULL;
 	return &out->spec;
@@ -281,8 +283,8 @@ static void files_of_etc(void **state)
 	must(b, &out);
 	own(buf) struct buf hosts = BUF(65536);
 	own(buf) struct buf resolv = BUF(65536);
-	assert_int_equal(path_read(b->c.dir, "hosts", &hosts, &b->e), 0);
-	assert_int_equal(path_read(b->c.dir, "resolv.conf", &resolv, &b->e), 0);
+	assert_int_equal(path_read(out.run_dir, "hosts", &hosts, &b->e), 0);
+	assert_int_equal(path_read(out.run_dir, "resolv.conf", &resolv, &b->e), 0);
 	assert_non_null(strstr(buf_text(&hosts), "10.1.2.3\tdb\n"));
 	assert_non_null(strstr(buf_text(&hosts), "fd00::1\tsix\n"));
 	assert_non_null(strstr(buf_text(&hosts), "\taaaaaaaaaaaa\n"));

@@ -29,7 +29,7 @@ static void lookups(void **state)
 static void wrong_ones(void **state)
 {
 	struct bench *b = *state;
-	static const char *const texts[] = {":5", ":", "4294967296", "2147483648", "nobody-here", "web:nogroup-here", "web:4294967296", "a:b:c",
+	static const char *const texts[] = {":", "4294967296", "2147483648", "nobody-here", "web:nogroup-here", "web:4294967296", "a:b:c",
 		"-1", "0x10"};
 	for (size_t i = 0; i < countof(texts); i++) {
 		struct user u = {.uid = 77};
@@ -49,7 +49,8 @@ static void the_form_alone(void **state)
 	assert_int_equal(user_check("1000:", &e), 0);
 	assert_int_equal(user_check("4294967296", &e), -1);
 	assert_int_equal(user_check("1:99999999999", &e), -1);
-	assert_int_equal(user_check(":5", &e), -1);
+	assert_int_equal(user_check(":5", &e), 0);
+	assert_int_equal(user_check(":", &e), -1);
 }
 
 /* What the image calls /etc/passwd may lead anywhere, but only inside of it. */

@@ -152,6 +152,13 @@ static void moving(void **state)
 	own(image) struct image both = {};
 	assert_int_equal(store_find(&f->store, "y", &both, &e), 0);
 	assert_int_equal(both.record.names.n, 2);
+	/* One name of several moves: the others stay. */
+	assert_int_equal(store_tag(&f->store, b.id, &name, &e), 0);
+	assert_string_equal(find(&f->store, "x:2", id), b.id);
+	assert_string_equal(find(&f->store, "y", id), a.id);
+	own(image) struct image rest = {};
+	assert_int_equal(store_find(&f->store, a.id, &rest, &e), 0);
+	assert_int_equal(rest.record.names.n, 1);
 	assert_int_equal(store_tag(&f->store, "sha256:0000000000000000000000000000000000000000000000000000000000000000", &name, &e), -1);
 	assert_int_equal(e.kind, ERR_NOT_FOUND);
 }
