@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -48,8 +49,18 @@ ssize_t fd_read_full(int fd, void *p, size_t n)
 	return (ssize_t)got;
 }
 
+/* A small file gets the room it needs and one byte more, in which the end is met. */
+static void make_room(int fd, struct buf *out)
+{
+	struct stat st;
+	size_t max = out->max ? out->max : BUF_MAX;
+	if (!out->room && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < 65536 && (size_t)st.st_size + 1 <= max)
+		(void)buf_room(out, (size_t)st.st_size + 1);
+}
+
 int fd_read_to_end(int fd, struct buf *out)
 {
+	make_room(fd, out);
 	for (;;) {
 		size_t max = out->max ? out->max : BUF_MAX;
 		size_t want = max - out->len < 65536 ? max - out->len + 1 : 65536;

@@ -95,8 +95,10 @@ static int run(void *opts, int argc, char **argv, struct err *e)
 	struct run_request r __attribute__((cleanup(run_request_drop))) = {};
 	char id[65];
 	int status = 0;
-	if (!g || run_request_make(o, argc, argv, &r, e) < 0 ||
-		session_check_tty(r.config.tty, streams_of(&r.config), e) < 0 || create(o, g, &r, id, e) < 0)
+	if (!g || run_request_make(o, argc, argv, &r, e) < 0)
+		return FAILED;
+	r.create.starts = true;
+	if (session_check_tty(r.config.tty, streams_of(&r.config), e) < 0 || create(o, g, &r, id, e) < 0)
 		return FAILED;
 	return start(&r, g, id, o->detach, &status, e) == 0 ? status : status_of(e);
 }

@@ -15,6 +15,7 @@ struct create_request {
 	struct container_config *config;
 	struct host_config *host;
 	const char *platform;
+	bool starts; /* the caller starts it at once: its state is written then, not now */
 	const char *uid_map, *gid_map; /* "0:100000:65536,…", NULL: as host->userns_mode says */
 	struct arena *arena;
 };

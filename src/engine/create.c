@@ -7,7 +7,7 @@
  *  2. the container's directory is made and locked; its name is taken
  *  3. its mounts are worked out: binds, volumes (made when missing), tmpfs, volumes of other containers
  *  4. the writable layer is prepared
- *  5. config.json is written
+ *  5. state.json and config.json are written
  *
  * A failure on the way removes the directory and the name again; a kill leaves a directory without
  * config.json, which whoever meets it next removes.
@@ -215,7 +215,9 @@ static int build(struct engine *g, const struct create_request *q, struct contai
 {
 	if (take_name(g, q, c, e) < 0 || mounts_resolve(g, c, &l->volumes, e) < 0 || prepare_layer(g, c, e) < 0)
 		return -1;
-	/* One file, and one sync for a container that is to last. It has no state until it is started. */
+	/* The state makes lists fast; what is started right away gets it then. One sync for a container that is to last. */
+	if (!q->starts && container_save_first_state(c, e) < 0)
+		return -1;
 	return container_save_record(c, !c->record.host.auto_remove, e);
 }
 

@@ -5,14 +5,16 @@
  */
 #include "engine/list.h"
 
-#include "base/fd.h"
 #include "base/num.h"
 #include "engine/container.h"
 
 #include <stdlib.h>
 
+/* What is kept of a container while hundreds of them are looked at. */
 struct row {
-	struct container_entry c;
+	char id[65];
+	struct arena arena; /* of state */
+	struct container_state state;
 	const char *status;
 	int64_t created_ns;
 };
@@ -25,7 +27,7 @@ struct rows {
 static void rows_drop(struct rows *r)
 {
 	for (size_t i = 0; i < r->n; i++)
-		container_entry_drop(&r->v[i].c);
+		arena_drop(&r->v[i].arena);
 	mem_drop(&r->v);
 	r->n = 0;
 }
@@ -49,7 +51,7 @@ static void query_drop(struct query *q)
 static bool any_name(const struct query *q, const struct row *row, const char *want)
 {
 	(void)q;
-	const char *name = row->c.state.name ? row->c.state.name : "";
+	const char *name = row->state.name ? row->state.name : "";
 	/* docker matches a regular expression against /name; what is used of it are ^ and $ around a text. */
 	bool begin = *want == '^';
 	want += begin;
@@ -70,7 +72,7 @@ static bool any_name(const struct query *q, const struct row *row, const char *w
 static bool any_id(const struct query *q, const struct row *row, const char *want)
 {
 	(void)q;
-	return str_has_prefix(row->c.id, want);
+	return str_has_prefix(row->id, want);
 }
 
 static bool any_label(const struct query *q, const struct row *row, const char *want)
@@ -78,7 +80,7 @@ static bool any_label(const struct query *q, const struct row *row, const char *
 	(void)q;
 	const char *eq = strchr(want, '=');
 	own(mem) char *key = eq ? mem_ndup(want, (size_t)(eq - want)) : mem_dup(want);
-	const char *value = map_get(&row->c.state.labels, key);
+	const char *value = map_get(&row->state.labels, key);
 	return value && (!eq || strcmp(value, eq + 1) == 0);
 }
 
@@ -91,14 +93,14 @@ static bool any_status(const struct query *q, const struct row *row, const char 
 static bool any_exited(const struct query *q, const struct row *row, const char *want)
 {
 	(void)q;
-	return str_eq(row->status, "exited") && row->c.state.exit_code == atoll(want);
+	return str_eq(row->status, "exited") && row->state.exit_code == atoll(want);
 }
 
 static bool any_volume(const struct query *q, const struct row *row, const char *want)
 {
 	(void)q;
-	for (size_t i = 0; i < row->c.state.mounts.n; i++) {
-		const struct mount_point *m = &row->c.state.mounts.v[i];
+	for (size_t i = 0; i < row->state.mounts.n; i++) {
+		const struct mount_point *m = &row->state.mounts.v[i];
 		if (str_eq(m->name, want) || str_eq(m->destination, want) || str_eq(m->source, want))
 			return true;
 	}
@@ -108,12 +110,12 @@ static bool any_volume(const struct query *q, const struct row *row, const char 
 static bool any_network(const struct query *q, const struct row *row, const char *want)
 {
 	(void)q;
-	return str_eq(row->c.state.network_mode, want);
+	return str_eq(row->state.network_mode, want);
 }
 
 static bool any_ancestor(const struct query *q, const struct row *row, const char *want)
 {
-	return str_eq(row->c.state.image_name, want) || strv_has(&q->ancestors, row->c.state.image ? row->c.state.image : "");
+	return str_eq(row->state.image_name, want) || strv_has(&q->ancestors, row->state.image ? row->state.image : "");
 }
 
 static bool any_before(const struct query *q, const struct row *row, const char *want)
@@ -131,8 +133,8 @@ static bool any_since(const struct query *q, const struct row *row, const char *
 static bool any_exposed(const struct query *q, const struct row *row, const char *want)
 {
 	(void)q;
-	for (size_t i = 0; i < row->c.state.ports.n; i++) {
-		const char *rest = str_after(row->c.state.ports.v[i], want);
+	for (size_t i = 0; i < row->state.ports.n; i++) {
+		const char *rest = str_after(row->state.ports.v[i], want);
 		if (rest && (!*rest || (*rest == '/' && !strchr(want, '/'))))
 			return true;
 	}
@@ -292,7 +294,7 @@ static int newest_first(const void *x, const void *y)
 	const struct row *a = x, *b = y;
 	if (a->created_ns != b->created_ns)
 		return a->created_ns > b->created_ns ? -1 : 1;
-	return strcmp(b->c.id, a->c.id);
+	return strcmp(b->id, a->id);
 }
 
 static bool is_up(const char *status)
@@ -309,19 +311,19 @@ static int collect(struct query *q, struct rows *ret, struct err *e)
 	ret->v = mem_alloc((ids.n + 1) * sizeof *ret->v);
 	for (size_t i = 0; i < ids.n; i++) {
 		struct row *row = &ret->v[ret->n];
+		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 		struct err gone = {};
-		row->c = (struct container_entry){.dir = -1, .lock = -1};
 		/* One that goes away meanwhile, or that nobody can read, is none to list. */
-		if (containers_load(&q->g->containers, ids.v[i], ENTRY_STATE_ONLY, &row->c, &gone) < 0)
+		if (containers_load(&q->g->containers, ids.v[i], ENTRY_STATE_ONLY, &c, &gone) < 0)
 			continue;
-		row->status = container_status(q->g, &row->c);
-		row->created_ns = num_time_of(row->c.state.created);
+		const char *status = container_status(q->g, &c);
+		*row = (struct row){.arena = c.arena, .state = c.state, .status = status, .created_ns = num_time_of(c.state.created)};
+		memcpy(row->id, c.id, sizeof row->id);
+		c.arena = (struct arena){};
 		if ((running_only && !is_up(row->status)) || str_eq(row->status, "removing") || !passes(q, row))
-			container_entry_drop(&row->c);
+			arena_drop(&row->arena);
 		else
 			ret->n++;
-		/* Hundreds of open directories are not needed any more. */
-		fd_drop(&row->c.dir);
 	}
 	qsort(ret->v, ret->n, sizeof *ret->v, newest_first);
 	return 0;
@@ -329,7 +331,7 @@ static int collect(struct query *q, struct rows *ret, struct err *e)
 
 static void format_status(const struct row *row, struct buf *out)
 {
-	const struct container_state *s = &row->c.state;
+	const struct container_state *s = &row->state;
 	char span[NUM_TEXT];
 	int64_t now = num_now_ns();
 	if (is_up(row->status))
@@ -374,7 +376,7 @@ static int add_size(struct engine *g, const struct row *row, struct json *j, str
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	uint64_t rw, root;
-	if (containers_load(&g->containers, row->c.id, 0, &c, e) < 0)
+	if (containers_load(&g->containers, row->id, 0, &c, e) < 0)
 		return e->kind == ERR_NOT_FOUND ? 0 : -1;
 	if (container_size(g, &c, &rw, &root, e) < 0)
 		return -1;
@@ -403,7 +405,7 @@ static const char *image_of(struct query *q, const struct container_state *s)
 
 static struct json *summary(struct query *q, const struct row *row, bool size, struct err *e)
 {
-	const struct container_state *s = &row->c.state;
+	const struct container_state *s = &row->state;
 	own(json) struct json *j = json_new_object();
 	own(buf) struct buf status = {};
 	struct json *names = json_new_array(), *labels = json_new_object(), *host = json_new_object(), *net = json_new_object();
@@ -416,7 +418,7 @@ static struct json *summary(struct query *q, const struct row *row, bool size, s
 	if (str_eq(s->network_mode, "host") || str_eq(s->network_mode, "none"))
 		json_set(networks, s->network_mode, json_new_object());
 	json_set(net, "Networks", networks);
-	json_set_str(j, "Id", row->c.id);
+	json_set_str(j, "Id", row->id);
 	json_set(j, "Names", names);
 	json_set_str(j, "Image", image_of(q, s));
 	json_set_str(j, "ImageID", s->image ? s->image : "");

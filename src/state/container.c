@@ -268,6 +268,12 @@ int container_reload_state(struct container_entry *c, struct err *e)
 	return read_state(c, e);
 }
 
+int container_save_first_state(struct container_entry *c, struct err *e)
+{
+	first_state(c);
+	return container_save_state(c->dir, &c->state, false, e);
+}
+
 int container_change_state(struct container_entry *c, struct err *e)
 {
 	/* Opened again: the lock belongs to the open file, and c->dir may be shared with a fork. */

@@ -4,8 +4,8 @@
  *
  *   <root>/containers/<id>/config.json   struct container_record: what was asked for; written once, replaced by
  *                                        rename and update
- *   <root>/containers/<id>/state.json    struct container_state: small; what ps needs and how it stands; from the first
- *                                        start on
+ *   <root>/containers/<id>/state.json    struct container_state: small; what ps needs and how it stands; may be missing
+ *                                        before the first start
  *   <root>/containers/<id>/lock          held while a verb changes the container
  *   the directory itself                 is locked (flock) around each change of state.json
  *   <root>/names/<name>                  a symlink to the id: making it is what makes a name unique
@@ -188,6 +188,8 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 /* Reads state.json again (after waiting for a lock or for the monitor). Without one the container was never started; one that
  * a power cut made unreadable is "exited". Both are told from the record. */
 int container_reload_state(struct container_entry *c, struct err *e) must_use;
+/* The state of a container that was just made; nobody can see it yet. */
+int container_save_first_state(struct container_entry *c, struct err *e) must_use;
 /* Before every change of state.json: locks it against the monitor and other verbs, reads it again. Returns the lock, an fd. */
 int container_change_state(struct container_entry *c, struct err *e) must_use;
 int container_save_record(const struct container_entry *c, bool sync, struct err *e) must_use;
