@@ -314,7 +314,7 @@ static int collect(struct query *q, struct rows *ret, struct err *e)
 		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 		struct err gone = {};
 		/* One that goes away meanwhile, or that nobody can read, is none to list. */
-		if (containers_load(&q->g->containers, ids.v[i], ENTRY_STATE_ONLY, &c, &gone) < 0)
+		if (containers_peek(&q->g->containers, ids.v[i], &c, &gone) < 0)
 			continue;
 		const char *status = container_status(q->g, &c);
 		*row = (struct row){.arena = c.arena, .state = c.state, .status = status, .created_ns = num_time_of(c.state.created)};
@@ -342,8 +342,48 @@ static void format_status(const struct row *row, struct buf *out)
 		buf_str(out, str_eq(row->status, "dead") ? "Dead" : "Created");
 }
 
-static struct json *ports_json(const struct container_state *s)
+/* Values that most rows have in common, made once. */
+struct shared { struct json *nothing, *host[2], *net[2]; };
+static const char *const shared_modes[] = {"none", "host"};
+
+static void shared_drop(struct shared *s)
 {
+	json_drop(&s->nothing);
+	for (size_t i = 0; i < countof(s->host); i++) {
+		json_drop(&s->host[i]);
+		json_drop(&s->net[i]);
+	}
+}
+
+static struct json *host_json(const char *mode)
+{
+	struct json *j = json_new_object();
+	json_set_str(j, "NetworkMode", mode);
+	return j;
+}
+
+static struct json *net_json(const char *mode)
+{
+	struct json *j = json_new_object(), *networks = json_new_object();
+	if (mode && *mode)
+		json_set(networks, mode, json_new_object());
+	json_set(j, "Networks", networks);
+	return j;
+}
+
+static void shared_fill(struct shared *s)
+{
+	s->nothing = json_new_array();
+	for (size_t i = 0; i < countof(s->host); i++) {
+		s->host[i] = host_json(shared_modes[i]);
+		s->net[i] = net_json(shared_modes[i]);
+	}
+}
+
+static struct json *ports_json(const struct container_state *s, struct shared *shared)
+{
+	if (!s->ports.n)
+		return json_ref(shared->nothing);
 	struct json *j = json_new_array();
 	for (size_t i = 0; i < s->ports.n; i++) {
 		const char *slash = strchr(s->ports.v[i], '/');
@@ -355,8 +395,10 @@ static struct json *ports_json(const struct container_state *s)
 	return j;
 }
 
-static struct json *mounts_json(const struct container_state *s)
+static struct json *mounts_json(const struct container_state *s, struct shared *shared)
 {
+	if (!s->mounts.n)
+		return json_ref(shared->nothing);
 	struct json *j = json_new_array();
 	for (size_t i = 0; i < s->mounts.n; i++) {
 		const struct mount_point *m = &s->mounts.v[i];
@@ -403,41 +445,44 @@ static const char *image_of(struct query *q, const struct container_state *s)
 	return strcmp(q->ids.v[i], s->image) == 0 ? s->image_name : s->image;
 }
 
-static struct json *summary(struct query *q, const struct row *row, bool size, struct err *e)
+static void add_network(const struct container_state *s, struct shared *shared, struct json *j)
+{
+	const char *mode = s->network_mode ? s->network_mode : "";
+	for (size_t i = 0; i < countof(shared_modes); i++)
+		if (strcmp(mode, shared_modes[i]) == 0) {
+			json_set(j, "HostConfig", json_ref(shared->host[i]));
+			json_set(j, "NetworkSettings", json_ref(shared->net[i]));
+			return;
+		}
+	json_set(j, "HostConfig", host_json(mode));
+	json_set(j, "NetworkSettings", net_json(NULL));
+}
+
+static struct json *summary(struct query *q, const struct row *row, bool size, struct shared *shared, struct err *e)
 {
 	const struct container_state *s = &row->state;
 	own(json) struct json *j = json_new_object();
 	own(buf) struct buf status = {};
-	struct json *names = json_new_array(), *labels = json_new_object(), *host = json_new_object(), *net = json_new_object();
+	if (size && add_size(q->g, row, j, e) < 0)
+		return NULL;
+	struct json *names = json_new_array(), *labels = json_new_object();
 	own(mem) char *name = mem_printf("/%s", s->name ? s->name : "");
 	json_add(names, json_new_str(name));
 	for (size_t i = 0; i < s->labels.n; i++)
 		json_set_str(labels, s->labels.v[i].key, s->labels.v[i].value);
-	json_set_str(host, "NetworkMode", s->network_mode ? s->network_mode : "");
-	struct json *networks = json_new_object();
-	if (str_eq(s->network_mode, "host") || str_eq(s->network_mode, "none"))
-		json_set(networks, s->network_mode, json_new_object());
-	json_set(net, "Networks", networks);
 	json_set_str(j, "Id", row->id);
 	json_set(j, "Names", names);
 	json_set_str(j, "Image", image_of(q, s));
 	json_set_str(j, "ImageID", s->image ? s->image : "");
 	json_set_str(j, "Command", s->command ? s->command : "");
 	json_set(j, "Created", json_new_i64(row->created_ns / 1000000000));
-	json_set(j, "Ports", ports_json(s));
-	if (size && add_size(q->g, row, j, e) < 0) {
-		json_drop(&labels);
-		json_drop(&host);
-		json_drop(&net);
-		return NULL;
-	}
+	json_set(j, "Ports", ports_json(s, shared));
 	json_set(j, "Labels", labels);
 	json_set_str(j, "State", row->status);
 	format_status(row, &status);
 	json_set_str(j, "Status", buf_text(&status));
-	json_set(j, "HostConfig", host);
-	json_set(j, "NetworkSettings", net);
-	json_set(j, "Mounts", mounts_json(s));
+	add_network(s, shared, j);
+	json_set(j, "Mounts", mounts_json(s, shared));
 	return take(j);
 }
 
@@ -446,10 +491,12 @@ struct json *container_list(struct engine *g, const struct container_list_reques
 	own(query) struct query q = {.g = g, .r = r};
 	own(rows) struct rows rows = {};
 	own(json) struct json *list = json_new_array();
+	own(shared) struct shared shared = {};
+	shared_fill(&shared);
 	if (read_filters(&q, e) < 0 || collect(&q, &rows, e) < 0)
 		return NULL;
 	for (size_t i = 0; i < rows.n && (r->last <= 0 || i < (size_t)r->last); i++) {
-		struct json *j = summary(&q, &rows.v[i], r->size, e);
+		struct json *j = summary(&q, &rows.v[i], r->size, &shared, e);
 		if (!j)
 			return NULL;
 		json_add(list, j);

@@ -432,7 +432,11 @@ static void add_pids(int dir, struct u32v *ret, int depth)
 	if (path_read(dir, "cgroup.procs", &b, &ignored) < 0)
 		return;
 	for (char *p = b.data; p && *p;) {
-		unsigned long pid = strtoul(p, &p, 10);
+		char *end;
+		unsigned long pid = strtoul(p, &end, 10);
+		if (end == p)
+			break;
+		p = end;
 		if (pid) {
 			ret->v = mem_grow(ret->v, (ret->n + 1) * sizeof *ret->v);
 			ret->v[ret->n++] = (uint32_t)pid;

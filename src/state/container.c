@@ -268,6 +268,30 @@ int container_reload_state(struct container_entry *c, struct err *e)
 	return read_state(c, e);
 }
 
+static bool is_settled(const struct containers *c, const struct container_state *s)
+{
+	if (str_eq(s->status, "running") || str_eq(s->status, "paused"))
+		return container_state_is_alive(c, s);
+	return !str_eq(s->status, "removing");
+}
+
+int containers_peek(struct containers *c, const char *id, struct container_entry *ret, struct err *e)
+{
+	own(container_entry) struct container_entry x = {.dir = -1, .lock = -1};
+	struct err why = {};
+	char path[96], record[96];
+	snprintf(x.id, sizeof x.id, "%s", id);
+	snprintf(path, sizeof path, "%s/state.json", x.id);
+	snprintf(record, sizeof record, "%s/config.json", x.id);
+	if (json_read(c->root, path, RECORD_MAX, &x.state_document, &why) < 0 ||
+		jmap_parse(&container_state_table, x.state_document, 0, &x.arena, &x.state, "", &why) < 0 ||
+		faccessat(c->root, record, F_OK, AT_SYMLINK_NOFOLLOW) < 0 || !is_settled(c, &x.state))
+		return containers_load(c, id, ENTRY_STATE_ONLY, ret, e);
+	*ret = x;
+	x = (struct container_entry){.dir = -1, .lock = -1};
+	return 0;
+}
+
 int container_save_first_state(struct container_entry *c, struct err *e)
 {
 	first_state(c);

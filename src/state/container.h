@@ -185,6 +185,9 @@ void container_entry_drop(struct container_entry *c);
 
 enum entry_flags { ENTRY_LOCK = 1 << 0, ENTRY_STATE_ONLY = 1 << 1 };
 int containers_load(struct containers *c, const char *id, int flags, struct container_entry *ret, struct err *e) must_use;
+/* The state alone and nothing opened: for lists. Where that does not tell how the container stands (nothing can be settled without
+ * its directory), it is loaded as with ENTRY_STATE_ONLY. */
+int containers_peek(struct containers *c, const char *id, struct container_entry *ret, struct err *e) must_use;
 /* Reads state.json again (after waiting for a lock or for the monitor). Without one the container was never started; one that
  * a power cut made unreadable is "exited". Both are told from the record. */
 int container_reload_state(struct container_entry *c, struct err *e) must_use;
