@@ -263,18 +263,20 @@ static struct json *format_list(const struct jfield *f, const void *at)
 	return j;
 }
 
+/* Keys in their order, as Go writes maps. */
 static struct json *format_object(const struct jfield *f, const void *at)
 {
 	struct json *j = json_new_object();
-	if (f->type == JT_KEYS) {
-		const struct strv *keys = at;
-		for (size_t i = 0; i < keys->n; i++)
-			json_set(j, keys->v[i], json_new_object());
-		return j;
-	}
-	const struct map *m = at;
-	for (size_t i = 0; i < m->n; i++)
-		json_set_str(j, m->v[i].key, m->v[i].value);
+	own(strv) struct strv keys = {};
+	if (f->type == JT_KEYS)
+		for (size_t i = 0; i < ((const struct strv *)at)->n; i++)
+			strv_add(&keys, ((const struct strv *)at)->v[i]);
+	else
+		for (size_t i = 0; i < ((const struct map *)at)->n; i++)
+			strv_add(&keys, ((const struct map *)at)->v[i].key);
+	strv_sort(&keys);
+	for (size_t i = 0; i < keys.n; i++)
+		json_set(j, keys.v[i], f->type == JT_KEYS ? json_new_object() : json_new_str(map_get(at, keys.v[i])));
 	return j;
 }
 

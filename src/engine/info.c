@@ -63,7 +63,8 @@ static int count_images(struct engine *g, struct json *j, struct err *e)
 	return 0;
 }
 
-static char *os_name(void)
+/* What /etc/os-release has behind key, "NAME=". */
+static char *os_release(const char *key, const char *otherwise)
 {
 	own(buf) struct buf b = BUF(65536);
 	struct err ignored = {};
@@ -71,13 +72,13 @@ static char *os_name(void)
 		own(strv) struct strv lines = {};
 		strv_split(&lines, buf_text(&b), '\n');
 		for (size_t i = 0; i < lines.n; i++) {
-			const char *v = str_after(lines.v[i], "PRETTY_NAME=");
+			const char *v = str_after(lines.v[i], key);
 			size_t n = v ? strlen(v) : 0;
 			if (v)
 				return *v == '"' && n > 1 ? mem_ndup(v + 1, n - 2) : mem_dup(v);
 		}
 	}
-	return mem_dup("Linux");
+	return mem_dup(otherwise);
 }
 
 static void add_limits(struct json *j)
@@ -95,7 +96,8 @@ static void add_machine(struct json *j)
 	struct sysinfo si = {};
 	uname(&u);
 	sysinfo(&si);
-	own(mem) char *os = os_name();
+	own(mem) char *os = os_release("PRETTY_NAME=", "Linux");
+	own(mem) char *version = os_release("VERSION_ID=", "");
 	char now[NUM_TEXT];
 	enum cgroup_mode mode = cgroup_machine_mode();
 	json_set_str(j, "SystemTime", num_format_time(num_now_ns(), now));
@@ -103,6 +105,7 @@ static void add_machine(struct json *j)
 	json_set_str(j, "CgroupVersion", mode == CGROUP_V2 ? "2" : "1");
 	json_set_str(j, "KernelVersion", u.release);
 	json_set_str(j, "OperatingSystem", os);
+	json_set_str(j, "OSVersion", version);
 	json_set_str(j, "OSType", "linux");
 	json_set_str(j, "Architecture", u.machine);
 	json_set(j, "NCPU", json_new_i64(sysconf(_SC_NPROCESSORS_ONLN)));

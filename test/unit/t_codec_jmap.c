@@ -87,7 +87,15 @@ static void every_type(void **state)
 	again = jmap_format(&all_table, &st);
 	own(buf) struct buf b = {};
 	json_format(again, 0, &b);
-	assert_string_equal(b.data, full);
+	/* As it came, but for the order of maps. */
+	char *want = mem_dup(full), *at = strstr(want, "{\"b\":\"2\",\"a\":\"1\"}");
+	assert_non_null(at);
+	memcpy(at, "{\"a\":\"1\",\"b\":\"2\"}", 17);
+	at = strstr(want, "{\"/data\":{},\"/b\":{}}");
+	assert_non_null(at);
+	memcpy(at, "{\"/b\":{},\"/data\":{}}", 20);
+	assert_string_equal(b.data, want);
+	mem_drop(&want);
 }
 
 static void absent(void **state)
