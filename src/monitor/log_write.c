@@ -32,9 +32,16 @@
 enum { BATCH = 65536, NAME_ROOM = 256 };
 static const char gzip_path[] = "/bin/gzip";
 
+/* Without printf: see monitor.c on its size. */
 static void rotated_name(const struct log *l, char out[static NAME_ROOM], unsigned i, bool gz)
 {
-	snprintf(out, NAME_ROOM, "%s.%u%s", l->options->name, i, gz ? ".gz" : "");
+	char digits[12], *at = digits + sizeof digits;
+	*--at = 0;
+	do
+		*--at = (char)('0' + i % 10);
+	while ((i /= 10) > 0);
+	char *end = stpcpy(stpcpy(out, l->options->name), ".");
+	stpcpy(stpcpy(end, at), gz ? ".gz" : "");
 }
 
 static void part_name(const struct log *l, char out[static NAME_ROOM])
@@ -70,6 +77,8 @@ int log_open(struct log *l, const struct log_options *o, struct err *e)
 		return 0;
 	l->format = &log_formats[o->driver];
 	l->nattrs = o->driver == LOG_JSON_FILE && o->attrs && strcmp(o->attrs, "{}") != 0 ? strlen(o->attrs) : 0;
+	if (strlen(o->name) > NAME_ROOM - 32)
+		return err_set(e, ERR_BUG, "log %s: too long a name", o->name);
 	if (o->compress && access(gzip_path, X_OK) < 0)
 		return err_sys(e, "log option compress=true needs %s", gzip_path);
 	l->fd = openat(o->dir, o->name, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -175,6 +184,7 @@ static void rotate(struct log *l)
 		}
 	rotated_name(l, to, 1, false);
 	fd_drop(&l->fd);
+	l->size = 0;
 	if (max == 1)
 		unlinkat(dir, l->options->name, 0);
 	else if (renameat(dir, l->options->name, dir, to) < 0)

@@ -36,7 +36,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SETTLE_MS = 100, AGAIN_MS = 1000, STACK_BELOW = 1 << 20, KEEP_MAX = 60 };
+enum { SETTLE_MS = 100, AGAIN_MS = 1000, STACK_BELOW = 1 << 20 };
 
 static void nothing(int sig)
 {
@@ -58,7 +58,7 @@ static void set_signals(void)
 
 static int let_go(const struct monitor *m, struct err *e)
 {
-	int keep[KEEP_MAX], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int keep[countof(m->keep) + 8], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return err_sys(e, "/dev/null");
 	for (int i = 0; i < 3; i++)

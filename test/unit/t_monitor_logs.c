@@ -321,6 +321,31 @@ static void rotation(void **state)
 	}
 }
 
+/* Many lines in one chunk: each file is full before the next begins. */
+static void rotation_within_a_chunk(void **state)
+{
+	struct fixture *f = *state;
+	f->o.max_size = 1000;
+	f->o.max_files = 100;
+	begin(f);
+	own(mem) char *all = calloc(1, 2001);
+	for (int i = 0; i < 200; i++)
+		memcpy(all + i * 10, "0123456789\n" + 1, 10);
+	for (int i = 0; i < 4; i++)
+		log_add(f->log, 1, all + i * 500, 500, SECOND);
+	end(f, 1);
+	own(buf) struct buf want = BUF(10000);
+	for (int i = 0; i < 200; i++)
+		buf_str(&want, "1123456789\n");
+	expect(f, ALL(), buf_text(&want));
+	struct stat st;
+	char name[20] = "c.log.1";
+	int n = 1;
+	for (; fstatat(f->dir, name, &st, 0) == 0; snprintf(name, sizeof name, "c.log.%d", ++n))
+		assert_true(st.st_size <= 1000 && st.st_size > 900);
+	assert_in_range(n, 14, 16);
+}
+
 static void one_file(void **state)
 {
 	struct fixture *f = *state;
@@ -608,7 +633,8 @@ static void full_disk(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(format), TEST(long_lines), TEST(exact_length), TEST(binary_bytes), TEST(rotation),
+	const struct CMUnitTest tests[] = {TEST(format), TEST(long_lines), TEST(exact_length), TEST(binary_bytes),
+		TEST(rotation), TEST(rotation_within_a_chunk),
 		TEST(one_file), TEST(record_bigger_than_a_file), TEST(compressed), TEST(compressed_in_a_hurry), TEST(torn_end),
 		TEST(strange_lines_are_skipped), TEST(nothing_there), TEST(follow), TEST(follow_begins_before_the_file), TEST(follow_until),
 		TEST(a_callback_stops_it), TEST(full_disk)};
