@@ -21,6 +21,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "monitor/server.h"
+#include "sys/cgroupfs.h"
 #include "sys/proc.h"
 
 #include <errno.h>
@@ -71,6 +72,7 @@ static int let_go(const struct monitor *m, struct err *e)
 	for (size_t i = 0; i < m->nkeep && i < countof(m->keep); i++)
 		if (m->keep[i] >= 0)
 			keep[n++] = m->keep[i];
+	cgroupfs_forget();
 	fd_close_from(3 + m->create.preserve_fds, keep, n);
 	return chdir("/") < 0 ? err_sys(e, "/") : 0;
 }

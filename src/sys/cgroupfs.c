@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sys/cgroupfs.h"
 
+#include "base/fd.h"
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
@@ -55,12 +57,20 @@ static void find(struct cgroupfs *c)
 	close(top);
 }
 
+static struct cgroupfs here;
+static bool found;
+
 const struct cgroupfs *cgroupfs_get(void)
 {
-	static struct cgroupfs here;
-	static bool found;
 	if (!found)
 		find(&here);
 	found = true;
 	return &here;
+}
+
+void cgroupfs_forget(void)
+{
+	for (int i = 0; found && i < CGROUPFS_ROWS; i++)
+		fd_drop(&here.row[i].fd);
+	found = false;
 }

@@ -21,5 +21,7 @@ struct cgroupfs {
 	bool unified;          /* v2 alone */
 };
 const struct cgroupfs *cgroupfs_get(void);
+/* Before a process that was forked closes what it does not know: else the numbers above would be of other files. */
+void cgroupfs_forget(void);
 /* The names, as directories below /sys/fs/cgroup: "cpu" … "systemd", "unified". */
 const char *cgroupfs_name(enum cgroupfs_row row);

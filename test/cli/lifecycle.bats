@@ -121,6 +121,18 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
     wait_until 5 status_is icy2 exited
 }
 
+@test "restart of a paused one makes its cgroups anew" {
+    need_controller freezer
+    need_controller memory
+    hull run -d --name icy3 --memory 64M box sleep 60
+    hull pause icy3
+    hull restart -t 0 icy3
+    status_is icy3 running
+    [ "$(cgroup_value memory "$(container_cgroup icy3 memory)" memory.limit_in_bytes memory.max)" = 67108864 ]
+    hull pause icy3
+    hull rm -f icy3
+}
+
 @test "rename: the new name counts, the old one is free; one in use is refused" {
     hull create --name old box true
     hull create --name other box true
