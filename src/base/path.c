@@ -203,7 +203,7 @@ int path_put(int dirfd, const char *path, const char *text, struct err *e)
 
 /* A tree may be deeper than a process has file descriptors: what lies REMOVE_DEPTH below the top is moved up to
  * the top, which is read again until nothing was. */
-enum { REMOVE_DEPTH = 64 };
+enum { REMOVE_DEPTH = 64, REMOVE_TRIES = 100 };
 struct removal { int top; dev_t dev; bool moved; };
 
 static int remove_below(struct removal *r, int dir, unsigned depth, struct err *e);
@@ -241,15 +241,20 @@ static int remove_dir(struct removal *r, int dirfd, const char *name, unsigned d
 		(void)!fchmod(fd, st.st_mode | 0700);
 	if (depth == REMOVE_DEPTH)
 		return move_up(r, dirfd, name, e);
-	do {
-		if (is_top)
-			r->moved = false;
-		if (remove_below(r, fd, depth, e) < 0)
-			return -1;
-	} while (is_top && r->moved);
-	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return err_sys(e, "remove %s", name);
-	return 0;
+	int result = 0;
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		do {
+			if (is_top)
+				r->moved = false;
+			if (remove_below(r, fd, depth, e) < 0)
+				return -1;
+		} while (is_top && r->moved);
+		/* Somebody who waited for its lock, or wrote to it, made one more file meanwhile. */
+		result = unlinkat(dirfd, name, AT_REMOVEDIR);
+		if (result == 0 || errno != ENOTEMPTY)
+			break;
+	}
+	return result < 0 && errno != ENOENT ? err_sys(e, "remove %s", name) : 0;
 }
 
 static int remove_below(struct removal *r, int dir, unsigned depth, struct err *e)
