@@ -103,7 +103,7 @@ static int prepare(struct engine *g, struct container_entry *c, const struct exe
 	if (x->root < 0 || userns_parse(&c->record, &x->maps, e) < 0 || build(g, c, r, x, e) < 0)
 		return -1;
 	if (!str_is_empty(c->state.cgroup) && cgroup_open(c->state.cgroup, &x->cgroup, e) < 0)
-		return -1;
+		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_CONFLICT, "container %.12s is not running any more", c->id) : -1;
 	x->seccomp_cache = engine_seccomp_cache(g, &x->spec);
 	return 0;
 }

@@ -326,7 +326,8 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 	if (str_is_empty(c->state.cgroup))
 		return err_set(e, ERR_UNSUPPORTED, "container %.200s has no cgroup of its own, so it cannot be paused", container_label(c));
 	if (freeze(c, paused, e) < 0)
-		return -1;
+		return e->kind == ERR_CONFLICT || e->kind == ERR_NOT_FOUND || !container_state_is_alive(&g->containers, &c->state)
+			? err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id) : -1;
 	c->state.status = (char *)(uintptr_t)(paused ? "paused" : "running");
 	return container_save_state(c->dir, &c->state, false, e);
 }

@@ -47,7 +47,7 @@ static int find_pids(struct container_entry *c, struct u32v *ret, struct err *e)
 		return namespace_pids(c, ret, e);
 	struct cgroup cg = {.v2 = -1};
 	if (cgroup_open(c->state.cgroup, &cg, e) < 0)
-		return -1;
+		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_CONFLICT, "container %.12s is not running any more", c->id) : -1;
 	int r = cgroup_pids(&cg, ret, e);
 	cgroup_drop(&cg);
 	return r;

@@ -395,6 +395,15 @@ bool cgroup_is_frozen(const struct cgroup *c)
 	return dir >= 0 && (v1 ? reads(dir, "freezer.state", "FROZEN") : reads(dir, "cgroup.events", "frozen 1"));
 }
 
+static bool has_processes(const struct cgroup *c)
+{
+	struct u32v pids = {};
+	struct err ignored = {};
+	bool yes = cgroup_pids(c, &pids, &ignored) == 0 && pids.n;
+	free(pids.v);
+	return yes;
+}
+
 int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 {
 	bool v1 = !has_row(c, CGROUPFS_V2);
@@ -408,6 +417,9 @@ int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 			return err_wrap(e, "freeze");
 		if (cgroup_is_frozen(c) == frozen)
 			return 0;
+		/* It ends just now, and whoever sees to that may be waiting for us. */
+		if (frozen && i >= 10 && !has_processes(c))
+			return err_set(e, ERR_CONFLICT, "cgroup %s has no processes any more", c->path);
 		pause_us(i < 10 ? 50 : i < 30 ? 1000 : 5000);
 	}
 	struct err ignored = {};

@@ -37,7 +37,8 @@ int cgroup_open_tasks(const struct cgroup *c, int tasks[static CGROUP_TASKS], st
 int cgroup_enter(const int tasks[static CGROUP_TASKS], struct err *e) must_use;
 /* As cgroup_limit, for a running container: makes the groups of limits it did not have, and moves its processes in. */
 int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e) must_use;
-int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e) must_use; /* waits until it is done */
+/* Waits until it is done. ERR_CONFLICT: its processes ended meanwhile. */
+int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e) must_use;
 bool cgroup_is_frozen(const struct cgroup *c);
 int cgroup_kill(const struct cgroup *c, int sig, struct err *e) must_use; /* every process in it; SIGKILL also when frozen */
 int cgroup_pids(const struct cgroup *c, struct u32v *ret /* malloc */, struct err *e) must_use;

@@ -46,6 +46,8 @@ static int find_target(struct execution *x, struct err *e)
 	const struct container_exec *c = x->x;
 	x->ns.target = proc_pidfd_open(c->pid);
 	/* Looked at after the pidfd is ours: the number cannot change its owner any more. */
+	if (x->ns.target < 0 && errno != ESRCH && errno != EINVAL)
+		return err_sys(e, "the container's process");
 	if (x->ns.target < 0 || (c->start_time && !container_is_alive(c->pid, c->start_time)))
 		return err_set(e, ERR_CONFLICT, "the container is not running");
 	if (c->cgroup && c->cgroup->made && cgroup_is_frozen(c->cgroup))
@@ -98,6 +100,14 @@ static int follow(struct execution *x, struct err *e)
 	return r > 0 ? explain_exec(x->p.pid, x->x->process->cwd, m.why.text, m.why.sys, e) : r;
 }
 
+/* A container that ends while we are about to join it fails anywhere on the way. */
+static int explain_end(const struct container_exec *c, struct err *e)
+{
+	if (e->sys == ESRCH || (c->start_time && !container_is_alive(c->pid, c->start_time)))
+		return err_set(e, ERR_CONFLICT, "the container is not running any more");
+	return -1;
+}
+
 int container_exec(const struct container_exec *c, struct container_process *ret, struct err *e)
 {
 	struct execution x __attribute__((cleanup(execution_drop))) = {.x = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1,
@@ -105,19 +115,19 @@ int container_exec(const struct container_exec *c, struct container_process *ret
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		x.tasks[i] = -1;
 	if (prepare(&x, e) < 0)
-		return -1;
+		return explain_end(c, e);
 	x.p.pid = namespaces_clone(&x.ns, c->cgroup ? c->cgroup->v2 : -1, NULL, &x.p.pidfd, e);
 	if (x.p.pid == 0)
 		be_child(&x);
 	fd_drop(&x.child_sock);
 	if (x.p.pid < 0)
-		return -1;
+		return explain_end(c, e);
 	if (follow(&x, e) < 0) {
 		proc_pidfd_signal(x.p.pidfd, SIGKILL);
 		fd_drop(&x.sock);
 		while (waitpid(x.p.pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		return -1;
+		return explain_end(c, e);
 	}
 	*ret = x.p;
 	x.p = (struct container_process){.pidfd = -1, .console = -1};
