@@ -218,11 +218,23 @@ static void set_register(struct process *p, bool is_result, long value)
 #endif
 }
 
-/* fcntl does many things; what is not about a new descriptor does not fail. */
-static bool can_fail(const struct call *c, const struct __ptrace_syscall_info *i)
+static bool is_pipe(const struct process *p, int fd)
+{
+	char link[64], to[64] = "/";
+	snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)p->pid, fd);
+	return readlink(link, to, sizeof to - 1) > 0 && *to != '/';
+}
+
+/* fcntl does many things; what is not about a new descriptor does not fail. Pipes and sockets have no disk to fail: reads of
+ * them are interrupted, and who writes to one whose reader lives is heard. */
+static bool can_fail(const struct process *p, const struct call *c, const struct __ptrace_syscall_info *i)
 {
 	if (strcmp(c->name, "fcntl") == 0)
 		return i->entry.args[1] == F_DUPFD || i->entry.args[1] == F_DUPFD_CLOEXEC;
+	if (strcmp(c->name, "write") == 0 && is_pipe(p, (int)i->entry.args[0]))
+		return false;
+	if (action == FAIL_ON && strcmp(c->name, "read") == 0 && is_pipe(p, (int)i->entry.args[0]))
+		return false;
 	/* One that only asks for the break cannot. */
 	if (strcmp(c->name, "brk") == 0)
 		return i->entry.args[0];
@@ -234,30 +246,26 @@ static bool does_act(const struct call *c, const struct __ptrace_syscall_info *i
 	return c->acts && (strcmp(c->name, "openat") != 0 || i->entry.args[2] & O_CREAT);
 }
 
-static bool counts(const struct call *c, const struct __ptrace_syscall_info *i)
+static bool counts(const struct process *p, const struct call *c, const struct __ptrace_syscall_info *i)
 {
 	if (action == FAIL)
-		return can_fail(c, i);
+		return can_fail(p, c, i);
 	/* Who goes on after EINTR, or a poll without memory, does so for ever. */
 	if (action == FAIL_ON)
-		return can_fail(c, i) && c->errnos[0] != EINTR && !strstr(c->name, "poll");
+		return can_fail(p, c, i) && c->errnos[0] != EINTR && !strstr(c->name, "poll");
 	if (action == KILL || action == KILL_ALL)
 		return does_act(c, i);
-	return can_fail(c, i) || does_act(c, i);
+	return can_fail(p, c, i) || does_act(c, i);
 }
 
-/* A pipe and a socket have no disk to fail: they have interruptions and readers that went away. */
 static int pick_errno(const struct process *p, const struct call *c, const struct __ptrace_syscall_info *i)
 {
-	char link[64], to[64] = "";
 	unsigned n = 0;
 	while (n < 3 && c->errnos[n])
 		n++;
 	int picked = c->errnos[variant % n];
-	bool is_read = strcmp(c->name, "read") == 0, is_write = strcmp(c->name, "write") == 0;
-	snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)p->pid, (int)i->entry.args[0]);
-	if ((is_read || is_write) && readlink(link, to, sizeof to - 1) > 0 && *to != '/')
-		picked = is_read ? EINTR : EPIPE;
+	if (strcmp(c->name, "read") == 0 && is_pipe(p, (int)i->entry.args[0]))
+		picked = EINTR;
 	return action == FAIL_ON && picked == EINTR ? c->errnos[0] : picked;
 }
 
@@ -265,7 +273,7 @@ static void entered(struct process *p, const struct __ptrace_syscall_info *i)
 {
 	uint64_t nr = i->entry.nr;
 	const struct call *c = nr < 1024 && by_number[nr] ? &calls[by_number[nr] - 1] : NULL;
-	if (!c || !counts(c, i))
+	if (!c || !counts(p, c, i))
 		return;
 	bool again = was_done && action == FAIL_ON && (long)nr == sticky;
 	if (!again) {
@@ -274,7 +282,7 @@ static void entered(struct process *p, const struct __ptrace_syscall_info *i)
 			if (!p->calls)
 				p->calls = calloc(MAX_CALLS, sizeof *p->calls);
 			if (p->calls && p->n <= MAX_CALLS)
-				p->calls[p->n - 1] = (short)((c - calls) << 2 | can_fail(c, i) << 1 | does_act(c, i));
+				p->calls[p->n - 1] = (short)((c - calls) << 2 | can_fail(p, c, i) << 1 | does_act(c, i));
 			return;
 		}
 		if (was_done || p->n != target_n)

@@ -254,7 +254,8 @@ class Verb:
             _, process, _, *calls = line.split()
             failing = [c for c in calls if "!" not in c]
             # What comes before is the loader's, which says what it says.
-            first = failing.index("prlimit64") if process == "0" and "prlimit64" in failing[:30] else 0
+            is_loaded = "mmap?" in calls[:4] and "prlimit64" in failing[:30]
+            first = failing.index("prlimit64") if is_loaded else 0
             fails += [(process, i + 1) for i in range(first, len(failing))]
             kills += [(process, i + 1) for i, _ in enumerate(c for c in calls if "?" not in c)]
         return {"-e": fails, "-E": fails, "-k": kills, "-K": kills}
