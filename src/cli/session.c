@@ -3,6 +3,8 @@
  * session: the copying is monitor/attach.h's. What it leaves to us: which signals go to the container (all that reach us
  * and can be handed on), and the end. The monitor tells the exit status in its last frame. By then a --rm container is not
  * found any more, nor are its name and its volumes; its files go while nobody waits for that.
+ *
+ * When our terminal is gone the process hears SIGHUP, as it would have without us, and we go; it runs on if it wants to.
  */
 #include "cli/session.h"
 
@@ -16,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READER_GONE = 128 + SIGPIPE, ASKED_ENOUGH = 3, MONITOR_TRIES = 20 };
+enum { READER_GONE = 128 + SIGPIPE, HUNG_UP = 128 + SIGHUP, ASKED_ENOUGH = 3, MONITOR_TRIES = 20 };
 
 int session_check_tty(bool tty, unsigned streams, struct err *e)
 {
@@ -37,7 +39,7 @@ int session_socket(bool tty, int ret[2], struct err *e)
 struct watch {
 	const struct session *s;
 	int sock, asked; /* asked: how often we were told to end */
-	bool leave;
+	bool leave, hung_up;
 };
 
 /* A program that is its container's first process and has no handler for SIGINT does not hear it: whoever goes on asking
@@ -46,6 +48,7 @@ static void on_signal(void *arg, int sig)
 {
 	struct watch *w = arg;
 	struct err ignored = {};
+	w->hung_up |= sig == SIGHUP;
 	if (container_reload_state(w->s->c, &ignored) == 0)
 		(void)!container_signal(w->s->g, w->s->c, sig, &ignored);
 	if ((sig == SIGINT || sig == SIGTERM) && ++w->asked == ASKED_ENOUGH) {
@@ -112,6 +115,12 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 	if (w.leave)
 		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.200s is left running, `hull kill %.200s` ends it",
 			w.asked, container_label(s->c), container_label(s->c));
+	if (end == ATTACH_GONE) {
+		if (s->sig_proxy && !w.hung_up)
+			on_signal(&w, SIGHUP);
+		*ret_status = HUNG_UP;
+		return 0;
+	}
 	if (end == ATTACH_LOST && wait_without(s, &status, e) < 0)
 		return -1;
 	*ret_status = end == ATTACH_DETACHED || end == ATTACH_INPUT_OVER ? 0 : status;

@@ -156,7 +156,7 @@ static int reap(struct exec *x, int *ret_status, struct err *e)
 struct pump {
 	unsigned char in[4096], keys[16];
 	size_t in_len, nkeys, matched;
-	bool in_open, out_open, detached;
+	bool in_open, out_open, detached, raw, hung_up;
 };
 
 /* Keys that begin the detach sequence are held back until it is clear what they are. */
@@ -180,10 +180,13 @@ static void read_input(struct pump *p)
 {
 	unsigned char b[sizeof p->in - 16];
 	ssize_t n = read(0, b, sizeof b / 2);
-	if (n > 0)
+	if (n > 0) {
 		take_input(p, b, (size_t)n);
-	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+	} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+		/* A terminal in raw mode has no end but that it was hung up: so is the process's when we go. */
 		p->in_open = false;
+		p->hung_up = p->raw;
+	}
 }
 
 static void write_input(struct pump *p, int master)
@@ -235,7 +238,7 @@ static int pump_terminal(struct exec *x, struct pump *p, struct err *e)
 			forward_signal(x);
 		if (f[3].revents)
 			read_input(p);
-		if (p->detached)
+		if (p->detached || p->hung_up)
 			return 0;
 		if (f[2].revents & POLLOUT)
 			write_input(p, master);
@@ -273,13 +276,14 @@ static int run_attached(struct container_entry *c, struct exec *x, int *ret_stat
 	int result;
 	if (r->tty) {
 		result = isatty(0) && r->interactive ? tty_raw(0, &mode, e) : 0;
+		p.raw = mode.changed;
 		result = result < 0 ? -1 : pump_terminal(x, &p, e);
 		tty_restore(&mode);
 	} else {
 		result = wait_plain(x, e);
 	}
-	*ret_status = 0;
-	return result < 0 || p.detached ? result : reap(x, ret_status, e);
+	*ret_status = p.hung_up ? 128 + SIGHUP : 0;
+	return result < 0 || p.detached || p.hung_up ? result : reap(x, ret_status, e);
 }
 
 /* In the fork: starts it, tells how that went, and stays as long as the process has a terminal of ours. */

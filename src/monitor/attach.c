@@ -69,7 +69,7 @@ struct session {
 	int size_of;              /* the terminal whose size the container's follows, or -1 */
 	bool resized;
 	struct attach_keys keys;
-	bool detached, input_over, end_told, lost;
+	bool detached, gone, input_over, end_told, lost;
 	unsigned char in[INPUT];
 	unsigned char tx[ATTACH_HEADER + INPUT + ATTACH_KEYS_MAX];
 	size_t tx_at, tx_len;
@@ -220,6 +220,8 @@ static void read_input(struct session *s)
 	if (n > 0) {
 		len = attach_keys_filter(&s->keys, s->in, (size_t)n, s->tx + ATTACH_HEADER, &s->detached);
 	} else {
+		/* A terminal in raw mode has no end but that it was hung up. */
+		s->gone = s->mode.changed;
 		s->input_over = true;
 		len = s->keys.nheld;
 		memcpy(s->tx + ATTACH_HEADER, s->keys.held, len);
@@ -393,10 +395,10 @@ int attach_run(const struct attach_client *c, enum attach_end *ret_end, int *ret
 	if (!s)
 		return -1;
 	send_tx(s);
-	while (!s->exited && !s->bye && !s->lost && !s->detached)
+	while (!s->exited && !s->bye && !s->lost && !s->detached && !s->gone)
 		if (step(s, e) < 0)
 			return -1;
-	*ret_end = s->exited ? ATTACH_EXITED : s->bye ? ATTACH_INPUT_OVER : s->lost ? ATTACH_LOST : ATTACH_DETACHED;
+	*ret_end = s->exited ? ATTACH_EXITED : s->bye ? ATTACH_INPUT_OVER : s->lost ? ATTACH_LOST : s->gone ? ATTACH_GONE : ATTACH_DETACHED;
 	if (s->exited)
 		*ret_status = (int)s->status;
 	return 0;

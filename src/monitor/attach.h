@@ -48,8 +48,8 @@ struct attach_client {
 };
 /* EXITED: the socket stays open until the monitor is gone, and with it what --rm removes. DETACHED: by the keys. LOST: the
  * monitor is gone, or cut us off because we took nothing for 10 s. INPUT_OVER: our input has ended, and others may
- * go on with the container's (ATTACH_BYE): as docker, the command ends then. */
-enum attach_end { ATTACH_EXITED, ATTACH_DETACHED, ATTACH_LOST, ATTACH_INPUT_OVER };
+ * go on with the container's (ATTACH_BYE): as docker, the command ends then. GONE: our terminal was hung up. */
+enum attach_end { ATTACH_EXITED, ATTACH_DETACHED, ATTACH_LOST, ATTACH_INPUT_OVER, ATTACH_GONE };
 /* The terminal is back in its mode whatever the outcome. On an error of `out` or `err`, e->sys is its errno: EPIPE
  * means that the reader went away, for which a command says nothing (exit status 141). The container runs on. */
 int attach_run(const struct attach_client *c, enum attach_end *ret_end, int *ret_status, struct err *e) must_use;

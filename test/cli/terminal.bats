@@ -143,3 +143,28 @@ host_shell() {
     tty_shows 20 '(Pull complete|Already exists)'
     tty_shows 20 '^Loaded image: box:latest'
 }
+
+@test "the terminal is closed: hull goes, the process hears SIGHUP; exec's ends with its own terminal" {
+    tty_start t "'$HULL' run -it --name hears box sh -c 'trap \"exit 5\" HUP; echo ready; while :; do sleep 0.1; done'"
+    tty_shows 10 ready
+    client=$(tmux -L "$HULL_TMUX" list-panes -t t -F '#{pane_pid}')
+    tmux -L "$HULL_TMUX" kill-session -t t
+    wait_until 10 test ! -e "/proc/$client"
+    wait_until 10 status_is hears exited
+    [ "$(hull inspect -f '{{.State.ExitCode}}' hears)" = 5 ]
+
+    # A shell without a handler, the first process of its container, does not hear it: it runs on, hull does not.
+    tty_start t "'$HULL' run -it --name deaf box"
+    tty_shows 10 '/ #'
+    client=$(tmux -L "$HULL_TMUX" list-panes -t t -F '#{pane_pid}')
+    tmux -L "$HULL_TMUX" kill-session -t t
+    wait_until 10 test ! -e "/proc/$client"
+    status_is deaf running
+
+    tty_start t "'$HULL' exec -it deaf sh -c 'echo ready; exec sleep 1234'"
+    tty_shows 10 ready
+    client=$(tmux -L "$HULL_TMUX" list-panes -t t -F '#{pane_pid}')
+    tmux -L "$HULL_TMUX" kill-session -t t
+    wait_until 10 test ! -e "/proc/$client"
+    wait_until 10 hull exec deaf sh -c '! pgrep -f "sleep 1234"'
+}
