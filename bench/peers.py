@@ -15,6 +15,7 @@ import time
 
 import measure
 
+RUN = None  # bench/run's directory for what does not survive a reboot
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -107,7 +108,7 @@ class Hull(Engine):
     def __init__(self, work, args):
         super().__init__(work, args)
         self.base = (os.path.abspath(args.hull),)
-        self.env.update(HULL_ROOT=self.dir + "/root", HULL_RUN_ROOT=self.dir + "/run")
+        self.env.update(HULL_ROOT=self.dir + "/root", HULL_RUN_ROOT=RUN + "/hull")
 
     def missing(self):
         return None if os.access(self.base[0], os.X_OK) else f"not built: {self.base[0]}"
@@ -160,10 +161,10 @@ class Docker(Engine):
     def setup(self):
         os.makedirs(self.dir)
         d = self.dir
-        self.children = [self.start("containerd", "--root", d + "/ctd", "--state", d + "/ctd-run", "--address", d + "/ctd.sock")]
+        self.children = [self.start("containerd", "--root", d + "/ctd", "--state", RUN + "/ctd", "--address", d + "/ctd.sock")]
         self.wait(lambda: os.path.exists(d + "/ctd.sock"))
         self.children.append(self.start(
-            "dockerd", "--data-root", d + "/data", "--exec-root", d + "/exec", "--pidfile", d + "/pid", "-H", f"unix://{d}/docker.sock",
+            "dockerd", "--data-root", d + "/data", "--exec-root", RUN + "/docker", "--pidfile", d + "/pid", "-H", f"unix://{d}/docker.sock",
             "--containerd", d + "/ctd.sock", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "overlay2"))
         self.wait(lambda: subprocess.run([*self.base, "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
         docker_archive(self.box, d + "/box.tar")
@@ -198,7 +199,7 @@ class Docker(Engine):
             child.kill()
             child.wait()
             measure.daemon_pids.discard(child.pid)
-        quiet("sh", "-c", f"awk '$5 ~ \"^{self.dir}/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+        quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{RUN})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
 
 
 class Podman(Engine):
@@ -210,7 +211,7 @@ class Podman(Engine):
 
     def __init__(self, work, args):
         super().__init__(work, args)
-        self.base = ("podman", "--root", self.dir + "/root", "--runroot", self.dir + "/run", "--tmpdir", self.dir + "/tmp",
+        self.base = ("podman", "--root", self.dir + "/root", "--runroot", RUN + "/podman", "--tmpdir", RUN + "/podman-tmp",
                      "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", "--events-backend", "none")
 
     def setup(self):
@@ -227,7 +228,7 @@ class Podman(Engine):
 
     def teardown(self):
         self.do("rm", "-f", "-a", "-t", "0", check=False)
-        quiet("sh", "-c", f"awk '$5 ~ \"^{self.dir}/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+        quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{RUN})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
 
 
 class Runtime(Engine):
@@ -267,7 +268,7 @@ class Runtime(Engine):
         return folder
 
     def cmd(self, *words):
-        return [self.name, "--root", self.dir + "/state", *words]
+        return [self.name, "--root", f"{RUN}/{self.name}", *words]
 
     def command(self, case):
         if case in ("run", "run-isolated"):
