@@ -53,6 +53,7 @@ static void set_signals(void)
 		if (sig != SIGKILL && sig != SIGSTOP)
 			sigaction(sig, is_deadly ? &deadly : &quiet, NULL);
 	}
+	proc_default_libc_signals();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "runtime/launch.h"
 #include "runtime/launch_image.h"
+#include "sys/proc.h"
 #include "sys/caps.h"
 
 #include <errno.h>
@@ -270,6 +271,7 @@ static void take_default_signals(void)
 	sigemptyset(&none);
 	for (size_t i = 0; i < countof(ignored); i++)
 		signal(ignored[i], SIG_DFL);
+	proc_default_libc_signals();
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -69,3 +69,11 @@ const char *proc_self_path(void)
 	self_path[n > 0 ? n : 0] = 0;
 	return self_path;
 }
+
+void proc_default_libc_signals(void)
+{
+	/* The kernel's own struct, all zero: the default. */
+	static const unsigned long defaults[4];
+	for (int sig = 32; sig <= 33; sig++)
+		syscall(SYS_rt_sigaction, sig, defaults, NULL, sizeof defaults[0]);
+}

@@ -21,3 +21,5 @@ uint64_t proc_start_time(pid_t pid); /* field 22 of /proc/<pid>/stat; 0: none, o
 
 /* The path of our executable, as it was started. The string is static. */
 const char *proc_self_path(void);
+/* Signals 32 and 33, which libc keeps to itself and refuses to touch, back to their default, whatever our caller left. */
+void proc_default_libc_signals(void);

@@ -171,7 +171,7 @@ teardown_file() { hull_teardown; }
 @test "the caller's umask has no say in a container, and the store is closed without it" {
     (
         umask 077
-        hull run --rm -u 1000 -v umask-vol:/data -v "$PWD/umask-made:/made" -w /work/in box stat -c %a /data /made /work /work/in
+        hull run --rm -u 1000 -v umask-vol:/data -v "$PWD/umask-made:/made" -w /new/in box stat -c %a /data /made /new /new/in
     ) >modes
     run -0 cat modes
     [ "${lines[*]}" = "755 755 755 755" ]
