@@ -38,6 +38,8 @@ class Engine:
     def __init__(self, work, args):
         self.args = args
         self.dir = os.path.join(work, self.name)
+        self.run = RUN or os.path.join(work, "run")
+        os.makedirs(self.run, exist_ok=True)
         self.box = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(args.hull)))), "box/box.tar")
         self.env = dict(os.environ)
         self.pids = []
@@ -108,7 +110,7 @@ class Hull(Engine):
     def __init__(self, work, args):
         super().__init__(work, args)
         self.base = (os.path.abspath(args.hull),)
-        self.env.update(HULL_ROOT=self.dir + "/root", HULL_RUN_ROOT=RUN + "/hull")
+        self.env.update(HULL_ROOT=self.dir + "/root", HULL_RUN_ROOT=self.run + "/hull")
 
     def missing(self):
         return None if os.access(self.base[0], os.X_OK) else f"not built: {self.base[0]}"
@@ -161,10 +163,10 @@ class Docker(Engine):
     def setup(self):
         os.makedirs(self.dir)
         d = self.dir
-        self.children = [self.start("containerd", "--root", d + "/ctd", "--state", RUN + "/ctd", "--address", d + "/ctd.sock")]
+        self.children = [self.start("containerd", "--root", d + "/ctd", "--state", self.run + "/ctd", "--address", d + "/ctd.sock")]
         self.wait(lambda: os.path.exists(d + "/ctd.sock"))
         self.children.append(self.start(
-            "dockerd", "--data-root", d + "/data", "--exec-root", RUN + "/docker", "--pidfile", d + "/pid", "-H", f"unix://{d}/docker.sock",
+            "dockerd", "--data-root", d + "/data", "--exec-root", self.run + "/docker", "--pidfile", d + "/pid", "-H", f"unix://{d}/docker.sock",
             "--containerd", d + "/ctd.sock", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "overlay2"))
         self.wait(lambda: subprocess.run([*self.base, "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
         docker_archive(self.box, d + "/box.tar")
@@ -199,7 +201,7 @@ class Docker(Engine):
             child.kill()
             child.wait()
             measure.daemon_pids.discard(child.pid)
-        quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{RUN})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+        quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{self.run})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
 
 
 class Podman(Engine):
@@ -211,7 +213,7 @@ class Podman(Engine):
 
     def __init__(self, work, args):
         super().__init__(work, args)
-        self.base = ("podman", "--root", self.dir + "/root", "--runroot", RUN + "/podman", "--tmpdir", RUN + "/podman-tmp",
+        self.base = ("podman", "--root", self.dir + "/root", "--runroot", self.run + "/podman", "--tmpdir", self.run + "/podman-tmp",
                      "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", "--events-backend", "none")
 
     def setup(self):
@@ -228,7 +230,7 @@ class Podman(Engine):
 
     def teardown(self):
         self.do("rm", "-f", "-a", "-t", "0", check=False)
-        quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{RUN})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+        quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{self.run})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
 
 
 class Runtime(Engine):
@@ -268,7 +270,7 @@ class Runtime(Engine):
         return folder
 
     def cmd(self, *words):
-        return [self.name, "--root", f"{RUN}/{self.name}", *words]
+        return [self.name, "--root", f"{self.run}/{self.name}", *words]
 
     def command(self, case):
         if case in ("run", "run-isolated"):

@@ -136,7 +136,7 @@ exec -u nobody up id
 exec -t up tty
 exec up sh -c 'echo $HOME; pwd'
 ps --format '{{.Names}}'
-ps -a --format '{{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Labels}}'
+ps -a --format '{{.Names}} {{.Image}} {{.Command}} {{.State}}'
 ps -a --filter name=^/up$ --format '{{.Names}}'
 ps -a --filter exited=3 --format '{{.Names}}'
 ps -a --filter label=tier=web --format 'table {{.Names}}\\t{{.Label "tier"}}'
