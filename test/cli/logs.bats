@@ -218,32 +218,3 @@ PY
     run -0 sh -c '"$HULL" logs many | head -n 1'
     [ "$output" = 1 ]
 }
-
-@test "a full disk: the program runs on, the lost lines are counted in the log" {
-    need_root
-    hull create --name full box sh -c 'i=0; while [ $i -lt 4000 ]; do i=$((i+1)); echo "line $i"; done; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo more'
-    dir=$(log_dir full)
-    # The container's directory on a disk of its own, too small for the log.
-    cp -a "$dir" saved
-    mount -t tmpfs -o size=256k,mode=711 hull-test "$dir"
-    cp -a saved/. "$dir/"
-    hull start full
-    wait_until 20 sh -c "[ \$(stat -f -c %a '$dir') = 0 ]"
-    status_is full running
-    head -c 100000 /dev/zero >"$dir/upper/ballast" 2>/dev/null || true
-    sleep 0.5
-    kept=$(hull logs full | wc -l)
-    [ "$kept" -gt 100 ]
-    [ "$kept" -lt 4000 ]
-    [ "$(hull logs full)" = "$(seq -f 'line %g' "$kept")" ]
-    rm -f "$dir/container.log.1" "$dir/upper/ballast"
-    mount -o remount,size=4m "$dir"
-    hull exec full touch /tmp/go
-    [ "$(hull wait full)" = 0 ]
-    hull logs full >full.out 2>full.err
-    [ "$(tail -n 1 full.out)" = more ]
-    grep -qx "hull: $((4000 - kept)) lines of this log were lost: No space left on device" full.err
-    hull rm -f full || true
-    umount -l "$dir" || true
-    hull rm -f full
-}
