@@ -316,6 +316,8 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 	own(container_entry) struct container_entry x = {.dir = -1, .lock = -1};
 	snprintf(x.id, sizeof x.id, "%s", id);
 	x.dir = openat(c->root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (x.dir < 0 && errno != ENOENT && errno != ENOTDIR)
+		return err_sys(e, "container %.12s", id);
 	if (x.dir < 0)
 		return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
 	if (flags & ENTRY_LOCK) {
