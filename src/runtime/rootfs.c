@@ -23,6 +23,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -379,6 +380,31 @@ int rootfs_mask(struct setup *s, struct err *e)
 	return 0;
 }
 
+static uint64_t mount_of(int fd)
+{
+	struct statx st = {};
+	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 ? st.stx_mnt_id : 0;
+}
+
+/* In a chroot our root is not the namespace's, and what is pivoted there stays below the host's tree: `..` from outside of it,
+ * or setns, would lead back. setns puts us at the true root; that is the container's own, which is mounted over the host's,
+ * when there was no chroot. */
+static int open_host_root(const struct setup *s, struct err *e)
+{
+	own(fd) int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	own(fd) int self = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (host < 0 || self < 0 || setns(self, CLONE_NEWNS) < 0)
+		return err_sys(e, "go to the root of the mount namespace");
+	own(fd) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0 || !mount_of(s->root))
+		return err_sys(e, "the root of the mount namespace");
+	if (mount_of(root) != mount_of(s->root))
+		return take_fd(root);
+	if (fchdir(host) < 0 || chroot(".") < 0)
+		return err_sys(e, "go back to the host's root");
+	return take_fd(host);
+}
+
 int rootfs_enter(struct setup *s, struct err *e)
 {
 	const char *cwd = s->process->cwd;
@@ -389,8 +415,10 @@ int rootfs_enter(struct setup *s, struct err *e)
 	}
 	if (s->spec->root->readonly && mount_set(s->root, false, MOUNT_ATTR_RDONLY, 0, 0, e) < 0)
 		return err_wrap(e, "read-only");
-	own(fd) int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (host < 0 || fchdir(s->root) < 0)
+	own(fd) int host = open_host_root(s, e);
+	if (host < 0)
+		return -1;
+	if (fchdir(s->root) < 0)
 		return err_sys(e, "enter");
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(e, "pivot_root");

@@ -206,3 +206,19 @@ DOCKERS=00000000a80425fb
     [[ $output != *HULL* ]]
     [[ $output != *BATS* ]]
 }
+
+# A root that is a mount point and not the namespace's: what is pivoted there stays below the host's tree.
+@test "hull in a chroot: exec and the container's root stay in the container" {
+    need_root
+    mkdir -p top
+    unshare --mount --propagation private sh -eu -c '
+        mount --rbind / top
+        exec chroot top sh -eu -c "
+            export HULL_ROOT=$PWD/in-chroot/root HULL_RUN_ROOT=$PWD/in-chroot/run
+            \"\$HULL\" run -d --name inside box sleep 60 >/dev/null
+            \"\$HULL\" exec inside ls -d / /bin/busybox
+            \"\$HULL\" exec inside test ! -e \"\$HULL\"
+            \"\$HULL\" rm -f inside"
+    '
+    rm -r in-chroot
+}
