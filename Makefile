@@ -38,7 +38,7 @@ test-vm: all                   ## the cases for real machines (systemd, cgroup v
 
 install: all                   ## into $(DESTDIR)$(PREFIX)
 	@[ "$$(meson introspect --buildoptions $(BUILD) | $(PYTHON) -c 'import json,sys; print([o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"][0])')" = "$(PREFIX)" ] || \
-		{ meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) --quiet; }
+		{ meson configure $(BUILD) -Dprefix=$(PREFIX) -Dsysconfdir=/etc && ninja -C $(BUILD) --quiet; }
 	@meson install -C $(BUILD) --no-rebuild --quiet
 
 format:                        ## make format F=src/x/y.c: lay a C file out as .clang-format says

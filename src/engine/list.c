@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "engine/container.h"
 
+#include <regex.h>
 #include <stdlib.h>
 
 /* What is kept of a container while hundreds of them are looked at. */
@@ -48,25 +49,19 @@ static void query_drop(struct query *q)
 	strv_drop(&q->ids);
 }
 
+/* A regular expression, which is found in the name or in /name, as docker has it. */
 static bool any_name(const struct query *q, const struct row *row, const char *want)
 {
 	(void)q;
-	const char *name = row->state.name ? row->state.name : "";
-	/* docker matches a regular expression against /name; what is used of it are ^ and $ around a text. */
-	bool begin = *want == '^';
-	want += begin;
-	want += *want == '/';
-	size_t n = strlen(want);
-	bool end = n && want[n - 1] == '$';
-	n -= end;
-	size_t len = strlen(name);
-	if (begin && end)
-		return len == n && strncmp(name, want, n) == 0;
-	if (begin)
-		return strncmp(name, want, n) == 0;
-	if (end)
-		return len >= n && strncmp(name + len - n, want, n) == 0;
-	return strstr(name, want) != NULL;
+	regex_t re;
+	own(mem) char *name = mem_printf("/%s", row->state.name ? row->state.name : "");
+	if (!strpbrk(want, "^$.*+?|()[]{}\\/"))
+		return strstr(name, want) != NULL;
+	if (regcomp(&re, want, REG_EXTENDED | REG_NOSUB) != 0)
+		return false;
+	bool found = regexec(&re, name + 1, 0, NULL, 0) == 0 || regexec(&re, name, 0, NULL, 0) == 0;
+	regfree(&re);
+	return found;
 }
 
 static bool any_id(const struct query *q, const struct row *row, const char *want)
@@ -231,6 +226,19 @@ static int find_ancestors(struct query *q, const char *text, struct err *e)
 	return store_each(&q->g->store, note_descendant, &d, &bad, e);
 }
 
+static int check_pattern(const char *value, struct err *e)
+{
+	regex_t re;
+	char why[100];
+	int r = regcomp(&re, value, REG_EXTENDED | REG_NOSUB);
+	if (r == 0) {
+		regfree(&re);
+		return 0;
+	}
+	regerror(r, &re, why, sizeof why);
+	return err_set(e, ERR_USAGE, "invalid filter \"name=%s\": %s", value, why);
+}
+
 static int check_value(struct query *q, const struct filter *f, const char *value, struct err *e)
 {
 	static const char *const states[] = {"created", "running", "paused", "restarting", "removing", "exited", "dead"};
@@ -243,6 +251,8 @@ static int check_value(struct query *q, const struct filter *f, const char *valu
 		return created_of(q->g, value, &q->since_ns, e);
 	if (strcmp(f->key, "exited") == 0)
 		return num_i64(value, INT32_MIN, INT32_MAX, &v, "--filter exited", e);
+	if (strcmp(f->key, "name") == 0)
+		return check_pattern(value, e);
 	if (strcmp(f->key, "ancestor") == 0)
 		return find_ancestors(q, value, e);
 	if (is_status || strcmp(f->key, "health") == 0) {

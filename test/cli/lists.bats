@@ -42,6 +42,11 @@ teardown_file() { hull_teardown; }
     [ "$output" = down ]
     run -0 hull ps -a --filter status=exited --filter status=created --format '{{.Names}}'
     [ "${lines[*]}" = "fresh down" ]
+    run -0 hull ps -a --filter 'name=^/?(up|down)$' --format '{{.Names}}'
+    [ "${lines[*]}" = "down up" ]
+    run -0 hull ps -a --filter 'name=^/up$' --format '{{.Names}}'
+    [ "$output" = up ]
+    refuses 125 'name=\(' ps --filter 'name=('
     run -0 hull ps -a --filter name=fre --format '{{.Names}}'
     [ "$output" = fresh ]
     run -0 hull ps -a --filter label=tier --format '{{.Names}}'
