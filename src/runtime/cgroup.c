@@ -222,7 +222,7 @@ static int set_limits(const struct cgroup *c, const struct spec_resources *r, bo
 	int dirs[CGROUPFS_ROWS];
 	for (int i = 0; i < CGROUPFS_ROWS; i++)
 		dirs[i] = open_group(c, i);
-	int result = cgroup_v1_limit(dirs, r, update, e);
+	int result = cgroup_v1_limit(dirs, r, e);
 	for (int i = 0; i < CGROUPFS_ROWS; i++)
 		fd_drop(&dirs[i]);
 	return result;
@@ -252,7 +252,10 @@ static int make_all(struct cgroup *c, const struct spec_resources *r, struct err
 	/* Switched on once, for all containers: their common parent stays. */
 	if (fs->unified && c->v2 >= 0 && faccessat(c->v2, "memory.current", F_OK, 0) < 0)
 		cgroup_v2_enable(fs->row[CGROUPFS_V2].fd, c->path);
-	return 0;
+	if (fs->unified || !r || !c->made)
+		return 0;
+	own(fd) int devices = open_group(c, CGROUPFS_DEVICES);
+	return cgroup_v1_devices(devices, r, e);
 }
 
 /* A plain user on v2: the group above the one we are in, when it is his (systemd's user@.service delegates it). */

@@ -12,7 +12,9 @@ int cgroup_put(int dir, const char *controller, const char *what, const char *fi
 	must_use printf_like(6, 7);
 
 /* dirs[row] (enum cgroupfs_row): the group's directory in each v1 hierarchy, or -1. */
-int cgroup_v1_limit(const int dirs[], const struct spec_resources *r, bool update, struct err *e) must_use;
+int cgroup_v1_limit(const int dirs[], const struct spec_resources *r, struct err *e) must_use;
+/* Device rules of a v1 group, while nobody is in it: between "deny all" and the rule that allows /dev/null it cannot be opened. */
+int cgroup_v1_devices(int dir, const struct spec_resources *r, struct err *e) must_use;
 /* dir: the group's directory; parents' controllers are enabled already. */
 int cgroup_v2_limit(int dir, const struct spec_resources *r, bool update, struct err *e) must_use;
 /* Switches the controllers on for the group at path, in every group above it. */

@@ -101,7 +101,7 @@ static int put_rule(const int files[2], const struct spec_device_rule *d, struct
 	return write(files[d->allow], rule, (size_t)n) < 0 ? err_sys(e, "device rule \"%s\"", rule) : 0;
 }
 
-static int limit_devices(int dir, const struct spec_resources *r, struct err *e)
+int cgroup_v1_devices(int dir, const struct spec_resources *r, struct err *e)
 {
 	if (!r->devices.n)
 		return 0;
@@ -149,10 +149,8 @@ int cgroup_limit_rdma(int dir, const struct spec_resources *r, struct err *e)
 	return 0;
 }
 
-int cgroup_v1_limit(const int dirs[], const struct spec_resources *r, bool update, struct err *e)
+int cgroup_v1_limit(const int dirs[], const struct spec_resources *r, struct err *e)
 {
-	if (!update && limit_devices(dirs[CGROUPFS_DEVICES], r, e) < 0)
-		return -1;
 	if (r->memory && limit_memory(dirs[CGROUPFS_MEMORY], r->memory, e) < 0)
 		return -1;
 	if (r->cpu && limit_cpu(dirs, r->cpu, e) < 0)

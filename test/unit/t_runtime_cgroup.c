@@ -330,6 +330,28 @@ static void unified(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* The child joins its groups by itself and opens /dev/null before the parent has set the other limits. */
+static void devices_come_first(void **state)
+{
+	struct box *b = *state;
+	struct err e = {};
+	own(cgroup) struct cgroup c = {.v2 = -1};
+	if (!cgroup_has_controller("devices") || cgroup_machine_mode() == CGROUP_V2)
+		skip();
+	struct spec_device_rule *r = list_add(b, &b->spec.linux_->resources->devices, sizeof *r);
+	*r = (struct spec_device_rule){.allow = false, .access = arena_dup(&b->arena, "rwm")};
+	char path[300];
+	snprintf(path, sizeof path, "/hull/%s", b->id);
+	assert_int_equal(cgroup_create(path, b->id, b->spec.linux_->resources, &c, &e), 0);
+	snprintf(path, sizeof path, "/sys/fs/cgroup/devices%s", c.path);
+	own(fd) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own(buf) struct buf list = BUF(65536);
+	assert_int_equal(path_read(dir, "devices.list", &list, &e), 0);
+	assert_null(strstr(buf_text(&list), "a *:*"));
+	assert_non_null(strstr(buf_text(&list), "c 1:3 rwm"));
+	assert_int_equal(cgroup_remove(&c, &e), 0);
+}
+
 static void unified_view(void **state)
 {
 	struct box *b = *state;
@@ -357,7 +379,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {BOX_TEST(limits_are_set), BOX_TEST(updates_make_groups), BOX_TEST(fork_bomb), BOX_TEST(out_of_memory),
 		BOX_TEST(tiny_memory), BOX_TEST(freezes), BOX_TEST(signals_everyone), BOX_TEST(what_cannot_be_had), BOX_TEST(bad_values), BOX_TEST(paths),
-		BOX_TEST(sub_groups), cmocka_unit_test(unified)};
+		BOX_TEST(sub_groups), BOX_TEST(devices_come_first), cmocka_unit_test(unified)};
 	const struct CMUnitTest again[] = {BOX_TEST(unified_view), BOX_TEST(freezes), BOX_TEST(signals_everyone), BOX_TEST(what_cannot_be_had),
 		BOX_TEST(paths), BOX_TEST(sub_groups)};
 	if (argc > 1 && strcmp(argv[1], "unified") == 0)
