@@ -194,9 +194,8 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	fd_set_cloexec(TRANSFER_SOCK, true);
+	/* hull says in its one line that we are gone; a second line beside it would be ours. */
 	int r = serve(&s, &e);
-	if (r < 0)
-		fprintf(stderr, "hull-registry: %s\n", e.text);
 	fetch_drop_all(&s);
 	http_drop(&s.http);
 	auth_drop(&s.auth);

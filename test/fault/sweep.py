@@ -11,7 +11,7 @@ them by test/fault/inject: the call fails, the process is killed there, or all o
 
 HULL_FAULT=all        every call, each with all errnos (an hour); else a sample
 HULL_FAULT_POINTS=N   how many of a verb's calls in each way (12)
-HULL_FAULT_SEED=N     chooses them; printed, so that a failure can be had again
+HULL_FAULT_SEED=N     chooses them (1); 0: by chance; printed, so that a failure can be had again
 HULL_FAULT_AT="0/0 117 -e 1"  that one only: process, number, action, variant
 """
 
@@ -33,7 +33,7 @@ HULL = os.path.abspath(os.environ.get("HULL", os.path.join(TOP, "build/src/cli/h
 BUILD = os.path.dirname(os.path.dirname(os.path.dirname(HULL)))
 INJECT = os.path.join(BUILD, "test/fault/inject")
 BOX = os.path.join(BUILD, "box/box.tar")
-SEED = int(os.environ.get("HULL_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
+SEED = int(os.environ.get("HULL_FAULT_SEED", "1")) or random.SystemRandom().randrange(1, 1 << 30)
 POINTS = int(os.environ.get("HULL_FAULT_POINTS", "12"))
 ALL = os.environ.get("HULL_FAULT") == "all"
 LIMIT = 40  # seconds that a verb may take under the tracer

@@ -114,7 +114,7 @@ run --rm --network none --shm-size 1m box df -k /dev/shm
 run --rm --network none --tmpfs /t:size=1m,mode=700,uid=5 box stat -c '%a %u' /t
 run --rm --network none --mount type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=1700 box stat -c '%a' /x
 run --rm --network none --cap-add NET_ADMIN --cap-drop ALL box grep Cap /proc/self/status
-run --rm --network none box grep -E 'Cap|Sig[BIC]|NoNewPrivs|Seccomp:' /proc/self/status
+run --rm --network none box grep -E 'Cap|Sig[BC]|NoNewPrivs|Seccomp:' /proc/self/status
 run --rm --network none --security-opt seccomp=unconfined box grep Seccomp: /proc/self/status
 run --rm --network none --security-opt no-new-privileges box grep NoNewPrivs /proc/self/status
 run --rm --network none --ulimit nofile=100:200 box sh -c 'ulimit -n; ulimit -Hn'

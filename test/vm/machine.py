@@ -268,7 +268,7 @@ def blank(path, size):
 def save(plan, out, limit):
     """Boots once and saves. The memory lies in /dev/shm while the machine boots: a file on a disk would be written back."""
     with Machine(plan, limit) as m, tempfile.TemporaryDirectory(prefix="hull-vm.", dir="/dev/shm") as shm:
-        subprocess.run(["cp", "--sparse=always", plan.files + "/root.img", out + "/disk.img"], check=True)
+        subprocess.run(["cp", "--sparse=always", plan.files + "/root.img", out + "/disk.img"], check=True, stderr=subprocess.DEVNULL)
         blank(m.tmp + "/tar", TAR_BYTES)
         blank(m.tmp + "/data", DATA_BYTES)
         m.boot(out + "/disk.img", shm + "/memory", m.tmp + "/tar", m.tmp + "/data")
@@ -280,7 +280,7 @@ def save(plan, out, limit):
         q.migrated()
         q.call("quit")
         m.process.wait(20)
-        subprocess.run(["cp", "--sparse=always", shm + "/memory", out + "/memory"], check=True)
+        subprocess.run(["cp", "--sparse=always", shm + "/memory", out + "/memory"], check=True, stderr=subprocess.DEVNULL)
 
 
 def saved_state(plan, limit=1200):

@@ -21,7 +21,8 @@ class LogError(Exception):
 
 
 def copy(src, dst):
-    subprocess.run(["cp", "--sparse=always", src, dst], check=True)
+    if subprocess.run(["cp", "--sparse=always", src, dst], stderr=subprocess.DEVNULL).returncode:
+        raise LogError(f"{dst}: no room for a copy of the disk")
 
 
 def entries(log):
