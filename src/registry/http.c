@@ -305,9 +305,8 @@ int http_wait(struct http *h, struct pollfd *extra, size_t n, int timeout_ms, st
 	for (size_t i = 0; i < n; i++)
 		fds[i] = (struct curl_waitfd){.fd = extra[i].fd,
 			.events = (short)((extra[i].events & POLLIN ? CURL_WAIT_POLLIN : 0) | (extra[i].events & POLLOUT ? CURL_WAIT_POLLOUT : 0))};
-	if (curl_multi_perform(h->multi, &running) != CURLM_OK)
-		return err_set(e, ERR_SYSTEM, "libcurl: perform");
-	deliver(h);
+	/* Nothing is done before the wait: what came could fill a pipe that `extra` does not name. A transfer that is new or goes on
+	 * has a timer that is due, so that this does not wait. */
 	if (curl_multi_poll(h->multi, fds, (unsigned)n, timeout_ms, NULL) != CURLM_OK)
 		return err_set(e, ERR_SYSTEM, "libcurl: poll");
 	for (size_t i = 0; i < n; i++)
