@@ -2,12 +2,15 @@
 /*
  * list_containers: `ps`. The engine's summaries become rows with docker's keys, every cell a string.
  *
- * Sizes cost a walk through the writable layers, so they are asked for only when --size or the format shows them.
+ * Only the columns that the format shows are made: with hundreds of containers the others would cost more than those. Sizes
+ * cost a walk through the writable layers, so they are asked for only when --size or the format shows them.
  */
 #include "cli/columns.h"
 #include "cli/commands.h"
 #include "codec/tmpl.h"
 #include "engine/list.h"
+
+#include <ctype.h>
 
 struct ps_options {
 	bool all, latest, no_trunc, quiet, size;
@@ -32,12 +35,6 @@ static const struct opt ps_opts[] = {
 static const struct cli_heading headings[] = {{"ID", "CONTAINER ID"}, {"Names", "NAMES"}, {"Image", "IMAGE"}, {"Command", "COMMAND"},
 	{"CreatedAt", "CREATED AT"}, {"RunningFor", "CREATED"}, {"Ports", "PORTS"}, {"State", "STATE"}, {"Status", "STATUS"}, {"Size", "SIZE"},
 	{"Labels", "LABELS"}, {"Mounts", "MOUNTS"}, {"LocalVolumes", "LOCAL VOLUMES"}, {"Networks", "NETWORKS"}, {"Platform", "PLATFORM"}, {NULL, NULL}};
-
-static void set(struct json *row, const char *key, char *text)
-{
-	json_set_str(row, key, text);
-	mem_drop(&text);
-}
 
 static const char *text_of(const struct json *item, const char *key)
 {
@@ -68,7 +65,7 @@ static char *command_of(const struct json *item, bool full)
 	return buf_take(&b);
 }
 
-static char *names_of(const struct json *item)
+static char *names_of(const struct json *item, bool full unused)
 {
 	const struct json *names = json_get(item, "Names");
 	own(buf) struct buf b = {};
@@ -80,22 +77,29 @@ static char *names_of(const struct json *item)
 	return buf_take(&b);
 }
 
-static char *mounts_of(const struct json *item, bool full, int *ret_local)
+static char *mounts_of(const struct json *item, bool full)
 {
 	const struct json *mounts = json_get(item, "Mounts");
 	own(buf) struct buf b = {};
-	*ret_local = 0;
 	for (size_t i = 0; i < json_len(mounts); i++) {
 		const struct json *m = json_at(mounts, i);
 		const char *name = text_of(m, "Name");
 		own(mem) char *cut = column_ellipsis(*name ? name : text_of(m, "Source"), full ? SIZE_MAX : 15);
 		buf_printf(&b, "%s%s", i ? "," : "", cut);
-		*ret_local += strcmp(text_of(m, "Driver"), "local") == 0;
 	}
 	return buf_take(&b);
 }
 
-static char *networks_of(const struct json *item)
+static char *volumes_of(const struct json *item, bool full unused)
+{
+	const struct json *mounts = json_get(item, "Mounts");
+	int local = 0;
+	for (size_t i = 0; i < json_len(mounts); i++)
+		local += strcmp(text_of(json_at(mounts, i), "Driver"), "local") == 0;
+	return mem_printf("%d", local);
+}
+
+static char *networks_of(const struct json *item, bool full unused)
 {
 	own(buf) struct buf b = {};
 	struct json_iter it = {};
@@ -106,41 +110,81 @@ static char *networks_of(const struct json *item)
 	return buf_take(&b);
 }
 
-static char *size_of(const struct json *item)
+static char *size_of(const struct json *item, bool full unused)
 {
 	int64_t all = json_i64(json_get(item, "SizeRootFs"));
 	own(mem) char *own_size = column_size(json_i64(json_get(item, "SizeRw"))), *virtual = column_size(all);
 	return all > 0 ? mem_printf("%s (virtual %s)", own_size, virtual) : take(own_size);
 }
 
-static char *platform_of(const struct json *item)
+static char *platform_of(const struct json *item, bool full unused)
 {
 	const struct json *p = json_get(json_get(item, "ImageManifestDescriptor"), "platform");
 	const char *variant = text_of(p, "variant");
 	return p ? mem_printf("%s/%s%s%s", text_of(p, "os"), text_of(p, "architecture"), *variant ? "/" : "", variant) : mem_dup("");
 }
 
-static struct json *row_of(const struct json *item, bool full)
+static char *id_of(const struct json *item, bool full)
+{
+	return column_id(json_get_str(item, "Id"), full);
+}
+
+static char *created_of(const struct json *item, bool full unused)
+{
+	return column_time(json_i64(json_get(item, "Created")));
+}
+
+static char *age_of(const struct json *item, bool full unused)
+{
+	return column_ago(json_i64(json_get(item, "Created")));
+}
+
+static char *labels_of(const struct json *item, bool full unused)
+{
+	return column_map(json_get(item, "Labels"));
+}
+
+static char *ports_of(const struct json *item, bool full unused)
+{
+	return column_ports(json_get(item, "Ports"));
+}
+
+static char *state_of(const struct json *item, bool full unused)
+{
+	return mem_dup(text_of(item, "State"));
+}
+
+static char *status_of(const struct json *item, bool full unused)
+{
+	return mem_dup(text_of(item, "Status"));
+}
+
+static const struct {
+	const char *key;
+	char *(*text)(const struct json *item, bool full);
+} columns[] = {{"Command", command_of}, {"CreatedAt", created_of}, {"ID", id_of}, {"Image", image_of}, {"Labels", labels_of},
+	{"LocalVolumes", volumes_of}, {"Mounts", mounts_of}, {"Names", names_of}, {"Networks", networks_of}, {"Platform", platform_of},
+	{"Ports", ports_of}, {"RunningFor", age_of}, {"Size", size_of}, {"State", state_of}, {"Status", status_of}};
+
+/* Does the format show a row as a whole? A dot that begins no key, a variable, or "json". */
+static bool shows_all(const char *format)
+{
+	if (strchr(format, '$') || strstr(format, "json"))
+		return true;
+	for (const char *dot = strchr(format, '.'); dot; dot = strchr(dot + 1, '.'))
+		if (!isalpha((unsigned char)dot[1]))
+			return true;
+	return false;
+}
+
+static struct json *row_of(const struct json *item, const char *format, bool all, bool full)
 {
 	struct json *row = json_new_object();
-	int64_t created = json_i64(json_get(item, "Created"));
-	int local;
-	own(mem) char *mounts = mounts_of(item, full, &local);
-	set(row, "Command", command_of(item, full));
-	set(row, "CreatedAt", column_time(created));
-	set(row, "ID", column_id(json_get_str(item, "Id"), full));
-	set(row, "Image", image_of(item, full));
-	set(row, "Labels", column_map(json_get(item, "Labels")));
-	set(row, "LocalVolumes", mem_printf("%d", local));
-	json_set_str(row, "Mounts", mounts);
-	set(row, "Names", names_of(item));
-	set(row, "Networks", networks_of(item));
-	set(row, "Platform", platform_of(item));
-	set(row, "Ports", column_ports(json_get(item, "Ports")));
-	set(row, "RunningFor", column_ago(created));
-	set(row, "Size", size_of(item));
-	json_set_str(row, "State", text_of(item, "State"));
-	json_set_str(row, "Status", text_of(item, "Status"));
+	for (size_t i = 0; i < countof(columns); i++)
+		if (all || strstr(format, columns[i].key)) {
+			own(mem) char *text = columns[i].text(item, full);
+			json_set_str(row, columns[i].key, text);
+		}
 	if (json_has(item, "Labels"))
 		json_set(row, ".labels", json_ref(json_get(item, "Labels")));
 	return row;
@@ -158,9 +202,12 @@ static int ps(void *opts, int argc unused, char **argv unused, struct err *e)
 	if (!items)
 		return -1;
 	own(json) struct json *rows = json_new_array();
+	const char *format = o->quiet ? "{{.ID}}" : o->format, *preset = o->size ? COLUMNS "\t{{.Size}}" : COLUMNS;
+	const char *shown = !format || strcmp(format, "table") == 0 ? preset : format;
+	bool all = shows_all(shown);
 	for (size_t i = 0; i < json_len(items); i++)
-		json_add(rows, row_of(json_at(items, i), o->no_trunc));
-	return cli_format_rows(rows, o->quiet ? "{{.ID}}" : o->format, o->size ? COLUMNS "\t{{.Size}}" : COLUMNS, headings, e);
+		json_add(rows, row_of(json_at(items, i), shown, all, o->no_trunc));
+	return cli_format_rows(rows, format, preset, headings, e);
 }
 
 const struct cmd cmd_ps = {"ps", "", "List containers", ps_opts, countof(ps_opts), sizeof(struct ps_options), 0, 0, ps,
