@@ -258,13 +258,21 @@ static int make_all(struct cgroup *c, const struct spec_resources *r, struct err
 	return cgroup_v1_devices(devices, r, e);
 }
 
+/* Root of a user namespace is a plain user outside of it. */
+static bool is_root_of_the_machine(void)
+{
+	static const ino_t first = 0xeffffffd; /* PROC_USER_INIT_INO of the kernel's linux/proc_ns.h */
+	struct stat st;
+	return geteuid() == 0 && stat("/proc/self/ns/user", &st) == 0 && st.st_ino == first;
+}
+
 /* A plain user on v2: the group above the one we are in, when it is his (systemd's user@.service delegates it). */
 static void delegated_path(const char *id, char *ret, size_t size)
 {
 	own(buf) struct buf b = BUF(65536);
 	struct err ignored = {};
 	snprintf(ret, size, "/hull/%s", id);
-	if (geteuid() == 0 || !cgroupfs_get()->unified || path_read(AT_FDCWD, "/proc/self/cgroup", &b, &ignored) < 0)
+	if (is_root_of_the_machine() || !cgroupfs_get()->unified || path_read(AT_FDCWD, "/proc/self/cgroup", &b, &ignored) < 0)
 		return;
 	char *at = strstr(b.data, "0::/");
 	char *end = at ? strchr(at, '\n') : NULL;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Wrong input: one clear line, the right exit status, nothing left behind.
+# machines: native v2
 
 load ../lib/hull
 setup_file() { hull_setup; }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Killed anywhere: hull, its monitor and the container's first process each die at their n-th system call, for many n.
 # After each the next commands work, and nothing is left.
+# machines: native v2
 
 load ../lib/hull
 setup_file() {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # ps, inspect, --format, --filter: docker's columns and keys.
+# machines: native v2
 
 load ../lib/hull
 setup_file() {

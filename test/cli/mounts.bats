@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Binds, volumes, tmpfs: -v, --mount, --tmpfs, --volumes-from; read-only, propagation.
+# machines: native v2
 
 load ../lib/hull
 setup_file() { hull_setup; }

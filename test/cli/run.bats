@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # run and create: what reaches the process (arguments, environment, directory, names, streams).
+# machines: native v2
 
 load ../lib/hull
 setup_file() { hull_setup; }

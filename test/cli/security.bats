@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # What a container may not do: capabilities, seccomp, no-new-privileges, hidden paths, user namespaces.
+# machines: native v2
 
 load ../lib/hull
 setup_file() { hull_setup; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # A real terminal (tmux): -it, window sizes, control keys, detaching and attaching again, progress.
+# machines: native v2
 
 load ../lib/hull
 setup_file() { hull_setup; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # volume ls, create, inspect, rm, prune.
+# machines: native v2
 
 load ../lib/hull
 setup_file() { hull_setup; }

@@ -119,7 +119,13 @@ cgroup_dir() {
     }' /proc/self/mountinfo)
     if [ -z "$point" ]; then
         point=$(awk '{ for (i = 7; $i != "-"; i++) ; if ($(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo)
-        [ -n "$point" ] && grep -qw "$1" "$point/cgroup.controllers" || return 1
+        [ -n "$point" ] || return 1
+        # v2 freezes and judges devices without a controller, and calls blkio io.
+        case $1 in
+        freezer | devices) ;;
+        blkio) grep -qw io "$point/cgroup.controllers" || return 1 ;;
+        *) grep -qw "$1" "$point/cgroup.controllers" || return 1 ;;
+        esac
     fi
     echo "$point$2"
 }
