@@ -290,6 +290,9 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 	if (r == 0)
 		r = fork_monitor(&s, client, streams, e);
 	fd_drop(&client);
+	/* Whatever was missing then: its files go one after the other. */
+	if (r < 0 && faccessat(c->dir, "config.json", F_OK, 0) < 0 && errno == ENOENT)
+		err_set_(e, ERR_NOT_FOUND, "container %.200s was removed meanwhile", container_label(c));
 	if (r < 0)
 		record_failure(&s, e);
 	fd_drop(&c->lock);

@@ -46,11 +46,11 @@ static int find_pids(struct container_entry *c, struct u32v *ret, struct err *e)
 	if (str_is_empty(c->state.cgroup))
 		return namespace_pids(c, ret, e);
 	struct cgroup cg = {.v2 = -1};
-	if (cgroup_open(c->state.cgroup, &cg, e) < 0)
-		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_CONFLICT, "container %.12s is not running any more", c->id) : -1;
-	int r = cgroup_pids(&cg, ret, e);
+	int r = cgroup_open(c->state.cgroup, &cg, e);
+	if (r == 0)
+		r = cgroup_pids(&cg, ret, e);
 	cgroup_drop(&cg);
-	return r;
+	return r < 0 && e->kind == ERR_NOT_FOUND ? err_set(e, ERR_CONFLICT, "container %.12s is not running any more", c->id) : r;
 }
 
 /* 0: it ran and succeeded; 1: it ran and did not. */

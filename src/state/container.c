@@ -392,10 +392,11 @@ int containers_make(struct containers *c, const char *id, int *ret_dir, int *ret
 	for (int i = 0; i < 100; i++) {
 		if (mkdirat(c->root, id, 0711) < 0 && errno != EEXIST)
 			return err_sys(e, "create container %.12s", id);
-		own(fd) int dir = path_open_dir(c->root, id, e);
-		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, e);
-		if (lock < 0 && e->sys != ENOENT)
-			return -1;
+		struct err why = {};
+		own(fd) int dir = path_open_dir(c->root, id, &why);
+		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, &why);
+		if (lock < 0 && why.sys != ENOENT)
+			return *e = why, -1;
 		struct stat mine, there;
 		if (lock >= 0 && fstat(dir, &mine) == 0 && fstatat(c->root, id, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
 			mine.st_ino == there.st_ino) {

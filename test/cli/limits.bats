@@ -141,12 +141,17 @@ is_v2() {
     need_controller blkio
     disk=$(find /dev -maxdepth 1 -type b -name '[svx]d[a-z]' -o -maxdepth 1 -type b -name 'vd[a-z]' -o -maxdepth 1 -type b -name 'nvme[0-9]n1' | head -n 1)
     [ -n "$disk" ] || skip "this machine shows no disk in /dev"
-    [ -e "$(cgroup_dir blkio /)/blkio.throttle.read_bps_device" ] || skip "this kernel's blkio controller cannot throttle"
+    v1=$(cgroup_dir blkio /)/blkio.throttle.read_bps_device
+    [ -e "$v1" ] || grep -qw io "$(cgroup_dir blkio /)/cgroup.controllers" || skip "this kernel's blkio controller cannot throttle"
     hull run -d --name slow --device-read-bps "$disk:1m" --device-write-iops "$disk:100" box sleep 60
     dir=$(cgroup_dir blkio "$(container_cgroup slow blkio)")
     numbers=$(stat -c '%t %T' "$disk" | awk '{ printf "%d:%d", strtonum("0x" $1), strtonum("0x" $2) }' 2>/dev/null || true)
-    [[ $(cat "$dir/blkio.throttle.read_bps_device") == *" 1048576"* ]]
-    [[ $(cat "$dir/blkio.throttle.write_iops_device") == *" 100"* ]]
+    if [ -e "$v1" ]; then
+        [[ $(cat "$dir/blkio.throttle.read_bps_device") == *" 1048576"* ]]
+        [[ $(cat "$dir/blkio.throttle.write_iops_device") == *" 100"* ]]
+    else
+        [[ $(cat "$dir/io.max") == *"rbps=1048576 wbps=max riops=max wiops=100" ]]
+    fi
     hull rm -f slow
 }
 

@@ -24,7 +24,7 @@ CONFLICTS = [GONE, r"the name \"\S+\" is in use", r"is not running", r"already h
              r"is already (running|paused)", r"is not paused", r"in use by (running |stopped )?container",
              # removed or killed by another while it was being started
              r"ended before the command was executed", r"killed by signal 9", r"is not running any more", r"was the container stopped",
-             r"removed meanwhile", r"was removed", r"volume \S+ is in use"]
+             r"removed meanwhile", r"cgroup \S+ is in use already", r"was removed", r"volume \S+ is in use"]
 ALLOWED = re.compile("|".join(CONFLICTS))
 
 
@@ -69,8 +69,12 @@ class Race:
         crew = [threading.Thread(target=self.worker, args=(i, draw, end)) for i in range(threads)]
         for t in crew:
             t.start()
-        for t in crew:
-            t.join()
+        # Who waits for a container would do so for ever: until all have ended there is none for long.
+        while any(t.is_alive() for t in crew):
+            crew[0].join(0.2)
+            time.sleep(0.2 if time.monotonic() < end else 0)
+            if time.monotonic() >= end:
+                self.place.hull("rm", "-f", *self.place.ok("ps", "-aq").split())
         print("# " + ", ".join(f"{k[0]} {'did' if k[1] else 'refused'} {n}" for k, n in sorted(self.counts.items())), flush=True)
         assert not self.bad, f"HULL_FAULT_SEED={SEED}: " + "; ".join(self.bad[:10])
 
