@@ -4,6 +4,7 @@
  */
 #include "cli/commands.h"
 #include "engine/container.h"
+#include "sys/signals.h"
 
 #include <limits.h>
 #include <signal.h>

@@ -58,9 +58,6 @@ char *container_cgroup_path(struct arena *a, const struct container_entry *c);
 /* The part of delete that a monitor does for --rm; the container does not run any more, its lock is held. */
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e) must_use;
 
-/* signal names: "TERM", "SIGTERM", "15", "RTMIN+3". */
-int signal_parse(const char *text, int *ret, struct err *e) must_use;
-
 /* exec.c */
 struct exec_request {
 	struct strv args, env;

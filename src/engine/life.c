@@ -16,8 +16,8 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/mounts.h"
+#include "sys/signals.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -145,43 +145,6 @@ int container_get_running(struct engine *g, const char *text, struct container_e
 	*ret = c;
 	c = (struct container_entry){.dir = -1, .lock = -1};
 	return 0;
-}
-
-static const struct {
-	const char *name;
-	int sig;
-} signals[] = {{"HUP", SIGHUP}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"ILL", SIGILL}, {"TRAP", SIGTRAP}, {"ABRT", SIGABRT},
-	{"IOT", SIGIOT}, {"BUS", SIGBUS}, {"FPE", SIGFPE}, {"KILL", SIGKILL}, {"USR1", SIGUSR1}, {"SEGV", SIGSEGV},
-	{"USR2", SIGUSR2}, {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"STKFLT", SIGSTKFLT}, {"CHLD", SIGCHLD},
-	{"CLD", SIGCHLD}, {"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},
-	{"URG", SIGURG}, {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM}, {"PROF", SIGPROF}, {"WINCH", SIGWINCH},
-	{"IO", SIGIO}, {"POLL", SIGPOLL}, {"PWR", SIGPWR}, {"SYS", SIGSYS}};
-
-int signal_parse(const char *text, int *ret, struct err *e)
-{
-	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
-	for (size_t i = 0; i < countof(signals); i++)
-		if (strcasecmp(signals[i].name, name) == 0) {
-			*ret = signals[i].sig;
-			return 0;
-		}
-	/* The kernel's real-time signals are 34 to 64 for programs of this libc. */
-	uint64_t v;
-	struct err ignored = {};
-	bool from_min = strncasecmp(name, "RTMIN", 5) == 0, from_max = strncasecmp(name, "RTMAX", 5) == 0;
-	if (from_min || from_max) {
-		const char *rest = name + 5;
-		v = 0;
-		bool good = !*rest || (*rest == (from_min ? '+' : '-') && num_u64(rest + 1, 30, &v, "signal", &ignored) == 0);
-		if (good) {
-			*ret = from_min ? SIGRTMIN + (int)v : SIGRTMAX - (int)v;
-			return 0;
-		}
-	} else if (isdigit((unsigned char)*text) && num_u64(text, 64, &v, "signal", &ignored) == 0 && v > 0) {
-		*ret = (int)v;
-		return 0;
-	}
-	return err_set(e, ERR_USAGE, "invalid signal \"%.40s\"", text);
 }
 
 /* A pidfd that is proven to be the container's first process. */

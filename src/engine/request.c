@@ -11,6 +11,7 @@
 #include "engine/logs.h"
 #include "engine/spec.h"
 #include "engine/user.h"
+#include "sys/signals.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -30,6 +30,7 @@
 #include "engine/mounts.h"
 #include "engine/spec.h"
 #include "monitor/monitor.h"
+#include "sys/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *e)
@@ -83,6 +84,28 @@ int container_start(struct container *c, struct err *e)
 	if (r < 0)
 		proc_pidfd_signal(c->pidfd, SIGKILL);
 	return r;
+}
+
+int container_leave(struct container *c, struct err *e)
+{
+	own(fd) int sock = take_fd(c->start);
+	char leave = SETUP_LEAVE;
+	if (send(sock, &leave, 1, MSG_NOSIGNAL) < 0)
+		return err_set(e, ERR_SYSTEM, "the container's process ended before it could be started");
+	return 0;
+}
+
+int container_connect(struct container *c, int dirfd, const char *name, struct err *e)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	own(fd) int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return err_sys(e, "socket");
+	snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/%s", dirfd, name);
+	if (connect(sock, (struct sockaddr *)&a, sizeof a) < 0)
+		return errno == ENOENT || errno == ECONNREFUSED ? err_set(e, ERR_CONFLICT, "the container does not wait for its start") : err_sys(e, "start");
+	c->start = take_fd(sock);
+	return 0;
 }
 
 int container_remove(struct container *c, struct err *e)

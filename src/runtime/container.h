@@ -20,6 +20,7 @@
 
 #include <sys/types.h>
 
+struct container;
 struct container_create {
 	const char *id;
 	const struct spec *spec;
@@ -30,6 +31,11 @@ struct container_create {
 	const char *bundle; /* directory for hooks' state and a relative root.path; NULL: none */
 	int seccomp_cache;  /* directory fd for compiled filters, or -1 */
 	bool no_cgroup;     /* the caller cannot or does not want to make cgroups (rootless without delegation) */
+	int start_listen;   /* a listening unix socket (SOCK_SEQPACKET) for container_connect() after container_leave(); 0: none */
+	/* Called when the groups are made and before there is a process: what must be known of the container to take it away is
+	 * known now. NULL: nobody cares. */
+	int (*prepared)(const struct container *ct, void *arg, struct err *e);
+	void *arg;
 	bool init;          /* the first process is hull's own init, which runs the command, passes signals on and reaps */
 };
 
@@ -46,6 +52,11 @@ struct container {
 
 int container_create(const struct container_create *c, struct container *ret, struct err *e) must_use;
 int container_start(struct container *c, struct err *e) must_use;
+/* The container is made, and somebody else will start it: from here on it does not end with its parent. */
+int container_leave(struct container *c, struct err *e) must_use;
+/* For that one: connects c->start (c: pid, create and pidfd are filled by the caller) by the socket's name in a directory. Then
+ * container_start(). ERR_CONFLICT: nobody waits there. */
+int container_connect(struct container *c, int dirfd, const char *name, struct err *e) must_use;
 /* Kills what is left in the cgroup, removes it, runs the poststop hooks. Called when the first process has been reaped. */
 int container_remove(struct container *c, struct err *e) must_use;
 void container_drop(struct container *c); /* closes the fds */

@@ -91,6 +91,8 @@ static int prepare(struct creation *x, struct err *e)
 		return 0;
 	if (cgroup_create(l->cgroups_path, c->id, l->resources, &x->ct.cgroup, e) < 0)
 		return -1;
+	if (c->prepared && c->prepared(&x->ct, c->arg, e) < 0)
+		return -1;
 	return cgroup_open_tasks(&x->ct.cgroup, x->tasks, e);
 }
 
@@ -98,8 +100,9 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 {
 	const struct container_create *c = x->c;
 	fd_drop(&x->sock);
-	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns, .mapped = x->mapped,
-		.filter = c->spec->linux_->seccomp ? &x->filter : NULL, .sock = x->child_sock, .root = -1, .slave = -1, .master = -1,
+	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns,
+		.mapped = x->mapped, .filter = c->spec->linux_->seccomp ? &x->filter : NULL, .sock = x->child_sock,
+		.listen = c->start_listen > 0 ? c->start_listen : -1, .root = -1, .slave = -1, .master = -1,
 		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = spec_namespace(c->spec, "user")};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, x->tasks, sizeof s.tasks);

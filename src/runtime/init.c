@@ -10,11 +10,14 @@
  *   …            loopback, names, root, mounts, devices, sysctls, masks
  *   hooks        HOOKS ---> prestart, createRuntime <---  GO              only with such hooks; then createContainer
  *   enter        pivot_root: the host is gone
+ *   process      user, directory, program
  *   ready        READY, with the terminal's master --->                   container_create returns
- *   process      user, directory, program; waits                          <---  GO (container_start)
- *                capabilities, filter, exec                               end of file: it has happened
+ *                waits                                                    <---  GO (container_start), or LEAVE: the go comes
+ *                                                                               over the listening socket, from another process
+ *                startContainer hooks, capabilities, filter, exec         end of file: it has happened
  *
- * A step that fails reports and exits; the parent takes away what is left. When the parent dies, the next wait ends.
+ * A step that fails reports and exits; the parent takes away what is left. When the parent dies, the next wait ends, unless
+ * it has left the container to whoever starts it.
  */
 #include "runtime/setup.h"
 
@@ -56,6 +59,41 @@ int setup_wait(const struct setup *s, enum setup_word word, struct err *e)
 	if (n < 0)
 		return err_sys(e, "wait for the parent");
 	return n == 1 && got == (char)word ? 0 : err_set(e, ERR_SYSTEM, "the parent is gone");
+}
+
+/* Who connects and goes away without a word has not started anything. */
+static int accept_go(struct setup *s, struct err *e)
+{
+	for (;;) {
+		char got = 0;
+		own(fd) int peer = accept4(s->listen, NULL, NULL, SOCK_CLOEXEC);
+		if (peer < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (peer < 0)
+			return err_sys(e, "wait for the start");
+		if (recv(peer, &got, 1, 0) != 1 || got != SETUP_GO)
+			continue;
+		/* In the place of the parent's socket: the launch program's plan names that one. */
+		int flags = fcntl(s->sock, F_GETFD);
+		if (flags < 0 || dup3(peer, s->sock, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0)
+			return err_sys(e, "the start's socket");
+		fd_drop(&s->listen);
+		return 0;
+	}
+}
+
+int setup_wait_go(struct setup *s, struct err *e)
+{
+	char got = 0;
+	ssize_t n;
+	if (!s->wait)
+		return 0;
+	do
+		n = recv(s->sock, &got, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n == 1 && got == SETUP_GO)
+		return 0;
+	return n == 1 && got == SETUP_LEAVE && s->listen >= 0 ? accept_go(s, e) : err_set(e, ERR_SYSTEM, "the parent is gone");
 }
 
 int setup_report(struct setup *s, enum setup_word word, const struct err *why, struct err *e)
@@ -157,25 +195,6 @@ static int run_hooks(struct setup *s, struct err *e)
 	return hooks_run(&h->create_container, s->create, "creating", getpid(), e);
 }
 
-static int report_ready(struct setup *s, struct err *e)
-{
-	if (setup_report(s, SETUP_READY, NULL, e) < 0)
-		return -1;
-	fd_drop(&s->master);
-	return 0;
-}
-
-static int run_start_hooks(struct setup *s, struct err *e)
-{
-	const struct spec_hooks *h = s->spec->hooks;
-	if (!h || !h->start_container.n)
-		return 0;
-	if (setup_wait(s, SETUP_GO, e) < 0)
-		return -1;
-	s->wait = false;
-	return hooks_run(&h->start_container, s->create, "created", getpid(), e);
-}
-
 static int open_root(struct setup *s, struct err *e)
 {
 	s->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -203,8 +222,6 @@ static const struct step create_steps[] = {
 	{NULL, run_hooks},
 	{"root file system", rootfs_enter},
 	{NULL, limits_set},
-	{NULL, report_ready},
-	{NULL, run_start_hooks},
 	{NULL, process_exec},
 };
 
@@ -217,7 +234,6 @@ static const struct step exec_steps[] = {
 	{NULL, open_root},
 	{NULL, open_terminal},
 	{NULL, limits_set},
-	{NULL, report_ready},
 	{NULL, process_exec},
 };
 

@@ -6,7 +6,7 @@
  *   2. the working directory as root, the ids with capabilities kept, the working directory as the user when root could not
  *      (a network file system); it must be inside the root (CVE-2024-21626)
  *   3. the program is looked up in PATH as the user; the launch program gets its plan
- *   4. the parent's go
+ *   4. READY is told, with the terminal's master; the go; startContainer hooks, as the container's user
  *   5. capability sets, no_new_privs, the filter: nothing of what comes before needs to be in the filter (the built-in one
  *      allows what 4 needs and goes in before). Without no_new_privs loading it takes CAP_SYS_ADMIN, so then it comes before the sets, else last
  *   6. every fd past the standard three closes at the exec
@@ -278,7 +278,8 @@ static void take_default_signals(void)
 static int close_others(struct setup *s, struct err *e)
 {
 	int keep = 3 + s->preserve_fds;
-	if (s->sock < keep && (s->sock = fcntl(s->sock, F_DUPFD_CLOEXEC, keep)) < 0)
+	if ((s->sock < keep && (s->sock = fcntl(s->sock, F_DUPFD_CLOEXEC, keep)) < 0) ||
+		(s->listen >= 0 && s->listen < keep && (s->listen = fcntl(s->listen, F_DUPFD_CLOEXEC, keep)) < 0))
 		return err_sys(e, "move the socket");
 	if (syscall(SYS_close_range, (unsigned)keep, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_sys(e, "close what must not be inherited");
@@ -302,6 +303,18 @@ static char **make_argv(const struct setup *s)
 	return v;
 }
 
+/* Everything but the go has been done: what is wrong with the command is known to container_create already. */
+static int report_and_wait(struct setup *s, struct err *e)
+{
+	if (setup_report(s, SETUP_READY, NULL, e) < 0)
+		return -1;
+	fd_drop(&s->master);
+	if (setup_wait_go(s, e) < 0)
+		return -1;
+	const struct spec_hooks *h = s->create ? s->spec->hooks : NULL;
+	return h ? hooks_run(&h->start_container, s->create, "created", getpid(), e) : 0;
+}
+
 int process_exec(struct setup *s, struct err *e)
 {
 	const struct spec_process *p = s->process;
@@ -315,7 +328,7 @@ int process_exec(struct setup *s, struct err *e)
 	own(fd) int launcher = make_launcher(s, e);
 	/* Our own filter is known to allow the waiting, so it is loaded meanwhile. */
 	bool early = !s->filter || s->filter->borrowed;
-	if (launcher < 0 || (early && set_caps(s, &caps, e) < 0) || (s->wait && setup_wait(s, SETUP_GO, e) < 0))
+	if (launcher < 0 || (early && set_caps(s, &caps, e) < 0) || report_and_wait(s, e) < 0)
 		return -1;
 	own(mem) char **argv = make_argv(s);
 	if (!early && set_caps(s, &caps, e) < 0)

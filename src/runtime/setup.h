@@ -18,7 +18,8 @@ struct setup {
 	const struct cgroup *cgroup;
 	const struct seccomp_filter *filter; /* NULL: none */
 	struct namespaces *ns;
-	int sock;     /* to the parent */
+	int sock;     /* to the parent; after SETUP_LEAVE to who starts the container */
+	int listen;   /* where that one comes from, or -1 */
 	const int *mapped; /* mounts_open_mapped()'s, or NULL */
 	int tasks[CGROUPFS_ROWS]; /* where a thread joins our group in each v1 hierarchy, or -1 */
 	int root;     /* the root file system's mount */
@@ -47,6 +48,7 @@ void init_exec(struct setup *s) __attribute__((noreturn)); /* the same for conta
 enum setup_word {
 	SETUP_MAPPED = 'M', /* parent: the id maps are written */
 	SETUP_GO = 'G',     /* parent: on with it (container_start; the hooks have run) */
+	SETUP_LEAVE = 'L',  /* parent: I go; the GO comes over the listening socket */
 	SETUP_HOOKS = 'H',  /* child: it is time for the runtime's hooks */
 	SETUP_READY = 'R',  /* child: everything is done; the pty's master comes along */
 	SETUP_FAILED = 'F',
@@ -58,6 +60,7 @@ struct setup_message {
 	struct err why;
 };
 int setup_wait(const struct setup *s, enum setup_word word, struct err *e) must_use;
+int setup_wait_go(struct setup *s, struct err *e) must_use; /* when s->wait: until the container is started */
 int setup_report(struct setup *s, enum setup_word word, const struct err *why, struct err *e) must_use;
 /* The parent's: 1 a message, 0 the child is gone or its exec happened. A failure becomes *e, and -1. *ret_fd is the master or -1. */
 int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *e) must_use;

@@ -6,6 +6,8 @@
 #include "runtime/container.h"
 #include "t_engine.h"
 
+#include "sys/signals.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
