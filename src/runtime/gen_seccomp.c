@@ -22,7 +22,7 @@ int main(void)
 	}
 	const struct sock_filter *v = f.insns;
 	printf("/* made by gen_seccomp */\n#pragma once\n\n#include <linux/filter.h>\n\n"
-	       "#define SECCOMP_BUILTIN_LIBRARY \"libseccomp\"\n\nstatic const struct sock_filter seccomp_builtin[] = {\n");
+	       "static const struct sock_filter seccomp_builtin[] = {\n");
 	for (size_t i = 0; i < f.n; i++)
 		printf("\t{0x%04x, %u, %u, 0x%08x},\n", v[i].code, v[i].jt, v[i].jf, v[i].k);
 	printf("};\n");

@@ -5,13 +5,13 @@
  * Two forms of profile go in: the OCI one (linux.seccomp) and docker's (archMap, includes, excludes with
  * caps, arches and minKernel), which resolves to the first. The built-in default is as strict as docker's;
  * for the default capabilities its filter is compiled when hull is built, anything else is compiled with
- * libseccomp once and kept under <cache>/<digest>.bpf (a directory 0700 of our own; owner, mode and size are
- * checked before use).
+ * libseccomp once and kept in a directory 0700 of our own (seccomp_cache.c).
  */
 #pragma once
 
 #include "runtime/spec.h"
 
+enum { SECCOMP_INSNS_MAX = 4096 }; /* BPF_MAXINSNS */
 struct seccomp_filter {
 	void *insns;    /* struct sock_filter[] */
 	size_t n;
@@ -23,6 +23,11 @@ void seccomp_filter_drop(struct seccomp_filter *f);
 int seccomp_compile(const struct spec_seccomp *s, int cache, struct seccomp_filter *ret, struct err *e) must_use;
 /* libseccomp alone, without cache or what is built in (seccomp_compile.c). */
 int seccomp_compile_rules(const struct spec_seccomp *s, struct seccomp_filter *ret, struct err *e) must_use;
+unsigned seccomp_library(void); /* libseccomp's version: 2.5.4 is 0x20504 */
+/* seccomp_cache.c. A key that is .full is of more rules than are kept. */
+void seccomp_cache_key(const struct spec_seccomp *s, struct buf *ret);
+bool seccomp_cache_read(int cache, const struct buf *key, struct seccomp_filter *ret);
+void seccomp_cache_write(int cache, const struct buf *key, const struct seccomp_filter *f);
 /* In the process to be restricted; needs no_new_privs or CAP_SYS_ADMIN. */
 int seccomp_install(const struct seccomp_filter *f, struct err *e) must_use;
 /* The default profile for these capabilities ("CAP_CHOWN", ...), as OCI rules in the arena. */

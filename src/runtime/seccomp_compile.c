@@ -22,7 +22,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INSNS_MAX = 4096, TREE_FROM = 32 };
+enum { TREE_FROM = 32 };
+
+unsigned seccomp_library(void)
+{
+	const struct scmp_version *v = seccomp_version();
+	return v->major << 16 | v->minor << 8 | v->micro;
+}
 
 static int action_of(const char *name, const struct opt_i64 *errno_ret, uint32_t *ret, struct err *e)
 {
@@ -160,9 +166,9 @@ static int take_program(scmp_filter_ctx ctx, bool nosys, struct seccomp_filter *
 	size_t n = (size_t)st.st_size / sizeof(struct sock_filter);
 	struct sock_filter *f = mem_alloc((n + 8) * sizeof *f);
 	size_t front = nosys ? put_nosys(f) : 0;
-	if (n + front > INSNS_MAX || pread(fd, f + front, (size_t)st.st_size, 0) != st.st_size) {
+	if (n + front > SECCOMP_INSNS_MAX || pread(fd, f + front, (size_t)st.st_size, 0) != st.st_size) {
 		mem_drop(&f);
-		return err_set(e, ERR_LIMIT, "seccomp: the filter has %zu instructions, more than the kernel's %d", n, INSNS_MAX);
+		return err_set(e, ERR_LIMIT, "seccomp: the filter has %zu instructions, more than the kernel's %d", n, SECCOMP_INSNS_MAX);
 	}
 	ret->insns = f;
 	ret->n = n + front;

@@ -230,49 +230,132 @@ static void profiles(void **state)
 	arena_drop(&a);
 }
 
+/* The one file in a directory. */
+static void only_name(const char *dir, char ret[256])
+{
+	struct err e = {};
+	own(strv) struct strv names = {};
+	assert_int_equal(path_list(AT_FDCWD, dir, &names, &e), 0);
+	assert_int_equal(names.n, 1);
+	snprintf(ret, 256, "%s", names.v[0]);
+}
+
+static const char small_profile[] = "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"],\"syscalls\":["
+	"{\"names\":[\"mount\",\"swapon\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":7},{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_KILL\","
+	"\"args\":[{\"index\":0,\"value\":3,\"op\":\"SCMP_CMP_EQ\"}]}]}";
+
+struct cache_test {
+	char dir[32], name[256];
+	int fd;
+	struct arena a;
+	struct spec_seccomp *s;
+	struct seccomp_filter first;
+	struct buf file; /* as it was written */
+};
+
+static void cache_open(struct cache_test *t)
+{
+	struct err e = {};
+	struct strv none = {};
+	*t = (struct cache_test){.dir = "/tmp/hull-test-XXXXXX"};
+	assert_non_null(mkdtemp(t->dir));
+	t->fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(seccomp_profile(small_profile, strlen(small_profile), &none, &t->a, &t->s, &e), 0);
+	if (seccomp_compile(t->s, t->fd, &t->first, &e) < 0)
+		fail_msg("%s", e.text);
+	only_name(t->dir, t->name);
+	assert_int_equal(path_read(t->fd, t->name, &t->file, &e), 0);
+}
+
+static void cache_close(struct cache_test *t)
+{
+	struct err e = {};
+	seccomp_filter_drop(&t->first);
+	buf_drop(&t->file);
+	fd_drop(&t->fd);
+	arena_drop(&t->a);
+	assert_int_equal(path_remove_tree(AT_FDCWD, t->dir, &e), 0);
+}
+
+/* With that in the cache: the filter is the right one, and the file as well again. */
+static void cache_survives(struct cache_test *t, const void *p, size_t n, mode_t mode)
+{
+	struct err e = {};
+	struct seccomp_filter f = {};
+	own(buf) struct buf again = {};
+	assert_int_equal(path_write(t->fd, t->name, p, n, 0600, 0, &e), 0);
+	assert_int_equal(fchmodat(t->fd, t->name, mode, 0), 0);
+	assert_int_equal(seccomp_compile(t->s, t->fd, &f, &e), 0);
+	assert_int_equal(f.n, t->first.n);
+	assert_int_equal(f.flags, t->first.flags);
+	assert_memory_equal(f.insns, t->first.insns, f.n * sizeof(struct sock_filter));
+	seccomp_filter_drop(&f);
+	assert_int_equal(path_read(t->fd, t->name, &again, &e), 0);
+	assert_int_equal(again.len, t->file.len);
+	assert_memory_equal(again.data, t->file.data, again.len);
+}
+
 static void cached(void **state)
 {
 	(void)state;
-	char dir[] = "/tmp/hull-test-XXXXXX";
-	struct arena a = {};
-	struct err e = {};
-	struct strv caps = {};
-	struct spec_seccomp *s;
-	struct seccomp_filter first = {}, second = {}, third = {};
-	assert_non_null(mkdtemp(dir));
-	own(fd) int cache = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	arena_strv_add(&a, &caps, "CAP_KILL");
-	assert_int_equal(seccomp_default(&caps, &a, &s, &e), 0);
-	if (seccomp_compile(s, cache, &first, &e) < 0)
-		fail_msg("%s", e.text);
-	char command[128], name[256] = "";
-	snprintf(command, sizeof command, "ls %s", dir);
-	FILE *p = popen(command, "r");
-	assert_non_null(fgets(name, sizeof name, p));
-	assert_null(fgets(command, sizeof command, p));
-	pclose(p);
-	name[strcspn(name, "\n")] = 0;
+	struct cache_test t;
 	struct stat st;
-	assert_int_equal(fstatat(cache, name, &st, 0), 0);
+	struct err e = {};
+	cache_open(&t);
+	assert_int_equal(fstatat(t.fd, t.name, &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(seccomp_compile(s, cache, &second, &e), 0);
-	assert_int_equal(first.n, second.n);
-	assert_memory_equal(first.insns, second.insns, first.n * sizeof(struct sock_filter));
-	/* One that others may write to, or that is cut off, is not used. */
-	struct sock_filter open_door = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	assert_int_equal(path_write(cache, name, &open_door, sizeof open_door, 0600, 0, &e), 0);
-	assert_int_equal(fchmodat(cache, name, 0666, 0), 0);
-	assert_int_equal(seccomp_compile(s, cache, &third, &e), 0);
-	assert_int_equal(third.n, first.n);
-	seccomp_filter_drop(&third);
-	assert_int_equal(path_write(cache, name, &open_door, 5, 0600, 0, &e), 0);
-	assert_int_equal(seccomp_compile(s, cache, &third, &e), 0);
-	assert_int_equal(third.n, first.n);
-	seccomp_filter_drop(&first);
+	assert_int_equal(t.first.flags, SECCOMP_FILTER_FLAG_LOG);
+	/* What is whole is taken as it is: nobody writes it again. */
+	struct seccomp_filter second = {};
+	struct stat after;
+	assert_int_equal(seccomp_compile(t.s, t.fd, &second, &e), 0);
+	assert_int_equal(fstatat(t.fd, t.name, &after, 0), 0);
+	assert_int_equal(st.st_ino, after.st_ino);
+	assert_int_equal(second.n, t.first.n);
+	assert_int_equal(second.flags, t.first.flags);
+	assert_memory_equal(second.insns, t.first.insns, second.n * sizeof(struct sock_filter));
 	seccomp_filter_drop(&second);
-	seccomp_filter_drop(&third);
-	assert_int_equal(path_remove_tree(AT_FDCWD, dir, &e), 0);
-	arena_drop(&a);
+	/* Other rules are another file; a listener makes none. */
+	t.s->listener_path = arena_dup(&t.a, "/nowhere");
+	assert_int_equal(seccomp_compile(t.s, t.fd, &second, &e), 0);
+	seccomp_filter_drop(&second);
+	only_name(t.dir, t.name);
+	t.s->syscalls.v[1].args.v[0].value++;
+	assert_int_equal(seccomp_compile(t.s, t.fd, &second, &e), 0);
+	assert_memory_not_equal(second.insns, t.first.insns, second.n * sizeof(struct sock_filter));
+	seccomp_filter_drop(&second);
+	own(strv) struct strv names = {};
+	assert_int_equal(path_list(t.fd, ".", &names, &e), 0);
+	assert_int_equal(names.n, 2);
+	cache_close(&t);
+}
+
+/* One byte of it is another, it is cut off or too long, others may write to it, it is not a file: it is compiled again. */
+static void cache_damaged(void **state)
+{
+	(void)state;
+	struct cache_test t;
+	cache_open(&t);
+	own(mem) char *copy = mem_alloc(t.file.len + 8);
+	memcpy(copy, t.file.data, t.file.len);
+	for (size_t i = 0; i < t.file.len; i++) {
+		copy[i] = (char)(copy[i] ^ (1 << i % 8));
+		cache_survives(&t, copy, t.file.len, 0600);
+		copy[i] = t.file.data[i];
+	}
+	for (size_t n = 0; n < t.file.len; n += n < 40 ? 1 : 13)
+		cache_survives(&t, copy, n, 0600);
+	cache_survives(&t, copy, t.file.len + 8, 0600);
+	cache_survives(&t, copy, t.file.len, 0644);
+	assert_int_equal(unlinkat(t.fd, t.name, 0), 0);
+	assert_int_equal(symlinkat("elsewhere", t.fd, t.name), 0);
+	struct seccomp_filter f = {};
+	struct err e = {};
+	assert_int_equal(seccomp_compile(t.s, t.fd, &f, &e), 0);
+	assert_memory_equal(f.insns, t.first.insns, f.n * sizeof(struct sock_filter));
+	seccomp_filter_drop(&f);
+	assert_int_equal(faccessat(t.fd, "elsewhere", F_OK, 0), -1);
+	cache_close(&t);
 }
 
 /* The kernel takes it, and it does what it says. */
@@ -302,6 +385,6 @@ static void loaded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(as_strict_as_docker), cmocka_unit_test(capabilities_open_their_calls),
-		cmocka_unit_test(profiles), cmocka_unit_test(cached), cmocka_unit_test(loaded)};
+		cmocka_unit_test(profiles), cmocka_unit_test(cached), cmocka_unit_test(cache_damaged), cmocka_unit_test(loaded)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
