@@ -9,7 +9,7 @@ MESON_SETUP = $(if $(SAN),-Dbuildtype=debug -Db_sanitize=address$(comma)undefine
 comma := ,
 HULL = $(BUILD)/src/cli/hull
 
-all: $(BUILD)/build.ninja      ## build (into build/, or build-san/ with SAN=1)
+all: units                     ## build (into build/, or build-san/ with SAN=1)
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
 	@ln -sfn src/cli/hull $(BUILD)/hull
 
@@ -17,6 +17,10 @@ $(BUILD)/build.ninja:
 	@for tool in meson ninja pkg-config gcc busybox; do command -v $$tool >/dev/null || \
 		{ echo "make: $$tool is missing: run make deps" >&2; exit 1; }; done
 	meson setup $(MESON_SETUP) $(BUILD)
+
+# cmocka came after the build was set up (make demo does without): now there are unit tests.
+units: $(BUILD)/build.ninja
+	@grep -qF test/unit/t_ $< || ! pkg-config --exists cmocka || meson setup --reconfigure $(BUILD)
 
 deps:                          ## install what building and testing needs (apt-get, with sudo if need be)
 	@script/deps build run test
@@ -57,4 +61,4 @@ clean:                         ## remove the build directory
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-.PHONY: all deps demo check test test-vm install format fuzz bench clean help
+.PHONY: all units deps demo check test test-vm install format fuzz bench clean help
