@@ -64,6 +64,12 @@ static const struct mount_option *options_of(const struct overlay *o)
 	return o->user_xattrs ? user : plain;
 }
 
+/* EINVAL: overlay knows lowerdir+, but not by fd. EOPNOTSUPP: before 6.5 it understands one string only. */
+static bool is_old(int code)
+{
+	return code == EINVAL || code == EOPNOTSUPP;
+}
+
 int overlay_mount(const struct overlay *o, struct err *e)
 {
 	own(fd) int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
@@ -71,7 +77,7 @@ int overlay_mount(const struct overlay *o, struct err *e)
 		return err_sys(e, "mount overlay");
 	for (size_t i = 0; i < o->n; i++)
 		if (set_fd(fs, "lowerdir+", o->lowers[i]) < 0)
-			return errno == EINVAL ? overlay_mount_by_name(o, e) : refused(fs, e);
+			return is_old(errno) ? overlay_mount_by_name(o, e) : refused(fs, e);
 	if (o->upper >= 0 && (set_fd(fs, "upperdir", o->upper) < 0 || set_fd(fs, "workdir", o->work) < 0))
 		return refused(fs, e);
 	for (const struct mount_option *p = options_of(o); p->key; p++)

@@ -19,7 +19,7 @@ struct overlay {
 };
 /* e->sys tells why. */
 int overlay_mount(const struct overlay *o, struct err *e) must_use;
-/* What overlay_mount does on kernels that do not take layers by fd (before 6.13). */
+/* What overlay_mount does on kernels that do not take layers by fd (before 6.13, and before 6.5 in another manner). */
 int overlay_mount_by_name(const struct overlay *o, struct err *e) must_use;
 
 /* A user namespace with these maps, for mount_idmap(). */
