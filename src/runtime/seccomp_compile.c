@@ -3,9 +3,9 @@
  * seccomp_compile: OCI rules to classic BPF with libseccomp.
  *
  * A name libseccomp does not know is skipped, as docker does: a newer profile works with an older library. A system
- * call that is newer than the profile, and so than every program that was tested with it, is answered with ENOSYS
- * instead of the default error, so that programs fall back to an older one. That is a few instructions in front of
- * libseccomp's filter: for our architecture, numbers above the highest one the library knows.
+ * call with a higher number than all that the profile names is newer than the profile, and so than every program that was
+ * tested with it: it is answered with ENOSYS instead of being denied, so that programs fall back to an older one (runc
+ * does the same). That is a few instructions for each architecture in front of libseccomp's filter.
  */
 #include "runtime/seccomp.h"
 
@@ -36,16 +36,22 @@ static int action_of(const char *name, const struct opt_i64 *errno_ret, uint32_t
 	const struct {
 		const char *name;
 		uint32_t action;
-	} rows[] = {{"ALLOW", SCMP_ACT_ALLOW}, {"ERRNO", SCMP_ACT_ERRNO(number)}, {"KILL", SCMP_ACT_KILL_THREAD},
-		{"KILL_THREAD", SCMP_ACT_KILL_THREAD}, {"KILL_PROCESS", SCMP_ACT_KILL_PROCESS}, {"TRAP", SCMP_ACT_TRAP},
-		{"TRACE", SCMP_ACT_TRACE(number)}, {"LOG", SCMP_ACT_LOG}, {"NOTIFY", SCMP_ACT_NOTIFY}};
+		bool has_errno;
+	} rows[] = {{"ALLOW", SCMP_ACT_ALLOW, false}, {"ERRNO", SCMP_ACT_ERRNO(number), true}, {"KILL", SCMP_ACT_KILL_THREAD, false},
+		{"KILL_THREAD", SCMP_ACT_KILL_THREAD, false}, {"KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false}, {"TRAP", SCMP_ACT_TRAP, false},
+		{"TRACE", SCMP_ACT_TRACE(number), true}, {"LOG", SCMP_ACT_LOG, false}, {"NOTIFY", SCMP_ACT_NOTIFY, false}};
 	const char *bare = name ? str_after(name, "SCMP_ACT_") : NULL;
-	for (size_t i = 0; bare && i < countof(rows); i++)
-		if (strcmp(rows[i].name, bare) == 0) {
-			*ret = rows[i].action;
-			return 0;
-		}
-	return err_set(e, ERR_USAGE, "seccomp: unknown action \"%.60s\"", name ? name : "");
+	size_t i = 0;
+	while (bare && i < countof(rows) && strcmp(rows[i].name, bare) != 0)
+		i++;
+	if (!bare || i == countof(rows))
+		return err_set(e, ERR_USAGE, "seccomp: unknown action \"%.60s\"", name ? name : "");
+	if (errno_ret->set && !rows[i].has_errno)
+		return err_set(e, ERR_USAGE, "seccomp: %s takes no errnoRet", name);
+	if (errno_ret->set && (errno_ret->v < 0 || errno_ret->v > 0xffff))
+		return err_set(e, ERR_USAGE, "seccomp: errnoRet %lld: it must be from 0 to 65535", (long long)errno_ret->v);
+	*ret = rows[i].action;
+	return 0;
 }
 
 static const struct {
@@ -103,6 +109,8 @@ static int add_rules(scmp_filter_ctx ctx, const struct spec_seccomp *s, uint32_t
 		uint32_t action;
 		if (action_of(r->action, &r->errno_ret, &action, e) < 0)
 			return -1;
+		if (!r->names.n)
+			return err_set(e, ERR_USAGE, "seccomp: a rule (%s) without names", r->action);
 		if (action == fallback)
 			continue;
 		for (size_t k = 0; k < r->names.n; k++)
@@ -112,18 +120,24 @@ static int add_rules(scmp_filter_ctx ctx, const struct spec_seccomp *s, uint32_t
 	return 0;
 }
 
+static uint32_t arch_of(const char *text)
+{
+	const char *bare = str_after(text, "SCMP_ARCH_");
+	char name[32] = "";
+	for (size_t k = 0; bare && bare[k] && k < sizeof name - 1; k++) {
+		name[k] = (char)(bare[k] >= 'A' && bare[k] <= 'Z' ? bare[k] + 32 : bare[k]);
+		name[k + 1] = 0;
+	}
+	return seccomp_arch_resolve_name(name);
+}
+
 static int add_archs(scmp_filter_ctx ctx, const struct spec_seccomp *s, struct err *e)
 {
 	for (size_t i = 0; i < s->architectures.n; i++) {
-		const char *bare = str_after(s->architectures.v[i], "SCMP_ARCH_");
-		char name[32] = "";
-		for (size_t k = 0; bare && bare[k] && k < sizeof name - 1; k++) {
-			name[k] = (char)(bare[k] >= 'A' && bare[k] <= 'Z' ? bare[k] + 32 : bare[k]);
-			name[k + 1] = 0;
-		}
-		uint32_t arch = seccomp_arch_resolve_name(name);
+		const char *name = s->architectures.v[i];
+		uint32_t arch = arch_of(name);
 		if (!arch)
-			return err_set(e, ERR_USAGE, "seccomp: unknown architecture \"%.60s\"", s->architectures.v[i]);
+			return err_set(e, ERR_USAGE, "seccomp: unknown architecture \"%.60s\"", name);
 		int r = seccomp_arch_add(ctx, arch);
 		errno = -r;
 		if (r < 0 && r != -EEXIST)
@@ -132,30 +146,61 @@ static int add_archs(scmp_filter_ctx ctx, const struct spec_seccomp *s, struct e
 	return 0;
 }
 
-/* In front of the filter: our architecture and a number past all that are known gives ENOSYS. */
-static size_t put_nosys(struct sock_filter *f)
+/* The highest number among the names in all rules, 0 when there is none. */
+static uint32_t newest(const struct spec_seccomp *s, uint32_t arch)
 {
 	int highest = 0;
-	for (int nr = 300; nr < 600; nr++) {
-		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
-		if (name)
-			highest = nr;
-		free(name);
-	}
-	uint32_t x32 = 0x40000000, arch = seccomp_arch_native();
-	struct sock_filter v[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, x32, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (uint32_t)highest, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-	};
-	memcpy(f, v, sizeof v);
-	return countof(v);
+	for (size_t i = 0; i < s->syscalls.n; i++)
+		for (size_t k = 0; k < s->syscalls.v[i].names.n; k++) {
+			int nr = seccomp_syscall_resolve_name_arch(arch, s->syscalls.v[i].names.v[k]);
+			highest = nr > highest ? nr : highest;
+		}
+	return (uint32_t)highest;
 }
 
-static int take_program(scmp_filter_ctx ctx, bool nosys, struct seccomp_filter *ret, struct err *e)
+enum { NOSYS_EACH = 6, NOSYS_MAX = 16 };
+/* In front of the filter, for each architecture: a number past the newest gives ENOSYS. x32's numbers, of the same architecture
+ * but with a bit set, are left to the filter. */
+static size_t put_nosys(const struct spec_seccomp *s, struct sock_filter *f)
+{
+	struct {
+		uint32_t arch, newest;
+	} rows[NOSYS_MAX] = {{seccomp_arch_native(), newest(s, seccomp_arch_native())}};
+	size_t n = rows[0].newest > 0, at = 0;
+	for (size_t i = 0; i < s->architectures.n && n < NOSYS_MAX; i++) {
+		uint32_t arch = arch_of(s->architectures.v[i]), highest = newest(s, arch);
+		bool skip = arch == SCMP_ARCH_X32 || !highest;
+		for (size_t k = 0; k < n; k++)
+			skip |= rows[k].arch == arch;
+		if (!skip)
+			rows[n++] = (__typeof__(rows[0])){arch, highest};
+	}
+	if (n)
+		f[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+	for (size_t i = 0; i < n; i++, at += NOSYS_EACH) {
+		const uint32_t x32_bit = 0x40000000, rest = (uint32_t)((n - 1 - i) * NOSYS_EACH);
+		struct sock_filter v[NOSYS_EACH] = {
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, rows[i].arch, 0, NOSYS_EACH - 1),
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+			BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, x32_bit, 2, 0),
+			BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, rows[i].newest, 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+			BPF_STMT(BPF_JMP | BPF_JA, rest),
+		};
+		memcpy(f + at, v, sizeof v);
+	}
+	return at;
+}
+
+/* Not where what is not named is let through, or is a tracer's to answer, or is answered so anyway. */
+static bool denies_new(const struct spec_seccomp *s, uint32_t fallback)
+{
+	uint32_t action = fallback & SECCOMP_RET_ACTION_FULL;
+	return s->syscalls.n && action != SECCOMP_RET_ALLOW && action != SECCOMP_RET_LOG && action != SECCOMP_RET_TRACE &&
+		fallback != SCMP_ACT_ERRNO(ENOSYS);
+}
+
+static int take_program(scmp_filter_ctx ctx, const struct spec_seccomp *s, bool nosys, struct seccomp_filter *ret, struct err *e)
 {
 	own(fd) int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	struct stat st;
@@ -164,8 +209,8 @@ static int take_program(scmp_filter_ctx ctx, bool nosys, struct seccomp_filter *
 	if (r < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "seccomp: compile");
 	size_t n = (size_t)st.st_size / sizeof(struct sock_filter);
-	struct sock_filter *f = mem_alloc((n + 8) * sizeof *f);
-	size_t front = nosys ? put_nosys(f) : 0;
+	struct sock_filter *f = mem_alloc((n + 1 + NOSYS_MAX * NOSYS_EACH) * sizeof *f);
+	size_t front = nosys ? put_nosys(s, f) : 0;
 	if (n + front > SECCOMP_INSNS_MAX || pread(fd, f + front, (size_t)st.st_size, 0) != st.st_size) {
 		mem_drop(&f);
 		return err_set(e, ERR_LIMIT, "seccomp: the filter has %zu instructions, more than the kernel's %d", n, SECCOMP_INSNS_MAX);
@@ -208,12 +253,11 @@ int seccomp_compile_rules(const struct spec_seccomp *s, struct seccomp_filter *r
 		seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
 	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	bool nosys = strcmp(s->default_action, "SCMP_ACT_ERRNO") == 0;
 	int r = add_archs(ctx, s, e);
 	if (r == 0)
 		r = add_rules(ctx, s, fallback, e);
 	if (r == 0)
-		r = take_program(ctx, nosys, &f, e);
+		r = take_program(ctx, s, denies_new(s, fallback), &f, e);
 	seccomp_release(ctx);
 	if (r == 0)
 		*ret = f;

@@ -134,6 +134,7 @@ static void as_strict_as_docker(void **state)
 	assert_int_equal(judge(&plain, AUDIT_ARCH_I386, 102, NULL), DENY);
 	assert_int_equal(judge(&plain, AUDIT_ARCH_I386, 3, NULL), ALLOW);
 	assert_int_equal(judge(&plain, AUDIT_ARCH_I386, 120, (uint64_t[6]){0x10000011}), DENY);
+	assert_int_equal(judge(&plain, AUDIT_ARCH_I386, 600, NULL), NOSYS);
 #endif
 	assert_int_equal(judge(&plain, AUDIT_ARCH_PPC64LE, 3, NULL), SECCOMP_RET_KILL_PROCESS);
 	/* The built-in is what compiling its rules gives. */
@@ -188,7 +189,7 @@ static void profiles(void **state)
 	static const char docker[] =
 		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"archMap\":[{\"architecture\":\"SCMP_ARCH_X86_64\","
 		"\"subArchitectures\":[\"SCMP_ARCH_X86\"]},{\"architecture\":\"SCMP_ARCH_AARCH64\",\"subArchitectures\":[]}],"
-		"\"syscalls\":[{\"names\":[\"read\",\"not_a_system_call\"],\"action\":\"SCMP_ACT_ALLOW\"},"
+		"\"syscalls\":[{\"names\":[\"read\",\"not_a_system_call\",\"faccessat2\"],\"action\":\"SCMP_ACT_ALLOW\"},"
 		"{\"names\":[\"mount\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
 		"{\"names\":[\"chroot\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
 		"{\"names\":[\"ptrace\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"4.8\"}},"
@@ -205,7 +206,9 @@ static void profiles(void **state)
 	static const struct { int nr; uint64_t first; int f, g; } expect[] = {{SYS_read, 0, ALLOW, ALLOW}, {SYS_write, 0, ALLOW, ALLOW},
 		{SYS_mount, 0, DENY, ALLOW}, {SYS_chroot, 0, ALLOW, DENY}, {SYS_ptrace, 0, ALLOW, ALLOW}, {SYS_bpf, 0, DENY, DENY},
 		{SYS_sync, 0, DENY, DENY}, {SYS_kill, 0, (int)SECCOMP_RET_ERRNO | EACCES, (int)SECCOMP_RET_ERRNO | EACCES},
-		{SYS_personality, 7, DENY, DENY}, {SYS_personality, 9, ALLOW, ALLOW}};
+		{SYS_personality, 7, DENY, DENY}, {SYS_personality, 9, ALLOW, ALLOW},
+		/* not named, and newer than all that is */
+		{SYS_close_range, 0, DENY, DENY}, {SYS_epoll_pwait2, 0, NOSYS, NOSYS}};
 	for (size_t i = 0; i < countof(expect); i++) {
 		assert_int_equal(verdict(&f, expect[i].nr, expect[i].first), expect[i].f);
 		assert_int_equal(verdict(&g, expect[i].nr, expect[i].first), expect[i].g);
@@ -216,7 +219,12 @@ static void profiles(void **state)
 		{"{\"defaultAction\":\"SCMP_ACT_MAYBE\"}", "unknown action"},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"NO\"}]}", "unknown action"},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_Z80\"]}", "unknown architecture"},
-		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"X\"]}", "unknown flag"},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"X\"]}", "unknown flag \"X\""},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"defaultErrnoRet\":1}", "SCMP_ACT_ALLOW takes no errnoRet"},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"errnoRet\":1}]}",
+			"SCMP_ACT_KILL takes no errnoRet"},
+		{"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":65536}", "errnoRet 65536"},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[],\"action\":\"SCMP_ACT_ERRNO\"}]}", "without names"},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":"
 			"[{\"index\":9,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]}", "argument 9"},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":"
@@ -228,6 +236,49 @@ static void profiles(void **state)
 			fail_msg("%s: %s", bad[i].text, e.text);
 	}
 	arena_drop(&a);
+}
+
+static uint32_t verdict_of(const char *text, int nr)
+{
+	struct arena a = {};
+	struct err e = {};
+	struct seccomp_filter f = {};
+	if (parse_profile(text, NULL, &a, &f, &e) < 0)
+		fail_msg("%s: %s", text, e.text);
+	uint32_t r = verdict(&f, nr, 0);
+	seccomp_filter_drop(&f);
+	arena_drop(&a);
+	return r;
+}
+
+static void actions(void **state)
+{
+	(void)state;
+	static const struct { const char *name, *more; uint32_t result, unnamed, newer; } table[] = {
+		{"ALLOW", "", SECCOMP_RET_ALLOW, SECCOMP_RET_ALLOW, SECCOMP_RET_ALLOW},
+		{"LOG", "", SECCOMP_RET_LOG, SECCOMP_RET_LOG, SECCOMP_RET_LOG},
+		{"TRACE", "", SECCOMP_RET_TRACE | EPERM, SECCOMP_RET_TRACE | EPERM, SECCOMP_RET_TRACE | EPERM},
+		{"TRACE", "7", SECCOMP_RET_TRACE | 7, SECCOMP_RET_TRACE | 7, SECCOMP_RET_TRACE | 7},
+		{"ERRNO", "", SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ERRNO | EPERM, NOSYS},
+		{"ERRNO", "7", SECCOMP_RET_ERRNO | 7, SECCOMP_RET_ERRNO | 7, NOSYS},
+		{"ERRNO", "38", NOSYS, NOSYS, NOSYS},
+		{"TRAP", "", SECCOMP_RET_TRAP, SECCOMP_RET_TRAP, NOSYS},
+		{"KILL", "", SECCOMP_RET_KILL_THREAD, SECCOMP_RET_KILL_THREAD, NOSYS},
+		{"KILL_THREAD", "", SECCOMP_RET_KILL_THREAD, SECCOMP_RET_KILL_THREAD, NOSYS},
+		{"KILL_PROCESS", "", SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_PROCESS, NOSYS},
+	};
+	for (size_t i = 0; i < countof(table); i++) {
+		char rule[300], fallback[300];
+		const char *more = table[i].more, *other = i ? "ALLOW" : "KILL";
+		snprintf(rule, sizeof rule, "{\"defaultAction\":\"SCMP_ACT_%s\",\"syscalls\":[{\"names\":[\"sync\"],\"action\":\"SCMP_ACT_%s\"%s%s}]}",
+			other, table[i].name, *more ? ",\"errnoRet\":" : "", more);
+		snprintf(fallback, sizeof fallback, "{\"defaultAction\":\"SCMP_ACT_%s\"%s%s,\"syscalls\":[{\"names\":[\"sync\"],\"action\":\"SCMP_ACT_%s\"}]}",
+			table[i].name, *more ? ",\"defaultErrnoRet\":" : "", more, other);
+		if (verdict_of(rule, SYS_sync) != table[i].result || verdict_of(fallback, SYS_getpid) != table[i].unnamed ||
+			verdict_of(fallback, SYS_openat2) != table[i].newer)
+			fail_msg("%s %s: %#x, %#x, %#x", table[i].name, more, verdict_of(rule, SYS_sync), verdict_of(fallback, SYS_getpid),
+				verdict_of(fallback, SYS_openat2));
+	}
 }
 
 /* The one file in a directory. */
@@ -385,6 +436,6 @@ static void loaded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(as_strict_as_docker), cmocka_unit_test(capabilities_open_their_calls),
-		cmocka_unit_test(profiles), cmocka_unit_test(cached), cmocka_unit_test(cache_damaged), cmocka_unit_test(loaded)};
+		cmocka_unit_test(profiles), cmocka_unit_test(actions), cmocka_unit_test(cached), cmocka_unit_test(cache_damaged), cmocka_unit_test(loaded)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
