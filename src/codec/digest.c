@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "codec/dynlib.h"
+#include "base/dynlib.h"
 
 #undef unused /* OpenSSL's headers use the word themselves */
 #include <openssl/crypto.h>

@@ -6,7 +6,7 @@
 #include "codec/decoder.h"
 
 #include "base/mem.h"
-#include "codec/dynlib.h"
+#include "base/dynlib.h"
 
 #include <limits.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "codec/decoder.h"
 
 #include "base/mem.h"
-#include "codec/dynlib.h"
+#include "base/dynlib.h"
 
 #include <lzma.h>
 

@@ -3,7 +3,7 @@
  * Libraries that are missing: the error says what to install; gzip does without libisal. Nothing here opens
  * libisal before the test that hides it.
  */
-#include "codec/dynlib.h"
+#include "base/dynlib.h"
 
 #include "base/buf.h"
 #include "base/path.h"

@@ -4,7 +4,7 @@
  * and release, so a thread that sees it sees the pointers too. Nothing is ever closed: a library that
  * has started threads or registered exit handlers cannot be.
  */
-#include "codec/dynlib.h"
+#include "base/dynlib.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
