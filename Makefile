@@ -12,6 +12,7 @@ HULL = $(BUILD)/src/cli/hull
 all: units                     ## build (into build/, or build-san/ with SAN=1)
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
 	@ln -sfn src/cli/hull $(BUILD)/hull
+	@ln -sfn src/cli/hull-runtime $(BUILD)/hull-runtime
 
 $(BUILD)/build.ninja:
 	@for tool in meson ninja pkg-config gcc busybox; do command -v $$tool >/dev/null || \

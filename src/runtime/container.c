@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *e)
@@ -84,6 +85,13 @@ int container_start(struct container *c, struct err *e)
 	if (r < 0)
 		proc_pidfd_signal(c->pidfd, SIGKILL);
 	return r;
+}
+
+void container_reap(struct container *c)
+{
+	proc_pidfd_signal(c->pidfd, SIGKILL);
+	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 int container_leave(struct container *c, struct err *e)

@@ -52,6 +52,7 @@ struct container {
 
 int container_create(const struct container_create *c, struct container *ret, struct err *e) must_use;
 int container_start(struct container *c, struct err *e) must_use;
+void container_reap(struct container *c); /* kills its first process, the caller's child, and waits for it */
 /* The container is made, and somebody else will start it: from here on it does not end with its parent. */
 int container_leave(struct container *c, struct err *e) must_use;
 /* For that one: connects c->start (c: pid, create and pidfd are filled by the caller) by the socket's name in a directory. Then

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bundle: the order of things, so that a runtime that is killed anywhere leaves nothing that `delete --force` does not find:
+ *
+ *   the state's directory, locked; the configuration's copy in it
+ *   control groups; state.json, which names them
+ *   the process, everything set up; state.json again, with its number
+ *   pid file, pidfd
+ *   the process is told that it is on its own (container_leave): up to here it ends when we do
+ */
+#include "oci/bundle.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { CONFIG_MAX = 16 << 20 };
+
+void oci_creation_drop(struct oci_creation *x)
+{
+	fd_drop(&x->console);
+	fd_drop(&x->listen);
+	if (x->create.seccomp_cache > 0)
+		fd_drop(&x->create.seccomp_cache);
+	container_drop(&x->container);
+	oci_container_drop(&x->c);
+}
+
+int oci_connect(const char *path, const char *what, struct err *e)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof a.sun_path)
+		return err_set(e, ERR_USAGE, "%s: a path of more than %zu bytes", what, sizeof a.sun_path - 1);
+	memcpy(a.sun_path, path, strlen(path));
+	own(fd) int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sock < 0 || connect(sock, (struct sockaddr *)&a, sizeof a) < 0)
+		return err_sys(e, "%s %s", what, path);
+	return take_fd(sock);
+}
+
+int oci_write_pid_file(const char *path, pid_t pid, struct err *e)
+{
+	char text[24];
+	if (str_is_empty(path))
+		return 0;
+	int n = snprintf(text, sizeof text, "%d", (int)pid);
+	return path_write(AT_FDCWD, path, text, (size_t)n, 0644, 0, e) < 0 ? err_wrap(e, "--pid-file %s", path) : 0;
+}
+
+int oci_send_pidfd(const char *path, int pidfd, struct err *e)
+{
+	static const char word[] = "pidfd";
+	if (str_is_empty(path))
+		return 0;
+	own(fd) int sock = oci_connect(path, "--pidfd-socket", e);
+	return sock < 0 ? -1 : fd_send(sock, word, sizeof word - 1, &pidfd, 1, e);
+}
+
+int oci_preserve_fds(const struct opt_num *asked, struct arena *a, struct spec_process *p, int *ret, struct err *e)
+{
+	const char *text = getenv("LISTEN_FDS");
+	uint64_t listen = 0;
+	if (asked->v > 1024)
+		return err_set(e, ERR_USAGE, "--preserve-fds %lld: more than 1024", (long long)asked->v);
+	*ret = (int)asked->v;
+	if (str_is_empty(text))
+		return 0;
+	if (num_u64(text, 1024, &listen, "LISTEN_FDS", e) < 0)
+		return -1;
+	*ret += (int)listen;
+	if (p && listen) {
+		arena_strv_add(a, &p->env, arena_printf(a, "LISTEN_FDS=%llu", (unsigned long long)listen));
+		arena_strv_add(a, &p->env, "LISTEN_PID=1");
+	}
+	return 0;
+}
+
+/* A plain file of a size that a configuration has: nothing that blocks, nothing without end. */
+static int read_config(const char *path, struct buf *out, struct err *e)
+{
+	struct stat st;
+	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(e, "%s", path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_set(e, ERR_USAGE, "%s: not a regular file", path);
+	if (st.st_size > CONFIG_MAX)
+		return err_set(e, ERR_LIMIT, "%s: %lld bytes, a configuration has at most %d", path, (long long)st.st_size, CONFIG_MAX);
+	return fd_read_to_end(fd, out) < 0 ? err_sys(e, "%s", path) : 0;
+}
+
+static int load(struct oci_creation *x, struct err *e)
+{
+	const struct oci_create_options *o = x->options;
+	own(buf) struct buf text = BUF(CONFIG_MAX + 1);
+	own(mem) char *bundle = realpath(o->bundle ? o->bundle : ".", NULL);
+	if (!bundle)
+		return err_sys(e, "bundle %s", o->bundle ? o->bundle : ".");
+	own(mem) char *config = o->config ? mem_dup(o->config) : mem_printf("%s/config.json", bundle);
+	if (read_config(config, &text, e) < 0 || oci_take_spec(&x->c, &text, e) < 0)
+		return -1;
+	x->c.state.bundle = arena_dup(&x->c.arena, bundle);
+	const struct spec_root *root = x->c.spec.root;
+	if (root && !str_is_empty(root->path))
+		x->c.state.rootfs = root->path[0] == '/' ? root->path : arena_printf(&x->c.arena, "%s/%s", bundle, root->path);
+	return 0;
+}
+
+static int open_console(struct oci_creation *x, bool leave, struct err *e)
+{
+	const struct oci_create_options *o = x->options;
+	bool terminal = x->c.spec.process && x->c.spec.process->terminal;
+	if (!terminal && o->console_socket)
+		return err_set(e, ERR_USAGE, "--console-socket: the configuration asks for no terminal (process.terminal)");
+	if (terminal && !o->console_socket && (leave || o->detach))
+		return err_set(e, ERR_USAGE, "a terminal (process.terminal) needs --console-socket when the container is left alone");
+	if (!o->console_socket)
+		return 0;
+	x->console = oci_connect(o->console_socket, "--console-socket", e);
+	return x->console < 0 ? -1 : 0;
+}
+
+static int open_start(struct oci_creation *x, struct err *e)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	x->listen = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/start", x->c.dir);
+	if (x->listen < 0 || bind(x->listen, (struct sockaddr *)&a, sizeof a) < 0 || listen(x->listen, 4) < 0)
+		return err_sys(e, "start socket");
+	return 0;
+}
+
+static int save_prepared(const struct container *ct, void *arg, struct err *e)
+{
+	struct oci_creation *x = arg;
+	x->c.state.cgroup.path = arena_dup(&x->c.arena, ct->cgroup.path);
+	x->c.state.cgroup.made = ct->cgroup.made;
+	return oci_container_save(&x->c, e);
+}
+
+static int make_container(struct oci_creation *x, struct err *e)
+{
+	const struct oci_create_options *o = x->options;
+	int preserve = 0;
+	if (oci_preserve_fds(&o->preserve_fds, &x->c.arena, x->c.spec.process, &preserve, e) < 0)
+		return -1;
+	x->create = (struct container_create){.id = x->c.state.id, .spec = &x->c.spec, .rootfs = -1, .stdio = {0, 1, 2}, .console = x->console,
+		.preserve_fds = preserve, .bundle = x->c.state.bundle, .seccomp_cache = oci_seccomp_cache(&x->c), .start_listen = x->listen,
+		.prepared = save_prepared, .arg = x};
+	if (str_eq(oci_options.cgroup_manager, "disabled"))
+		x->create.no_cgroup = true;
+	return container_create(&x->create, &x->container, e);
+}
+
+static int publish(struct oci_creation *x, struct err *e)
+{
+	const struct oci_create_options *o = x->options;
+	x->c.state.pid = x->container.pid;
+	x->c.state.start_time = x->container.start_time;
+	if (oci_container_save(&x->c, e) < 0 || oci_write_pid_file(o->pid_file, x->container.pid, e) < 0)
+		return -1;
+	return oci_send_pidfd(o->pidfd_socket, x->container.pidfd, e);
+}
+
+int oci_remove(struct oci_creation *x, struct err *e)
+{
+	int r = container_remove(&x->container, e);
+	if (x->container.warning[0])
+		oci_warn("%s", x->container.warning);
+	struct err second = {};
+	if (oci_container_forget(&x->c, &second) < 0 && r == 0) {
+		*e = second;
+		return -1;
+	}
+	return r;
+}
+
+static void undo(struct oci_creation *x)
+{
+	struct err ignored = {};
+	if (x->container.pid) {
+		container_reap(&x->container);
+		(void)!container_remove(&x->container, &ignored);
+	}
+	(void)!oci_container_forget(&x->c, &ignored);
+}
+
+int oci_create(const char *id, const struct oci_create_options *o, bool leave, struct oci_creation *ret, struct err *e)
+{
+	struct oci_creation *x = ret;
+	x->options = o;
+	if (oci_container_make(id, &x->c, e) < 0)
+		return -1;
+	if (load(x, e) < 0 || open_console(x, leave, e) < 0 || (leave && open_start(x, e) < 0) || make_container(x, e) < 0 ||
+		publish(x, e) < 0 || (leave && container_leave(&x->container, e) < 0)) {
+		undo(x);
+		return -1;
+	}
+	if (x->container.warning[0])
+		oci_warn("%s", x->container.warning);
+	x->container.warning[0] = 0;
+	fd_drop(&x->listen);
+	fd_drop(&x->console);
+	return 0;
+}

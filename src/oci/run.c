@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run: create and start in one, and, without --detach, the runtime stays until the process has ended and removes the container.
+ */
+#include "oci/bundle.h"
+#include "oci/foreground.h"
+#include "oci/verbs.h"
+
+#include "base/fd.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define O struct oci_create_options
+static const struct opt options[] = {
+	OCI_CREATE_OPTIONS(O, ),
+	{"detach", 'd', OPT_BOOL, offset_of(O, detach), NULL, "Return when it runs"},
+	{"keep", 0, OPT_BOOL, offset_of(O, keep), NULL, "Keep the container when it has ended, until delete"},
+};
+#undef O
+
+static int status_of(const struct err *e)
+{
+	return e->kind == ERR_NOCMD ? 127 : e->kind == ERR_NOEXEC ? 126 : 255;
+}
+
+static int end(struct oci_creation *x, int status, struct err *e)
+{
+	struct err why = {};
+	if (x->options->keep && status >= 0)
+		return status;
+	if (oci_remove(x, &why) < 0 && status >= 0)
+		oci_warn("%s", why.text);
+	return status >= 0 ? status : status_of(e);
+}
+
+static int start_and_follow(struct oci_creation *x, struct foreground *f, struct err *e)
+{
+	if (container_start(&x->container, e) < 0) {
+		struct err ignored = {};
+		(void)!foreground_follow(f, x->container.pid, x->container.pidfd, -1, &ignored);
+		return end(x, -1, e);
+	}
+	return end(x, foreground_follow(f, x->container.pid, x->container.pidfd, take_fd(x->container.console), e), e);
+}
+
+static int run(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct oci_create_options *o = opts;
+	struct oci_creation x __attribute__((cleanup(oci_creation_drop))) = OCI_CREATION_EMPTY;
+	own(foreground) struct foreground f = FOREGROUND_EMPTY;
+	if (!o->detach && foreground_begin(&f, !o->no_subreaper, e) < 0)
+		return -1;
+	if (oci_create(argv[0], o, false, &x, e) < 0)
+		return status_of(e);
+	if (!o->detach)
+		return start_and_follow(&x, &f, e);
+	if (container_start(&x.container, e) == 0)
+		return 0;
+	container_reap(&x.container);
+	return end(&x, -1, e);
+}
+
+const struct cmd oci_run_verb = {"run", "ID", "Make a container, run it and wait for its end", options, countof(options),
+	sizeof(struct oci_create_options), 1, 1, run};

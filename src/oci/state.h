@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * state: what is kept of a container, in <root>/<id>/ (root: --root, /run/hull-runtime, a plain user's below
+ * $XDG_RUNTIME_DIR):
+ *
+ *   state.json     struct oci_state; replaced whole
+ *   config.json    the bundle's, as it was when the container was created: later changes have no effect (runtime.md)
+ *   start          a socket, from create to start: the container's process waits there
+ *
+ * The directory is locked (flock) by the verb that changes the container. A verb that was killed leaves a directory that
+ * `delete --force` removes, with everything that state.json names: it is written before the first process exists.
+ *
+ * <root>/.cache holds compiled seccomp filters.
+ */
+#pragma once
+
+#include "oci/oci.h"
+#include "runtime/container.h"
+
+enum oci_status { OCI_CREATING, OCI_CREATED, OCI_RUNNING, OCI_PAUSED, OCI_STOPPED };
+const char *oci_status_name(enum oci_status s);
+
+struct oci_cgroup { char *path; uint32_t made; };
+struct oci_state {
+	char *id, *oci_version, *bundle, *rootfs, *created;
+	int64_t pid;
+	uint64_t start_time;
+	uint32_t owner;
+	struct oci_cgroup cgroup;
+	struct map annotations;
+};
+
+struct oci_container {
+	int root, dir;  /* directory fds; dir's lock is ours when it was opened so */
+	struct arena arena;
+	struct json *state_doc, *config_doc;
+	struct oci_state state;
+	struct spec spec; /* oci_load_spec(); zero before */
+};
+void oci_container_drop(struct oci_container *c);
+#define OCI_CONTAINER_EMPTY {.root = -1, .dir = -1}
+
+/* Letters, digits, _ + - and ., not first; at most 255: ERR_USAGE. */
+int oci_check_id(const char *id, struct err *e) must_use;
+/* A new one, locked: its directory with nothing in it. ERR_EXISTS. state.id, owner and created are set. */
+int oci_container_make(const char *id, struct oci_container *ret, struct err *e) must_use;
+enum oci_open_flags { OCI_LOCK = 1 << 0 /* waits for another verb's end */ };
+/* ERR_NOT_FOUND. What was left half made has only an id. */
+int oci_container_open(const char *id, int flags, struct oci_container *ret, struct err *e) must_use;
+int oci_container_save(struct oci_container *c, struct err *e) must_use;
+/* Parses config.json: the copy in its directory. */
+int oci_load_spec(struct oci_container *c, struct err *e) must_use;
+/* The text of a new container's configuration: parsed to c->spec, and kept. */
+int oci_take_spec(struct oci_container *c, const struct buf *text, struct err *e) must_use;
+enum oci_status oci_container_status(const struct oci_container *c);
+/* The groups of a container that was opened; made == 0: none. */
+int oci_open_cgroup(const struct oci_container *c, struct cgroup *ret, struct err *e) must_use;
+/* For its process: ERR_CONFLICT when it does not run any more. */
+int oci_open_process(const struct oci_container *c, struct err *e) must_use;
+/* Removes its directory; the lock goes with it. */
+int oci_container_forget(struct oci_container *c, struct err *e) must_use;
+/* A directory for compiled filters, or -1. */
+int oci_seccomp_cache(const struct oci_container *c);
+
+/* The state as runtime.md says, "State"; `state` prints it, hooks and listeners get it. */
+struct json *oci_state_document(const struct oci_container *c) must_use;
