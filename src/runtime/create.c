@@ -49,19 +49,18 @@ static void creation_drop(struct creation *x)
 	container_drop(&x->ct);
 }
 
-static int check_spec(const struct spec *s, struct err *e)
+static int check_spec(const struct spec *s, uint64_t own, struct err *e)
 {
 	const struct spec_linux *l = s->linux_;
 	if (!s->process)
 		return err_set(e, ERR_USAGE, "config.json: process is missing");
 	if (!s->root || str_is_empty(s->root->path))
 		return err_set(e, ERR_USAGE, "config.json: root.path is missing");
-	bool own_uts = spec_namespace(s, "uts");
-	if (!own_uts && (!str_is_empty(s->hostname) || !str_is_empty(s->domainname)))
+	if (!(own & CLONE_NEWUTS) && (!str_is_empty(s->hostname) || !str_is_empty(s->domainname)))
 		return err_set(e, ERR_USAGE, "a host name of its own needs a uts namespace of its own");
 	if (strlen(s->hostname ? s->hostname : "") > 64 || strlen(s->domainname ? s->domainname : "") > 64)
 		return err_set(e, ERR_USAGE, "the host name or domain name is longer than 64 bytes");
-	if (l->time_offsets && json_len(l->time_offsets) && !spec_namespace(s, "time"))
+	if (l->time_offsets && json_len(l->time_offsets) && !(own & CLONE_NEWTIME))
 		return err_set(e, ERR_USAGE, "linux.timeOffsets needs a new time namespace");
 	if (l->intel_rdt)
 		return err_set(e, ERR_UNSUPPORTED, "linux.intelRdt is not supported");
@@ -69,7 +68,7 @@ static int check_spec(const struct spec *s, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED, "linux.netDevices is not supported");
 	if (l->seccomp && !str_is_empty(l->seccomp->listener_path))
 		return err_set(e, ERR_UNSUPPORTED, "linux.seccomp.listenerPath is not supported");
-	return sysctl_check(s, e);
+	return sysctl_check(s, own, e);
 }
 
 static int prepare(struct creation *x, struct err *e)
@@ -77,7 +76,7 @@ static int prepare(struct creation *x, struct err *e)
 	const struct container_create *c = x->c;
 	const struct spec_linux *l = c->spec->linux_;
 	int pair[2];
-	if (check_spec(c->spec, e) < 0 || namespaces_open(c->spec, &x->ns, e) < 0)
+	if (namespaces_open(c->spec, &x->ns, e) < 0 || check_spec(c->spec, namespaces_own(&x->ns), e) < 0)
 		return -1;
 	if (l->seccomp && seccomp_compile(l->seccomp, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
@@ -103,7 +102,7 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns,
 		.mapped = x->mapped, .filter = c->spec->linux_->seccomp ? &x->filter : NULL, .sock = x->child_sock,
 		.listen = c->start_listen > 0 ? c->start_listen : -1, .root = -1, .slave = -1, .master = -1,
-		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = spec_namespace(c->spec, "user")};
+		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = namespaces_own(&x->ns) & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, x->tasks, sizeof s.tasks);
 	init_main(&s);

@@ -52,8 +52,7 @@ static int find_target(struct execution *x, struct err *e)
 		return err_set(e, ERR_CONFLICT, "the container is not running");
 	if (c->cgroup && c->cgroup->made && cgroup_is_frozen(c->cgroup))
 		return err_set(e, ERR_CONFLICT, "the container is paused");
-	x->ns.join = namespaces_flags(c->spec);
-	return 0;
+	return namespaces_find(c->spec, c->pid, &x->ns.join, e);
 }
 
 static int prepare(struct execution *x, struct err *e)
@@ -80,7 +79,7 @@ __attribute__((noreturn)) static void be_child(struct execution *x)
 	fd_drop(&x->sock);
 	struct setup s = {.spec = c->spec, .process = c->process, .cgroup = c->cgroup, .ns = &x->ns, .sock = x->child_sock,
 		.filter = c->spec->linux_->seccomp ? &x->filter : NULL, .listen = -1, .root = -1, .slave = -1, .master = -1,
-		.preserve_fds = c->preserve_fds, .own_userns = spec_namespace(c->spec, "user")};
+		.preserve_fds = c->preserve_fds, .own_userns = x->ns.join & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, x->tasks, sizeof s.tasks);
 	init_exec(&s);

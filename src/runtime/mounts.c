@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -73,9 +74,10 @@ static const char *host_instead(const struct setup *s, const struct spec_mount *
 {
 	if (str_eq(m->type, "sysfs"))
 		return "/sys";
-	if (str_eq(m->type, "mqueue") && !spec_namespace(s->spec, "ipc"))
+	uint64_t own = namespaces_own(s->ns);
+	if (str_eq(m->type, "mqueue") && !(own & CLONE_NEWIPC))
 		return "/dev/mqueue";
-	return str_eq(m->type, "proc") && !spec_namespace(s->spec, "pid") ? "/proc" : NULL;
+	return str_eq(m->type, "proc") && !(own & CLONE_NEWPID) ? "/proc" : NULL;
 }
 
 static int clone_source(const struct container_create *c, const char *source, int ready, const struct mount_words *w, struct err *e)

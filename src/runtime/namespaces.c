@@ -25,12 +25,13 @@
 
 /* In the order in which they are joined. */
 static const struct {
-	const char *type;
+	const char *type, *file; /* the specification's word, and the one below /proc/<pid>/ns */
 	uint64_t flag;
 } kinds[NS_KINDS] = {
-	[NS_USER] = {"user", CLONE_NEWUSER}, [NS_MOUNT] = {"mount", CLONE_NEWNS}, [NS_NETWORK] = {"network", CLONE_NEWNET},
-	[NS_IPC] = {"ipc", CLONE_NEWIPC}, [NS_UTS] = {"uts", CLONE_NEWUTS}, [NS_CGROUP] = {"cgroup", CLONE_NEWCGROUP},
-	[NS_TIME] = {"time", CLONE_NEWTIME}, [NS_PID] = {"pid", CLONE_NEWPID},
+	[NS_USER] = {"user", "user", CLONE_NEWUSER}, [NS_MOUNT] = {"mount", "mnt", CLONE_NEWNS},
+	[NS_NETWORK] = {"network", "net", CLONE_NEWNET}, [NS_IPC] = {"ipc", "ipc", CLONE_NEWIPC},
+	[NS_UTS] = {"uts", "uts", CLONE_NEWUTS}, [NS_CGROUP] = {"cgroup", "cgroup", CLONE_NEWCGROUP},
+	[NS_TIME] = {"time", "time", CLONE_NEWTIME}, [NS_PID] = {"pid", "pid", CLONE_NEWPID},
 };
 
 void namespaces_drop(struct namespaces *n)
@@ -40,23 +41,59 @@ void namespaces_drop(struct namespaces *n)
 	fd_drop(&n->target);
 }
 
-uint64_t namespaces_flags(const struct spec *s)
+uint64_t namespaces_own(const struct namespaces *n)
 {
-	uint64_t flags = 0;
+	uint64_t flags = n->made | n->join;
 	for (int i = 0; i < NS_KINDS; i++)
-		if (spec_namespace(s, kinds[i].type))
+		if (n->fd[i] >= 0)
 			flags |= kinds[i].flag;
 	return flags;
 }
 
+/* Whether st is of the namespace of that kind that we are in. */
+static int is_ours(const struct stat *st, int kind, struct err *e)
+{
+	struct stat own;
+	own(mem) char *path = mem_printf("/proc/self/ns/%s", kinds[kind].file);
+	if (stat(path, &own) < 0)
+		return err_sys(e, "%s", path);
+	return own.st_dev == st->st_dev && own.st_ino == st->st_ino;
+}
+
+int namespaces_find(const struct spec *s, pid_t target, uint64_t *ret, struct err *e)
+{
+	*ret = 0;
+	for (int i = 0; i < NS_KINDS; i++) {
+		const struct spec_namespace *row = spec_namespace(s, kinds[i].type);
+		int ours = 0;
+		if (row && !str_is_empty(row->path)) {
+			struct stat st;
+			own(mem) char *path = mem_printf("/proc/%d/ns/%s", (int)target, kinds[i].file);
+			if (stat(path, &st) < 0)
+				return err_sys(e, "%s", path);
+			ours = is_ours(&st, i, e);
+		}
+		if (ours < 0)
+			return -1;
+		if (row && !ours)
+			*ret |= kinds[i].flag;
+	}
+	return 0;
+}
+
+/* -2: it is the one we are in. */
 static int open_path(const char *path, int kind, struct err *e)
 {
+	struct stat st;
 	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return err_sys(e, "%s namespace %.300s", kinds[kind].type, path);
 	if (ioctl(fd, NS_GET_NSTYPE) != (int)kinds[kind].flag)
 		return err_set(e, ERR_USAGE, "%s namespace %.300s: the file is not such a namespace", kinds[kind].type, path);
-	return take_fd(fd);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "%s namespace %.300s", kinds[kind].type, path);
+	int ours = is_ours(&st, kind, e);
+	return ours < 0 ? -1 : ours ? -2 : take_fd(fd);
 }
 
 int namespaces_open(const struct spec *s, struct namespaces *ret, struct err *e)
@@ -66,13 +103,28 @@ int namespaces_open(const struct spec *s, struct namespaces *ret, struct err *e)
 		const struct spec_namespace *row = spec_namespace(s, kinds[i].type);
 		if (row && str_is_empty(row->path))
 			n.made |= kinds[i].flag;
-		else if (row && (n.fd[i] = open_path(row->path, i, e)) < 0)
+		else if (row && (n.fd[i] = open_path(row->path, i, e)) == -1)
 			return -1;
+		else if (n.fd[i] < 0)
+			n.fd[i] = -1;
 	}
 	if (n.fd[NS_MOUNT] >= 0 || !(n.made & CLONE_NEWNS))
 		return err_set(e, ERR_UNSUPPORTED, "linux.namespaces: a container with a root of its own needs a new mount namespace");
 	*ret = n;
 	n = (struct namespaces)NAMESPACES_INIT;
+	return 0;
+}
+
+static int join_paths(const struct namespaces *n, bool try, uint64_t *joined, struct err *e)
+{
+	for (int i = 0; i < NS_KINDS; i++) {
+		if (n->fd[i] < 0 || *joined & kinds[i].flag)
+			continue;
+		if (setns(n->fd[i], (int)kinds[i].flag) == 0)
+			*joined |= kinds[i].flag;
+		else if (!try || errno != EPERM)
+			return err_sys(e, "join the %s namespace", kinds[i].type);
+	}
 	return 0;
 }
 
@@ -84,17 +136,25 @@ int namespaces_join(struct namespaces *n, struct err *e)
 	uint64_t join = n->join & ~(uint64_t)CLONE_NEWPID;
 	if (n->target >= 0 && join && setns(n->target, (int)join) < 0)
 		return err_sys(e, "join the container's namespaces");
-	for (int i = 0; i < NS_KINDS; i++)
-		if (n->fd[i] >= 0 && i != NS_PID && setns(n->fd[i], (int)kinds[i].flag) < 0)
-			return err_sys(e, "join the %s namespace", kinds[i].type);
-	return 0;
+	/* What does not belong to the user namespace is joined with the rights one has outside of it, the rest from inside. */
+	uint64_t joined = CLONE_NEWUSER | CLONE_NEWPID;
+	bool has_user = n->fd[NS_USER] >= 0;
+	if (has_user && join_paths(n, true, &joined, e) < 0)
+		return -1;
+	if (has_user && setns(n->fd[NS_USER], CLONE_NEWUSER) < 0)
+		return err_sys(e, "join the user namespace");
+	return join_paths(n, false, &joined, e);
 }
 
-static void add_offset(struct buf *b, const struct json *offsets, const char *clock)
+static int format_offsets(const struct json *offsets, struct buf *b, struct err *e)
 {
-	const struct json *o = json_get(offsets, clock);
-	if (o)
-		buf_printf(b, "%s %lld %lld\n", clock, (long long)json_i64(json_get(o, "secs")), (long long)json_i64(json_get(o, "nanosecs")));
+	for (struct json_iter it = {}; json_next(offsets, &it);) {
+		if (!str_eq(it.key, "monotonic") && !str_eq(it.key, "boottime"))
+			return err_set(e, ERR_USAGE, "linux.timeOffsets: unknown clock \"%.40s\"", it.key);
+		buf_printf(b, "%s %lld %lld\n", it.key, (long long)json_i64(json_get(it.value, "secs")),
+			(long long)json_i64(json_get(it.value, "nanosecs")));
+	}
+	return 0;
 }
 
 /* What the caller chose for its next child, and how to take it back. */
@@ -122,12 +182,14 @@ static int choose_time(const struct json *offsets, struct choice *c, struct err 
 		return err_sys(e, "new time namespace");
 	c->time = take_fd(self);
 	own(buf) struct buf b = BUF(4096);
-	add_offset(&b, offsets, "monotonic");
-	add_offset(&b, offsets, "boottime");
+	if (format_offsets(offsets, &b, e) < 0)
+		return -1;
 	own(fd) int fd = b.len ? open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC) : -1;
-	if (b.len && (fd < 0 || fd_write_all(fd, b.data, b.len) < 0))
-		return err_sys(e, "linux.timeOffsets");
-	return 0;
+	if (!b.len || (fd >= 0 && fd_write_all(fd, b.data, b.len) == 0))
+		return 0;
+	if (errno == ERANGE || errno == EINVAL)
+		return err_set(e, ERR_USAGE, "linux.timeOffsets: the kernel refuses them: no clock may go below zero, and nanosecs are less than a second");
+	return err_sys(e, "linux.timeOffsets");
 }
 
 /* 1: this caller may not; a process in between has to. */

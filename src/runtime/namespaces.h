@@ -23,7 +23,7 @@ struct namespaces {
 };
 #define NAMESPACES_INIT {.fd = {-1, -1, -1, -1, -1, -1, -1, -1}, .target = -1}
 
-/* Opens what the configuration names. */
+/* Opens what the configuration names. A path to a namespace the caller is in himself is as if the row were missing: shared. */
 int namespaces_open(const struct spec *s, struct namespaces *ret, struct err *e) must_use;
 void namespaces_drop(struct namespaces *n);
 /* 0 in the child, else its pid (a child of the caller) and *ret_pidfd. cgroup: a v2 group's directory, or -1. time_offsets:
@@ -32,5 +32,7 @@ pid_t namespaces_clone(struct namespaces *n, int cgroup, const struct json *time
 /* In the child: joins what is not new. A new cgroup namespace is not among the new ones: its root is where the process is
  * when it is made, so the child makes it later. */
 int namespaces_join(struct namespaces *n, struct err *e) must_use;
-/* All CLONE_NEW* that a container with this configuration does not share with the host. */
-uint64_t namespaces_flags(const struct spec *s);
+/* All CLONE_NEW* that the process does not share with its caller. */
+uint64_t namespaces_own(const struct namespaces *n);
+/* What a process that joins `target`, a container with this configuration, has to join: not what it is in already. */
+int namespaces_find(const struct spec *s, pid_t target, uint64_t *ret, struct err *e) must_use;

@@ -71,7 +71,8 @@ int setup_procfs(struct err *e) must_use;
 int setup_put_proc(int proc, const char *path, const char *text, struct err *e) must_use;
 
 /* sysctl.c */
-int sysctl_check(const struct spec *s, struct err *e) must_use; /* the parent's, before anything is made */
+/* The parent's, before anything is made. own: namespaces_own(). */
+int sysctl_check(const struct spec *s, uint64_t own, struct err *e) must_use;
 int sysctl_write(struct setup *s, struct err *e) must_use;
 
 /* hooks.c: config.md, "POSIX-platform Hooks". status: "creating", "created", "running", "stopped". */

@@ -41,11 +41,25 @@ static void spell(const char *key, char *out, size_t size, char want)
 	out[i] = 0;
 }
 
+/* Every part of the path is a name: with a ".." among them net/../kernel/core_pattern would be one of net's. */
+static bool is_path_of_names(const char *path)
+{
+	own(strv) struct strv parts = {};
+	strv_split(&parts, path, '/');
+	for (size_t i = 0; i < parts.n; i++)
+		if (!path_is_name(parts.v[i]))
+			return false;
+	return parts.n;
+}
+
 static int check(const char *key, uint64_t have, struct err *e)
 {
 	char name[256];
 	if (strlen(key) >= sizeof name)
 		return err_set(e, ERR_USAGE, "sysctl: a name of %zu bytes", strlen(key));
+	spell(key, name, sizeof name, '/');
+	if (!is_path_of_names(name))
+		return err_set(e, ERR_USAGE, "sysctl \"%s\": not a name", key);
 	spell(key, name, sizeof name, '.');
 	if (str_eq(name, "kernel.hostname"))
 		return err_set(e, ERR_USAGE, "sysctl kernel.hostname: set the host name instead");
@@ -60,11 +74,10 @@ static int check(const char *key, uint64_t have, struct err *e)
 	return err_set(e, ERR_USAGE, "sysctl %s: not allowed, it is not in a namespace and would change the host", key);
 }
 
-int sysctl_check(const struct spec *s, struct err *e)
+int sysctl_check(const struct spec *s, uint64_t own, struct err *e)
 {
-	uint64_t have = namespaces_flags(s);
 	for (size_t i = 0; i < s->linux_->sysctl.n; i++)
-		if (check(s->linux_->sysctl.v[i].key, have, e) < 0)
+		if (check(s->linux_->sysctl.v[i].key, own, e) < 0)
 			return -1;
 	return 0;
 }

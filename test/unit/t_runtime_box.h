@@ -349,6 +349,68 @@ unused static void refused(struct box *b, enum err_kind kind, const char *text)
 	expect_nothing_left(b);
 }
 
+/* A container that runs until end(), for exec. */
+struct running {
+	struct container c;
+	int out;
+	struct spec_process p;
+};
+
+unused static struct running begin(struct box *b)
+{
+	struct running r = {.out = -1};
+	args(b, "sleep", "60", NULL);
+	if (launch(b, &r.c, &r.out) < 0)
+		fail_msg("%s", b->e.text);
+	r.p = *b->spec.process;
+	return r;
+}
+
+unused static void end(struct running *r)
+{
+	kill(r->c.pid, SIGKILL);
+	assert_int_equal(reap(&r->c), 137);
+	fd_drop(&r->out);
+}
+
+/* The exit status and b->out; -1 with b->e. */
+unused static int enter_as(struct box *b, struct running *r, ...)
+{
+	va_list ap;
+	int pipe_[2], status;
+	r->p.args = (struct strv){};
+	va_start(ap, r);
+	for (const char *a; (a = va_arg(ap, const char *));)
+		arena_strv_add(&b->arena, &r->p.args, a);
+	va_end(ap);
+	assert_int_equal(pipe2(pipe_, O_CLOEXEC), 0);
+	struct container_exec x = {.pid = r->c.pid, .start_time = r->c.start_time, .process = &r->p, .spec = &b->spec, .cgroup = &r->c.cgroup,
+		.stdio = {-1, pipe_[1], pipe_[1]}, .seccomp_cache = -1};
+	struct container_process p;
+	b->e = (struct err){};
+	buf_reset(&b->out);
+	int result = container_exec(&x, &p, &b->e);
+	close(pipe_[1]);
+	if (result == 0) {
+		assert_int_equal(fd_read_to_end(pipe_[0], &b->out), 0);
+		assert_int_equal(waitpid(p.pid, &status, 0), p.pid);
+		close(p.pidfd);
+		result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	}
+	close(pipe_[0]);
+	return result;
+}
+
+unused static const char *enter(struct box *b, struct running *r, const char *text)
+{
+	int status = enter_as(b, r, "sh", "-c", text, NULL);
+	if (status != 0)
+		fail_msg("status %d: %s%s", status, b->e.text, buf_text(&b->out));
+	if (b->out.len && b->out.data[b->out.len - 1] == '\n')
+		b->out.data[--b->out.len] = 0;
+	return buf_text(&b->out);
+}
+
 #define BOX_TEST(f) cmocka_unit_test_setup_teardown(f, box_open, box_close)
 
 /* These need root. 77: meson's word for skipped. */
