@@ -46,6 +46,9 @@ void oci_container_drop(struct oci_container *c)
 	json_drop(&c->state_doc);
 	json_drop(&c->config_doc);
 	arena_drop(&c->arena);
+	/* A created container's process has the directory open too, until it executes its command. */
+	if (c->dir >= 0)
+		flock(c->dir, LOCK_UN);
 	fd_drop(&c->dir);
 	fd_drop(&c->root);
 	*c = (struct oci_container)OCI_CONTAINER_EMPTY;
