@@ -108,10 +108,11 @@ class Runtime(peers.Engine):
         return None
 
     def peak(self):
-        """KiB, of the runtime and what it waited for. busybox's time: a program that begins as a copy of a large one would count as that."""
+        """KiB, of the runtime and what it waited for. busybox's time: a program that begins as a copy of a large one would count as that. It takes
+        the kernel's kilobytes for pages."""
         out = subprocess.run(["busybox", "time", "-f", "%M", *self.command("oci-run")], stdin=subprocess.DEVNULL, capture_output=True,
                              text=True, check=True, env=self.env).stderr
-        return int(out.split()[-1])
+        return int(out.split()[-1]) * 1024 // os.sysconf("SC_PAGE_SIZE")
 
     def teardown(self):
         for i in self.ids:
