@@ -124,7 +124,7 @@ int container_remove(struct container *c, struct err *e)
 	const struct spec_hooks *h = c->create ? c->create->spec->hooks : NULL;
 	/* runtime-spec: what fails here is logged, nothing more. */
 	struct err why = {};
-	if (h && hooks_run(&h->poststop, c->create, "stopped", 0, &why) < 0 && !c->warning[0])
+	if (h && hooks_run_poststop(c->create, &why) < 0 && !c->warning[0])
 		snprintf(c->warning, sizeof c->warning, "%.190s", why.text);
 	c->create = NULL;
 	return r;

@@ -192,7 +192,9 @@ static int run_hooks(struct setup *s, struct err *e)
 	if (h->prestart.n || h->create_runtime.n)
 		if (setup_report(s, SETUP_HOOKS, NULL, e) < 0 || setup_wait(s, SETUP_GO, e) < 0)
 			return -1;
-	return hooks_run(&h->create_container, s->create, "creating", getpid(), e);
+	if (hooks_run(&h->create_container, s->create, "creating", getpid(), e) < 0)
+		return -1;
+	return h->start_container.n ? hooks_open_output(s->create, s->hook_output, e) : 0;
 }
 
 static int open_root(struct setup *s, struct err *e)

@@ -6,10 +6,11 @@
  *   2. the working directory as root, the ids with capabilities kept, the working directory as the user when root could not
  *      (a network file system); it must be inside the root (CVE-2024-21626)
  *   3. the program is looked up in PATH as the user; the launch program gets its plan
- *   4. READY is told, with the terminal's master; the go; startContainer hooks, as the container's user
+ *   4. READY is told, with the terminal's master; the go
  *   5. capability sets, no_new_privs, the filter: nothing of what comes before needs to be in the filter (the built-in one
  *      allows what 4 needs and goes in before). Without no_new_privs loading it takes CAP_SYS_ADMIN, so then it comes before the sets, else last
- *   6. every fd past the standard three closes at the exec
+ *   6. startContainer hooks: programs of the image, with the command's rights and no others
+ *   7. every fd past the standard three closes at the exec
  *
  * Labels are written by the launch program, through a procfs of ours and never the container's /proc.
  */
@@ -17,7 +18,6 @@
 
 #include "base/fd.h"
 #include "runtime/launch.h"
-#include "runtime/launch_image.h"
 #include "sys/proc.h"
 #include "sys/caps.h"
 
@@ -29,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -108,11 +107,6 @@ static int set_ids(struct setup *s, struct err *e)
 	/* Changing ids may have made us dumpable (fs.suid_dumpable). */
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_sys(e, "set not dumpable") : 0;
 }
-
-/* Newer than Debian 12's headers; an older kernel refuses it. */
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x10U
-#endif
 
 struct sets { uint64_t have, effective, permitted, inheritable, ambient; };
 
@@ -213,52 +207,17 @@ static int find_program(const struct spec_process *p, char ret[static LAUNCH_PAT
 	return err_set(e, ERR_NOCMD, "exec: \"%.300s\": executable file not found in $PATH", name);
 }
 
-static int set_label(struct setup *s, struct launch_plan *plan, struct err *e)
+/* plan: launcher_plan()'s. */
+static int make_launcher(struct setup *s, struct launch_plan *plan, struct err *e)
 {
-	const struct spec_process *p = s->process;
-	plan->label_dir = -1;
-	if (str_is_empty(p->apparmor) && str_is_empty(p->selinux_label))
-		return 0;
-	own(fd) int proc = setup_procfs(e);
-	if (proc < 0)
-		return err_wrap(e, "security label");
-	if (!str_is_empty(p->apparmor) && !str_is_empty(p->selinux_label))
-		return err_set(e, ERR_USAGE, "an AppArmor profile and an SELinux label together are not supported");
-	bool apparmor = !str_is_empty(p->apparmor);
-	bool old = faccessat(proc, "self/attr/apparmor/exec", F_OK, 0) < 0;
-	snprintf(plan->label_file, sizeof plan->label_file, "%s", apparmor && !old ? "self/attr/apparmor/exec" : "self/attr/exec");
-	size_t n = (size_t)snprintf(plan->label_text, sizeof plan->label_text, "%s%s", apparmor ? "exec " : "",
-		apparmor ? p->apparmor : p->selinux_label);
-	if (n >= sizeof plan->label_text)
-		return err_set(e, ERR_USAGE, "a security label of %zu bytes", n);
-	/* Where there is no security module the file refuses: that is an error, not a container without a label. */
-	plan->label_dir = fcntl(proc, F_DUPFD_CLOEXEC, 3 + s->preserve_fds);
-	return plan->label_dir < 0 ? err_sys(e, "security label") : 0;
-}
-
-/* The launch program with its plan, in a file of memory that nobody can write to. */
-static int make_launcher(struct setup *s, struct err *e)
-{
-	unsigned char image[sizeof launch_image];
-	struct launch_plan plan;
-	memcpy(image, launch_image, sizeof image);
-	memcpy(&plan, image + LAUNCH_PLAN_AT, sizeof plan);
-	plan.report = s->sock;
-	plan.is_init = s->init;
-	plan.skip = s->init ? 2 : 0;
-	if (find_program(s->process, plan.path, e) < 0 || set_label(s, &plan, e) < 0)
+	plan->report = s->sock;
+	plan->is_init = s->init;
+	plan->skip = s->init ? 2 : 0;
+	if (find_program(s->process, plan->path, e) < 0)
 		return -1;
-	memcpy(image + LAUNCH_PLAN_AT, &plan, sizeof plan);
-	own(fd) int fd = memfd_create("hull-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-	if (fd < 0 && errno == EINVAL) /* a kernel before 6.3 */
-		fd = memfd_create("hull-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 && errno == EACCES)
-		return err_set(e, ERR_UNSUPPORTED, "vm.memfd_noexec is 2: hull needs to execute a file of memory");
-	if (fd < 0 || fd_write_all(fd, image, sizeof image) < 0 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return err_sys(e, "launch program");
+	own(fd) int fd = launcher_make(plan, e);
 	/* The fds that the plan names stay open for it; it closes them itself. */
-	if (fd_set_cloexec(s->sock, false) < 0 || (plan.label_dir >= 0 && fd_set_cloexec(plan.label_dir, false) < 0))
+	if (fd >= 0 && (fd_set_cloexec(s->sock, false) < 0 || (plan->label_dir >= 0 && fd_set_cloexec(plan->label_dir, false) < 0)))
 		return err_sys(e, "launch program");
 	return take_fd(fd);
 }
@@ -309,29 +268,30 @@ static int report_and_wait(struct setup *s, struct err *e)
 	if (setup_report(s, SETUP_READY, NULL, e) < 0)
 		return -1;
 	fd_drop(&s->master);
-	if (setup_wait_go(s, e) < 0)
-		return -1;
-	const struct spec_hooks *h = s->create ? s->spec->hooks : NULL;
-	return h ? hooks_run(&h->start_container, s->create, "created", getpid(), e) : 0;
+	return setup_wait_go(s, e);
 }
 
 int process_exec(struct setup *s, struct err *e)
 {
 	const struct spec_process *p = s->process;
 	struct sets caps = {};
+	struct launch_plan plan;
+	own(start_hooks) struct start_hooks hooks = START_HOOKS_INIT;
 	char *const empty[] = {NULL};
 	if (!p->args.n || !p->args.v[0][0])
 		return err_set(e, ERR_NOCMD, "exec: the command is empty");
 	take_default_signals();
 	if (set_stdio(s, e) < 0 || read_caps(s, &caps, e) < 0 || become_user(s, e) < 0 || close_others(s, e) < 0)
 		return -1;
-	own(fd) int launcher = make_launcher(s, e);
+	if (launcher_plan(s, &plan, e) < 0 || hooks_prepare(s, &plan, &hooks, e) < 0)
+		return -1;
+	own(fd) int launcher = make_launcher(s, &plan, e);
 	/* Our own filter is known to allow the waiting, so it is loaded meanwhile. */
 	bool early = !s->filter || s->filter->borrowed;
 	if (launcher < 0 || (early && set_caps(s, &caps, e) < 0) || report_and_wait(s, e) < 0)
 		return -1;
 	own(mem) char **argv = make_argv(s);
-	if (!early && set_caps(s, &caps, e) < 0)
+	if ((!early && set_caps(s, &caps, e) < 0) || hooks_run_prepared(&hooks, e) < 0)
 		return -1;
 	syscall(SYS_execveat, launcher, "", argv, p->env.v ? p->env.v : empty, AT_EMPTY_PATH);
 	if (errno == EPERM || errno == ENOSYS)

@@ -11,6 +11,8 @@
 #include "runtime/seccomp.h"
 #include "sys/cgroupfs.h"
 
+struct launch_plan;
+
 struct setup {
 	const struct container_create *create; /* NULL: exec */
 	const struct spec *spec;
@@ -26,6 +28,7 @@ struct setup {
 	int slave;    /* the terminal, or -1 */
 	int master;   /* on its way to the parent, or -1 */
 	int stdio[3];
+	int hook_output[2]; /* startContainer hooks', or -1 */
 	int preserve_fds;
 	bool init;    /* hull's init runs the command */
 	bool wait;    /* for the parent's go before the command */
@@ -77,6 +80,25 @@ int sysctl_write(struct setup *s, struct err *e) must_use;
 
 /* hooks.c: config.md, "POSIX-platform Hooks". status: "creating", "created", "running", "stopped". */
 int hooks_run(const struct spec_hook_list *l, const struct container_create *c, const char *status, pid_t pid, struct err *e) must_use;
+int hooks_run_poststop(const struct container_create *c, struct err *e) must_use; /* all of them, the first failure is told */
+int hooks_open_output(const struct container_create *c, int ret[2], struct err *e) must_use;
+
+/* startContainer hooks are programs of the image: they run last, with the rights of the command. Prepared while memory files can be
+ * made, run when the filter is in force. */
+struct start_hooks {
+	const struct spec_hook_list *list; /* NULL: none */
+	int state, report[2], label_dir;
+	const int *output;
+	int *launchers; /* one for each */
+};
+#define START_HOOKS_INIT {.state = -1, .report = {-1, -1}, .label_dir = -1}
+void start_hooks_drop(struct start_hooks *h);
+int hooks_prepare(const struct setup *s, const struct launch_plan *plan, struct start_hooks *ret, struct err *e) must_use;
+int hooks_run_prepared(const struct start_hooks *h, struct err *e) must_use;
+
+/* launcher.c */
+int launcher_plan(struct setup *s, struct launch_plan *ret, struct err *e) must_use; /* with the process's label */
+int launcher_make(const struct launch_plan *plan, struct err *e) must_use; /* an fd to execute */
 
 /* rootfs.c */
 int rootfs_attach(struct setup *s, struct err *e) must_use;       /* the root mount, propagation */

@@ -30,6 +30,11 @@ pid_t proc_clone(const struct proc_clone *c)
 	return (pid_t)syscall(SYS_clone3, &a, sizeof a);
 }
 
+pid_t proc_clone_plain(int *pidfd)
+{
+	return (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
+}
+
 int proc_pidfd_open(pid_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0);
