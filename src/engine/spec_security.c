@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "runtime/seccomp.h"
+#include "sys/caps.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -73,8 +74,23 @@ int spec_caps(const struct strv *add, const struct strv *drop, bool privileged, 
 	return 0;
 }
 
-static void set_caps(struct spec_build *b, const struct strv *list)
+static bool is_named(const struct strv *names, const char *cap)
 {
+	for (size_t i = 0; i < names->n; i++)
+		if (strcasecmp(names->v[i], cap) == 0 || strcasecmp(names->v[i], str_after(cap, "CAP_")) == 0)
+			return true;
+	return false;
+}
+
+/* All of them means all that we have ourselves (docker's rule), unless a user namespace of its own gives them anew. */
+static void set_caps(struct spec_build *b, struct strv *list)
+{
+	uint64_t have = b->g->rootless || b->maps->nuids ? UINT64_MAX : caps_permitted();
+	size_t n = 0;
+	for (size_t i = 0; i < list->n; i++)
+		if (have & 1ULL << caps_number(list->v[i]) || is_named(&b->c->record.host.cap_add, list->v[i]))
+			list->v[n++] = list->v[i];
+	list->n = n;
 	struct spec_caps *c = b->spec->process->caps = arena_alloc(b->arena, sizeof *c);
 	c->bounding = c->effective = c->permitted = *list;
 }
