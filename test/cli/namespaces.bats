@@ -80,13 +80,12 @@ of_peer() {
     run -0 hull run --rm box sh -c 'ls /sys/class/net; ip addr show lo'
     [[ $output == *127.0.0.1* ]]
     need_root
-    need_cmd ip
-    name=hull-test-$$
-    ip netns add "$name" || skip "this machine makes no named network namespaces"
-    run ns_of net --network "ns:/run/netns/$name"
+    touch "$HULL_DIR/net"
+    unshare --net="$HULL_DIR/net" true || skip "this machine makes no network namespaces"
+    run ns_of net --network "ns:$HULL_DIR/net"
     got=$output
-    want="net:[$(stat -L -c %i "/run/netns/$name")]"
-    ip netns del "$name"
+    want="net:[$(stat -L -c %i "$HULL_DIR/net")]"
+    umount "$HULL_DIR/net"
     [ "$got" = "$want" ]
 }
 
