@@ -101,7 +101,7 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 	fd_drop(&x->sock);
 	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns,
 		.mapped = x->mapped, .filter = c->spec->linux_->seccomp ? &x->filter : NULL, .sock = x->child_sock,
-		.listen = c->start_listen > 0 ? c->start_listen : -1, .hook_output = {-1, -1}, .root = -1, .slave = -1, .master = -1,
+		.listen = c->start_listen > 0 ? c->start_listen : -1, .hook_output = {-1, -1}, .root = -1, .host = -1, .slave = -1, .master = -1,
 		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = namespaces_own(&x->ns) & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, x->tasks, sizeof s.tasks);

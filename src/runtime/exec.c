@@ -78,8 +78,8 @@ __attribute__((noreturn)) static void be_child(struct execution *x)
 	const struct container_exec *c = x->x;
 	fd_drop(&x->sock);
 	struct setup s = {.spec = c->spec, .process = c->process, .cgroup = c->cgroup, .ns = &x->ns, .sock = x->child_sock,
-		.filter = c->spec->linux_->seccomp ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = -1, .slave = -1, .master = -1,
-		.preserve_fds = c->preserve_fds, .own_userns = x->ns.join & CLONE_NEWUSER};
+		.filter = c->spec->linux_->seccomp ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = -1, .host = -1,
+		.slave = -1, .master = -1, .preserve_fds = c->preserve_fds, .own_userns = x->ns.join & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, x->tasks, sizeof s.tasks);
 	init_exec(&s);

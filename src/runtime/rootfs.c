@@ -8,9 +8,12 @@
  * /dev themselves must be real directories: an image that makes one of them a symlink is refused, and so is a
  * mount that would land on procfs.
  *
- * Propagation: our root is attached on top of the host's "/", which is made private for that, alone; the rest of the host's
- * mounts stay what they are until the end, so that a bind with rshared is a peer of the host's mount. Before the host's tree
- * is let go it is made private as a whole: else letting go would unmount the host's own.
+ * Where: on top of the namespace's own root. In a chroot that is not ours: what is pivoted there would stay below the host's tree,
+ * and `..` from outside of it, or setns, would lead back; and a chroot's root need not be a mount point, as these calls want it.
+ *
+ * Propagation: that root is made private for it, alone; the rest of the host's mounts stay what they are until the end, so that a
+ * bind with rshared is a peer of the host's mount. Before the host's tree is let go it is made private as a whole: else letting go
+ * would unmount the host's own.
  */
 #include "runtime/setup.h"
 
@@ -149,12 +152,11 @@ static unsigned propagation_of(const char *word)
 
 int rootfs_attach(struct setup *s, struct err *e)
 {
-	own(fd) int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (host < 0)
-		return err_sys(e, "the host's root");
-	if (mount_set(host, false, 0, 0, MS_PRIVATE, e) < 0)
-		return e->sys != EINVAL ? err_wrap(e, "mount propagation")
-			: err_set(e, ERR_UNSUPPORTED, "the root directory is no mount point (a chroot): bind it over itself first, mount --bind DIR DIR");
+	s->host = mount_top(e);
+	if (s->host < 0)
+		return -1;
+	if (mount_set(s->host, false, 0, 0, MS_PRIVATE, e) < 0)
+		return err_wrap(e, "mount propagation");
 	if (s->create->rootfs >= 0) {
 		s->root = fcntl(s->create->rootfs, F_DUPFD_CLOEXEC, 3);
 		if (s->root < 0)
@@ -166,7 +168,7 @@ int rootfs_attach(struct setup *s, struct err *e)
 			return -1;
 	}
 	unsigned propagation = propagation_of(s->spec->linux_->rootfs_propagation);
-	if (mount_attach(s->root, host, e) < 0 || mount_set(s->root, true, 0, 0, propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE, e) < 0)
+	if (mount_attach(s->root, s->host, e) < 0 || mount_set(s->root, true, 0, 0, propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE, e) < 0)
 		return -1;
 	return 0;
 }
@@ -380,31 +382,6 @@ int rootfs_mask(struct setup *s, struct err *e)
 	return 0;
 }
 
-static uint64_t mount_of(int fd)
-{
-	struct statx st = {};
-	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 ? st.stx_mnt_id : 0;
-}
-
-/* In a chroot our root is not the namespace's, and what is pivoted there stays below the host's tree: `..` from outside of it,
- * or setns, would lead back. setns puts us at the true root; that is the container's own, which is mounted over the host's,
- * when there was no chroot. */
-static int open_host_root(const struct setup *s, struct err *e)
-{
-	own(fd) int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	own(fd) int self = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (host < 0 || self < 0 || setns(self, CLONE_NEWNS) < 0)
-		return err_sys(e, "go to the root of the mount namespace");
-	own(fd) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0 || !mount_of(s->root))
-		return err_sys(e, "the root of the mount namespace");
-	if (mount_of(root) != mount_of(s->root))
-		return take_fd(root);
-	if (fchdir(host) < 0 || chroot(".") < 0)
-		return err_sys(e, "go back to the host's root");
-	return take_fd(host);
-}
-
 int rootfs_enter(struct setup *s, struct err *e)
 {
 	const char *cwd = s->process->cwd;
@@ -415,14 +392,11 @@ int rootfs_enter(struct setup *s, struct err *e)
 	}
 	if (s->spec->root->readonly && mount_set(s->root, false, MOUNT_ATTR_RDONLY, 0, 0, e) < 0)
 		return err_wrap(e, "read-only");
-	own(fd) int host = open_host_root(s, e);
-	if (host < 0)
-		return -1;
-	if (fchdir(s->root) < 0)
+	if (fchdir(s->host) < 0 || chroot(".") < 0 || fchdir(s->root) < 0)
 		return err_sys(e, "enter");
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(e, "pivot_root");
-	if (mount_set(host, true, 0, 0, MS_PRIVATE, e) < 0)
+	if (mount_set(s->host, true, 0, 0, MS_PRIVATE, e) < 0)
 		return err_wrap(e, "let go of the host's root");
 	if (umount2(".", MNT_DETACH) < 0)
 		return err_sys(e, "let go of the host's root");

@@ -25,6 +25,7 @@ struct setup {
 	const int *mapped; /* mounts_open_mapped()'s, or NULL */
 	int tasks[CGROUPFS_ROWS]; /* where a thread joins our group in each v1 hierarchy, or -1 */
 	int root;     /* the root file system's mount */
+	int host;     /* what it is attached on: the root of all the host's mounts */
 	int slave;    /* the terminal, or -1 */
 	int master;   /* on its way to the parent, or -1 */
 	int stdio[3];

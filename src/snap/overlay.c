@@ -105,15 +105,16 @@ static int name_options(const struct overlay *o, const int *fds, struct buf *out
 	return buf_check(out, e);
 }
 
-/* The same directory in this mount namespace: by its path, and only when it is the same. */
-static int open_again(int fd, struct err *e)
+/* The same directory in this mount namespace: by its path, and only when it is the same. The path of what lies in another
+ * namespace begins at the top of all mounts, in a chroot too. */
+static int open_again(int top, int fd, struct err *e)
 {
 	char link[40], path[PATH_MAX];
 	struct stat a, b;
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	ssize_t n = readlink(link, path, sizeof path - 1);
 	path[n > 0 ? n : 0] = 0;
-	own(fd) int again = n < 0 ? -1 : open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	own(fd) int again = n < 0 ? -1 : openat(top, path[1] ? path + 1 : ".", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (again < 0 || fstat(fd, &a) < 0 || fstat(again, &b) < 0)
 		return err_sys(e, "mount overlay: find %s again", path);
 	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)
@@ -122,16 +123,16 @@ static int open_again(int fd, struct err *e)
 }
 
 /* Runs in the child. A carrier that is attached here makes its directories ours; others are opened again. */
-static int gather(const struct overlay *o, int *fds, size_t *n, struct err *e)
+static int gather(const struct overlay *o, int top, int *fds, size_t *n, struct err *e)
 {
-	own(fd) int at = o->carrier < 0 ? -1 : open_again(o->carrier_at, e);
+	own(fd) int at = o->carrier < 0 ? -1 : open_again(top, o->carrier_at, e);
 	if (o->carrier >= 0 && (at < 0 || mount_attach(o->carrier, at, e) < 0))
 		return err_wrap(e, "mount overlay");
 	size_t all = o->n + (o->upper >= 0 ? 2 : 0);
 	for (; *n < all; ++*n) {
 		bool carried = *n < o->n && o->carrier >= 0;
 		int fd = *n < o->n ? o->lowers[*n] : *n == o->n ? o->upper : o->work;
-		fds[*n] = carried ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : open_again(fd, e);
+		fds[*n] = carried ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : open_again(top, fd, e);
 		if (fds[*n] < 0)
 			return carried ? err_sys(e, "mount overlay") : -1;
 	}
@@ -158,11 +159,13 @@ static void child(const struct overlay *o, int report)
 	struct answer a = {.fd = -1};
 	int *fds = mem_alloc((o->n + 2) * sizeof *fds);
 	size_t n = 0;
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		(void)err_sys(&a.e, "mount overlay: private mounts");
-	else if (gather(o, fds, &n, &a.e) == 0)
+	int top = mount_top(&a.e);
+	if (top < 0 || mount_set(top, true, 0, 0, MS_PRIVATE, &a.e) < 0)
+		(void)err_wrap(&a.e, "mount overlay: private mounts");
+	else if (gather(o, top, fds, &n, &a.e) == 0)
 		a.fd = mount_in_child(o, fds, &a.e);
 	/* The table of files is the parent's as well. */
+	fd_drop(&top);
 	for (size_t i = 0; i < n; i++)
 		close(fds[i]);
 	(void)!fd_write_all(report, &a, sizeof a);

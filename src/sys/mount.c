@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -90,6 +91,20 @@ int mount_peers(const char *path, unsigned *ret, struct err *e)
 		if (str_has_prefix(line, id))
 			*ret = peers_of_line(line);
 	return 0;
+}
+
+int mount_top(struct err *e)
+{
+	own(fd) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	own(fd) int self = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (root < 0 || cwd < 0 || self < 0 || setns(self, CLONE_NEWNS) < 0)
+		return err_sys(e, "go to the root of the mount namespace");
+	own(fd) int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int saved = errno;
+	if (fchdir(root) < 0 || chroot(".") < 0 || fchdir(cwd) < 0)
+		return err_sys(e, "go back to our own root");
+	errno = saved;
+	return top < 0 ? err_sys(e, "the root of the mount namespace") : take_fd(top);
 }
 
 int mount_idmap(int mount, int userns, bool recursive, struct err *e)

@@ -21,6 +21,9 @@ int mount_attach(int mount, int at, struct err *e) must_use;
 int mount_set(int mount, bool recursive, uint64_t set, uint64_t clear, unsigned propagation, struct err *e) must_use;
 /* MS_SHARED, MS_SLAVE (both at once: a slave that is shared) or 0 of the mount that path is on. */
 int mount_peers(const char *path, unsigned *ret, struct err *e) must_use;
+/* The root of this mount namespace (O_PATH): in a chroot it is not ours, and it is a mount point, which ours need not be there. Only
+ * for a process of one thread: it goes there and back. */
+int mount_top(struct err *e) must_use;
 /* Makes the detached mount show ids through the user namespace `userns`. */
 int mount_idmap(int mount, int userns, bool recursive, struct err *e) must_use;
 

@@ -208,18 +208,33 @@ DOCKERS=00000000a80425fb
     [[ $output != *BATS* ]]
 }
 
-# A root that is a mount point and not the namespace's: what is pivoted there stays below the host's tree.
+# What is pivoted in a chroot stays below the host's tree: exec (setns) would see the host's root. A plain chroot's root is not even a
+# mount point. Mounts are shared, as systemd has them: none of the container's may show outside.
+in_chroot() {
+    make=$1 unshare --mount --propagation private sh -eu -c '
+        mkdir -p top
+        eval "$make"
+        mount --make-rshared /
+        before=$(cat /proc/self/mountinfo)
+        chroot top sh -eu -c "
+            export HULL_ROOT=$PWD/in-chroot/root HULL_RUN_ROOT=$PWD/in-chroot/run
+            \"\$HULL\" run -d --name inside -v /usr:/mnt box sleep 60 >/dev/null
+            \"\$HULL\" exec inside ls -d / /bin/busybox /mnt/bin
+            \"\$HULL\" exec inside test ! -e \"\$HULL\"
+            \"\$HULL\" rm -f inside
+            rm -r $PWD/in-chroot"
+        [ "$(cat /proc/self/mountinfo)" = "$before" ]'
+    rmdir top || rm -r --one-file-system top
+}
+
 @test "hull in a chroot: exec and the container's root stay in the container" {
     need_root
-    mkdir -p top
-    unshare --mount --propagation private sh -eu -c '
-        mount --rbind / top
-        exec chroot top sh -eu -c "
-            export HULL_ROOT=$PWD/in-chroot/root HULL_RUN_ROOT=$PWD/in-chroot/run
-            \"\$HULL\" run -d --name inside box sleep 60 >/dev/null
-            \"\$HULL\" exec inside ls -d / /bin/busybox
-            \"\$HULL\" exec inside test ! -e \"\$HULL\"
-            \"\$HULL\" rm -f inside"
-    '
-    rm -r in-chroot
+    in_chroot 'mount --rbind / top'
+}
+
+@test "hull in a plain chroot, whose root is no mount point" {
+    need_root
+    in_chroot 'for d in /*; do
+            if [ -L "$d" ]; then cp -P "$d" top/; elif [ -d "$d" ]; then mkdir "top$d" && mount --rbind "$d" "top$d"; fi
+        done'
 }
