@@ -110,7 +110,7 @@ static int prepare(struct engine *g, struct container_entry *c, const struct exe
 
 static int launch(struct container_entry *c, struct exec *x, const int stdio[3], struct err *e)
 {
-	struct container_exec how = {.pid = (pid_t)c->state.pid, .start_time = c->state.start_time, .process = x->spec.process,
+	struct container_exec how = {.id = c->id, .pid = (pid_t)c->state.pid, .start_time = c->state.start_time, .process = x->spec.process,
 		.spec = &x->spec, .cgroup = str_is_empty(c->state.cgroup) ? NULL : &x->cgroup,
 		.stdio = {stdio[0], stdio[1], stdio[2]}, .seccomp_cache = x->seccomp_cache};
 	return container_exec(&how, &x->process, e);

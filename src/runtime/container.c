@@ -56,6 +56,12 @@ int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *
 	return 1;
 }
 
+int setup_say(int sock, enum setup_word word, struct err *e)
+{
+	char c = (char)word;
+	return send(sock, &c, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET ? err_sys(e, "the container's process") : 0;
+}
+
 static int start(struct container *c, int sock, struct err *e)
 {
 	char go = SETUP_GO;
@@ -65,6 +71,9 @@ static int start(struct container *c, int sock, struct err *e)
 	if (gone && errno != EPIPE && errno != ECONNRESET)
 		return err_sys(e, "start");
 	int r = setup_receive(sock, &m, &fd, e);
+	if (r > 0 && m.word == SETUP_AGENT)
+		r = seccomp_listener_hand_over(&(struct setup_container){c->create->spec, c->create->id, c->create->bundle, "created", c->pid, c->pid},
+			sock, &m, &fd, e);
 	fd_drop(&fd);
 	if (r < 0)
 		return -1;

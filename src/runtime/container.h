@@ -63,6 +63,7 @@ int container_remove(struct container *c, struct err *e) must_use;
 void container_drop(struct container *c); /* closes the fds */
 
 struct container_exec {
+	const char *id, *bundle; /* of the container, for who is told of it (a seccomp agent); NULL: "" and "/" */
 	pid_t pid;              /* the container's first process */
 	uint64_t start_time;    /* checked against reuse; 0: not checked */
 	const struct spec_process *process;

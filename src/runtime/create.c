@@ -66,8 +66,6 @@ static int check_spec(const struct spec *s, uint64_t own, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED, "linux.intelRdt is not supported");
 	if (l->net_devices && json_len(l->net_devices))
 		return err_set(e, ERR_UNSUPPORTED, "linux.netDevices is not supported");
-	if (l->seccomp && !str_is_empty(l->seccomp->listener_path))
-		return err_set(e, ERR_UNSUPPORTED, "linux.seccomp.listenerPath is not supported");
 	return sysctl_check(s, own, e);
 }
 
@@ -78,7 +76,7 @@ static int prepare(struct creation *x, struct err *e)
 	int pair[2];
 	if (namespaces_open(c->spec, &x->ns, e) < 0 || check_spec(c->spec, namespaces_own(&x->ns), e) < 0)
 		return -1;
-	if (l->seccomp && seccomp_compile(l->seccomp, c->seccomp_cache, &x->filter, e) < 0)
+	if (seccomp_filter_of(c->spec, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
 	if (mounts_open_mapped(c, &x->mapped, e) < 0)
 		return -1;
@@ -100,7 +98,7 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 	const struct container_create *c = x->c;
 	fd_drop(&x->sock);
 	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns,
-		.mapped = x->mapped, .filter = c->spec->linux_->seccomp ? &x->filter : NULL, .sock = x->child_sock,
+		.mapped = x->mapped, .filter = x->filter.n ? &x->filter : NULL, .sock = x->child_sock,
 		.listen = c->start_listen > 0 ? c->start_listen : -1, .hook_output = {-1, -1}, .root = -1, .host = -1, .slave = -1, .master = -1,
 		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = namespaces_own(&x->ns) & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
@@ -127,19 +125,13 @@ static int set_oom_score(struct creation *x, struct err *e)
 	return 0;
 }
 
-static int say(int sock, enum setup_word word, struct err *e)
-{
-	char c = (char)word;
-	return send(sock, &c, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET ? err_sys(e, "the container's process") : 0;
-}
-
 static int set_up_child(struct creation *x, struct err *e)
 {
 	const struct spec_linux *l = x->c->spec->linux_;
 	x->ct.start_time = proc_start_time(x->ct.pid);
 	if (set_oom_score(x, e) < 0)
 		return -1;
-	if (x->ns.made & CLONE_NEWUSER && (idmap_write(x->ct.pid, &l->uids, &l->gids, e) < 0 || say(x->sock, SETUP_MAPPED, e) < 0))
+	if (x->ns.made & CLONE_NEWUSER && (idmap_write(x->ct.pid, &l->uids, &l->gids, e) < 0 || setup_say(x->sock, SETUP_MAPPED, e) < 0))
 		return -1;
 	return x->c->no_cgroup || !l->resources ? 0 : cgroup_limit(&x->ct.cgroup, l->resources, e);
 }
@@ -159,7 +151,7 @@ static int run_hooks(struct creation *x, struct err *e)
 	const struct spec_hooks *h = x->c->spec->hooks;
 	if (hooks_run(&h->prestart, x->c, "creating", x->ct.pid, e) < 0 || hooks_run(&h->create_runtime, x->c, "creating", x->ct.pid, e) < 0)
 		return -1;
-	return say(x->sock, SETUP_GO, e);
+	return setup_say(x->sock, SETUP_GO, e);
 }
 
 static int receive_ready(struct creation *x, struct err *e)

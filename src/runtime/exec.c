@@ -58,11 +58,10 @@ static int find_target(struct execution *x, struct err *e)
 static int prepare(struct execution *x, struct err *e)
 {
 	const struct container_exec *c = x->x;
-	const struct spec_seccomp *seccomp = c->spec->linux_->seccomp;
 	int pair[2];
 	if (find_target(x, e) < 0)
 		return -1;
-	if (seccomp && seccomp_compile(seccomp, c->seccomp_cache, &x->filter, e) < 0)
+	if (seccomp_filter_of(c->spec, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
 	if (c->cgroup && cgroup_open_tasks(c->cgroup, x->tasks, e) < 0)
 		return -1;
@@ -78,7 +77,7 @@ __attribute__((noreturn)) static void be_child(struct execution *x)
 	const struct container_exec *c = x->x;
 	fd_drop(&x->sock);
 	struct setup s = {.spec = c->spec, .process = c->process, .cgroup = c->cgroup, .ns = &x->ns, .sock = x->child_sock,
-		.filter = c->spec->linux_->seccomp ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = -1, .host = -1,
+		.filter = x->filter.n ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = -1, .host = -1,
 		.slave = -1, .master = -1, .preserve_fds = c->preserve_fds, .own_userns = x->ns.join & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, x->tasks, sizeof s.tasks);
@@ -87,13 +86,16 @@ __attribute__((noreturn)) static void be_child(struct execution *x)
 
 static int follow(struct execution *x, struct err *e)
 {
+	const struct container_exec *c = x->x;
 	struct setup_message m = {};
 	int fd = -1;
 	int r = setup_receive(x->sock, &m, &x->p.console, e);
+	if (r == 0)
+		return err_set(e, ERR_CONFLICT, "the process ended before it began: was the container stopped?");
 	if (r > 0 && m.word == SETUP_READY)
 		r = setup_receive(x->sock, &m, &fd, e);
-	else if (r == 0)
-		r = err_set(e, ERR_CONFLICT, "the process ended before it began: was the container stopped?");
+	if (r > 0 && m.word == SETUP_AGENT)
+		r = seccomp_listener_hand_over(&(struct setup_container){c->spec, c->id, c->bundle, "running", c->pid, x->p.pid}, x->sock, &m, &fd, e);
 	fd_drop(&fd);
 	/* The launch program waits for us: its root and directory are still to be seen. */
 	return r > 0 ? explain_exec(x->p.pid, x->x->process->cwd, m.why.text, m.why.sys, e) : r;

@@ -23,19 +23,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int write_state(const struct container_create *c, const char *status, pid_t pid, struct err *e)
+struct json *setup_state(const struct setup_container *c)
 {
-	own(json) struct json *j = json_new_object();
+	struct json *j = json_new_object();
 	json_set_str(j, "ociVersion", c->spec->oci_version);
-	json_set_str(j, "id", c->id);
-	json_set_str(j, "status", status);
-	if (pid > 0)
-		json_set(j, "pid", json_new_i64(pid));
+	json_set_str(j, "id", c->id ? c->id : "");
+	json_set_str(j, "status", c->status);
+	if (c->pid > 0)
+		json_set(j, "pid", json_new_i64(c->pid));
 	json_set_str(j, "bundle", c->bundle ? c->bundle : "/");
 	struct json *notes = json_new_object();
 	for (size_t i = 0; i < c->spec->annotations.n; i++)
 		json_set_str(notes, c->spec->annotations.v[i].key, c->spec->annotations.v[i].value);
 	json_set(j, "annotations", notes);
+	return j;
+}
+
+static int write_state(const struct container_create *c, const char *status, pid_t pid, struct err *e)
+{
+	own(json) struct json *j = setup_state(&(struct setup_container){c->spec, c->id, c->bundle, status, pid, pid});
 	own(buf) struct buf b = BUF(4 << 20);
 	json_format(j, 0, &b);
 	own(fd) int fd = memfd_create("state", MFD_CLOEXEC);

@@ -130,6 +130,11 @@ static int read_caps(struct setup *s, struct sets *c, struct err *e)
 	return caps_limit_bounding(bounding, e);
 }
 
+static int load_filter(struct setup *s, struct err *e)
+{
+	return s->filter->notify ? seccomp_install_asking(s, e) : seccomp_install(s->filter, e);
+}
+
 static int set_caps(struct setup *s, const struct sets *c, struct err *e)
 {
 	bool nnp = s->process->no_new_privileges;
@@ -137,14 +142,14 @@ static int set_caps(struct setup *s, const struct sets *c, struct err *e)
 		/* Another user than root has kept them, but not in effect. */
 		if (s->process->user.uid != 0 && caps_apply(c->have, c->have, 0, e) < 0)
 			return -1;
-		if (seccomp_install(s->filter, e) < 0)
+		if (load_filter(s, e) < 0)
 			return -1;
 	}
 	if (caps_apply(c->effective, c->permitted, c->inheritable, e) < 0 || caps_raise_ambient(c->ambient, e) < 0)
 		return -1;
 	if (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "no_new_privs");
-	return nnp && s->filter ? seccomp_install(s->filter, e) : 0;
+	return nnp && s->filter ? load_filter(s, e) : 0;
 }
 
 static int enter_cwd(struct setup *s, struct err *e)

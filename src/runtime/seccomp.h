@@ -17,8 +17,12 @@ struct seccomp_filter {
 	size_t n;
 	unsigned flags; /* SECCOMP_FILTER_FLAG_* */
 	bool borrowed;  /* insns is static or the caller's */
+	bool notify;    /* it asks a listener */
 };
 void seccomp_filter_drop(struct seccomp_filter *f);
+/* What a container's configuration asks for, n == 0 when that is none: its rules, or crun's annotation run.oci.seccomp_bpf_data
+ * (a program as base64) in their place. What is missing for a listener is an error. */
+int seccomp_filter_of(const struct spec *s, int cache, struct seccomp_filter *ret, struct err *e) must_use;
 /* Compiles (or takes from the cache; cache -1: none). */
 int seccomp_compile(const struct spec_seccomp *s, int cache, struct seccomp_filter *ret, struct err *e) must_use;
 /* libseccomp alone, without cache or what is built in (seccomp_compile.c). */
@@ -28,7 +32,16 @@ unsigned seccomp_library(void); /* libseccomp's version: 2.5.4 is 0x20504 */
 void seccomp_cache_key(const struct spec_seccomp *s, struct buf *ret);
 bool seccomp_cache_read(int cache, const struct buf *key, struct seccomp_filter *ret);
 void seccomp_cache_write(int cache, const struct buf *key, const struct seccomp_filter *f);
-/* In the process to be restricted; needs no_new_privs or CAP_SYS_ADMIN. */
+/* The answer (SECCOMP_RET_*) to one system call (seccomp_verdict.c). */
+struct seccomp_data;
+uint32_t seccomp_verdict(const struct seccomp_filter *f, const struct seccomp_data *d);
+/* Where a filter that asks finds its agent: listenerPath, or crun's annotation run.oci.seccomp.receiver; NULL: nowhere. */
+const char *seccomp_listener_path(const struct spec *s);
+int seccomp_listener_check(const struct spec *s, const struct seccomp_filter *f, struct err *e) must_use;
+/* SECCOMP_FILTER_FLAG_* of the names, but for TSYNC: there is one thread. */
+int seccomp_flags(const struct strv *names, unsigned *ret, struct err *e) must_use;
+const char *seccomp_flag_name(unsigned flag);
+/* In the process to be restricted; needs no_new_privs or CAP_SYS_ADMIN. With .notify it returns the listener (O_CLOEXEC), else 0. */
 int seccomp_install(const struct seccomp_filter *f, struct err *e) must_use;
 /* The default profile for these capabilities ("CAP_CHOWN", ...), as OCI rules in the arena. */
 int seccomp_default(const struct strv *caps, struct arena *a, struct spec_seccomp **ret, struct err *e) must_use;

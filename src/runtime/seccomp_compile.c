@@ -109,6 +109,8 @@ static int add_rules(scmp_filter_ctx ctx, const struct spec_seccomp *s, uint32_t
 		uint32_t action;
 		if (action_of(r->action, &r->errno_ret, &action, e) < 0)
 			return -1;
+		if (action == SCMP_ACT_NOTIFY && strv_has(&r->names, "write"))
+			return err_set(e, ERR_USAGE, "seccomp: SCMP_ACT_NOTIFY cannot be used for the write syscall");
 		if (!r->names.n)
 			return err_set(e, ERR_USAGE, "seccomp: a rule (%s) without names", r->action);
 		if (action == fallback)
@@ -220,22 +222,32 @@ static int take_program(scmp_filter_ctx ctx, const struct spec_seccomp *s, bool 
 	return 0;
 }
 
-static int set_flags(const struct spec_seccomp *s, unsigned *ret, struct err *e)
+static const struct {
+	const char *name;
+	unsigned flag;
+} flags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC}, {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+	{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV}};
+
+const char *seccomp_flag_name(unsigned flag)
 {
-	static const struct {
-		const char *name;
-		unsigned flag;
-	} rows[] = {{"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC}, {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
-		{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-		{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV}};
-	for (size_t i = 0; i < s->flags.n; i++) {
+	size_t i = 0;
+	while (i < countof(flags) && flags[i].flag != flag)
+		i++;
+	return i < countof(flags) ? flags[i].name : "such flag";
+}
+
+int seccomp_flags(const struct strv *names, unsigned *ret, struct err *e)
+{
+	for (size_t i = 0; i < names->n; i++) {
 		size_t k = 0;
-		while (k < countof(rows) && strcmp(rows[k].name, s->flags.v[i]) != 0)
+		while (k < countof(flags) && strcmp(flags[k].name, names->v[i]) != 0)
 			k++;
-		if (k == countof(rows))
-			return err_set(e, ERR_USAGE, "seccomp: unknown flag \"%.60s\"", s->flags.v[i]);
-		*ret |= rows[k].flag;
+		if (k == countof(flags))
+			return err_set(e, ERR_USAGE, "seccomp: unknown flag \"%.60s\"", names->v[i]);
+		*ret |= flags[k].flag;
 	}
+	*ret &= ~(unsigned)SECCOMP_FILTER_FLAG_TSYNC;
 	return 0;
 }
 
@@ -243,8 +255,11 @@ int seccomp_compile_rules(const struct spec_seccomp *s, struct seccomp_filter *r
 {
 	uint32_t fallback;
 	struct seccomp_filter f = {};
-	if (action_of(s->default_action, &s->default_errno, &fallback, e) < 0 || set_flags(s, &f.flags, e) < 0)
+	if (action_of(s->default_action, &s->default_errno, &fallback, e) < 0 || seccomp_flags(&s->flags, &f.flags, e) < 0)
 		return -1;
+	/* As runc has it: the process must be able to say why its start fails, before the agent has said a word. */
+	if (fallback == SCMP_ACT_NOTIFY)
+		return err_set(e, ERR_USAGE, "seccomp: SCMP_ACT_NOTIFY cannot be used as default action");
 	scmp_filter_ctx ctx = seccomp_init(fallback);
 	if (!ctx)
 		return err_set(e, ERR_SYSTEM, "seccomp: init");

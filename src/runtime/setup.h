@@ -53,6 +53,8 @@ enum setup_word {
 	SETUP_MAPPED = 'M', /* parent: the id maps are written */
 	SETUP_GO = 'G',     /* parent: on with it (container_start; the hooks have run) */
 	SETUP_LEAVE = 'L',  /* parent: I go; the GO comes over the listening socket */
+	SETUP_AGENT = 'A',  /* child: the filter will ask an agent; the GO says that one is there */
+	SETUP_LISTENER = 'N', /* child: the filter is loaded, and what the agent needs comes along */
 	SETUP_HOOKS = 'H',  /* child: it is time for the runtime's hooks */
 	SETUP_READY = 'R',  /* child: everything is done; the pty's master comes along */
 	SETUP_FAILED = 'F',
@@ -66,6 +68,7 @@ struct setup_message {
 int setup_wait(const struct setup *s, enum setup_word word, struct err *e) must_use;
 int setup_wait_go(struct setup *s, struct err *e) must_use; /* when s->wait: until the container is started */
 int setup_report(struct setup *s, enum setup_word word, const struct err *why, struct err *e) must_use;
+int setup_say(int sock, enum setup_word word, struct err *e) must_use; /* the parent's; a child that is gone is no error */
 /* The parent's: 1 a message, 0 the child is gone or its exec happened. A failure becomes *e, and -1. *ret_fd is the master or -1. */
 int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *e) must_use;
 
@@ -79,7 +82,23 @@ int setup_put_proc(int proc, const char *path, const char *text, struct err *e) 
 int sysctl_check(const struct spec *s, uint64_t own, struct err *e) must_use;
 int sysctl_write(struct setup *s, struct err *e) must_use;
 
-/* hooks.c: config.md, "POSIX-platform Hooks". status: "creating", "created", "running", "stopped". */
+/* What is told of a container to those outside (runtime.md, "State"). */
+struct setup_container {
+	const struct spec *spec;
+	const char *id, *bundle;
+	const char *status; /* "creating", "created", "running", "stopped" */
+	pid_t pid;          /* the container's first process; 0: there is none */
+	pid_t process;      /* the one that is set up */
+};
+struct json *setup_state(const struct setup_container *c) must_use;
+
+/* seccomp_listener.c */
+/* Loads a filter that asks, and gives the parent what its agent needs. */
+int seccomp_install_asking(struct setup *s, struct err *e) must_use;
+/* The parent's, after SETUP_AGENT: connects to the agent and hands over; then as setup_receive(). */
+int seccomp_listener_hand_over(const struct setup_container *c, int sock, struct setup_message *m, int *ret_fd, struct err *e) must_use;
+
+/* hooks.c: config.md, "POSIX-platform Hooks". status as above. */
 int hooks_run(const struct spec_hook_list *l, const struct container_create *c, const char *status, pid_t pid, struct err *e) must_use;
 int hooks_run_poststop(const struct container_create *c, struct err *e) must_use; /* all of them, the first failure is told */
 int hooks_open_output(const struct container_create *c, int ret[2], struct err *e) must_use;

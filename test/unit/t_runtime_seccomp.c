@@ -58,7 +58,10 @@ enum { NATIVE = (int)AUDIT_ARCH_AARCH64 };
 
 static uint32_t verdict(const struct seccomp_filter *f, int nr, uint64_t first)
 {
-	return judge(f, (uint32_t)NATIVE, nr, (uint64_t[6]){first});
+	struct seccomp_data d = {.nr = nr, .arch = (uint32_t)NATIVE, .args = {first}};
+	uint32_t r = judge(f, (uint32_t)NATIVE, nr, (uint64_t[6]){first});
+	assert_int_equal(r, seccomp_verdict(f, &d));
+	return r;
 }
 
 enum { ALLOW = (int)SECCOMP_RET_ALLOW, DENY = (int)SECCOMP_RET_ERRNO | EPERM, NOSYS = (int)SECCOMP_RET_ERRNO | ENOSYS };
@@ -281,6 +284,34 @@ static void actions(void **state)
 	}
 }
 
+/* What the kernel would not load kills. */
+static void no_programs(void **state)
+{
+	(void)state;
+	struct sock_filter bad[][2] = {{BPF_STMT(BPF_LD | BPF_IMM, 1), BPF_STMT(BPF_LD | BPF_IMM, 1)},
+		{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 64), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+		{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0xfffffffc), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+		{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 2), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+		{BPF_STMT(BPF_ST, 16), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+		{BPF_STMT(BPF_LD | BPF_MEM, 16), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+		{BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+		{BPF_STMT(BPF_JMP | BPF_JA, 0xffffffff), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+		{BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 200, 200), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)},
+		{{.code = 0xffff}, BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+	struct seccomp_data d = {.nr = SYS_read, .arch = (uint32_t)NATIVE};
+	for (size_t i = 0; i < countof(bad); i++) {
+		uint32_t r = seccomp_verdict(&(struct seccomp_filter){.insns = bad[i], .n = 2}, &d);
+		if (r != SECCOMP_RET_KILL_PROCESS)
+			fail_msg("program %zu: %#x", i, r);
+	}
+	/* 3 * 5 - (6 << 1) */
+	struct sock_filter sums[] = {BPF_STMT(BPF_LDX | BPF_IMM, 6), BPF_STMT(BPF_STX, 0), BPF_STMT(BPF_LD | BPF_MEM, 0),
+		BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 1), BPF_STMT(BPF_MISC | BPF_TAX, 0), BPF_STMT(BPF_LD | BPF_IMM, 3),
+		BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 5), BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 3, 0, 1),
+		BPF_STMT(BPF_RET | BPF_A, 0), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	assert_int_equal(seccomp_verdict(&(struct seccomp_filter){.insns = sums, .n = countof(sums)}, &d), 3);
+}
+
 /* The one file in a directory. */
 static void only_name(const char *dir, char ret[256])
 {
@@ -436,6 +467,7 @@ static void loaded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(as_strict_as_docker), cmocka_unit_test(capabilities_open_their_calls),
-		cmocka_unit_test(profiles), cmocka_unit_test(actions), cmocka_unit_test(cached), cmocka_unit_test(cache_damaged), cmocka_unit_test(loaded)};
+		cmocka_unit_test(profiles), cmocka_unit_test(actions), cmocka_unit_test(no_programs),
+		cmocka_unit_test(cached), cmocka_unit_test(cache_damaged), cmocka_unit_test(loaded)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
