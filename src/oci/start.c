@@ -24,8 +24,8 @@ static int start(void *opts unused, int argc unused, char **argv, struct err *e)
 	if (r == 0)
 		r = container_start(&ct, e);
 	/* Nobody waits there any more, however it went. */
-	if (ct.pidfd >= 0)
-		unlinkat(c.dir, "start", 0);
+	if (ct.pidfd >= 0 && unlinkat(c.dir, "start", 0) < 0 && r == 0)
+		r = err_sys(e, "start socket of container %s", c.state.id);
 	container_drop(&ct);
 	return r;
 }

@@ -114,11 +114,13 @@ static int read_state(struct oci_container *c, const char *id, struct err *e)
 	return 0;
 }
 
-/* Still the directory of that name, now that its lock is ours? */
-static bool is_current(const struct oci_container *c, const char *id)
+/* Still the directory of that name, now that its lock is ours? -1: cannot be told. */
+static int is_current(const struct oci_container *c, const char *id, struct err *e)
 {
-	struct stat a, b;
-	return fstat(c->dir, &a) == 0 && fstatat(c->root, id, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+	struct stat a, b = {};
+	if (fstat(c->dir, &a) < 0 || (fstatat(c->root, id, &b, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT))
+		return err_sys(e, "state of container %s", id);
+	return a.st_nlink > 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 int oci_container_open(const char *id, int flags, struct oci_container *ret, struct err *e)
@@ -134,8 +136,9 @@ int oci_container_open(const char *id, int flags, struct oci_container *ret, str
 		return err_sys(e, "state of container %s", id);
 	if (c.dir >= 0 && flags & OCI_LOCK && lock(c.dir, id, e) < 0)
 		return -1;
-	if (c.dir < 0 || (flags & OCI_LOCK && !is_current(&c, id)))
-		return err_set(e, ERR_NOT_FOUND, "container does not exist: %s", id);
+	int there = c.dir < 0 ? 0 : flags & OCI_LOCK ? is_current(&c, id, e) : 1;
+	if (there <= 0)
+		return there < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "container does not exist: %s", id);
 	if (read_state(&c, id, e) < 0)
 		return -1;
 	*ret = c;
@@ -185,7 +188,14 @@ int oci_open_cgroup(const struct oci_container *c, struct cgroup *ret, struct er
 	*ret = (struct cgroup){.v2 = -1};
 	if (str_is_empty(c->state.cgroup.path))
 		return 0;
-	return cgroup_open(c->state.cgroup.path, ret, e);
+	if (cgroup_open(c->state.cgroup.path, ret, e) == 0)
+		return 0;
+	/* Taken away already: by an end that was killed, or by somebody else. */
+	if (e->kind != ERR_NOT_FOUND)
+		return -1;
+	*e = (struct err){};
+	*ret = (struct cgroup){.v2 = -1};
+	return 0;
 }
 
 static bool is_paused(const struct oci_container *c)

@@ -210,6 +210,9 @@ int container_create(const struct container_create *c, struct container *ret, st
 		r = pid < 0 ? -1 : set_up_child(&x, e);
 		if (r == 0)
 			r = receive_ready(&x, e);
+		/* Without it nobody could tell later whether the process is this one. */
+		if (r == 0 && !x.ct.start_time)
+			r = err_set(e, ERR_SYSTEM, "/proc/%d/stat cannot be read", (int)x.ct.pid);
 	}
 	if (r < 0) {
 		undo(&x);

@@ -206,6 +206,8 @@ class Verb:
     detach   the processes it leaves running are not waited for
     statuses what it may end with when it fails"""
 
+    program = "hull"
+
     def __init__(self, name, argv, setup=None, done=None, again=None, begin=None, detach=False, statuses=(1, 125), ways=WAYS, keep=False,
                  one_line=True):
         self.name, self.argv, self.setup, self.done, self.again, self.begin = name, argv, setup, done, again, begin
@@ -254,7 +256,7 @@ class Verb:
             _, process, _, *calls = line.split()
             failing = [c for c in calls if "!" not in c]
             # What comes before is the loader's, which says what it says.
-            is_loaded = "mmap?" in calls[:4] and "prlimit64" in failing[:30]
+            is_loaded = ("mmap?" in calls[:4] or calls[0].startswith("brk")) and "prlimit64" in failing[:30]
             first = failing.index("prlimit64") if is_loaded else 0
             fails += [(process, i + 1) for i in range(first, len(failing))]
             kills += [(process, i + 1) for i, _ in enumerate(c for c in calls if "?" not in c)]
@@ -286,9 +288,9 @@ class Verb:
                 raise Failure(f"status {o.status}")
         if any(w in o.err for w in LOADER):
             return
-        if any(not line.startswith("hull: ") for line in lines):
+        if any(not line.startswith(self.program + ": ") for line in lines):
             raise Failure("says something else")
-        errors = [line for line in lines if not line.startswith("hull: warning: ")]
+        errors = [line for line in lines if not line.startswith(self.program + ": warning: ")]
         quiet = o.fault and o.fault.split()[2] in ("write", "writev")
         if len(errors) > (1 if self.one_line else 2) or (o.status not in (0, 137) and not errors and not quiet):
             raise Failure("not one line")
@@ -308,10 +310,10 @@ class Verb:
             what = f"fault {o.fault}, status {o.status}, stderr {o.err.strip()!r}" if o else "before"
             return f"HULL_FAULT_AT='{process} {n} {way} {variant}': {e} ({what})"
 
-    def sweep(self, way):
+    def sweep(self, way, make_place=Place):
         """As many points as asked for; all failures in one AssertionError."""
         need_tracer()
-        with Place() as place:
+        with make_place() as place:
             found = self.points(place)[way]
             where = os.environ.get("HULL_FAULT_AT")
             if where:
