@@ -31,6 +31,7 @@ class Tree:
         for folder in ("script", "doc", "bin", "test/fault", "build"):
             os.makedirs(os.path.join(self.top, folder))
         shutil.copy(os.path.join(TOP, "test/run"), os.path.join(self.top, "test/run"))
+        shutil.copytree(os.path.join(TOP, "test/lib"), os.path.join(self.top, "test/lib"))
         self.write("README.md", "")
         for name in ("check-layers", "check-size", "check-names", "check-layout", "check-shell"):
             self.write("script/" + name, f"#!/bin/sh\n{rule if name == 'check-size' else 'exit 0'}\n")
@@ -45,9 +46,9 @@ class Tree:
             f.write(text)
         os.chmod(path, 0o755)
 
-    def run(self, *words):
+    def run(self, *words, before=()):
         env = dict(os.environ, PATH=os.path.join(self.top, "bin") + ":" + os.environ["PATH"])
-        done = subprocess.run([sys.executable, "test/run", *words], cwd=self.top, env=env, text=True, errors="replace",
+        done = subprocess.run([*before, sys.executable, "test/run", *words], cwd=self.top, env=env, text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.returncode, done.stdout.splitlines()
 
@@ -138,6 +139,22 @@ def in_time(tree):
            [True, True])
 
 
+# A root that is no mount point, with everything mounted in it.
+CHROOT = """set -eu
+root=$(mktemp -d "$PWD/root.XXXXXX")
+for d in /*; do
+    if [ -L "$d" ]; then cp -P "$d" "$root/"; elif [ -d "$d" ]; then mkdir "$root$d" && mount --rbind "$d" "$root$d"; fi
+done
+exec chroot "$root" sh -c 'cd "$1" && shift && exec "$@"' sh "$PWD" "$@"
+"""
+
+
+def in_chroot(tree):
+    status, lines = tree.run("fault", before=["unshare", "--mount", "--propagation", "private", "sh", "-c", CHROOT, "sh"])
+    expect("last line", lines[-1], "2 passed, 0 failed, 0 skipped")
+    expect("status", status, 0)
+
+
 def no_units(tree):
     status, lines = tree.run("--quick")
     expect("status", status, 1)
@@ -156,6 +173,7 @@ CASES = [
     ("--no-retry", no_retry, Tree({"flaky": (BAD, GOOD)})),
     ("a rule gets no second chance", rule, Tree({}, rule='echo x >>ran; [ "$(wc -l <ran)" -gt 1 ]')),
     ("the time of the whole is over", in_time, Tree({"1": (["sleep 300"],) * 2, "2": (["sleep 300"],) * 2})),
+    *([("in a chroot", in_chroot, Tree({"good": (GOOD, BAD)}))] if os.geteuid() == 0 else []),
     ("no unit tests at all is a failure", no_units, Tree({}, units=0)),
 ]
 
