@@ -3,9 +3,9 @@
  * namespaces: see namespaces.h.
  *
  * For a moment the caller's own choice of a PID or time namespace is another one; it is put back before anything else
- * happens, also when clone3 fails. A caller without the right to enter another PID namespace (a plain user, whose
- * container has a user namespace of its own) lets a child join everything, which then clones the process with
- * CLONE_PARENT, so that it is a child of the caller all the same.
+ * happens, also when clone3 fails; when it cannot be put back, the process is killed and all of it has failed. A caller without
+ * the right to enter another PID namespace (a plain user, whose container has a user namespace of its own) lets a child join
+ * everything, which then clones the process with CLONE_PARENT, so that it is a child of the caller all the same.
  */
 #include "runtime/namespaces.h"
 
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -164,15 +165,24 @@ struct choice {
 
 static void choice_drop(struct choice *c)
 {
-	int saved = errno;
-	/* Going back to the namespace one lives in is always allowed to who could leave it. */
-	if (c->pid >= 0 && setns(c->pid, CLONE_NEWPID) < 0)
-		abort();
-	if (c->time >= 0 && setns(c->time, CLONE_NEWTIME) < 0)
-		abort();
 	fd_drop(&c->pid);
 	fd_drop(&c->time);
-	errno = saved;
+}
+
+/* Allowed to who could leave; what fails all the same is tried again, because whoever we start next would be born there. */
+static int go_back(int ns, int kind, struct err *e)
+{
+	for (int i = 0; ns >= 0 && setns(ns, (int)kinds[kind].flag) < 0; i++)
+		if (i == 3)
+			return err_sys(e, "go back to our own %s namespace", kinds[kind].type);
+	return 0;
+}
+
+static int choice_undo(const struct choice *c, struct err *e)
+{
+	struct err second = {};
+	int pid = go_back(c->pid, NS_PID, e);
+	return go_back(c->time, NS_TIME, pid < 0 ? &second : e) < 0 || pid < 0 ? -1 : 0;
 }
 
 static int choose_time(const struct json *offsets, struct choice *c, struct err *e)
@@ -230,7 +240,6 @@ static pid_t clone_for_parent(struct namespaces *n, const struct json *offsets, 
 	if (pid < 0)
 		return err_sys(e, "clone the process");
 	if (pid == 0) {
-		c = (struct choice){-1, -1};
 		n->joined = true;
 		close(tell);
 		return 0;
@@ -280,12 +289,21 @@ pid_t namespaces_clone(struct namespaces *n, int cgroup, const struct json *time
 	int chosen = choose_pid(n, &c, e);
 	if (chosen != 0)
 		return chosen < 0 ? -1 : clone_staged(n, cgroup, time_offsets, ret_pidfd, e);
-	if (n->made & CLONE_NEWTIME && choose_time(time_offsets, &c, e) < 0)
-		return -1;
-	pid_t pid = proc_clone(&(struct proc_clone){.flags = clone_flags(n), .cgroup = cgroup, .pidfd = ret_pidfd});
-	if (pid < 0)
-		return err_sys(e, "clone the process%s", errno == ENOSPC ? " (too many namespaces: see /proc/sys/user)" : "");
-	if (pid == 0) /* the choice is the parent's */
-		c = (struct choice){-1, -1};
-	return pid;
+	pid_t pid = -1;
+	if (!(n->made & CLONE_NEWTIME) || choose_time(time_offsets, &c, e) == 0) {
+		pid = proc_clone(&(struct proc_clone){.flags = clone_flags(n), .cgroup = cgroup, .pidfd = ret_pidfd});
+		if (pid < 0)
+			(void)err_sys(e, "clone the process%s", errno == ENOSPC ? " (too many namespaces: see /proc/sys/user)" : "");
+	}
+	struct err lost = {};
+	if (pid == 0 || choice_undo(&c, &lost) == 0) /* the choice is the parent's */
+		return pid;
+	if (pid > 0) {
+		int status;
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		fd_drop(ret_pidfd);
+		*e = lost;
+	}
+	return -1;
 }

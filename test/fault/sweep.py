@@ -204,14 +204,15 @@ class Verb:
     done     checks what a verb that says it succeeded must have done
     again    the next commands, after what ps lists was removed
     detach   the processes it leaves running are not waited for
+    calls    names of those that fail one after the other in every run, whatever the sample is
     statuses what it may end with when it fails"""
 
     program = "hull"
 
     def __init__(self, name, argv, setup=None, done=None, again=None, begin=None, detach=False, statuses=(1, 125), ways=WAYS, keep=False,
-                 one_line=True):
+                 one_line=True, calls=()):
         self.name, self.argv, self.setup, self.done, self.again, self.begin = name, argv, setup, done, again, begin
-        self.detach, self.statuses, self.ways, self.keep, self.one_line = detach, statuses, ways, keep, one_line
+        self.detach, self.statuses, self.ways, self.keep, self.one_line, self.calls = detach, statuses, ways, keep, one_line, calls
 
     def command(self, place):
         argv = self.argv(place) if callable(self.argv) else self.argv
@@ -241,7 +242,7 @@ class Verb:
             self.setup(place)
 
     def points(self, place):
-        """[(process, n, variants)] for calls that fail, and for kills."""
+        """[(process, n)] for calls that fail, for kills, and for the calls that are broken in every run."""
         self.prepare(place)
         o = self.trace(place)
         if o.status != 0:
@@ -249,7 +250,7 @@ class Verb:
         if self.done:
             self.done(place, o)
         self.recover(place)
-        fails, kills = [], []
+        fails, kills, always = [], [], []
         for line in o.lines:
             if not line.startswith("process "):
                 continue
@@ -259,8 +260,9 @@ class Verb:
             is_loaded = ("mmap?" in calls[:4] or calls[0].startswith("brk")) and "prlimit64" in failing[:30]
             first = failing.index("prlimit64") if is_loaded else 0
             fails += [(process, i + 1) for i in range(first, len(failing))]
+            always += [(process, i + 1) for i, name in enumerate(failing) if name.strip("?") in self.calls]
             kills += [(process, i + 1) for i, _ in enumerate(c for c in calls if "?" not in c)]
-        return {"-e": fails, "-E": fails, "-k": kills, "-K": kills}
+        return {"-e": fails, "-E": fails, "-k": kills, "-K": kills, "always": always}
 
     def recover(self, place):
         ids = place.ok("ps", "-aq", "--no-trunc").split()
@@ -314,7 +316,8 @@ class Verb:
         """As many points as asked for; all failures in one AssertionError."""
         need_tracer()
         with make_place() as place:
-            found = self.points(place)[way]
+            all_points = self.points(place)
+            found = all_points[way]
             where = os.environ.get("HULL_FAULT_AT")
             if where:
                 process, n, its_way, variant = where.split()
@@ -326,6 +329,7 @@ class Verb:
             else:
                 chance = random.Random(f"{SEED} {self.name} {way}")
                 points = [(p, n, chance.randrange(3)) for p, n in sorted(chance.sample(found, min(POINTS, len(found))))]
+                points += [(p, n, 0) for p, n in all_points["always"] if way in ("-e", "-E")]
             failures = []
             for process, n, variant in points:
                 why = self.at(place, way, process, n, variant)

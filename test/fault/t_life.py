@@ -92,7 +92,7 @@ VERBS = [
     Verb("rm", ["rm", "-v", "c1"], begin=box, setup=lambda p: create(p, "-v", "/anonymous"), done=is_gone, again=works),
     Verb("rm -f", ["rm", "-f", "c1"], begin=box, setup=run, done=is_gone, again=works),
     Verb("exec", ["exec", "-e", "A=b", "-w", "/tmp", "c1", "echo", "hi"], begin=box, setup=run_once, done=said_hi, again=exec_works, keep=True,
-         statuses=(1, 125, 126, 127)),
+         statuses=(1, 125, 126, 127), calls=("setns",)),
     *(Verb(argv[0], argv, begin=box, setup=run_once, again=end, keep=True, ways=LOOKS)
       for argv in (["ps", "-a"], ["inspect", "c1"], ["logs", "c1"], ["top", "c1"], ["info"], ["images"], ["history", "box"])),
 ]
