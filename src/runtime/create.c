@@ -78,7 +78,7 @@ static int prepare(struct creation *x, struct err *e)
 		return -1;
 	if (seccomp_filter_of(c->spec, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
-	if (mounts_open_mapped(c, &x->mapped, e) < 0)
+	if (mounts_open_mapped(c, &x->ns, &x->mapped, e) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "socket");

@@ -50,8 +50,9 @@ static int bind_hierarchy(struct setup *s, int top, int row, const struct mount_
 static int make_v1(struct setup *s, int at, const struct mount_words *w, struct err *e)
 {
 	const struct cgroupfs *fs = cgroupfs_get();
-	const struct mount_option o[] = {{"mode", "755"}, {"size", "64k"}};
-	own(fd) int top = mount_new("tmpfs", o, countof(o), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, e);
+	const char *label = s->spec->linux_->mount_label;
+	const struct mount_option o[] = {{"mode", "755"}, {"size", "64k"}, {"context", label}};
+	own(fd) int top = mount_new("tmpfs", o, str_is_empty(label) ? 2 : 3, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, e);
 	if (top < 0 || mount_attach(top, at, e) < 0)
 		return -1;
 	for (int i = 0; i < CGROUPFS_ROWS; i++) {

@@ -3,13 +3,7 @@
  * rootfs: the root file system of a container, from a detached mount to the process's root.
  *
  * Until pivot_root the host's tree is still in sight: sources (device nodes, /dev/null for masks) are taken from it,
- * never from the image. Every place inside the image is found by rootfs_target(): resolved inside the root by
- * openat2, so that no symlink of the image leads out of it; then mounts are attached to that very fd. /proc, /sys and
- * /dev themselves must be real directories: an image that makes one of them a symlink is refused, and so is a
- * mount that would land on procfs.
- *
- * Where: on top of the namespace's own root. In a chroot that is not ours: what is pivoted there would stay below the host's tree,
- * and `..` from outside of it, or setns, would lead back; and a chroot's root need not be a mount point, as these calls want it.
+ * never from the image. Every place inside the image is found by rootfs_place.c.
  *
  * Propagation: that root is made private for it, alone; the rest of the host's mounts stay what they are until the end, so that a
  * bind with rshared is a peer of the host's mount. Before the host's tree is let go it is made private as a whole: else letting go
@@ -23,9 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,109 +27,6 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-static bool is_plain_place(const char *path)
-{
-	static const char *const places[] = {"/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys/fs/cgroup"};
-	for (size_t i = 0; i < countof(places); i++)
-		if (strcmp(places[i], path) == 0)
-			return true;
-	return false;
-}
-
-/* What lxcfs and its kind put their own files over. */
-static bool is_harmless(const char *path)
-{
-	static const char *const places[] = {"/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo", "/proc/slabinfo",
-		"/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled"};
-	for (size_t i = 0; i < countof(places); i++)
-		if (strcmp(places[i], path) == 0)
-			return true;
-	return false;
-}
-
-static int check_place(int fd, const char *path, struct err *e)
-{
-	struct statfs fs;
-	if (fstatfs(fd, &fs) < 0)
-		return err_sys(e, "%s", path);
-	if (fs.f_type == PROC_SUPER_MAGIC && !is_harmless(path))
-		return err_set(e, ERR_DENIED, "%s: a mount inside /proc is not allowed", path);
-	return 0;
-}
-
-static int open_place(const struct setup *s, const char *path, uint64_t resolve)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
-	for (int i = 0;; i++) {
-		/* EAGAIN: a rename or mount elsewhere raced with the lookup of a ".." */
-		int fd = (int)syscall(SYS_openat2, s->root, path, &how, sizeof how);
-		if (fd >= 0 || errno != EAGAIN || i == 128)
-			return fd;
-	}
-}
-
-static int make_entry(int at, const char *name, bool is_dir)
-{
-	if (is_dir)
-		return mkdirat(at, name, 0755) < 0 && errno != EEXIST ? -1 : 0;
-	own(fd) int made = openat(at, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0644);
-	return made < 0 && errno != EEXIST ? -1 : 0;
-}
-
-/* Makes what is missing of a path, one name after the other, each looked up from the root again. A symlink that leads
- * nowhere is followed, inside the root, and its end is made: images have such links for resolv.conf. */
-static int make_place(const struct setup *s, const char *path, bool is_dir, int depth, struct err *e)
-{
-	own(mem) char *part = mem_printf("%s%s", *path == '/' ? "" : "/", path);
-	own(fd) int at = open_place(s, "/", 0);
-	if (at < 0 || depth > 40 || strlen(path) >= PATH_MAX) {
-		errno = at < 0 ? errno : depth > 40 ? ELOOP : ENAMETOOLONG;
-		return err_sys(e, "%.200s", path);
-	}
-	for (char *p = part, *end; p; p = end) {
-		p += strspn(p, "/");
-		if (!*p)
-			break;
-		end = strchr(p, '/');
-		if (end)
-			*end = 0;
-		int next = open_place(s, part, 0);
-		if (next < 0 && errno == ENOENT) {
-			char link[PATH_MAX];
-			ssize_t n = readlinkat(at, p, link, sizeof link - 1);
-			if (n > 0) {
-				link[n] = 0;
-				own(mem) char *whole = mem_printf("%.*s/%s/%s", link[0] == '/' ? 0 : (int)(p - part), part, link, end ? end + 1 : "");
-				return make_place(s, whole, is_dir, depth + 1, e);
-			}
-			if (make_entry(at, p, end || is_dir) == 0)
-				next = open_place(s, part, 0);
-		}
-		if (next < 0)
-			return err_sys(e, "make %.200s", part);
-		fd_drop(&at);
-		at = next;
-		if (end)
-			*end = '/';
-	}
-	return take_fd(at);
-}
-
-int rootfs_target(struct setup *s, const char *path, bool is_dir, struct err *e)
-{
-	bool plain = is_plain_place(path);
-	own(fd) int fd = open_place(s, path, plain ? RESOLVE_NO_SYMLINKS : 0);
-	if (fd < 0 && plain && errno == ELOOP)
-		return err_set(e, ERR_DENIED, "%s is a symlink in the root file system: refused", path);
-	if (fd < 0 && errno == ENOENT)
-		fd = make_place(s, path, is_dir, 0, e);
-	else if (fd < 0)
-		return err_sys(e, "%.200s", path);
-	if (fd < 0 || check_place(fd, path, e) < 0)
-		return -1;
-	return take_fd(fd);
-}
 
 static unsigned propagation_of(const char *word)
 {
@@ -188,7 +77,7 @@ static int bind_node(struct setup *s, const struct spec_device *d, dev_t dev, st
 	if ((st.st_mode & S_IFMT) != node_type(d) || st.st_rdev != dev)
 		return err_set(e, ERR_UNSUPPORTED, "device %s: without the right to make nodes the host's is bound, and that is another device", d->path);
 	own(fd) int node = mount_clone(host, "", false, e);
-	own(fd) int at = node < 0 ? -1 : rootfs_target(s, d->path, false, e);
+	own(fd) int at = node < 0 ? -1 : rootfs_target(s, d->path, PLACE_FILE, e);
 	return at < 0 || mount_attach(node, at, e) < 0 ? err_wrap(e, "device %s", d->path) : 0;
 }
 
@@ -236,7 +125,8 @@ static bool has_bound_dev(const struct spec *s)
 {
 	for (size_t i = 0; i < s->mounts.n; i++) {
 		const struct spec_mount *m = &s->mounts.v[i];
-		own(mem) char *at = path_clean(m->destination);
+		own(mem) char *whole = mem_printf("/%s", m->destination);
+		own(mem) char *at = path_clean(whole);
 		if (str_eq(at, "/dev") && (str_eq(m->type, "bind") || strv_has(&m->options, "bind") || strv_has(&m->options, "rbind")))
 			return true;
 	}
@@ -254,7 +144,7 @@ int rootfs_devices(struct setup *s, struct err *e)
 		{"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"}};
 	if (has_bound_dev(s->spec))
 		return 0;
-	own(fd) int dev = rootfs_target(s, "/dev", true, e);
+	own(fd) int dev = rootfs_target(s, "/dev", PLACE_DIR, e);
 	if (dev < 0)
 		return -1;
 	mode_t before = umask(0);
@@ -306,14 +196,14 @@ int rootfs_console(struct setup *s, struct err *e)
 	if (process_terminal(s, e) < 0)
 		return -1;
 	own(fd) int slave = mount_clone(s->slave, "", false, e);
-	own(fd) int at = slave < 0 ? -1 : rootfs_target(s, "/dev/console", false, e);
+	own(fd) int at = slave < 0 ? -1 : rootfs_target(s, "/dev/console", PLACE_FILE, e);
 	return at < 0 || mount_attach(slave, at, e) < 0 ? err_wrap(e, "/dev/console") : 0;
 }
 
 /* An O_PATH fd of what is to be covered; -1 without error when there is no such thing here. */
 static int open_covered(struct setup *s, const char *path, bool *ret_dir, struct err *e)
 {
-	int fd = open_place(s, path, 0);
+	int fd = rootfs_find(s, path);
 	struct stat st;
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return -2;
@@ -345,8 +235,10 @@ static int mask(struct setup *s, const char *path, int null, int *empty, struct 
 		cover = mount_clone(null, "", false, e);
 	} else if (*empty < 0) {
 		/* One empty file system for all masked directories: the first use makes it, the others clone it. */
-		const struct mount_option o[] = {{"size", "0k"}};
-		*empty = cover = mount_new("tmpfs", o, countof(o), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, e);
+		const char *label = s->spec->linux_->mount_label;
+		const struct mount_option o[] = {{"size", "0k"}, {"context", label}};
+		*empty = cover = mount_new("tmpfs", o, str_is_empty(label) ? 1 : 2,
+			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, e);
 		*empty = cover < 0 ? -1 : fcntl(cover, F_DUPFD_CLOEXEC, 3);
 	} else {
 		cover = mount_clone(*empty, "", false, e);

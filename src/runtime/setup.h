@@ -126,15 +126,29 @@ int rootfs_devices(struct setup *s, struct err *e) must_use;      /* nodes and l
 int rootfs_console(struct setup *s, struct err *e) must_use;      /* the pty and /dev/console */
 int rootfs_mask(struct setup *s, struct err *e) must_use;         /* masked and read-only paths */
 int rootfs_enter(struct setup *s, struct err *e) must_use;        /* read-only root, pivot_root */
-/* The place for a mount: an O_PATH fd of `path` inside the root, made when missing (a directory or an empty file). */
-int rootfs_target(struct setup *s, const char *path, bool is_dir, struct err *e) must_use;
 
-/* mounts.c */
+/* rootfs_place.c */
+enum rootfs_place { PLACE_FILE = 0, PLACE_DIR = 1 << 0, PLACE_NOFOLLOW = 1 << 1 /* the symlink that is there itself */ };
+/* The place for a mount: an O_PATH fd of `path` inside the root, made when missing (a directory or an empty file). */
+int rootfs_target(struct setup *s, const char *path, enum rootfs_place place, struct err *e) must_use;
+int rootfs_find(const struct setup *s, const char *path) must_use; /* -1 with errno */
+/* Whether something of that type (mount: what is bound, or -1) may be mounted at the clean path. */
+int rootfs_check_destination(const char *path, const char *type, int mount, struct err *e) must_use;
+
+/* mounts_mapped.c */
 /* The parent's: only who is privileged over a file system may map its ids, so these binds are made before the clone. One fd
  * (or -1) for each mount of the configuration; NULL when none is mapped. */
-int mounts_open_mapped(const struct container_create *c, int **ret, struct err *e) must_use;
+int mounts_open_mapped(const struct container_create *c, const struct namespaces *ns, int **ret, struct err *e) must_use;
 void mounts_close_mapped(const struct container_create *c, int **mapped);
+
+/* mounts.c */
 int mounts_make(struct setup *s, struct err *e) must_use;
+struct mount_words;
+/* A detached clone of what a bind mount names, with its flags; ready: spec_mount's. */
+int mounts_clone_source(const struct container_create *c, const char *source, int ready, const struct mount_words *w, struct err *e) must_use;
+
+/* mounts_copyup.c: the specification's tmpcopyup */
+int mounts_copy_up(struct setup *s, const char *path, int mount, struct err *e) must_use;
 
 /* mounts_cgroup.c: the view of the control groups, from inside them */
 int mounts_make_cgroup(struct setup *s, const struct spec_mount *m, int at, struct err *e) must_use;

@@ -13,13 +13,8 @@
 #include "base/fd.h"
 #include "base/path.h"
 
-int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attr, struct err *e)
+static int configure(int fs, const char *type, const struct mount_option *options, size_t n, struct err *e)
 {
-	own(fd) int fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
-	if (fs < 0 && errno == ENODEV)
-		return err_set(e, ERR_UNSUPPORTED, "file system %.60s is not known to this kernel", type);
-	if (fs < 0)
-		return err_sys(e, "file system %s", type);
 	for (size_t i = 0; i < n; i++) {
 		const struct mount_option *o = &options[i];
 		if (syscall(SYS_fsconfig, fs, o->value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, o->key, o->value, 0) < 0) {
@@ -29,17 +24,49 @@ int mount_new(const char *type, const struct mount_option *options, size_t n, ui
 			return -1;
 		}
 	}
+	return 0;
+}
+
+int mount_reconfigure(int at, const struct mount_option *options, size_t n, struct err *e)
+{
+	own(fd) int fs = (int)syscall(SYS_fspick, at, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	if (fs < 0)
+		return err_sys(e, "remount");
+	if (configure(fs, "remount", options, n, e) < 0)
+		return -1;
+	return syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0 ? err_sys(e, "remount") : 0;
+}
+
+int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attr, struct err *e)
+{
+	own(fd) int fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+	if (fs < 0 && errno == ENODEV)
+		return err_set(e, ERR_UNSUPPORTED, "file system %.60s is not known to this kernel", type);
+	if (fs < 0)
+		return err_sys(e, "file system %s", type);
+	if (configure(fs, type, options, n, e) < 0)
+		return -1;
 	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_sys(e, "mount %s", type);
 	int m = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attr);
 	return m < 0 ? err_sys(e, "mount %s", type) : m;
 }
 
-int mount_clone(int dirfd, const char *path, bool recursive, struct err *e)
+static int clone_mount(int dirfd, const char *path, unsigned flags, struct err *e)
 {
-	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
+	flags |= OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (*path ? 0 : AT_EMPTY_PATH);
 	int m = (int)syscall(SYS_open_tree, dirfd, path, flags);
 	return m < 0 ? err_sys(e, "bind %s", *path ? path : "mount") : m;
+}
+
+int mount_clone(int dirfd, const char *path, bool recursive, struct err *e)
+{
+	return clone_mount(dirfd, path, recursive ? AT_RECURSIVE : 0, e);
+}
+
+int mount_clone_link(int dirfd, const char *path, bool recursive, struct err *e)
+{
+	return clone_mount(dirfd, path, AT_SYMLINK_NOFOLLOW | (recursive ? AT_RECURSIVE : 0), e);
 }
 
 int mount_attach(int mount, int at, struct err *e)
@@ -145,8 +172,8 @@ static const struct word {
 	{"shared", 0, 0, MS_SHARED, false}, {"rshared", 0, 0, MS_SHARED | MS_REC, false},
 	{"slave", 0, 0, MS_SLAVE, false}, {"rslave", 0, 0, MS_SLAVE | MS_REC, false},
 	{"unbindable", 0, 0, MS_UNBINDABLE, false}, {"runbindable", 0, 0, MS_UNBINDABLE | MS_REC, false},
-	{"defaults", 0, 0, 0, false}, {"async", 0, 0, 0, false}, {"loud", 0, 0, 0, false}, {"nomand", 0, 0, 0, false},
-	{"noiversion", 0, 0, 0, false}, {"remount", 0, 0, 0, false}, {"auto", 0, 0, 0, false}, {"noauto", 0, 0, 0, false},
+	{"defaults", 0, 0, 0, false}, {"loud", 0, 0, 0, false}, {"nomand", 0, 0, 0, false},
+	{"noiversion", 0, 0, 0, false}, {"auto", 0, 0, 0, false}, {"noauto", 0, 0, 0, false},
 	{"user", 0, 0, 0, false}, {"nouser", 0, 0, 0, false}, {"iversion", 0, 0, 0, false}, {"mand", 0, 0, 0, false},
 	{"silent", 0, 0, 0, false},
 };
@@ -159,12 +186,17 @@ void mount_words_drop(struct mount_words *w)
 
 static bool take_bool(const char *word, struct mount_words *w)
 {
-	const struct { const char *name; bool *at; } rows[] = {{"bind", &w->bind}, {"rbind", &w->rbind},
-		{"tmpcopyup", &w->tmpcopyup}, {"idmap", &w->idmap}, {"ridmap", &w->ridmap}};
+	const struct { const char *name; bool *at; } rows[] = {{"bind", &w->bind}, {"rbind", &w->rbind}, {"remount", &w->remount},
+		{"tmpcopyup", &w->tmpcopyup}, {"idmap", &w->idmap}, {"ridmap", &w->ridmap}, {"copy-symlink", &w->copy_symlink},
+		{"src-nofollow", &w->src_nofollow}, {"dest-nofollow", &w->dest_nofollow}};
 	for (size_t i = 0; i < countof(rows); i++)
 		if (strcmp(rows[i].name, word) == 0)
 			return *rows[i].at = true;
-	return false;
+	const char *plain = str_after(word, "idmap="), *recursive = str_after(word, "ridmap=");
+	if (!plain && !recursive)
+		return false;
+	w->ids = plain ? plain : recursive;
+	return *(plain ? &w->idmap : &w->ridmap) = true;
 }
 
 int mount_parse_words(const struct strv *options, struct mount_words *ret, struct err *e)
@@ -178,7 +210,9 @@ int mount_parse_words(const struct strv *options, struct mount_words *ret, struc
 			k++;
 		if (k < countof(words)) {
 			uint64_t *set = words[k].recursive ? &w.rset : &w.set, *clear = words[k].recursive ? &w.rclear : &w.clear;
-			*set = (*set & ~words[k].clear) | words[k].set;
+			/* The access time modes are one field: the last word counts. */
+			uint64_t field = words[k].set & MOUNT_ATTR__ATIME ? (uint64_t)MOUNT_ATTR__ATIME : 0;
+			*set = (*set & ~(words[k].clear | field)) | words[k].set;
 			*clear = (*clear & ~words[k].set) | words[k].clear;
 			if (words[k].propagation)
 				w.propagation = words[k].propagation;

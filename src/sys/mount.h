@@ -13,8 +13,12 @@ struct mount_option { const char *key, *value; }; /* value NULL: a flag */
 
 /* A new detached mount of a file system; attr: MOUNT_ATTR_*. */
 int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attr, struct err *e) must_use;
-/* A detached copy of the mount at path (below dirfd; "" and AT_EMPTY_PATH: the fd itself). */
+/* A detached copy of the mount at path (below dirfd; "" and AT_EMPTY_PATH: the fd itself). A symlink that is itself the source is
+ * a place as others are. */
 int mount_clone(int dirfd, const char *path, bool recursive, struct err *e) must_use;
+int mount_clone_link(int dirfd, const char *path, bool recursive, struct err *e) must_use; /* not what a symlink leads to */
+/* Changes the file system that is mounted at the place `at`, as remounting does. */
+int mount_reconfigure(int at, const struct mount_option *options, size_t n, struct err *e) must_use;
 /* Attaches a detached mount onto what `at` (an O_PATH fd) is. */
 int mount_attach(int mount, int at, struct err *e) must_use;
 /* Sets and clears MOUNT_ATTR_* and the propagation (MS_PRIVATE ..., 0: as it is). */
@@ -32,7 +36,9 @@ struct mount_words {
 	uint64_t set, clear;     /* MOUNT_ATTR_* */
 	uint64_t rset, rclear;   /* the same, for the whole tree (rro, rnosuid …) */
 	unsigned propagation;    /* MS_SHARED … with MS_REC; 0: none */
-	bool bind, rbind, tmpcopyup, idmap, ridmap;
+	bool bind, rbind, remount, tmpcopyup, idmap, ridmap;
+	bool copy_symlink, src_nofollow, dest_nofollow; /* crun's */
+	const char *ids;         /* crun's "uids=0-1000-10#…;gids=…" behind "idmap=" or "ridmap=" (borrowed), or NULL */
 	struct strv data;        /* the file system's own: "mode=755" (borrowed) */
 };
 void mount_words_drop(struct mount_words *w);

@@ -109,11 +109,30 @@ static void mounts_on_proc(void **state)
 	struct box *b = *state;
 	static const char *const places[] = {"/proc", "/proc/self", "/proc/self/attr", "/proc/sys", "/proc/1", "/etc/../proc", "//proc/./"};
 	script(b, "true");
-	for (size_t i = 0; i < countof(places); i++) {
-		add_mount(b, places[i], "tmpfs", "tmpfs", "");
-		refused(b, ERR_DENIED, "a mount inside /proc is not allowed");
-		drop_mount(b);
+	/* Also when no procfs is there, or only later. */
+	for (int with_proc = 1; with_proc >= 0; with_proc--) {
+		for (size_t i = 0; i < countof(places); i++) {
+			add_mount(b, places[i], "tmpfs", "tmpfs", "");
+			refused(b, ERR_DENIED, strchr(places[i] + 1, 's') ? "a mount inside /proc is not allowed" : "");
+			drop_mount(b);
+		}
+		if (with_proc)
+			memmove(b->spec.mounts.v, b->spec.mounts.v + 1, --b->spec.mounts.n * sizeof *b->spec.mounts.v);
 	}
+	add_mount(b, "/proc", "bind", b->dir, "rbind");
+	refused(b, ERR_DENIED, "only a proc file system can be mounted there");
+	drop_mount(b);
+	add_mount(b, "/proc", "bind", "/proc/self", "rbind");
+	refused(b, ERR_DENIED, "only a proc file system can be mounted there");
+	drop_mount(b);
+	add_mount(b, "/proc", "cgroup", "cgroup", "");
+	refused(b, ERR_DENIED, "only a proc file system can be mounted there");
+	drop_mount(b);
+	add_mount(b, "/proc/1", "bind", "/etc/hostname", "bind,copy-symlink");
+	refused(b, ERR_DENIED, "a mount inside /proc is not allowed");
+	drop_mount(b);
+	add_mount(b, "proc", "bind", "/proc", "rbind");
+	assert_int_equal(run(b), 0);
 	make_link(b, "/proc/self", "/tmp/link");
 	add_mount(b, "/tmp/link/attr", "tmpfs", "tmpfs", "");
 	refused(b, ERR_DENIED, "a mount inside /proc is not allowed");

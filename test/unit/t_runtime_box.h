@@ -122,7 +122,8 @@ unused static void make_root(struct box *b)
 	static const char *const dirs[] = {"", "/bin", "/etc", "/proc", "/sys", "/dev", "/tmp", "/host"};
 	static const char *const tools[] = {"sh", "ls", "cat", "id", "sleep", "stat", "mount", "umount", "hostname", "readlink",
 		"mknod", "true", "kill", "chmod", "dd", "mkdir", "rm", "ps", "ln", "touch", "nproc", "grep", "tty", "stty", "wc", "env", "ip",
-		"ifconfig", "unshare", "head", "tr", "echo", "chroot", "nohup", "cut", "setsid"};
+		"ifconfig", "unshare", "head", "tr", "echo", "chroot", "nohup", "cut", "setsid", "sed", "uname", "taskset",
+		"ionice", "["};
 	for (size_t i = 0; i < countof(dirs); i++)
 		make_dir(b, dirs[i], 0755);
 	char to[256];
