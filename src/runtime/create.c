@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "runtime/idmap.h"
+#include "runtime/net_devices.h"
 #include "sys/proc.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct creation {
 	int tasks[CGROUP_TASKS];
 	int sock, child_sock;
 	int *mapped; /* mounts whose ids are mapped */
+	struct net_devices devices;
 };
 
 static void creation_drop(struct creation *x)
@@ -46,6 +48,7 @@ static void creation_drop(struct creation *x)
 	mounts_close_mapped(x->c, &x->mapped);
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		fd_drop(&x->tasks[i]);
+	net_devices_drop(&x->devices);
 	container_drop(&x->ct);
 }
 
@@ -64,9 +67,7 @@ static int check_spec(const struct spec *s, uint64_t own, struct err *e)
 		return err_set(e, ERR_USAGE, "linux.timeOffsets needs a new time namespace");
 	if (l->intel_rdt)
 		return err_set(e, ERR_UNSUPPORTED, "linux.intelRdt is not supported");
-	if (l->net_devices && json_len(l->net_devices))
-		return err_set(e, ERR_UNSUPPORTED, "linux.netDevices is not supported");
-	return sysctl_check(s, own, e);
+	return net_devices_check(s, own, e) < 0 ? -1 : sysctl_check(s, own, e);
 }
 
 static int prepare(struct creation *x, struct err *e)
@@ -133,6 +134,8 @@ static int set_up_child(struct creation *x, struct err *e)
 		return -1;
 	if (x->ns.made & CLONE_NEWUSER && (idmap_write(x->ct.pid, &l->uids, &l->gids, e) < 0 || setup_say(x->sock, SETUP_MAPPED, e) < 0))
 		return -1;
+	if (net_devices_move(x->c->spec, x->ct.pid, x->ns.fd[NS_NETWORK], &x->devices, e) < 0)
+		return -1;
 	return x->c->no_cgroup || !l->resources ? 0 : cgroup_limit(&x->ct.cgroup, l->resources, e);
 }
 
@@ -185,6 +188,7 @@ static void undo(struct creation *x)
 {
 	struct err ignored = {};
 	bool begun = x->ct.pid > 0;
+	net_devices_return(&x->devices);
 	if (begun) {
 		proc_pidfd_signal(x->ct.pidfd, SIGKILL);
 		while (waitpid(x->ct.pid, NULL, 0) < 0 && errno == EINTR)
@@ -196,7 +200,7 @@ static void undo(struct creation *x)
 
 int container_create(const struct container_create *c, struct container *ret, struct err *e)
 {
-	struct creation x __attribute__((cleanup(creation_drop))) = {.c = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1,
+	struct creation x __attribute__((cleanup(creation_drop))) = {.c = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1, .devices = NET_DEVICES_INIT,
 		.ct = {.pidfd = -1, .console = -1, .start = -1, .cgroup = {.v2 = -1}, .create = c}};
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		x.tasks[i] = -1;
