@@ -295,6 +295,27 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 	return container_save_state(c->dir, &c->state, false, e);
 }
 
+/* Its monitor looks at the state again before it frees the name: the one that is in there then is it. */
+static int save_name(struct container_entry *c, const char *text, const char *name, struct err *e)
+{
+	struct err ignored = {};
+	char *old = c->record.name;
+	own(fd) int lock = container_change_state(c, e);
+	if (lock < 0)
+		return -1;
+	if (str_eq(c->state.status, "removing"))
+		return err_set(e, ERR_NOT_FOUND, "no such container: %.200s", text);
+	c->record.name = arena_printf(&c->arena, "/%s", name);
+	c->state.name = c->record.name + 1;
+	if (container_save_record(c, true, e) < 0)
+		return -1;
+	if (container_save_state(c->dir, &c->state, false, e) == 0)
+		return 0;
+	c->record.name = old;
+	(void)!container_save_record(c, true, &ignored);
+	return -1;
+}
+
 int container_rename(struct engine *g, const char *text, const char *name, struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
@@ -309,10 +330,7 @@ int container_rename(struct engine *g, const char *text, const char *name, struc
 	if (containers_take_name(&g->containers, name, c.id, e) < 0)
 		return -1;
 	own(mem) char *old = mem_dup(c.record.name + 1);
-	c.record.name = arena_printf(&c.arena, "/%s", name);
-	own(fd) int lock = container_change_state(&c, e);
-	c.state.name = c.record.name + 1;
-	if (lock < 0 || container_save_record(&c, true, e) < 0 || container_save_state(c.dir, &c.state, false, e) < 0) {
+	if (save_name(&c, text, name, e) < 0) {
 		containers_free_name(&g->containers, name, c.id);
 		return -1;
 	}
@@ -322,10 +340,12 @@ int container_rename(struct engine *g, const char *text, const char *name, struc
 
 int container_forget(struct engine *g, struct container_entry *c, struct err *e)
 {
-	if (c->record.name)
-		containers_free_name(&g->containers, c->record.name + 1, c->id);
-	/* Renamed since the record was read. */
-	if (!str_is_empty(c->state.name))
+	struct err ignored = {};
+	bool freed = c->record.name && containers_free_name(&g->containers, c->record.name + 1, c->id);
+	/* Renamed since the record was read; or since the state was, while we waited for the lock. */
+	if (!str_is_empty(c->state.name) && containers_free_name(&g->containers, c->state.name, c->id))
+		freed = true;
+	if (!freed && container_reload_state(c, &ignored) == 0 && !str_is_empty(c->state.name))
 		containers_free_name(&g->containers, c->state.name, c->id);
 	return containers_forget(&g->containers, c->id, e);
 }

@@ -8,7 +8,7 @@
  *
  * A name is a symlink names/<name> -> <id>: symlink(2) fails when it exists, which is the whole
  * uniqueness check. It is made after the directory and removed before it; a name that points at no
- * directory was left by a dead process and is taken over.
+ * directory, or at one that is half made, was left by a dead process and is taken over, under the lock of names/.
  */
 #include "state/container.h"
 
@@ -95,29 +95,10 @@ static bool is_there(const struct containers *c, const char *id)
 	return path_exists(c->root, id);
 }
 
-int containers_take_name(struct containers *c, const char *name, const char *id, struct err *e)
-{
-	for (int i = 0; i < 16; i++) {
-		if (symlinkat(id, c->names, name) == 0)
-			return 0;
-		if (errno != EEXIST)
-			return err_sys(e, "take the name %s", name);
-		char other[66];
-		bool is_whole = read_name(c, name, other);
-		if (is_whole && is_there(c, other))
-			return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use by container %.12s", name, other);
-		if (!is_whole && errno)
-			return err_sys(e, "take the name %s", name);
-		unlinkat(c->names, name, 0);
-	}
-	return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use", name);
-}
-
-void containers_free_name(struct containers *c, const char *name, const char *id)
+bool containers_free_name(struct containers *c, const char *name, const char *id)
 {
 	char other[66];
-	if (path_is_name(name) && read_name(c, name, other) && str_eq(other, id))
-		unlinkat(c->names, name, 0);
+	return path_is_name(name) && read_name(c, name, other) && str_eq(other, id) && unlinkat(c->names, name, 0) == 0;
 }
 
 static int find_prefix(struct containers *c, const char *text, char ret_id[65], struct err *e)
@@ -196,6 +177,51 @@ static void remove_half_made(struct containers *c, const char *id, int dir)
 		return;
 	free_names_of(c, id);
 	(void)!containers_remove(c, id, &ignored);
+}
+
+/* Of the dead: their directory is gone, or is half made. */
+static bool is_used(struct containers *c, const char *id)
+{
+	struct err ignored = {};
+	own(fd) int dir = is_there(c, id) ? path_open_dir(c->root, id, &ignored) : -1;
+	if (dir >= 0 && !path_exists(dir, "config.json"))
+		remove_half_made(c, id, dir);
+	return is_there(c, id);
+}
+
+/* Removes a name that nobody has. Two that find it must not remove each other's new one: they look again, one at a time. */
+static int take_over(struct containers *c, const char *name, struct err *e)
+{
+	char id[66] = {};
+	own(fd) int lock = openat(c->names, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+	do
+		r = lock < 0 ? -1 : flock(lock, LOCK_EX);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(e, "take the name %s", name);
+	ssize_t n = readlinkat(c->names, name, id, 65);
+	/* Free by now. If it is made again it is somebody's, who does not wait for the lock. */
+	if (n < 0 && errno == ENOENT)
+		return 0;
+	if (n == 64 && num_is_hex(id, 64) && is_used(c, id))
+		return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use by container %.12s", name, id);
+	if ((n < 0 && errno != EINVAL) || (unlinkat(c->names, name, 0) < 0 && errno != ENOENT))
+		return err_sys(e, "take the name %s", name);
+	return 0;
+}
+
+int containers_take_name(struct containers *c, const char *name, const char *id, struct err *e)
+{
+	for (int i = 0; i < 16; i++) {
+		if (symlinkat(id, c->names, name) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return err_sys(e, "take the name %s", name);
+		if (take_over(c, name, e) < 0)
+			return -1;
+	}
+	return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use", name);
 }
 
 static char *fixed(const char *s)

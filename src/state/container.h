@@ -167,7 +167,7 @@ int containers_find(struct containers *c, const char *text, char ret_id[65], str
 bool container_name_is_valid(const char *name);
 /* Takes the name: ERR_CONFLICT `the name "web" is in use by container 0123…`. A name whose container is gone is taken over. */
 int containers_take_name(struct containers *c, const char *name, const char *id, struct err *e) must_use;
-void containers_free_name(struct containers *c, const char *name, const char *id);
+bool containers_free_name(struct containers *c, const char *name, const char *id); /* false: it was not this container's */
 int containers_ids(struct containers *c, bool running_only, struct strv *ret, struct err *e) must_use;
 
 /* A container held by one verb: its directory, and its lock when `locked`. */

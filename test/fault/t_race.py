@@ -116,6 +116,20 @@ def test_names_that_everybody_wants():
         race.clean()
 
 
+def test_rename_while_it_ends():
+    """Each new name is another one: one that stays behind is not taken over by the next."""
+    with Place() as place:
+        box(place)
+        parent = ["--cgroup-parent", place.parent]
+
+        def draw(chance):
+            return chance.choice((["run", "--rm", "--name", name(chance), *parent, "box", "true"],
+                                  ["rename", name(chance), f"n{chance.getrandbits(60)}"]))
+        race = Race(place)
+        race.run(draw, threads=6)
+        race.clean()
+
+
 def test_rm_f_against_start():
     with Place() as place:
         box(place)

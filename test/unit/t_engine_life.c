@@ -133,6 +133,30 @@ static void what_rm_left(void **state)
 	assert_false(path_exists(b->g.containers.names, "web"));
 }
 
+/* The monitor knows its container from before a rename that ended while it waited for the lock. */
+static void renamed_while_it_ends(void **state)
+{
+	struct bench *b = *state;
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	save(b, "running", getpid(), getpid(), true);
+	assert_int_equal(containers_load(&b->g.containers, b->c.id, 0, &c, &b->e), 0);
+	assert_int_equal(container_rename(&b->g, "web", "shop", &b->e), 0);
+	assert_true(path_exists(b->g.containers.names, "shop"));
+	assert_int_equal(container_erase(&b->g, &c, true, &b->e), 0);
+	assert_false(path_exists(b->g.containers.names, "shop"));
+	assert_false(path_exists(b->g.containers.names, "web"));
+}
+
+static void no_rename_of_what_is_removed(void **state)
+{
+	struct bench *b = *state;
+	save(b, "removing", 0, getpid(), true);
+	assert_int_equal(container_rename(&b->g, "web", "shop", &b->e), -1);
+	assert_int_equal(b->e.kind, ERR_NOT_FOUND);
+	assert_false(path_exists(b->g.containers.names, "shop"));
+	assert_true(path_exists(b->g.containers.names, "web"));
+}
+
 static void rm_and_a_killed_monitor(void **state)
 {
 	struct bench *b = *state;
@@ -274,7 +298,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(signals), T(a_running_one), T(its_monitor_was_killed), T(the_process_outlives_its_monitor),
-		T(a_reboot), T(a_reused_pid_is_not_it), T(what_rm_left), T(rm_and_a_killed_monitor), T(one_that_is_being_removed_is_left_alone),
+		T(a_reboot), T(a_reused_pid_is_not_it), T(what_rm_left), T(renamed_while_it_ends),
+		T(no_rename_of_what_is_removed), T(rm_and_a_killed_monitor), T(one_that_is_being_removed_is_left_alone),
 		T(the_monitor_is_just_writing), T(an_empty_state_after_a_power_cut), T(a_state_that_cannot_be_read),
 		T(half_made), T(rename_it), T(remove_it), T(filters)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
