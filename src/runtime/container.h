@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "runtime/cgroup.h"
+#include "runtime/cgroup_place.h"
 #include "runtime/spec.h"
 
 #include <sys/types.h>
@@ -68,7 +69,10 @@ struct container_exec {
 	uint64_t start_time;    /* checked against reuse; 0: not checked */
 	const struct spec_process *process;
 	const struct spec *spec; /* of the container: seccomp, time namespace, masked paths */
-	const struct cgroup *cgroup; /* NULL: stay in the caller's. A frozen one is ERR_CONFLICT. */
+	const struct cgroup *cgroup; /* NULL: stay in the caller's. A frozen one is ERR_CONFLICT, */
+	bool ignore_paused;      /* unless the caller wants to wait until it thaws */
+	const struct cgroup_place *place; /* where in those groups; NULL: in the groups themselves, or, when those take no process any
+	                          * more (their resources went to groups below), beside the container's first process */
 	int stdio[3];
 	int preserve_fds;
 	int seccomp_cache;

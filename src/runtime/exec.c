@@ -50,7 +50,7 @@ static int find_target(struct execution *x, struct err *e)
 		return err_sys(e, "the container's process");
 	if (x->ns.target < 0 || (c->start_time && !container_is_alive(c->pid, c->start_time)))
 		return err_set(e, ERR_CONFLICT, "the container is not running");
-	if (c->cgroup && c->cgroup->made && cgroup_is_frozen(c->cgroup))
+	if (!c->ignore_paused && c->cgroup && c->cgroup->made && cgroup_is_frozen(c->cgroup))
 		return err_set(e, ERR_CONFLICT, "the container is paused");
 	return namespaces_find(c->spec, c->pid, &x->ns.join, e);
 }
@@ -63,7 +63,7 @@ static int prepare(struct execution *x, struct err *e)
 		return -1;
 	if (seccomp_filter_of(c->spec, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
-	if (c->cgroup && cgroup_open_tasks(c->cgroup, x->tasks, e) < 0)
+	if (c->cgroup && !c->place && cgroup_open_tasks(c->cgroup, x->tasks, e) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "socket");
@@ -80,7 +80,7 @@ __attribute__((noreturn)) static void be_child(struct execution *x)
 		.filter = x->filter.n ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = -1, .host = -1,
 		.slave = -1, .master = -1, .preserve_fds = c->preserve_fds, .own_userns = x->ns.join & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
-	memcpy(s.tasks, x->tasks, sizeof s.tasks);
+	memcpy(s.tasks, c->place ? c->place->tasks : x->tasks, sizeof s.tasks);
 	init_exec(&s);
 }
 
@@ -109,6 +109,26 @@ static int explain_end(const struct container_exec *c, struct err *e)
 	return -1;
 }
 
+static pid_t clone_into(struct execution *x, int group, struct err *e)
+{
+	const struct container_exec *c = x->x;
+	pid_t pid = namespaces_clone(&x->ns, group, NULL, &x->p.pidfd, e);
+	if (pid == 0)
+		be_child(x);
+	if (pid > 0 || e->sys != EBUSY || c->place || !c->cgroup)
+		return pid;
+	/* cgroups(7), "no internal processes": what runs in the container has given its resources to groups below. */
+	own(cgroup_place) struct cgroup_place beside = CGROUP_PLACE_EMPTY;
+	struct err why = {};
+	if (cgroup_place_beside(c->cgroup, c->pid, &beside, &why) < 0)
+		return -1;
+	*e = (struct err){};
+	pid = namespaces_clone(&x->ns, beside.v2, NULL, &x->p.pidfd, e);
+	if (pid == 0)
+		be_child(x);
+	return pid;
+}
+
 int container_exec(const struct container_exec *c, struct container_process *ret, struct err *e)
 {
 	struct execution x __attribute__((cleanup(execution_drop))) = {.x = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1,
@@ -117,9 +137,7 @@ int container_exec(const struct container_exec *c, struct container_process *ret
 		x.tasks[i] = -1;
 	if (prepare(&x, e) < 0)
 		return explain_end(c, e);
-	x.p.pid = namespaces_clone(&x.ns, c->cgroup ? c->cgroup->v2 : -1, NULL, &x.p.pidfd, e);
-	if (x.p.pid == 0)
-		be_child(&x);
+	x.p.pid = clone_into(&x, c->place ? c->place->v2 : c->cgroup ? c->cgroup->v2 : -1, e);
 	fd_drop(&x.child_sock);
 	if (x.p.pid < 0)
 		return explain_end(c, e);

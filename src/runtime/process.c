@@ -282,9 +282,9 @@ int process_exec(struct setup *s, struct err *e)
 	struct sets caps = {};
 	struct launch_plan plan;
 	own(start_hooks) struct start_hooks hooks = START_HOOKS_INIT;
-	char *const empty[] = {NULL};
 	if (!p->args.n || !p->args.v[0][0])
 		return err_set(e, ERR_NOCMD, "exec: the command is empty");
+	char *const *env = process_environment(s);
 	take_default_signals();
 	if (set_stdio(s, e) < 0 || read_caps(s, &caps, e) < 0 || become_user(s, e) < 0 || close_others(s, e) < 0)
 		return -1;
@@ -298,7 +298,7 @@ int process_exec(struct setup *s, struct err *e)
 	own(mem) char **argv = make_argv(s);
 	if ((!early && set_caps(s, &caps, e) < 0) || hooks_run_prepared(&hooks, e) < 0)
 		return -1;
-	syscall(SYS_execveat, launcher, "", argv, p->env.v ? p->env.v : empty, AT_EMPTY_PATH);
+	syscall(SYS_execveat, launcher, "", argv, env, AT_EMPTY_PATH);
 	if (errno == EPERM || errno == ENOSYS)
 		return err_set(e, ERR_NOEXEC, "exec: the seccomp profile does not allow execveat, which hull needs to start the command");
 	return err_sys(e, "exec");

@@ -162,5 +162,8 @@ int limits_set_initial(struct setup *s, struct err *e) must_use;  /* exec: the C
 int process_exec(struct setup *s, struct err *e) must_use;
 int process_terminal(struct setup *s, struct err *e) must_use;    /* opens a pty in the devpts of the root */
 
+/* environment.c: the command's, inside of the root */
+char *const *process_environment(const struct setup *s);
+
 /* explain.c, the parent's: why execve of path, as the process pid sees it, failed with that errno: ERR_NOCMD or ERR_NOEXEC. */
 int explain_exec(pid_t pid, const char *cwd, const char *path, int why, struct err *e) must_use;

@@ -281,10 +281,8 @@ static int check_namespaces(const struct spec *s, struct err *e)
 	return 0;
 }
 
-static int check_process(const struct spec_process *p, struct err *e)
+int spec_check_process(const struct spec_process *p, struct err *e)
 {
-	if (!p)
-		return 0;
 	if (!p->cwd || *p->cwd != '/')
 		return err_set(e, ERR_USAGE, "process.cwd: must be an absolute path");
 	for (size_t i = 0; i < p->rlimits.n; i++)
@@ -346,12 +344,21 @@ int spec_parse(const struct json *j, struct arena *a, struct spec *ret, struct e
 		return err_set(e, ERR_UNSUPPORTED, "ociVersion %s: only 1.x is supported", s.oci_version);
 	if (!s.linux_)
 		s.linux_ = arena_alloc(a, sizeof *s.linux_);
-	if (check_namespaces(&s, e) < 0 || check_process(s.process, e) < 0 || check_hooks(s.hooks, e) < 0 || check_linux(s.linux_, e) < 0)
+	if (check_namespaces(&s, e) < 0 || (s.process && spec_check_process(s.process, e) < 0) || check_hooks(s.hooks, e) < 0 || check_linux(s.linux_, e) < 0)
 		return -1;
 	struct spec_resources *r = s.linux_->resources;
 	if (r && r->pids)
 		r->pids_limit = r->pids->limit;
 	*ret = s;
+	return 0;
+}
+
+int spec_parse_process(const struct json *j, struct arena *a, struct spec_process *ret, struct err *e)
+{
+	struct spec_process p = {};
+	if (jmap_parse(&spec_process_table, j, 0, a, &p, "", e) < 0)
+		return -1;
+	*ret = p;
 	return 0;
 }
 

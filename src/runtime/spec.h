@@ -154,6 +154,9 @@ extern const struct jtable spec_table, spec_process_table, spec_resources_table,
 /* From a parsed document. Checks what the specification says MUST be refused (version not 1.x, duplicate
  * namespaces and rlimits, relative cwd, missing destination ...). The JSON must outlive the struct. */
 int spec_parse(const struct json *j, struct arena *a, struct spec *ret, struct err *e) must_use;
+/* A process on its own, as exec takes it: what it does not say stays empty; spec_check_process() for when that was filled in. */
+int spec_parse_process(const struct json *j, struct arena *a, struct spec_process *ret, struct err *e) must_use;
+int spec_check_process(const struct spec_process *p, struct err *e) must_use;
 struct json *spec_format(const struct spec *s) must_use;
 /* The namespace row of that type, NULL when the container shares it with the host. */
 const struct spec_namespace *spec_namespace(const struct spec *s, const char *type);
