@@ -18,12 +18,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-enum { CONFIG_MAX = 16 << 20 };
 
 void oci_creation_drop(struct oci_creation *x)
 {
@@ -65,6 +64,15 @@ int oci_send_pidfd(const char *path, int pidfd, struct err *e)
 	return sock < 0 ? -1 : fd_send(sock, word, sizeof word - 1, &pidfd, 1, e);
 }
 
+int oci_send_console(int sock, int master, struct err *e)
+{
+	char name[32];
+	int number;
+	/* runc sends the name along, as it is inside. */
+	snprintf(name, sizeof name, "/dev/pts/%d", ioctl(master, TIOCGPTN, &number) < 0 ? 0 : number);
+	return fd_send(sock, name, strlen(name), &master, 1, e) < 0 ? err_wrap(e, "console socket") : 0;
+}
+
 int oci_preserve_fds(const struct opt_num *asked, struct arena *a, struct spec_process *p, int *ret, struct err *e)
 {
 	const char *text = getenv("LISTEN_FDS");
@@ -84,8 +92,7 @@ int oci_preserve_fds(const struct opt_num *asked, struct arena *a, struct spec_p
 	return 0;
 }
 
-/* A plain file of a size that a configuration has: nothing that blocks, nothing without end. */
-static int read_config(const char *path, struct buf *out, struct err *e)
+int oci_read_document(const char *path, struct buf *out, struct err *e)
 {
 	struct stat st;
 	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -93,20 +100,20 @@ static int read_config(const char *path, struct buf *out, struct err *e)
 		return err_sys(e, "%s", path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_USAGE, "%s: not a regular file", path);
-	if (st.st_size > CONFIG_MAX)
-		return err_set(e, ERR_LIMIT, "%s: %lld bytes, a configuration has at most %d", path, (long long)st.st_size, CONFIG_MAX);
+	if (st.st_size > OCI_DOCUMENT_MAX)
+		return err_set(e, ERR_LIMIT, "%s: %lld bytes, a configuration has at most %d", path, (long long)st.st_size, OCI_DOCUMENT_MAX);
 	return fd_read_to_end(fd, out) < 0 ? err_sys(e, "%s", path) : 0;
 }
 
 static int load(struct oci_creation *x, struct err *e)
 {
 	const struct oci_create_options *o = x->options;
-	own(buf) struct buf text = BUF(CONFIG_MAX + 1);
+	own(buf) struct buf text = BUF(OCI_DOCUMENT_MAX + 1);
 	own(mem) char *bundle = realpath(o->bundle ? o->bundle : ".", NULL);
 	if (!bundle)
 		return err_sys(e, "bundle %s", o->bundle ? o->bundle : ".");
 	own(mem) char *config = o->config ? mem_dup(o->config) : mem_printf("%s/config.json", bundle);
-	if (read_config(config, &text, e) < 0 || oci_take_spec(&x->c, &text, e) < 0)
+	if (oci_read_document(config, &text, e) < 0 || oci_take_spec(&x->c, &text, e) < 0)
 		return -1;
 	x->c.state.bundle = arena_dup(&x->c.arena, bundle);
 	const struct spec_root *root = x->c.spec.root;

@@ -46,5 +46,10 @@ int oci_write_pid_file(const char *path, pid_t pid, struct err *e) must_use;
 int oci_send_pidfd(const char *path, int pidfd, struct err *e) must_use;
 /* Connects to a listening unix stream socket. */
 int oci_connect(const char *path, const char *what, struct err *e) must_use;
+/* The master of a terminal, to a connected console socket. */
+int oci_send_console(int sock, int master, struct err *e) must_use;
+/* A plain file of a size that a configuration has: nothing that blocks, nothing without end. */
+enum { OCI_DOCUMENT_MAX = 16 << 20 };
+int oci_read_document(const char *path, struct buf *out, struct err *e) must_use;
 /* --preserve-fds, and LISTEN_FDS of the caller (sd_listen_fds(3)) with what a process needs in its environment for them. */
 int oci_preserve_fds(const struct opt_num *asked, struct arena *a, struct spec_process *p, int *ret, struct err *e) must_use;

@@ -66,6 +66,11 @@ int oci_open_root(struct err *e)
 	return open_root(path, e);
 }
 
+int oci_command_status(const struct err *e, int otherwise)
+{
+	return e->kind == ERR_NOCMD ? 127 : e->kind == ERR_NOEXEC ? 126 : otherwise;
+}
+
 int oci_print(const struct buf *b, struct err *e)
 {
 	if (buf_check(b, e) < 0)

@@ -6,7 +6,7 @@
  * container is in state.h. stdout gets results; an error is one line on stderr and, with --log, a line of the log too.
  *
  * Exit status: 0, or 1; run and exec give their process's own, and for one that cannot be executed 126, not found 127, any
- * other failure 255, as runc does.
+ * other failure of exec 255, as runc does.
  */
 #pragma once
 
@@ -34,6 +34,9 @@ extern const struct cmd oci_program;
 /* The directory of all containers' state, made when missing. */
 int oci_open_root(struct err *e) must_use;
 bool oci_is_rootless(void);
+
+/* The exit status after a failure: 127 a command that is not there, 126 one that cannot be executed, else what is given. */
+int oci_command_status(const struct err *e, int otherwise);
 
 int oci_print(const struct buf *b, struct err *e) must_use; /* to stdout */
 

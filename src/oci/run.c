@@ -19,11 +19,6 @@ static const struct opt options[] = {
 };
 #undef O
 
-static int status_of(const struct err *e)
-{
-	return e->kind == ERR_NOCMD ? 127 : e->kind == ERR_NOEXEC ? 126 : 255;
-}
-
 static int end(struct oci_creation *x, int status, struct err *e)
 {
 	struct err why = {};
@@ -31,7 +26,7 @@ static int end(struct oci_creation *x, int status, struct err *e)
 		return status;
 	if (oci_remove(x, &why) < 0 && status >= 0)
 		oci_warn("%s", why.text);
-	return status >= 0 ? status : status_of(e);
+	return status >= 0 ? status : oci_command_status(e, 1);
 }
 
 static int start_and_follow(struct oci_creation *x, struct foreground *f, struct err *e)
@@ -52,7 +47,7 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 	if (!o->detach && foreground_begin(&f, !o->no_subreaper, e) < 0)
 		return -1;
 	if (oci_create(argv[0], o, false, &x, e) < 0)
-		return status_of(e);
+		return oci_command_status(e, 1);
 	if (!o->detach)
 		return start_and_follow(&x, &f, e);
 	if (container_start(&x.container, e) == 0)

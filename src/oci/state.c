@@ -45,6 +45,7 @@ void oci_container_drop(struct oci_container *c)
 {
 	json_drop(&c->state_doc);
 	json_drop(&c->config_doc);
+	json_drop(&c->process_doc);
 	arena_drop(&c->arena);
 	/* A created container's process has the directory open too, until it executes its command. */
 	if (c->dir >= 0)

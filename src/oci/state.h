@@ -33,7 +33,7 @@ struct oci_state {
 struct oci_container {
 	int root, dir;  /* directory fds; dir's lock is ours when it was opened so */
 	struct arena arena;
-	struct json *state_doc, *config_doc;
+	struct json *state_doc, *config_doc, *process_doc;
 	struct oci_state state;
 	struct spec spec; /* oci_load_spec(); zero before */
 };

@@ -17,6 +17,7 @@ const struct cmd *const oci_verbs[] = {
 	&oci_kill_verb,
 	&oci_delete_verb,
 	&oci_run_verb,
+	&oci_exec_verb,
 	&oci_list_verb,
 	NULL,
 };
