@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 
+#include <ctype.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -56,9 +57,9 @@ static int explain_script(const char *path, char *head, struct err *e)
 	name[n - crlf] = 0;
 	make_printable(name);
 	if (crlf)
-		return err_set(e, ERR_NOCMD, "exec \"%s\": its first line ends in CR LF, so the interpreter \"%s\\r\" is not found: "
+		return err_set(e, ERR_NOCMD, "exec \"%s\": no such file or directory: its first line ends in CR LF, so the interpreter \"%s\\r\" is not found: "
 			"save it with Unix line ends", path, name);
-	return err_set(e, ERR_NOCMD, "exec \"%s\": its interpreter %s is not in the image", path, name);
+	return err_set(e, ERR_NOCMD, "exec \"%s\": no such file or directory: its interpreter %s is not in the image", path, name);
 }
 
 static int explain_elf(const char *path, int fd, const char *head, int why, struct err *e)
@@ -68,7 +69,7 @@ static int explain_elf(const char *path, int fd, const char *head, int why, stru
 	/* A 32-bit program of the same family runs where the kernel has that; its header's size differs behind e_machine. */
 	bool foreign = h.e_machine != own_machine && !(own_machine == EM_X86_64 && h.e_machine == EM_386 && why == ENOENT);
 	if (foreign && own_machine != EM_NONE)
-		return err_set(e, ERR_NOEXEC, "exec \"%s\": the program is for %s, this machine is %s", path, machine_name(h.e_machine),
+		return err_set(e, ERR_NOEXEC, "exec \"%s\": exec format error: the program is for %s, this machine is %s", path, machine_name(h.e_machine),
 			machine_name(own_machine));
 	for (unsigned i = 0; why == ENOENT && h.e_ident[EI_CLASS] == ELFCLASS64 && i < h.e_phnum && i < 64; i++) {
 		Elf64_Phdr p;
@@ -78,7 +79,7 @@ static int explain_elf(const char *path, int fd, const char *head, int why, stru
 		if (p.p_type == PT_INTERP && p.p_filesz < sizeof interp && p.p_offset < INT32_MAX &&
 			pread(fd, interp, p.p_filesz, (off_t)p.p_offset) > 0) {
 			make_printable(interp);
-			return err_set(e, ERR_NOCMD, "exec \"%s\": its program loader %s is not in the image", path, interp);
+			return err_set(e, ERR_NOCMD, "exec \"%s\": no such file or directory: its program loader %s is not in the image", path, interp);
 		}
 	}
 	return -1;
@@ -89,7 +90,7 @@ static int explain_file(const char *path, int fd, int why, struct err *e)
 	char head[512] = "";
 	ssize_t n = pread(fd, head, sizeof head - 1, 0);
 	if (n == 0 && why == ENOEXEC)
-		return err_set(e, ERR_NOEXEC, "exec \"%s\": the file is empty", path);
+		return err_set(e, ERR_NOEXEC, "exec \"%s\": exec format error: the file is empty", path);
 	if (n >= 2 && head[0] == '#' && head[1] == '!' && why == ENOENT)
 		return explain_script(path, head, e);
 	if (n >= (ssize_t)sizeof(Elf64_Ehdr) && memcmp(head, ELFMAG, SELFMAG) == 0)
@@ -104,7 +105,9 @@ int explain_exec(pid_t pid, const char *cwd, const char *path, int why, struct e
 	char proc[64], shown[600];
 	snprintf(shown, sizeof shown, "%.590s", path);
 	make_printable(shown);
-	err_set_(e, why == ENOENT || why == ENOTDIR ? ERR_NOCMD : ERR_NOEXEC, "exec \"%s\": %s", shown, strerror(why));
+	/* As Go spells it: engines look for "permission denied" and "no such file or directory" in a runtime's last words. */
+	const char *text = strerror(why);
+	err_set_(e, why == ENOENT || why == ENOTDIR ? ERR_NOCMD : ERR_NOEXEC, "exec \"%s\": %c%s", shown, tolower(*text), text + 1);
 	e->sys = why;
 	snprintf(proc, sizeof proc, "/proc/%d/root", (int)pid);
 	own(mem) char *whole = path_join(cwd ? cwd : "/", path);
@@ -115,7 +118,7 @@ int explain_exec(pid_t pid, const char *cwd, const char *path, int why, struct e
 	if (file < 0 || fstat(file, &st) < 0)
 		return -1;
 	if (S_ISDIR(st.st_mode))
-		return err_set(e, ERR_NOEXEC, "exec \"%s\": is a directory", shown);
+		return err_set(e, ERR_NOEXEC, "exec \"%s\": permission denied: it is a directory", shown);
 	if (why == EACCES && S_ISREG(st.st_mode) && !(st.st_mode & 0111))
 		return err_set(e, ERR_NOEXEC, "exec \"%s\": permission denied: the file is not executable (chmod +x)", shown);
 	/* Only a regular file is opened: a fifo would keep us waiting, a device might do something. */

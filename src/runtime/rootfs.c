@@ -158,9 +158,13 @@ int rootfs_devices(struct setup *s, struct err *e)
 		if (!is_given)
 			r = add_device(s, dev, &defaults[i], e);
 	}
-	for (size_t i = 0; i < countof(links) && r == 0; i++)
+	for (size_t i = 0; i < countof(links) && r == 0; i++) {
+		/* A kernel may have none. */
+		if (strcmp(links[i].name, "core") == 0 && access("/proc/kcore", F_OK) < 0)
+			continue;
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST && errno != EROFS)
 			r = err_sys(e, "link /dev/%s", links[i].name);
+	}
 	umask(before);
 	return r;
 }

@@ -335,6 +335,30 @@ static int check_linux(const struct spec_linux *l, struct err *e)
 	return 0;
 }
 
+void spec_settle_resources(struct spec_resources *r)
+{
+	if (r->pids)
+		r->pids_limit = r->pids->limit;
+	if (r->cpu) {
+		struct spec_cpu *c = r->cpu;
+		c->shares.set &= c->shares.v != 0;
+		c->quota.set &= c->quota.v != 0;
+		c->period.set &= c->period.v != 0;
+		c->rt_runtime.set &= c->rt_runtime.v != 0;
+		c->rt_period.set &= c->rt_period.v != 0;
+	}
+	if (r->memory) {
+		struct spec_memory *m = r->memory;
+		struct opt_i64 *const sizes[] = {&m->limit, &m->reservation, &m->swap, &m->kernel, &m->kernel_tcp};
+		for (size_t i = 0; i < countof(sizes); i++)
+			sizes[i]->set &= sizes[i]->v != 0;
+	}
+	if (r->block_io) {
+		r->block_io->weight.set &= r->block_io->weight.v != 0;
+		r->block_io->leaf_weight.set &= r->block_io->leaf_weight.v != 0;
+	}
+}
+
 int spec_parse(const struct json *j, struct arena *a, struct spec *ret, struct err *e)
 {
 	struct spec s = {};
@@ -346,9 +370,8 @@ int spec_parse(const struct json *j, struct arena *a, struct spec *ret, struct e
 		s.linux_ = arena_alloc(a, sizeof *s.linux_);
 	if (check_namespaces(&s, e) < 0 || (s.process && spec_check_process(s.process, e) < 0) || check_hooks(s.hooks, e) < 0 || check_linux(s.linux_, e) < 0)
 		return -1;
-	struct spec_resources *r = s.linux_->resources;
-	if (r && r->pids)
-		r->pids_limit = r->pids->limit;
+	if (s.linux_->resources)
+		spec_settle_resources(s.linux_->resources);
 	*ret = s;
 	return 0;
 }

@@ -89,7 +89,7 @@ struct spec_resources {
 	struct spec_memory *memory;
 	struct spec_cpu *cpu;
 	struct opt_i64 pids_limit; /* -1: max */
-	struct spec_pids *pids;    /* as the document has it; spec_parse copies it to pids_limit, spec_format back */
+	struct spec_pids *pids;    /* as the document has it; spec_settle_resources copies it to pids_limit, spec_format back */
 	struct spec_block_io *block_io;
 	struct { struct spec_hugepage *v; size_t n; } hugepages;
 	struct spec_network *network;
@@ -157,6 +157,9 @@ int spec_parse(const struct json *j, struct arena *a, struct spec *ret, struct e
 /* A process on its own, as exec takes it: what it does not say stays empty; spec_check_process() for when that was filled in. */
 int spec_parse_process(const struct json *j, struct arena *a, struct spec_process *ret, struct err *e) must_use;
 int spec_check_process(const struct spec_process *p, struct err *e) must_use;
+/* After resources were parsed alone (spec_parse does it): pids_limit, and a zero that stands for "not set" is that: engines
+ * written in Go send it for what nobody asked for, and runc takes it so. */
+void spec_settle_resources(struct spec_resources *r);
 struct json *spec_format(const struct spec *s) must_use;
 /* The namespace row of that type, NULL when the container shares it with the host. */
 const struct spec_namespace *spec_namespace(const struct spec *s, const char *type);

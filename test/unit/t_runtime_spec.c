@@ -123,8 +123,29 @@ static void musts(void **state)
 	}
 }
 
+/* What engines write for limits that nobody asked for. */
+static void zeros_are_not_set(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"ociVersion\":\"1.0.2\",\"linux\":{\"resources\":{\"memory\":{\"limit\":0,\"reservation\":0,\"swap\":0,"
+		"\"swappiness\":0},\"cpu\":{\"shares\":0,\"quota\":0,\"period\":0,\"burst\":0,\"idle\":0},\"pids\":{\"limit\":0},"
+		"\"blockIO\":{\"weight\":0}}}}";
+	struct err e = {};
+	struct arena a = {};
+	struct json *j = NULL;
+	struct spec s;
+	assert_int_equal(json_parse(text, sizeof text - 1, &j, &e), 0);
+	assert_int_equal(spec_parse(j, &a, &s, &e), 0);
+	const struct spec_resources *r = s.linux_->resources;
+	assert_false(r->memory->limit.set || r->memory->reservation.set || r->memory->swap.set);
+	assert_false(r->cpu->shares.set || r->cpu->quota.set || r->cpu->period.set || r->block_io->weight.set);
+	assert_true(r->memory->swappiness.set && r->cpu->burst.set && r->cpu->idle.set && r->pids_limit.set);
+	json_drop(&j);
+	arena_drop(&a);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(musts)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(zeros_are_not_set), cmocka_unit_test(round_trip), cmocka_unit_test(musts)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
