@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "snap/apply.h"
+#include "snap/whiteout.h"
 
 #include <dirent.h>
 #include <errno.h>

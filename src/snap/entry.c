@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "snap/apply.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,17 +24,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { SPECIAL_BITS = S_ISUID | S_ISGID | S_ISVTX, DEV_MAJORS = 1 << 12, DEV_MINORS = 1 << 20 };
-
-bool apply_takes_xattr(const char *name)
-{
-	return str_eq(name, "security.capability") ||
-		(str_has_prefix(name, "user.") && !str_has_prefix(name, "user.overlay."));
-}
+enum { SPECIAL_BITS = S_ISUID | S_ISGID | S_ISVTX };
 
 static int owner_failed(const struct entry_maker *m, const struct tar_entry *t, struct err *e)
 {
-	if (errno == EINVAL && m->apply->in_userns)
+	if (errno == EINVAL && m->in_userns)
 		return err_set(e, ERR_UNSUPPORTED, "owner %u:%u is outside of your ids: give yourself a larger range in "
 			"/etc/subuid and /etc/subgid (65536 ids suffice for most images)", t->uid, t->gid);
 	return err_sys(e, "set owner %u:%u", t->uid, t->gid);
@@ -77,9 +72,7 @@ static int put_spans(const struct entry_maker *m, const struct tar_entry *t, int
 {
 	for (size_t i = 0; i < t->spans.n; i++) {
 		const struct tar_span *s = &t->spans.v[i];
-		uint64_t end;
-		if (__builtin_add_overflow(s->offset, s->length, &end) || end > t->size || t->size > INT64_MAX)
-			return err_set(e, ERR_CORRUPT, "a piece of the sparse file lies behind its end");
+		uint64_t end = s->offset + s->length;
 		for (uint64_t at = s->offset; at < end;) {
 			size_t want = end - at < ENTRY_ROOM ? (size_t)(end - at) : ENTRY_ROOM;
 			ssize_t n = tar_data(m->tar, m->room, want, e);
@@ -166,7 +159,7 @@ static int make_dir(const struct entry_maker *m, const struct tar_entry *t, cons
 		if (mkdirat(p->dir, p->name, t->mode & 01777) < 0)
 			return err_sys(e, "make the directory");
 		/* The whiteout said that the older directory of this name is gone: nothing of it may show. */
-		if (m->apply->form != WHITEOUT_PLAIN && whiteout_is(&st) && whiteout_make(p->dir, p->name, m->apply->form, e) < 0)
+		if (m->form != WHITEOUT_PLAIN && whiteout_is(&st) && whiteout_make(p->dir, p->name, m->form, e) < 0)
 			return -1;
 	}
 	return dress_dir_at(m, t, p, e) < 0 ? -1 : 1;
@@ -184,9 +177,7 @@ static int make_other(const struct entry_maker *m, const struct tar_entry *t, co
 	mode_t type = t->type == TAR_FIFO ? S_IFIFO : t->type == TAR_BLOCK ? S_IFBLK : S_IFCHR;
 	dev_t dev = 0;
 	if (t->type == TAR_CHAR || t->type == TAR_BLOCK) {
-		if (t->dev_major >= DEV_MAJORS || t->dev_minor >= DEV_MINORS || (t->dev_major == 0 && t->dev_minor == 0))
-			return err_set(e, ERR_CORRUPT, "there is no device %u:%u", t->dev_major, t->dev_minor);
-		if (m->apply->in_userns)
+		if (m->in_userns)
 			return 0;
 		dev = makedev(t->dev_major, t->dev_minor);
 	}
@@ -212,8 +203,6 @@ static int make_other(const struct entry_maker *m, const struct tar_entry *t, co
 
 int entry_make(const struct entry_maker *m, const struct tar_entry *t, const struct entry_place *p, struct err *e)
 {
-	if (t->uid == UINT32_MAX || t->gid == UINT32_MAX)
-		return err_set(e, ERR_CORRUPT, "there is no id %u", UINT32_MAX);
 	if (t->type == TAR_FILE)
 		return make_file(m, t, p, e);
 	return t->type == TAR_DIR ? make_dir(m, t, p, e) : make_other(m, t, p, e);
@@ -226,7 +215,7 @@ int entry_link(const struct entry_place *p, int dir, const char *name, struct er
 	if (!here && errno != ENOENT)
 		return err_sys(e, "hard link");
 	if (!here || whiteout_is(&target))
-		return err_set(e, ERR_CORRUPT, "a hard link to what is not in this layer");
+		return apply_no_link(e);
 	if (S_ISDIR(target.st_mode))
 		return err_set(e, ERR_CORRUPT, "a hard link to a directory");
 	if (linkat(dir, name, p->dir, p->name, 0) == 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * entry: one entry of a tar as one file in an open directory. The place is given; names and places are apply.c's.
+ * entry: one entry of a tar as one file in an open directory. The place is given; names and places are files.c's.
  */
 #pragma once
 
 #include "codec/tar.h"
-#include "snap/apply.h"
+#include "snap/whiteout.h"
 
 #include <time.h>
 
@@ -16,7 +16,8 @@ struct entry_place {
 	bool setgid;
 };
 struct entry_maker {
-	const struct apply *apply;
+	enum whiteout_form form;
+	bool in_userns;
 	struct tar_reader *tar;
 	char *room;        /* ENTRY_ROOM bytes, for the pieces of sparse files */
 };

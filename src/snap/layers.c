@@ -4,7 +4,7 @@
  *
  * A blob is read once:
  *
- *   fd -> meter -> hash -> decompress -> meter -> hash -> apply_tar
+ *   fd -> meter -> hash -> decompress -> meter -> hash -> files.c
  *          size    blob's                 bound   diff_id
  *
  * into tmp-<pid>-<n>/, which its maker keeps locked (flock on the directory). When everything agrees: one syncfs for
@@ -21,7 +21,7 @@
 #include "base/path.h"
 #include "codec/digest.h"
 #include "codec/stream.h"
-#include "snap/apply.h"
+#include "snap/files.h"
 #include "snap/info.h"
 
 #include <errno.h>
@@ -271,7 +271,7 @@ static enum whiteout_form choose_form(struct snap *s, int tmp)
 
 static int unpack(struct ingest *g, int tmp, struct snap_layer_info *ret, struct err *e)
 {
-	struct apply a = {.tree = -1, .form = choose_form(g->s, tmp), .in_userns = g->s->rootless, .max_entries = g->in->max_entries};
+	struct files a = {.tree = -1, .form = choose_form(g->s, tmp), .in_userns = g->s->rootless};
 	const char *name = a.form == WHITEOUT_PLAIN ? "plain" : "tree";
 	if (mkdirat(tmp, name, 0755) < 0)
 		return err_sys(e, "make a layer");
@@ -282,7 +282,7 @@ static int unpack(struct ingest *g, int tmp, struct snap_layer_info *ret, struct
 	if (fchown(tree, 0, 0) < 0 || fchmod(tree, 0755) < 0)
 		return err_sys(e, "make a layer");
 	a.tree = tree;
-	if (apply_tar(&a, g->plain_hash, ret, e) < 0 || check_digests(g, e) < 0)
+	if (files_unpack(&a, g->plain_hash, g->in->max_entries, ret, e) < 0 || check_digests(g, e) < 0)
 		return explain(g, e);
 	if (a.form != WHITEOUT_PLAIN && whiteout_is_opaque(tree) && renameat(tmp, name, tmp, "opaque") < 0)
 		return err_sys(e, "make a layer");
