@@ -11,6 +11,7 @@
 #include "sys/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -125,11 +126,29 @@ int container_connect(struct container *c, int dirfd, const char *name, struct e
 	return 0;
 }
 
+int setup_resctrl(int given, struct err *e)
+{
+	if (given <= 0)
+		return intel_rdt_root(e);
+	int fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? err_sys(e, "resctrl") : fd;
+}
+
+static int remove_rdt(struct container *c, struct err *e)
+{
+	if (!c->rdt.made_clos && !c->rdt.made_group)
+		return 0;
+	own(fd) int root = setup_resctrl(c->create ? c->create->resctrl : 0, e);
+	return root < 0 ? -1 : intel_rdt_remove(root, &c->rdt, e);
+}
+
 int container_remove(struct container *c, struct err *e)
 {
 	int r = 0;
 	if (c->cgroup.made)
 		r = cgroup_kill(&c->cgroup, SIGKILL, e) < 0 || cgroup_remove(&c->cgroup, e) < 0 ? -1 : 0;
+	if (r == 0)
+		r = remove_rdt(c, e);
 	const struct spec_hooks *h = c->create ? c->create->spec->hooks : NULL;
 	/* runtime-spec: what fails here is logged, nothing more. */
 	struct err why = {};

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "runtime/cgroup.h"
 #include "runtime/cgroup_place.h"
+#include "runtime/intel_rdt.h"
 #include "runtime/spec.h"
 
 #include <sys/types.h>
@@ -37,6 +38,7 @@ struct container_create {
 	 * known now. NULL: nobody cares. */
 	int (*prepared)(const struct container *ct, void *arg, struct err *e);
 	void *arg;
+	int resctrl;        /* the root of the resctrl file system; 0: where it is mounted */
 	bool init;          /* the first process is hull's own init, which runs the command, passes signals on and reaps */
 };
 
@@ -47,6 +49,7 @@ struct container {
 	int console;        /* the pty's master when terminal and no console socket was given, else -1 */
 	int start;          /* internal: the handshake socket, -1 after container_start */
 	struct cgroup cgroup;
+	struct intel_rdt rdt;
 	char warning[200];  /* what was asked for and could only be done in part; "" */
 	const struct container_create *create; /* what it was made of; stays valid until container_remove */
 };
@@ -59,7 +62,7 @@ int container_leave(struct container *c, struct err *e) must_use;
 /* For that one: connects c->start (c: pid, create and pidfd are filled by the caller) by the socket's name in a directory. Then
  * container_start(). ERR_CONFLICT: nobody waits there. */
 int container_connect(struct container *c, int dirfd, const char *name, struct err *e) must_use;
-/* Kills what is left in the cgroup, removes it, runs the poststop hooks. Called when the first process has been reaped. */
+/* Kills what is left in the cgroup, removes it and what is left of linux.intelRdt, runs the poststop hooks. Called when the first process has been reaped. */
 int container_remove(struct container *c, struct err *e) must_use;
 void container_drop(struct container *c); /* closes the fds */
 
@@ -76,6 +79,7 @@ struct container_exec {
 	int stdio[3];
 	int preserve_fds;
 	int seccomp_cache;
+	int resctrl;            /* as in struct container_create */
 };
 struct container_process {
 	pid_t pid;

@@ -37,6 +37,7 @@ struct creation {
 	int sock, child_sock;
 	int *mapped; /* mounts whose ids are mapped */
 	struct net_devices devices;
+	int resctrl; /* the root of that file system, when it is needed */
 };
 
 static void creation_drop(struct creation *x)
@@ -49,11 +50,13 @@ static void creation_drop(struct creation *x)
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		fd_drop(&x->tasks[i]);
 	net_devices_drop(&x->devices);
+	fd_drop(&x->resctrl);
 	container_drop(&x->ct);
 }
 
-static int check_spec(const struct spec *s, uint64_t own, struct err *e)
+static int check_spec(const struct container_create *c, uint64_t own, struct err *e)
 {
+	const struct spec *s = c->spec;
 	const struct spec_linux *l = s->linux_;
 	if (!s->process)
 		return err_set(e, ERR_USAGE, "config.json: process is missing");
@@ -65,17 +68,32 @@ static int check_spec(const struct spec *s, uint64_t own, struct err *e)
 		return err_set(e, ERR_USAGE, "the host name or domain name is longer than 64 bytes");
 	if (l->time_offsets && json_len(l->time_offsets) && !(own & CLONE_NEWTIME))
 		return err_set(e, ERR_USAGE, "linux.timeOffsets needs a new time namespace");
-	if (l->intel_rdt)
-		return err_set(e, ERR_UNSUPPORTED, "linux.intelRdt is not supported");
+	if (l->intel_rdt && intel_rdt_check(l->intel_rdt, c->id, e) < 0)
+		return -1;
 	return net_devices_check(s, own, e) < 0 ? -1 : sysctl_check(s, own, e);
+}
+
+/* What a container is put into, before there is a process. */
+static int make_groups(struct creation *x, struct err *e)
+{
+	const struct container_create *c = x->c;
+	const struct spec_linux *l = c->spec->linux_;
+	if (l->intel_rdt && (x->resctrl = setup_resctrl(c->resctrl, e)) < 0)
+		return -1;
+	if (!c->no_cgroup && cgroup_create(l->cgroups_path, c->id, l->resources, &x->ct.cgroup, e) < 0)
+		return -1;
+	if (l->intel_rdt && intel_rdt_create(x->resctrl, l->intel_rdt, c->id, &x->ct.rdt, e) < 0)
+		return -1;
+	if ((!c->no_cgroup || l->intel_rdt) && c->prepared && c->prepared(&x->ct, c->arg, e) < 0)
+		return -1;
+	return c->no_cgroup ? 0 : cgroup_open_tasks(&x->ct.cgroup, x->tasks, e);
 }
 
 static int prepare(struct creation *x, struct err *e)
 {
 	const struct container_create *c = x->c;
-	const struct spec_linux *l = c->spec->linux_;
 	int pair[2];
-	if (namespaces_open(c->spec, &x->ns, e) < 0 || check_spec(c->spec, namespaces_own(&x->ns), e) < 0)
+	if (namespaces_open(c->spec, &x->ns, e) < 0 || check_spec(c, namespaces_own(&x->ns), e) < 0)
 		return -1;
 	if (seccomp_filter_of(c->spec, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
@@ -85,13 +103,7 @@ static int prepare(struct creation *x, struct err *e)
 		return err_sys(e, "socket");
 	x->sock = pair[0];
 	x->child_sock = pair[1];
-	if (c->no_cgroup)
-		return 0;
-	if (cgroup_create(l->cgroups_path, c->id, l->resources, &x->ct.cgroup, e) < 0)
-		return -1;
-	if (c->prepared && c->prepared(&x->ct, c->arg, e) < 0)
-		return -1;
-	return cgroup_open_tasks(&x->ct.cgroup, x->tasks, e);
+	return make_groups(x, e);
 }
 
 __attribute__((noreturn)) static void be_child(struct creation *x)
@@ -135,6 +147,8 @@ static int set_up_child(struct creation *x, struct err *e)
 	if (x->ns.made & CLONE_NEWUSER && (idmap_write(x->ct.pid, &l->uids, &l->gids, e) < 0 || setup_say(x->sock, SETUP_MAPPED, e) < 0))
 		return -1;
 	if (net_devices_move(x->c->spec, x->ct.pid, x->ns.fd[NS_NETWORK], &x->devices, e) < 0)
+		return -1;
+	if (intel_rdt_apply(x->resctrl, &x->ct.rdt, x->ct.pid, e) < 0)
 		return -1;
 	return x->c->no_cgroup || !l->resources ? 0 : cgroup_limit(&x->ct.cgroup, l->resources, e);
 }
@@ -194,6 +208,7 @@ static void undo(struct creation *x)
 		while (waitpid(x->ct.pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
+	(void)!intel_rdt_remove(x->resctrl, &x->ct.rdt, &ignored);
 	x->ct.create = begun ? x->c : NULL;
 	(void)!container_remove(&x->ct, &ignored);
 }
@@ -201,6 +216,7 @@ static void undo(struct creation *x)
 int container_create(const struct container_create *c, struct container *ret, struct err *e)
 {
 	struct creation x __attribute__((cleanup(creation_drop))) = {.c = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1, .devices = NET_DEVICES_INIT,
+		.resctrl = -1,
 		.ct = {.pidfd = -1, .console = -1, .start = -1, .cgroup = {.v2 = -1}, .create = c}};
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		x.tasks[i] = -1;

@@ -27,12 +27,14 @@ struct execution {
 	struct seccomp_filter filter;
 	int tasks[CGROUP_TASKS];
 	int sock, child_sock;
+	int resctrl; /* the root of that file system, when it is needed */
 };
 
 static void execution_drop(struct execution *x)
 {
 	fd_drop(&x->sock);
 	fd_drop(&x->child_sock);
+	fd_drop(&x->resctrl);
 	namespaces_drop(&x->ns);
 	seccomp_filter_drop(&x->filter);
 	for (int i = 0; i < CGROUP_TASKS; i++)
@@ -63,6 +65,8 @@ static int prepare(struct execution *x, struct err *e)
 		return -1;
 	if (seccomp_filter_of(c->spec, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
+	if (c->spec->linux_->intel_rdt && (x->resctrl = setup_resctrl(c->resctrl, e)) < 0)
+		return -1;
 	if (c->cgroup && !c->place && cgroup_open_tasks(c->cgroup, x->tasks, e) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -78,10 +82,18 @@ __attribute__((noreturn)) static void be_child(struct execution *x)
 	fd_drop(&x->sock);
 	struct setup s = {.spec = c->spec, .process = c->process, .cgroup = c->cgroup, .ns = &x->ns, .sock = x->child_sock,
 		.filter = x->filter.n ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = -1, .host = -1,
-		.slave = -1, .master = -1, .preserve_fds = c->preserve_fds, .own_userns = x->ns.join & CLONE_NEWUSER};
+		.slave = -1, .master = -1, .preserve_fds = c->preserve_fds, .wait = x->resctrl >= 0, .own_userns = x->ns.join & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, c->place ? c->place->tasks : x->tasks, sizeof s.tasks);
 	init_exec(&s);
+}
+
+/* While it waits for us. */
+static int classify(struct execution *x, struct err *e)
+{
+	struct intel_rdt r;
+	intel_rdt_of(x->x->spec->linux_->intel_rdt, x->x->id ? x->x->id : "", &r);
+	return intel_rdt_apply(x->resctrl, &r, x->p.pid, e) < 0 ? -1 : setup_say(x->sock, SETUP_GO, e);
 }
 
 static int follow(struct execution *x, struct err *e)
@@ -93,7 +105,7 @@ static int follow(struct execution *x, struct err *e)
 	if (r == 0)
 		return err_set(e, ERR_CONFLICT, "the process ended before it began: was the container stopped?");
 	if (r > 0 && m.word == SETUP_READY)
-		r = setup_receive(x->sock, &m, &fd, e);
+		r = (x->resctrl >= 0 && classify(x, e) < 0) ? -1 : setup_receive(x->sock, &m, &fd, e);
 	if (r > 0 && m.word == SETUP_AGENT)
 		r = seccomp_listener_hand_over(&(struct setup_container){c->spec, c->id, c->bundle, "running", c->pid, x->p.pid}, x->sock, &m, &fd, e);
 	fd_drop(&fd);
@@ -132,6 +144,7 @@ static pid_t clone_into(struct execution *x, int group, struct err *e)
 int container_exec(const struct container_exec *c, struct container_process *ret, struct err *e)
 {
 	struct execution x __attribute__((cleanup(execution_drop))) = {.x = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1,
+		.resctrl = -1,
 		.p = {.pidfd = -1, .console = -1}};
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		x.tasks[i] = -1;

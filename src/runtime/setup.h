@@ -77,6 +77,9 @@ int setup_procfs(struct err *e) must_use;
 /* Writes to one of its files; no symlink but "self" and no mount is crossed. */
 int setup_put_proc(int proc, const char *path, const char *text, struct err *e) must_use;
 
+/* container.c: the root of the resctrl file system, `given` or, without it, where it is mounted. */
+int setup_resctrl(int given, struct err *e) must_use;
+
 /* sysctl.c */
 /* The parent's, before anything is made. own: namespaces_own(). */
 int sysctl_check(const struct spec *s, uint64_t own, struct err *e) must_use;
