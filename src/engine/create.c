@@ -23,6 +23,7 @@
 #include "engine/mounts.h"
 #include "engine/name.h"
 #include "engine/request.h"
+#include "engine/spec.h"
 #include "engine/userns.h"
 
 #include <fcntl.h>
@@ -190,7 +191,12 @@ static int complete(struct engine *g, const struct create_request *q, const stru
 	if (userns_choose(g, c, q->uid_map, q->gid_map, &l->userns, e) < 0)
 		return -1;
 	merge_config(&c->arena, &image->config.config, &r->config);
-	return set_command(&c->arena, r, e) < 0 || request_complete(g, c, settings, e) < 0 || request_check(r, e) < 0 ? -1 : 0;
+	const char *profile;
+	if (set_command(&c->arena, r, e) < 0 || request_complete(g, c, settings, e) < 0 || request_check(r, e) < 0 ||
+		spec_choose_apparmor(g, &r->host, &profile, e) < 0)
+		return -1;
+	r->apparmor = arena_dup(&c->arena, profile ? profile : "");
+	return 0;
 }
 
 static int prepare_layer(struct engine *g, struct container_entry *c, struct err *e)

@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/apparmor.h"
 #include "engine/container.h"
 #include "image/types.h"
 
@@ -117,7 +118,10 @@ static void add_options(const struct engine *g, struct json *j)
 {
 	const char *v[5];
 	size_t n = 0;
-	if (path_exists(AT_FDCWD, "/sys/kernel/security/apparmor/profiles"))
+	const struct apparmor_wish none = {.rootless = g->rootless};
+	const char *profile;
+	struct err ignored = {};
+	if (apparmor_choose(&apparmor_here, &none, &profile, &ignored) == 0 && profile)
 		v[n++] = "name=apparmor";
 	v[n++] = "name=seccomp,profile=builtin";
 	if (path_exists(AT_FDCWD, "/sys/fs/selinux/enforce"))

@@ -35,6 +35,8 @@ int spec_build_limits(struct spec_build *b, struct err *e) must_use;
 int spec_build_security(struct spec_build *b, struct err *e) must_use;
 
 /* docker's fourteen, then --cap-add and --cap-drop; "ALL" and names with or without CAP_. */
+/* The AppArmor profile, or NULL: see apparmor_choose(). Lives as long as h. */
+int spec_choose_apparmor(const struct engine *g, const struct host_config *h, const char **ret, struct err *e) must_use;
 int spec_caps(const struct strv *add, const struct strv *drop, bool privileged, struct arena *a, struct strv *ret, struct err *e) must_use;
 /* Is every --security-opt one we know? */
 int spec_check_security(const struct strv *options, struct err *e) must_use;

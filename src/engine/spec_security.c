@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "engine/apparmor.h"
 #include "runtime/seccomp.h"
 #include "sys/caps.h"
 
@@ -184,6 +185,16 @@ int spec_default_paths(struct arena *a, struct host_config *h, struct err *e)
 	return 0;
 }
 
+int spec_choose_apparmor(const struct engine *g, const struct host_config *h, const char **ret, struct err *e)
+{
+	struct security s = {};
+	*ret = NULL;
+	if (read_options(&h->security_opt, &s, e) < 0)
+		return -1;
+	const struct apparmor_wish w = {.name = s.apparmor, .privileged = h->privileged, .rootless = g->rootless};
+	return apparmor_choose(&apparmor_here, &w, ret, e);
+}
+
 static bool kernel_has(const char *path)
 {
 	return path_exists(AT_FDCWD, path);
@@ -199,11 +210,10 @@ int spec_build_security(struct spec_build *b, struct err *e)
 		return -1;
 	set_caps(b, &caps);
 	b->spec->process->no_new_privileges = s.no_new_privileges;
-	if (s.apparmor && !str_eq(s.apparmor, "unconfined")) {
-		if (!kernel_has("/sys/kernel/security/apparmor/profiles"))
-			return err_set(e, ERR_UNSUPPORTED, "--security-opt apparmor=%s: AppArmor is not enabled on this machine", s.apparmor);
-		b->spec->process->apparmor = arena_dup(b->arena, s.apparmor);
-	}
+	const char *profile;
+	if (spec_choose_apparmor(b->g, h, &profile, e) < 0 || (profile && apparmor_need(&apparmor_here, profile, e) < 0))
+		return -1;
+	b->spec->process->apparmor = profile ? arena_dup(b->arena, profile) : NULL;
 	char *label = s.label_off || b->privileged ? NULL : selinux_label(&h->security_opt, b->arena);
 	if (label && !kernel_has("/sys/fs/selinux/enforce"))
 		return err_set(e, ERR_UNSUPPORTED, "--security-opt label: SELinux is not enabled on this machine");
