@@ -434,7 +434,7 @@ static void command_errors(void **state)
 	args(b, "secret", NULL);
 	refused(b, ERR_NOEXEC, "/bin/secret");
 	args(b, "/bin/secret", NULL);
-	refused(b, ERR_NOEXEC, "Permission denied");
+	refused(b, ERR_NOEXEC, "permission denied");
 }
 
 static void working_directory(void **state)

@@ -58,7 +58,7 @@ static void takes_its_own(void **state)
 	assert_int_equal(enter_as(b, &r, "sh", "-c", "exit 42", NULL), 42);
 	assert_int_equal(enter_as(b, &r, "sh", "-c", "kill -9 $$", NULL), 137);
 	no_exec(b, enter_as(b, &r, "nosuch", NULL), ERR_NOCMD, "executable file not found in $PATH");
-	no_exec(b, enter_as(b, &r, "/nosuch", NULL), ERR_NOCMD, "No such file");
+	no_exec(b, enter_as(b, &r, "/nosuch", NULL), ERR_NOCMD, "no such file");
 	no_exec(b, enter_as(b, &r, "/etc/passwd", NULL), ERR_NOEXEC, "chmod +x");
 	struct spec_rlimit limit = {.type = arena_dup(&b->arena, "RLIMIT_NOFILE"), .soft = 64, .hard = 64};
 	r.p.rlimits.v = &limit;
