@@ -7,48 +7,23 @@
 
 #include "base/fd.h"
 #include "engine/container.h"
+#include "runtime/container.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <dirent.h>
 #include <unistd.h>
 
 enum { OUTPUT_MAX = 16 << 20 };
 
-/* Without a cgroup of its own a container's processes are those in the pid namespace of its first one. */
-static int namespace_pids(const struct container_entry *c, struct u32v *ret, struct err *e)
-{
-	char path[64];
-	struct stat mine, other;
-	snprintf(path, sizeof path, "/proc/%lld/ns/pid", (long long)c->state.pid);
-	if (stat(path, &mine) < 0)
-		return err_set(e, ERR_CONFLICT, "container %.200s is not running", container_label(c));
-	DIR *d = opendir("/proc");
-	for (struct dirent *ent; d && (ent = readdir(d));) {
-		unsigned long pid = strtoul(ent->d_name, NULL, 10);
-		snprintf(path, sizeof path, "/proc/%lu/ns/pid", pid);
-		if (!pid || stat(path, &other) < 0 || other.st_ino != mine.st_ino || other.st_dev != mine.st_dev)
-			continue;
-		ret->v = mem_grow(ret->v, (ret->n + 1) * sizeof *ret->v);
-		ret->v[ret->n++] = (uint32_t)pid;
-	}
-	if (d)
-		closedir(d);
-	return 0;
-}
-
 static int find_pids(struct container_entry *c, struct u32v *ret, struct err *e)
 {
-	if (str_is_empty(c->state.cgroup))
-		return namespace_pids(c, ret, e);
 	struct cgroup cg = {.v2 = -1};
-	int r = cgroup_open(c->state.cgroup, &cg, e);
+	int r = str_is_empty(c->state.cgroup) ? 0 : cgroup_open(c->state.cgroup, &cg, e);
 	if (r == 0)
-		r = cgroup_pids(&cg, ret, e);
+		r = container_pids(&cg, (pid_t)c->state.pid, ret, e);
 	cgroup_drop(&cg);
 	return r < 0 && e->kind == ERR_NOT_FOUND ? err_set(e, ERR_CONFLICT, "container %.12s is not running any more", c->id) : r;
 }

@@ -216,9 +216,9 @@ enum oci_status oci_container_status(const struct oci_container *c)
 		return OCI_CREATING;
 	if (!container_is_alive((pid_t)c->state.pid, c->state.start_time))
 		return OCI_STOPPED;
-	if (path_exists(c->dir, "start"))
-		return OCI_CREATED;
-	return is_paused(c) ? OCI_PAUSED : OCI_RUNNING;
+	if (is_paused(c))
+		return OCI_PAUSED;
+	return path_exists(c->dir, "start") ? OCI_CREATED : OCI_RUNNING;
 }
 
 int oci_open_process(const struct oci_container *c, struct err *e)

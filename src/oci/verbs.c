@@ -18,6 +18,9 @@ const struct cmd *const oci_verbs[] = {
 	&oci_delete_verb,
 	&oci_run_verb,
 	&oci_exec_verb,
+	&oci_ps_verb,
+	&oci_pause_verb,
+	&oci_resume_verb,
 	&oci_list_verb,
 	NULL,
 };

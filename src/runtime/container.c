@@ -10,11 +10,14 @@
 #include "runtime/setup.h"
 #include "sys/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -164,6 +167,41 @@ void container_drop(struct container *c)
 	fd_drop(&c->console);
 	fd_drop(&c->start);
 	cgroup_drop(&c->cgroup);
+}
+
+static void add_pid(struct u32v *l, pid_t pid)
+{
+	l->v = mem_grow(l->v, (l->n + 1) * sizeof *l->v);
+	l->v[l->n++] = (uint32_t)pid;
+}
+
+static bool find_namespace(pid_t pid, struct stat *ret)
+{
+	char path[40];
+	snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)pid);
+	return stat(path, ret) == 0;
+}
+
+int container_pids(const struct cgroup *c, pid_t first, struct u32v *ret, struct err *e)
+{
+	struct stat own, its, other;
+	if (c->made)
+		return cgroup_pids(c, ret, e);
+	if (first <= 0 || !find_namespace(first, &its))
+		return err_set(e, ERR_NOT_FOUND, "the container is not running");
+	if (!find_namespace(getpid(), &own) || own.st_ino == its.st_ino) {
+		add_pid(ret, first);
+		return 0;
+	}
+	DIR *d = opendir("/proc");
+	for (struct dirent *ent; d && (ent = readdir(d));) {
+		pid_t pid = (pid_t)strtol(ent->d_name, NULL, 10);
+		if (pid > 0 && find_namespace(pid, &other) && other.st_ino == its.st_ino)
+			add_pid(ret, pid);
+	}
+	if (d)
+		closedir(d);
+	return 0;
 }
 
 uint64_t container_start_time(pid_t pid)

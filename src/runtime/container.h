@@ -92,4 +92,7 @@ int container_exec(const struct container_exec *x, struct container_process *ret
 
 /* True while the process with that pid and start time exists (zombies do not count). */
 bool container_is_alive(pid_t pid, uint64_t start_time);
+/* The processes of a container: those in its groups; when it has none, those in the PID namespace of its first one, or that one alone
+ * when the namespace is ours too. ERR_NOT_FOUND. */
+int container_pids(const struct cgroup *c, pid_t first, struct u32v *ret /* malloc */, struct err *e) must_use;
 uint64_t container_start_time(pid_t pid); /* 0: no such process */
