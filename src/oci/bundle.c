@@ -151,6 +151,7 @@ static int save_prepared(const struct container *ct, void *arg, struct err *e)
 	struct oci_creation *x = arg;
 	x->c.state.cgroup.path = arena_dup(&x->c.arena, ct->cgroup.path);
 	x->c.state.cgroup.made = ct->cgroup.made;
+	oci_set_rdt(&x->c, &ct->rdt);
 	return oci_container_save(&x->c, e);
 }
 

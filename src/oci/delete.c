@@ -55,6 +55,7 @@ static int remove_container(struct oci_container *c, bool force, struct err *e)
 		return *e = why, -1;
 	struct container_create create = {.id = c->state.id, .spec = &c->spec, .bundle = c->state.bundle};
 	struct container ct = {.pidfd = -1, .console = -1, .start = -1, .create = known && c->spec.process ? &create : NULL};
+	oci_get_rdt(c, &ct.rdt);
 	if (oci_open_cgroup(c, &ct.cgroup, e) < 0 || container_remove(&ct, e) < 0) {
 		container_drop(&ct);
 		return -1;

@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -24,11 +25,20 @@ static const struct jfield cgroup_fields[] = {
 };
 static const struct jtable cgroup_table = JTABLE(struct oci_cgroup, cgroup_fields);
 
+#define S struct oci_rdt
+static const struct jfield rdt_fields[] = {
+	JF(S, "clos", clos, JT_STR), JF(S, "group", group, JT_STR), JF(S, "madeClos", made_clos, JT_BOOL), JF(S, "madeGroup", made_group, JT_BOOL),
+	JF(S, "shared", shared, JT_BOOL),
+};
+static const struct jtable rdt_table = JTABLE(S, rdt_fields);
+#undef S
+
 #define S struct oci_state
 static const struct jfield state_fields[] = {
 	JFF(S, "id", id, JT_STR, JF_REQUIRED), JF(S, "ociVersion", oci_version, JT_STR), JF(S, "bundle", bundle, JT_STR),
 	JF(S, "rootfs", rootfs, JT_STR), JF(S, "created", created, JT_STR), JF(S, "pid", pid, JT_I64),
 	JF(S, "startTime", start_time, JT_U64), JF(S, "owner", owner, JT_U32), JFS(S, "cgroup", cgroup, JT_STRUCT, cgroup_table),
+	JFS(S, "intelRdt", rdt, JT_STRUCT, rdt_table),
 	JF(S, "annotations", annotations, JT_MAP),
 };
 static const struct jtable state_table = JTABLE(S, state_fields);
@@ -219,6 +229,20 @@ enum oci_status oci_container_status(const struct oci_container *c)
 	if (is_paused(c))
 		return OCI_PAUSED;
 	return path_exists(c->dir, "start") ? OCI_CREATED : OCI_RUNNING;
+}
+
+void oci_get_rdt(const struct oci_container *c, struct intel_rdt *ret)
+{
+	const struct oci_rdt *r = &c->state.rdt;
+	*ret = (struct intel_rdt){.made_clos = r->made_clos, .made_group = r->made_group, .shared = r->shared};
+	snprintf(ret->clos, sizeof ret->clos, "%s", r->clos ? r->clos : "");
+	snprintf(ret->group, sizeof ret->group, "%s", r->group ? r->group : "");
+}
+
+void oci_set_rdt(struct oci_container *c, const struct intel_rdt *r)
+{
+	c->state.rdt = (struct oci_rdt){.clos = arena_dup(&c->arena, r->clos), .group = arena_dup(&c->arena, r->group), .made_clos = r->made_clos,
+		.made_group = r->made_group, .shared = r->shared};
 }
 
 int oci_open_process(const struct oci_container *c, struct err *e)

@@ -21,12 +21,14 @@ enum oci_status { OCI_CREATING, OCI_CREATED, OCI_RUNNING, OCI_PAUSED, OCI_STOPPE
 const char *oci_status_name(enum oci_status s);
 
 struct oci_cgroup { char *path; uint32_t made; };
+struct oci_rdt { char *clos, *group; bool made_clos, made_group, shared; }; /* struct intel_rdt */
 struct oci_state {
 	char *id, *oci_version, *bundle, *rootfs, *created;
 	int64_t pid;
 	uint64_t start_time;
 	uint32_t owner;
 	struct oci_cgroup cgroup;
+	struct oci_rdt rdt;
 	struct map annotations;
 };
 
@@ -55,6 +57,9 @@ int oci_take_spec(struct oci_container *c, const struct buf *text, struct err *e
 enum oci_status oci_container_status(const struct oci_container *c);
 /* The groups of a container that was opened; made == 0: none. */
 int oci_open_cgroup(const struct oci_container *c, struct cgroup *ret, struct err *e) must_use;
+/* What linux.intelRdt made. */
+void oci_get_rdt(const struct oci_container *c, struct intel_rdt *ret);
+void oci_set_rdt(struct oci_container *c, const struct intel_rdt *r);
 /* For its process: ERR_CONFLICT when it does not run any more. */
 int oci_open_process(const struct oci_container *c, struct err *e) must_use;
 /* Removes its directory; the lock goes with it. */
