@@ -163,6 +163,7 @@ static int make_container(struct oci_creation *x, struct err *e)
 		return -1;
 	x->create = (struct container_create){.id = x->c.state.id, .spec = &x->c.spec, .rootfs = -1, .stdio = {0, 1, 2}, .console = x->console,
 		.preserve_fds = preserve, .bundle = x->c.state.bundle, .seccomp_cache = oci_seccomp_cache(&x->c), .start_listen = x->listen,
+		.no_pivot = o->no_pivot, .no_new_keyring = o->no_new_keyring,
 		.prepared = save_prepared, .arg = x};
 	if (str_eq(oci_options.cgroup_manager, "disabled"))
 		x->create.no_cgroup = true;

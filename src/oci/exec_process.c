@@ -55,11 +55,12 @@ static struct strv with(struct arena *a, const struct strv *have, const struct s
 
 static int add_caps(const struct strv *words, struct arena *a, struct spec_process *p, struct err *e)
 {
-	uint64_t ignored;
+	const char *unknown = NULL;
 	if (!words->n)
 		return 0;
-	if (caps_set(words, &ignored, e) < 0)
-		return err_wrap(e, "--cap");
+	caps_set(words, &unknown);
+	if (unknown)
+		return err_set(e, ERR_USAGE, "--cap: unknown capability \"%.60s\"", unknown);
 	struct spec_caps *caps = arena_alloc(a, sizeof *caps);
 	if (p->caps)
 		*caps = *p->caps;

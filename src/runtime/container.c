@@ -83,8 +83,9 @@ static int start(struct container *c, int sock, struct err *e)
 		return -1;
 	if (r == 0 && gone)
 		return err_set(e, ERR_SYSTEM, "the container's process ended before the command was executed");
+	const struct spec_process *p = c->create->spec->process;
 	if (r > 0)
-		return explain_exec(c->pid, c->create->spec->process->cwd, m.why.text, m.why.sys, e);
+		return explain_exec(c->pid, p ? p->cwd : NULL, m.why.text, m.why.sys, e);
 	const struct spec_hooks *h = c->create->spec->hooks;
 	return h ? hooks_run(&h->poststart, c->create, "running", c->pid, e) : 0;
 }

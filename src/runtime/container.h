@@ -32,6 +32,8 @@ struct container_create {
 	int preserve_fds; /* fds 3 .. 3+n-1 stay open in the container */
 	const char *bundle; /* directory for hooks' state and a relative root.path; NULL: none */
 	int seccomp_cache;  /* directory fd for compiled filters, or -1 */
+	bool no_pivot;      /* the root is moved over the host's and entered by chroot: where pivot_root cannot be (an initramfs) */
+	bool no_new_keyring; /* the session keyring is the caller's */
 	bool no_cgroup;     /* the caller cannot or does not want to make cgroups (rootless without delegation) */
 	int start_listen;   /* a listening unix socket (SOCK_SEQPACKET) for container_connect() after container_leave(); 0: none */
 	/* Called when the groups are made and before there is a process: what must be known of the container to take it away is
@@ -78,6 +80,7 @@ struct container_exec {
 	                          * more (their resources went to groups below), beside the container's first process */
 	int stdio[3];
 	int preserve_fds;
+	bool no_new_keyring; /* as the container was made */
 	int seccomp_cache;
 	int resctrl;            /* as in struct container_create */
 };

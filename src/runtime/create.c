@@ -58,8 +58,6 @@ static int check_spec(const struct container_create *c, uint64_t own, struct err
 {
 	const struct spec *s = c->spec;
 	const struct spec_linux *l = s->linux_;
-	if (!s->process)
-		return err_set(e, ERR_USAGE, "config.json: process is missing");
 	if (!s->root || str_is_empty(s->root->path))
 		return err_set(e, ERR_USAGE, "config.json: root.path is missing");
 	if (!(own & CLONE_NEWUTS) && (!str_is_empty(s->hostname) || !str_is_empty(s->domainname)))
@@ -68,7 +66,7 @@ static int check_spec(const struct container_create *c, uint64_t own, struct err
 		return err_set(e, ERR_USAGE, "the host name or domain name is longer than 64 bytes");
 	if (l->time_offsets && json_len(l->time_offsets) && !(own & CLONE_NEWTIME))
 		return err_set(e, ERR_USAGE, "linux.timeOffsets needs a new time namespace");
-	if (l->intel_rdt && intel_rdt_check(l->intel_rdt, c->id, e) < 0)
+	if (labels_check(s->process, l->mount_label, e) < 0 || (l->intel_rdt && intel_rdt_check(l->intel_rdt, c->id, e) < 0))
 		return -1;
 	return net_devices_check(s, own, e) < 0 ? -1 : sysctl_check(s, own, e);
 }
@@ -110,7 +108,10 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 {
 	const struct container_create *c = x->c;
 	fd_drop(&x->sock);
-	struct setup s = {.create = c, .spec = c->spec, .process = c->spec->process, .cgroup = &x->ct.cgroup, .ns = &x->ns,
+	/* A configuration without a process can be created, and not started. */
+	static const struct spec_process nothing = {.cwd = (char *)(uintptr_t) "/"};
+	struct setup s = {.create = c, .id = c->id, .keep_keyring = c->no_new_keyring, .spec = c->spec,
+		.process = c->spec->process ? c->spec->process : &nothing, .cgroup = &x->ct.cgroup, .ns = &x->ns,
 		.mapped = x->mapped, .filter = x->filter.n ? &x->filter : NULL, .sock = x->child_sock,
 		.listen = c->start_listen > 0 ? c->start_listen : -1, .hook_output = {-1, -1}, .root = -1, .host = -1, .slave = -1, .master = -1,
 		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = namespaces_own(&x->ns) & CLONE_NEWUSER};
@@ -122,9 +123,10 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 /* From outside: a container must not reach its own score in a user namespace, and we can without its /proc. */
 static int set_oom_score(struct creation *x, struct err *e)
 {
-	const struct opt_i64 *score = &x->c->spec->process->oom_score_adj;
+	const struct spec_process *p = x->c->spec->process;
+	const struct opt_i64 *score = p ? &p->oom_score_adj : NULL;
 	char path[64], text[24];
-	if (!score->set)
+	if (!score || !score->set)
 		return 0;
 	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)x->ct.pid);
 	snprintf(text, sizeof text, "%lld", (long long)score->v);

@@ -61,7 +61,7 @@ static int prepare(struct execution *x, struct err *e)
 {
 	const struct container_exec *c = x->x;
 	int pair[2];
-	if (find_target(x, e) < 0)
+	if (labels_check(c->process, NULL, e) < 0 || find_target(x, e) < 0)
 		return -1;
 	if (seccomp_filter_of(c->spec, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
@@ -80,7 +80,8 @@ __attribute__((noreturn)) static void be_child(struct execution *x)
 {
 	const struct container_exec *c = x->x;
 	fd_drop(&x->sock);
-	struct setup s = {.spec = c->spec, .process = c->process, .cgroup = c->cgroup, .ns = &x->ns, .sock = x->child_sock,
+	struct setup s = {.spec = c->spec, .id = c->id, .keep_keyring = c->no_new_keyring, .process = c->process, .cgroup = c->cgroup,
+		.ns = &x->ns, .sock = x->child_sock,
 		.filter = x->filter.n ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = -1, .host = -1,
 		.slave = -1, .master = -1, .preserve_fds = c->preserve_fds, .wait = x->resctrl >= 0, .own_userns = x->ns.join & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);

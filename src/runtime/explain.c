@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "runtime/launch.h"
 
 #include <ctype.h>
 #include <elf.h>
@@ -103,6 +104,10 @@ static int explain_file(const char *path, int fd, int why, struct err *e)
 int explain_exec(pid_t pid, const char *cwd, const char *path, int why, struct err *e)
 {
 	char proc[64], shown[600];
+	if (why & LAUNCH_OF_LABEL) {
+		errno = why & ~LAUNCH_OF_LABEL;
+		return err_sys(e, "the security label is refused%s", errno == ENOENT ? " (is the AppArmor profile loaded?)" : "");
+	}
 	snprintf(shown, sizeof shown, "%.590s", path);
 	make_printable(shown);
 	/* As Go spells it: engines look for "permission denied" and "no such file or directory" in a runtime's last words. */

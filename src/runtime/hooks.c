@@ -220,8 +220,8 @@ int hooks_run_prepared(const struct start_hooks *h, struct err *e)
 		if (wait_for(&h->list->v[i], pid, pidfd, e) == 0)
 			continue;
 		if (read(h->report[0], &why, sizeof why) >= (ssize_t)sizeof why.failure) {
-			errno = why.failure;
-			return err_sys(e, "hook %s", h->list->v[i].path);
+			errno = why.failure & ~LAUNCH_OF_LABEL;
+			return err_sys(e, "hook %s%s", h->list->v[i].path, why.failure & LAUNCH_OF_LABEL ? ": security label" : "");
 		}
 		return -1;
 	}

@@ -42,11 +42,13 @@
 void setup_warn(struct setup *s, const char *fmt, ...)
 {
 	va_list ap;
-	if (s->warning[0])
-		return;
+	char text[sizeof s->warning];
+	size_t n = strlen(s->warning);
 	va_start(ap, fmt);
-	vsnprintf(s->warning, sizeof s->warning, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	if (!strstr(s->warning, text) && n + strlen(text) + 3 <= sizeof s->warning)
+		snprintf(s->warning + n, sizeof s->warning - n, "%s%s", n ? "; " : "", text);
 }
 
 int setup_wait(const struct setup *s, enum setup_word word, struct err *e)
@@ -156,11 +158,23 @@ static int join_namespaces(struct setup *s, struct err *e)
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_sys(e, "set not dumpable") : 0;
 }
 
-/* The keys of who started the container are not the container's. */
+enum {
+	KEYRING_RIGHTS = 0x3f1b0000,       /* the possessor's all; its user may look at it, read, search and link */
+	KEYRING_RIGHTS_USERNS = 0x3f1b0008 /* and others search: who enters the user namespace may be another to the kernel */
+};
+
+/* The keys of who started the container are not the container's. The name is runc's: what is executed in the container later finds
+ * the same keyring by it. */
 static int new_keyring(struct setup *s, struct err *e)
 {
 	(void)e;
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+	own(mem) char *name = str_is_empty(s->id) ? NULL : mem_printf("_ses.%s", s->id);
+	if (s->keep_keyring)
+		return 0;
+	long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
+	if (ring >= 0 && s->create && name)
+		syscall(SYS_keyctl, KEYCTL_SETPERM, ring, s->own_userns ? KEYRING_RIGHTS_USERNS : KEYRING_RIGHTS);
+	if (ring < 0 && errno != ENOSYS)
 		setup_warn(s, "the container keeps the session keyring of its caller: a new one cannot be made (%s)", strerror(errno));
 	return 0;
 }

@@ -77,16 +77,17 @@ __attribute__((noreturn)) static void fail(long error)
 
 static void set_label(void)
 {
-	long n = 0;
 	if (plan.label_dir < 0)
 		return;
-	long fd = CALL4(__NR_openat, plan.label_dir, plan.label_file, O_WRONLY | O_CLOEXEC, 0);
-	while (plan.label_text[n])
-		n++;
-	long written = fd < 0 ? fd : CALL3(__NR_write, fd, plan.label_text, n);
-	if (written < 0)
-		fail(written);
-	CALL1(__NR_close, fd);
+	for (int i = 0; i < LAUNCH_LABELS && plan.label[i].file[0]; i++) {
+		long n = 0, fd = CALL4(__NR_openat, plan.label_dir, plan.label[i].file, O_WRONLY | O_CLOEXEC, 0);
+		while (plan.label[i].text[n])
+			n++;
+		long written = fd < 0 ? fd : CALL3(__NR_write, fd, plan.label[i].text, n);
+		if (written < 0)
+			fail(written - LAUNCH_OF_LABEL);
+		CALL1(__NR_close, fd);
+	}
 	CALL1(__NR_close, plan.label_dir);
 }
 

@@ -13,7 +13,8 @@
  */
 #pragma once
 
-enum { LAUNCH_PATH = 4096, LAUNCH_LABEL = 512 };
+enum { LAUNCH_PATH = 4096, LAUNCH_LABEL = 512, LAUNCH_LABELS = 2 /* AppArmor's and SELinux's */ };
+enum { LAUNCH_OF_LABEL = 1 << 12 }; /* in a failure, above every errno: a label was refused */
 #define LAUNCH_MAGIC "hull launch plan"
 
 /* The last object in the program's file; hull fills it in before the program is executed. */
@@ -21,10 +22,12 @@ struct launch_plan {
 	char magic[16];
 	int report;       /* gets a struct launch_failure when execve fails; closed by execve otherwise */
 	int is_init;      /* run the command as a child: forward signals to it, reap what is orphaned, end as it ends */
-	int label_dir;    /* -1, or the root of a procfs of ours: label_file below it gets label_text */
+	int label_dir;    /* -1, or the root of a procfs of ours: the labels' files are below it */
 	int skip;         /* words of argv that are not the command's */
-	char label_file[64];
-	char label_text[LAUNCH_LABEL];
+	struct {
+		char file[64]; /* "": none */
+		char text[LAUNCH_LABEL];
+	} label[LAUNCH_LABELS];
 	int failure;      /* errno; with the path behind it a struct launch_failure */
 	char path[LAUNCH_PATH];
 };

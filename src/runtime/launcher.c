@@ -20,25 +20,30 @@
 #define MFD_EXEC 0x10U
 #endif
 
-static int set_label(struct setup *s, struct launch_plan *plan, struct err *e)
+static int add_label(struct launch_plan *plan, const char *file, const char *before, const char *text, struct err *e)
+{
+	size_t i = plan->label[0].file[0] ? 1 : 0;
+	snprintf(plan->label[i].file, sizeof plan->label[i].file, "%s", file);
+	int n = snprintf(plan->label[i].text, sizeof plan->label[i].text, "%s%s", before, text);
+	return n >= (int)sizeof plan->label[i].text ? err_set(e, ERR_USAGE, "a security label of %d bytes", n) : 0;
+}
+
+/* Where a security module refuses, the command is not executed: there is no container without the label it was to have. */
+static int set_labels(struct setup *s, struct launch_plan *plan, struct err *e)
 {
 	const struct spec_process *p = s->process;
+	bool apparmor = labels_wants_apparmor(p);
 	plan->label_dir = -1;
-	if (str_is_empty(p->apparmor) && str_is_empty(p->selinux_label))
+	if (!apparmor && str_is_empty(p->selinux_label))
 		return 0;
 	own(fd) int proc = setup_procfs(e);
 	if (proc < 0)
 		return err_wrap(e, "security label");
-	if (!str_is_empty(p->apparmor) && !str_is_empty(p->selinux_label))
-		return err_set(e, ERR_USAGE, "an AppArmor profile and an SELinux label together are not supported");
-	bool apparmor = !str_is_empty(p->apparmor);
-	bool old = faccessat(proc, "self/attr/apparmor/exec", F_OK, 0) < 0;
-	snprintf(plan->label_file, sizeof plan->label_file, "%s", apparmor && !old ? "self/attr/apparmor/exec" : "self/attr/exec");
-	size_t n = (size_t)snprintf(plan->label_text, sizeof plan->label_text, "%s%s", apparmor ? "exec " : "",
-		apparmor ? p->apparmor : p->selinux_label);
-	if (n >= sizeof plan->label_text)
-		return err_set(e, ERR_USAGE, "a security label of %zu bytes", n);
-	/* Where there is no security module the file refuses: that is an error, not a container without a label. */
+	const char *file = faccessat(proc, "self/attr/apparmor/exec", F_OK, 0) < 0 ? "self/attr/exec" : "self/attr/apparmor/exec";
+	if (apparmor && add_label(plan, file, "exec ", p->apparmor, e) < 0)
+		return -1;
+	if (!str_is_empty(p->selinux_label) && add_label(plan, "self/attr/exec", "", p->selinux_label, e) < 0)
+		return -1;
 	plan->label_dir = fcntl(proc, F_DUPFD_CLOEXEC, 3 + s->preserve_fds);
 	return plan->label_dir < 0 ? err_sys(e, "security label") : 0;
 }
@@ -46,7 +51,7 @@ static int set_label(struct setup *s, struct launch_plan *plan, struct err *e)
 int launcher_plan(struct setup *s, struct launch_plan *ret, struct err *e)
 {
 	memcpy(ret, launch_image + LAUNCH_PLAN_AT, sizeof *ret);
-	return set_label(s, ret, e);
+	return set_labels(s, ret, e);
 }
 
 int launcher_make(const struct launch_plan *plan, struct err *e)

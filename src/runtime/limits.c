@@ -29,6 +29,8 @@ static int set_rlimit(struct setup *s, const struct spec_rlimit *l, struct err *
 		i++;
 	if (i == countof(rlimits))
 		return err_set(e, ERR_USAGE, "unknown limit \"%s\"", l->type);
+	if (l->soft > l->hard)
+		return err_set(e, ERR_USAGE, "%s: the soft limit is above the hard one", l->type);
 	struct rlimit want = {.rlim_cur = l->soft, .rlim_max = l->hard}, have;
 	if (setrlimit((unsigned)rlimits[i].resource, &want) == 0)
 		return 0;
@@ -73,6 +75,16 @@ struct attributes {
 	uint32_t util_min, util_max;
 };
 
+enum { LIST_BITS = 8192, SCHED_DEADLINE_ = 6 };
+
+/* All CPUs that the cgroup leaves us: what our caller was bound to is not the container's business. */
+static void reset_affinity(void)
+{
+	unsigned long bits[LIST_BITS / (8 * sizeof(unsigned long))];
+	memset(bits, 0xff, sizeof bits);
+	syscall(SYS_sched_setaffinity, 0, sizeof bits, bits);
+}
+
 static int set_scheduler(const struct spec_scheduler *c, struct err *e)
 {
 	static const struct word policies[] = {{"SCHED_OTHER", 0}, {"SCHED_FIFO", 1}, {"SCHED_RR", 2}, {"SCHED_BATCH", 3},
@@ -83,6 +95,8 @@ static int set_scheduler(const struct spec_scheduler *c, struct err *e)
 	if (!c)
 		return 0;
 	int policy = value_of(policies, countof(policies), c->policy, "process.scheduler.policy", e);
+	if (policy == SCHED_DEADLINE_)
+		reset_affinity(); /* the kernel admits it on all CPUs or not at all */
 	struct attributes a = {.size = sizeof a, .sched_nice = (int32_t)c->nice.v, .sched_priority = (uint32_t)c->priority.v,
 		.sched_runtime = c->runtime.v, .sched_deadline = c->deadline.v, .sched_period = c->period.v};
 	if (policy < 0)
@@ -94,7 +108,10 @@ static int set_scheduler(const struct spec_scheduler *c, struct err *e)
 			return -1;
 		a.sched_flags |= (uint64_t)flag;
 	}
-	return syscall(SYS_sched_setattr, 0, &a, 0) < 0 ? err_sys(e, "process.scheduler") : 0;
+	if (syscall(SYS_sched_setattr, 0, &a, 0) == 0)
+		return 0;
+	return errno == EINVAL ? err_set(e, ERR_USAGE, "process.scheduler: %s with these values is refused by this kernel", c->policy)
+		: err_sys(e, "process.scheduler %s", c->policy);
 }
 
 static int set_io_priority(const struct spec_io_priority *p, struct err *e)
@@ -124,13 +141,13 @@ static int parse_list(const char *text, unsigned long *bits, size_t max, const c
 			*dash = 0;
 		if (num_u64(parts.v[i], max - 1, &from, what, e) < 0 || num_u64(dash ? dash + 1 : parts.v[i], max - 1, &to, what, e) < 0)
 			return -1;
+		if (from > to)
+			return err_set(e, ERR_USAGE, "%s: %llu-%llu goes down", what, (unsigned long long)from, (unsigned long long)to);
 		for (uint64_t k = from; k <= to; k++)
 			bits[k / (8 * sizeof *bits)] |= 1UL << k % (8 * sizeof *bits);
 	}
 	return 0;
 }
-
-enum { LIST_BITS = 8192 };
 
 static int set_affinity(const char *cpus, struct err *e)
 {
@@ -160,13 +177,28 @@ static int set_memory_policy(const struct spec_memory_policy *p, struct err *e)
 			return -1;
 		mode |= flag;
 	}
-	return syscall(SYS_set_mempolicy, mode, nodes, str_is_empty(p->nodes) ? 0 : 1024) < 0 ? err_sys(e, "linux.memoryPolicy") : 0;
+	/* No nodes is no set at all: an empty one is refused. */
+	bool none = str_is_empty(p->nodes);
+	if (syscall(SYS_set_mempolicy, mode, none ? NULL : nodes, none ? 0 : 1024) == 0)
+		return 0;
+	return errno == EINVAL ? err_set(e, ERR_USAGE, "linux.memoryPolicy: %s with nodes \"%s\" is refused by this kernel", p->mode, p->nodes ? p->nodes : "")
+		: err_sys(e, "linux.memoryPolicy");
+}
+
+/* Of the process that is executed, or else of the container. */
+static const struct spec_cpu_affinity *affinity_of(const struct setup *s)
+{
+	const struct spec_process *first = s->spec->process;
+	return s->process->cpu_affinity ? s->process->cpu_affinity : first ? first->cpu_affinity : NULL;
 }
 
 int limits_set_initial(struct setup *s, struct err *e)
 {
-	const struct spec_cpu_affinity *a = s->process->cpu_affinity;
-	return a ? set_affinity(a->initial, e) : 0;
+	const struct spec_cpu_affinity *a = affinity_of(s);
+	if (!a || set_affinity(a->initial, e) == 0)
+		return 0;
+	/* In a v2 cgroup from the first instruction on, whose CPUs may be others: then there is no time before it. */
+	return e->sys == EINVAL && s->cgroup && s->cgroup->v2 >= 0 ? 0 : -1;
 }
 
 int limits_set(struct setup *s, struct err *e)
@@ -175,10 +207,12 @@ int limits_set(struct setup *s, struct err *e)
 	for (size_t i = 0; i < p->rlimits.n; i++)
 		if (set_rlimit(s, &p->rlimits.v[i], e) < 0)
 			return -1;
+	reset_affinity();
 	if (set_personality(s->spec->linux_->personality, e) < 0 || set_scheduler(p->scheduler, e) < 0 ||
 		set_io_priority(p->io_priority, e) < 0)
 		return -1;
-	if (!s->create && p->cpu_affinity && set_affinity(p->cpu_affinity->final, e) < 0)
+	const struct spec_cpu_affinity *a = s->create ? NULL : affinity_of(s);
+	if (a && set_affinity(a->final, e) < 0)
 		return -1;
 	return set_memory_policy(s->spec->linux_->memory_policy, e);
 }

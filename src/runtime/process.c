@@ -82,6 +82,9 @@ static bool has_given_up_groups(void)
 static int set_groups(struct setup *s, struct err *e)
 {
 	const struct spec_user *u = &s->process->user;
+	const char *keep = map_get(&s->spec->annotations, "run.oci.keep_original_groups");
+	if (keep && !str_eq(keep, "0"))
+		return 0;
 	/* The syscall, not libc's wrapper, which looks for threads. */
 	if (syscall(SYS_setgroups, u->groups.n, u->groups.v) == 0)
 		return 0;
@@ -110,19 +113,31 @@ static int set_ids(struct setup *s, struct err *e)
 
 struct sets { uint64_t have, effective, permitted, inheritable, ambient; };
 
-/* No capabilities in the configuration are none. What we do not have we cannot give (a warning at most, says the
- * specification), and ambient ones must be inheritable. */
+/* What was asked for and is not had: the specification wants a warning, and the container all the same. */
+static void warn_of_caps(struct setup *s, uint64_t missing, const char *unknown)
+{
+	if (unknown)
+		setup_warn(s, "unknown capability \"%.40s\"", unknown);
+	for (int i = 0; i < 64; i++)
+		if (missing >> i & 1)
+			setup_warn(s, "CAP_%s cannot be given: hull does not have it", caps_name(i));
+}
+
+/* No capabilities in the configuration are none; ambient ones must be inheritable. */
 static int read_caps(struct setup *s, struct sets *c, struct err *e)
 {
 	const struct spec_caps *w = s->process->caps;
 	uint64_t bounding = 0;
+	const char *unknown = NULL;
 	c->have = caps_permitted();
-	if (w && (caps_set(&w->effective, &c->effective, e) < 0 || caps_set(&w->permitted, &c->permitted, e) < 0 ||
-		caps_set(&w->inheritable, &c->inheritable, e) < 0 || caps_set(&w->ambient, &c->ambient, e) < 0 ||
-		caps_set(&w->bounding, &bounding, e) < 0))
-		return -1;
-	if (c->permitted & ~c->have)
-		setup_warn(s, "not all capabilities asked for can be given: hull does not have them itself");
+	if (w) {
+		c->effective = caps_set(&w->effective, &unknown);
+		c->permitted = caps_set(&w->permitted, &unknown);
+		c->inheritable = caps_set(&w->inheritable, &unknown);
+		c->ambient = caps_set(&w->ambient, &unknown);
+		bounding = caps_set(&w->bounding, &unknown);
+	}
+	warn_of_caps(s, (c->effective | c->permitted | c->inheritable | c->ambient) & ~c->have, unknown);
 	c->permitted &= c->have;
 	c->effective &= c->permitted;
 	c->inheritable &= c->permitted;
@@ -276,18 +291,28 @@ static int report_and_wait(struct setup *s, struct err *e)
 	return setup_wait_go(s, e);
 }
 
+/* The specification: process.args may be missing until the start. */
+static int wait_in_vain(struct setup *s, struct err *e)
+{
+	if (s->create && report_and_wait(s, e) < 0)
+		return -1;
+	return err_set(e, ERR_USAGE, "process.args is missing: there is nothing to start");
+}
+
 int process_exec(struct setup *s, struct err *e)
 {
 	const struct spec_process *p = s->process;
 	struct sets caps = {};
 	struct launch_plan plan;
 	own(start_hooks) struct start_hooks hooks = START_HOOKS_INIT;
-	if (!p->args.n || !p->args.v[0][0])
+	if (p->args.n && !p->args.v[0][0])
 		return err_set(e, ERR_NOCMD, "exec: the command is empty");
 	char *const *env = process_environment(s);
 	take_default_signals();
 	if (set_stdio(s, e) < 0 || read_caps(s, &caps, e) < 0 || become_user(s, e) < 0 || close_others(s, e) < 0)
 		return -1;
+	if (!p->args.n)
+		return wait_in_vain(s, e);
 	if (launcher_plan(s, &plan, e) < 0 || hooks_prepare(s, &plan, &hooks, e) < 0)
 		return -1;
 	own(fd) int launcher = make_launcher(s, &plan, e);

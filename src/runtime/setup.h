@@ -16,6 +16,8 @@ struct launch_plan;
 struct setup {
 	const struct container_create *create; /* NULL: exec */
 	const struct spec *spec;
+	const char *id;
+	bool keep_keyring;
 	const struct spec_process *process;
 	const struct cgroup *cgroup;
 	const struct seccomp_filter *filter; /* NULL: none */
@@ -36,7 +38,7 @@ struct setup {
 	bool own_userns; /* no privilege over the host's devices and labels */
 	char warning[200];
 };
-/* Keeps the first one. */
+/* As many as there is room for. */
 void setup_warn(struct setup *s, const char *fmt, ...) printf_like(2, 3);
 
 struct step {
@@ -118,6 +120,10 @@ struct start_hooks {
 void start_hooks_drop(struct start_hooks *h);
 int hooks_prepare(const struct setup *s, const struct launch_plan *plan, struct start_hooks *ret, struct err *e) must_use;
 int hooks_run_prepared(const struct start_hooks *h, struct err *e) must_use;
+
+/* labels.c */
+bool labels_wants_apparmor(const struct spec_process *p);
+int labels_check(const struct spec_process *p, const char *mount_label, struct err *e) must_use; /* p may be NULL */
 
 /* launcher.c */
 int launcher_plan(struct setup *s, struct launch_plan *ret, struct err *e) must_use; /* with the process's label */

@@ -24,17 +24,22 @@ int caps_number(const char *name)
 	return -1;
 }
 
-int caps_set(const struct strv *list, uint64_t *ret, struct err *e)
+const char *caps_name(int number)
+{
+	return number >= 0 && number < (int)countof(names) ? names[number] : NULL;
+}
+
+uint64_t caps_set(const struct strv *list, const char **unknown)
 {
 	uint64_t set = 0;
 	for (size_t i = 0; i < list->n; i++) {
 		int n = caps_number(list->v[i]);
-		if (n < 0)
-			return err_set(e, ERR_USAGE, "unknown capability \"%.60s\"", list->v[i]);
-		set |= 1ULL << n;
+		if (n >= 0)
+			set |= 1ULL << n;
+		else if (!*unknown)
+			*unknown = list->v[i];
 	}
-	*ret = set;
-	return 0;
+	return set;
 }
 
 uint64_t caps_bounding(void)

@@ -8,8 +8,9 @@
 
 /* Bit of "CAP_CHOWN", -1 when there is no such capability. */
 int caps_number(const char *name);
-/* The set of a list of names; a name the kernel does not know is skipped, one that nobody knows is ERR_USAGE. */
-int caps_set(const struct strv *names, uint64_t *ret, struct err *e) must_use;
+const char *caps_name(int number); /* "CHOWN"; NULL: there is none */
+/* The set of a list of names. *unknown becomes the first that nobody knows, which is left out. */
+uint64_t caps_set(const struct strv *names, const char **unknown);
 uint64_t caps_bounding(void); /* what we may keep at most */
 uint64_t caps_permitted(void); /* what we have */
 /* Drops everything else from the bounding set; needs CAP_SETPCAP. */

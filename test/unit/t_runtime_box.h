@@ -123,7 +123,7 @@ unused static void make_root(struct box *b)
 	static const char *const tools[] = {"sh", "ls", "cat", "id", "sleep", "stat", "mount", "umount", "hostname", "readlink",
 		"mknod", "true", "kill", "chmod", "dd", "mkdir", "rm", "ps", "ln", "touch", "nproc", "grep", "tty", "stty", "wc", "env", "ip",
 		"ifconfig", "unshare", "head", "tr", "echo", "chroot", "nohup", "cut", "setsid", "sed", "uname", "taskset",
-		"ionice", "["};
+		"ionice", "[", "cp"};
 	for (size_t i = 0; i < countof(dirs); i++)
 		make_dir(b, dirs[i], 0755);
 	char to[256];
@@ -385,8 +385,8 @@ unused static int enter_as(struct box *b, struct running *r, ...)
 		arena_strv_add(&b->arena, &r->p.args, a);
 	va_end(ap);
 	assert_int_equal(pipe2(pipe_, O_CLOEXEC), 0);
-	struct container_exec x = {.pid = r->c.pid, .start_time = r->c.start_time, .process = &r->p, .spec = &b->spec, .cgroup = &r->c.cgroup,
-		.stdio = {-1, pipe_[1], pipe_[1]}, .seccomp_cache = -1};
+	struct container_exec x = {.id = b->create.id, .pid = r->c.pid, .start_time = r->c.start_time, .process = &r->p, .spec = &b->spec,
+		.cgroup = &r->c.cgroup, .stdio = {-1, pipe_[1], pipe_[1]}, .seccomp_cache = -1};
 	struct container_process p;
 	b->e = (struct err){};
 	buf_reset(&b->out);

@@ -31,7 +31,7 @@ static void has_namespaces_of_its_own(void **state)
 	}
 	assert_string_equal(shell(b, "hostname; cat /proc/sys/kernel/domainname; echo $$"), "boxhost\nbox.test\n1");
 	assert_string_equal(shell(b, "cd /sys/class/net; echo *; ifconfig lo | grep -c 127.0.0.1"), "lo\n1");
-	assert_string_equal(shell(b, "ls /proc | grep -c '^[0-9]'"), "3");
+	assert_string_equal(shell(b, "cd /proc; echo [0-9]*"), "1");
 	assert_string_equal(shell(b, "cut -d: -f3 /proc/self/cgroup | grep -v '^/$' | wc -l"), "0");
 }
 
@@ -105,13 +105,6 @@ static void status_lines(void **state)
 	b->spec.process->caps = NULL;
 	b->spec.process->user.uid = 0;
 	assert_non_null(strstr(shell(b, "cat /proc/self/status"), "CapBnd:\t0000000000000000"));
-}
-
-static void bad_capability(void **state)
-{
-	struct box *b = *state;
-	arena_strv_add(&b->arena, &b->spec.process->caps->effective, "CAP_FLY");
-	refused(b, ERR_USAGE, "unknown capability \"CAP_FLY\"");
 }
 
 static void filter_is_loaded(void **state)
@@ -652,7 +645,7 @@ static void no_cgroups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {BOX_TEST(ends_with_the_status), BOX_TEST(has_namespaces_of_its_own),
-		BOX_TEST(may_share_namespaces), BOX_TEST(status_lines), BOX_TEST(bad_capability), BOX_TEST(filter_is_loaded), BOX_TEST(masks),
+		BOX_TEST(may_share_namespaces), BOX_TEST(status_lines), BOX_TEST(filter_is_loaded), BOX_TEST(masks),
 		BOX_TEST(read_only_root), BOX_TEST(devices), BOX_TEST(standard_files), BOX_TEST(sessions), BOX_TEST(sysctls), BOX_TEST(binds),
 		BOX_TEST(recursive_read_only), BOX_TEST(propagation), BOX_TEST(tmpfs), BOX_TEST(terminal), BOX_TEST(console_socket),
 		BOX_TEST(command_errors), BOX_TEST(working_directory), BOX_TEST(limits), BOX_TEST(clock_of_its_own),
