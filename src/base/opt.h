@@ -35,7 +35,8 @@ struct opt {
 	const char *arg;     /* "BYTES", "list": the placeholder in help; NULL for OPT_BOOL */
 	const char *help;    /* one line, no full stop */
 	unsigned flags;
-	/* For completion: "missing always never", "@image" "@container" "@running" "@volume" "@network" "@file" "@dir",
+	/* For completion: "missing always never", "@image" "@container" "@running" "@volume" "@network" "@id" (of hull-runtime)
+	 * "@file" "@dir",
 	 * several with blanks between; or NULL. */
 	const char *values;
 	const char *alias;   /* a second long name, or NULL */

@@ -24,6 +24,8 @@ static const char walk[] =
 	"\t\t@running) list+=\" $(\"$hull\" ps --format '{{.Names}}' 2>/dev/null)\" ;;\n"
 	"\t\t@image) list+=\" $(\"$hull\" images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null | grep -v '<none>')\" ;;\n"
 	"\t\t@volume) list+=\" $(\"$hull\" volume ls -q 2>/dev/null)\" ;;\n"
+	"\t\t@id) if [[ $path == oci* ]]; then list+=\" $(\"$hull\" oci list -q 2>/dev/null)\"; "
+	"else list+=\" $(\"$hull\" list -q 2>/dev/null)\"; fi ;;\n"
 	"\t\t@network) list+=\" none host $(\"$hull\" network ls --format '{{.Name}}' 2>/dev/null)\" ;;\n"
 	"\t\t*) list+=\" $kind\" ;;\n"
 	"\t\tesac\n"
@@ -84,7 +86,14 @@ static const char walk[] =
 	"\tlocal cut=$((${#cur} - ${#tail})) i\n"
 	"\tfor i in \"${!COMPREPLY[@]}\"; do COMPREPLY[i]=${COMPREPLY[i]:cut}; done\n"
 	"}\n"
-	"complete -F _%P %P\n";
+	"complete -F _%P %N\n";
+
+/* A name as the shell takes it for variables: hull-runtime as hull_runtime. */
+static void identifier(const char *name, struct buf *out)
+{
+	for (; *name; name++)
+		buf_char(out, *name == '-' ? '_' : *name);
+}
 
 /* In single quotes for the shell. */
 static void quote(const char *s, struct buf *out)
@@ -167,16 +176,16 @@ static void row(const struct cmd *c, const char *path, struct buf *out)
 
 void opt_completion_bash(const struct cmd *top, struct buf *out)
 {
+	own(buf) struct buf name = {};
+	identifier(top->name, &name);
 	buf_printf(out, "# bash completion for %s, made from its table of options; do not edit.\n"
-		"# shellcheck shell=bash disable=SC2034,SC2207\n_%s_table() {\n\tcase $1 in\n", top->name, top->name);
+		"# shellcheck shell=bash disable=SC2034,SC2207\n_%s_table() {\n\tcase $1 in\n", top->name, buf_text(&name));
 	row(top, "", out);
 	buf_str(out, "\tesac\n}\n");
 	for (const char *p = walk; *p; p++) {
-		if (p[0] == '%' && p[1] == 'P') {
-			buf_str(out, top->name);
-			p++;
-		} else {
+		if (p[0] == '%' && (p[1] == 'P' || p[1] == 'N'))
+			buf_str(out, *++p == 'P' ? buf_text(&name) : top->name);
+		else
 			buf_char(out, *p);
-		}
 	}
 }

@@ -41,7 +41,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_top, &cmd_inspect,
 	&cmd_pull, &cmd_images, &cmd_load, &cmd_tag, &cmd_rmi, &cmd_history,
 	&cmd_info, &cmd_version,
-	&cmd_container, &cmd_image, &cmd_volume, &cmd_system,
+	&cmd_container, &cmd_image, &cmd_volume, &cmd_system, &cmd_oci,
 	&cmd_help, &cmd_completion, &cmd_man, NULL,
 };
 
@@ -60,6 +60,7 @@ static void fill(const struct row *rows, size_t n, struct cmd *copies, const str
 void cli_commands_fill(void)
 {
 	create_options_fill();
+	oci_command_fill();
 	fill(container_rows, countof(container_rows), container_rows_copies, container_rows_list);
 	fill(image_rows, countof(image_rows), image_rows_copies, image_rows_list);
 	fill(system_rows, countof(system_rows), system_rows_copies, system_rows_list);

@@ -92,4 +92,4 @@ static int delete_verb(void *opts, int argc unused, char **argv, struct err *e)
 }
 
 const struct cmd oci_delete_verb = {"delete", "ID", "Remove a container that has ended", options, countof(options), sizeof(struct options), 1, 1,
-	delete_verb};
+	delete_verb, .complete = "@id"};

@@ -152,4 +152,4 @@ static int exec_verb(void *opts, int argc, char **argv, struct err *e)
 }
 
 const struct cmd oci_exec_verb = {"exec", "ID [COMMAND [ARG...]]", "Run one more process in a running container", options, countof(options),
-	sizeof(struct oci_exec_options), 1, -1, exec_verb, .flags = CMD_STRICT};
+	sizeof(struct oci_exec_options), 1, -1, exec_verb, .flags = CMD_STRICT, .complete = "@id"};

@@ -99,4 +99,4 @@ static int kill_verb(void *opts, int argc, char **argv, struct err *e)
 }
 
 const struct cmd oci_kill_verb = {"kill", "ID [SIGNAL]", "Send a signal (TERM) to a container's first process", options, countof(options),
-	sizeof(struct options), 1, 2, kill_verb};
+	sizeof(struct options), 1, 2, kill_verb, .complete = "@id"};

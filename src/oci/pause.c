@@ -34,5 +34,5 @@ static int resume(void *opts unused, int argc unused, char **argv, struct err *e
 	return freeze(argv[0], false, e);
 }
 
-const struct cmd oci_pause_verb = {"pause", "ID", "Stop all processes of a container", NULL, 0, 0, 1, 1, pause_verb};
-const struct cmd oci_resume_verb = {"resume", "ID", "Let the processes of a paused container go on", NULL, 0, 0, 1, 1, resume};
+const struct cmd oci_pause_verb = {"pause", "ID", "Stop all processes of a container", NULL, 0, 0, 1, 1, pause_verb, .complete = "@id"};
+const struct cmd oci_resume_verb = {"resume", "ID", "Let the processes of a paused container go on", NULL, 0, 0, 1, 1, resume, .complete = "@id"};

@@ -165,4 +165,4 @@ static int ps(void *opts, int argc unused, char **argv, struct err *e)
 }
 
 const struct cmd oci_ps_verb = {"ps", "ID [PS-OPTION...]", "Show the processes of a container", options, countof(options),
-	sizeof(struct options), 1, -1, ps, .flags = CMD_STRICT};
+	sizeof(struct options), 1, -1, ps, .flags = CMD_STRICT, .complete = "@id"};

@@ -18,4 +18,4 @@ static int show(void *opts unused, int argc unused, char **argv, struct err *e)
 	return oci_print(&b, e);
 }
 
-const struct cmd oci_state_verb = {"state", "ID", "Print a container's state as JSON", NULL, 0, 0, 1, 1, show};
+const struct cmd oci_state_verb = {"state", "ID", "Print a container's state as JSON", NULL, 0, 0, 1, 1, show, .complete = "@id"};

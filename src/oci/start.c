@@ -30,4 +30,4 @@ static int start(void *opts unused, int argc unused, char **argv, struct err *e)
 	return r;
 }
 
-const struct cmd oci_start_verb = {"start", "ID", "Let a created container run", NULL, 0, 0, 1, 1, start};
+const struct cmd oci_start_verb = {"start", "ID", "Let a created container run", NULL, 0, 0, 1, 1, start, .complete = "@id"};

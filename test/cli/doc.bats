@@ -13,23 +13,26 @@ teardown_file() { hull_teardown; }
 
 # The completions of a line that ends at the cursor, one a line.
 complete_line() {
+    local program=${1%% *}
     bash --noprofile --norc -c '
-        source <("$HULL" completion bash)
-        hull() { "$HULL" "$@"; }
+        source <("$HULL" completion bash "$2")
         COMP_WORDBREAKS=$'"' \t\n\"\\047><=;|&(:'"'
         COMP_LINE=$1 COMP_POINT=${#1}
-        _hull 2>/dev/null
-        printf "%s\n" "${COMPREPLY[@]}"' - "${1/#hull/$HULL}"
+        "_${2//-/_}" 2>/dev/null
+        printf "%s\n" "${COMPREPLY[@]}"' - "${programs:-$(dirname "$HULL")}/$1" "$program"
 }
 
 @test "every command has --help with a usage line, and a man page that groff takes without a word" {
     hull man pages
-    [ -f pages/hull.1 ] && [ -f pages/hull-run.1 ] && [ -f pages/hull-container-ls.1 ] && [ -f pages/hull-volume-create.1 ]
+    [ -f pages/hull.1 ] && [ -f pages/hull-run.1 ] && [ -f pages/hull-container-ls.1 ] && [ -f pages/hull-volume-create.1 ] &&
+        [ -f pages/hull-oci-exec.1 ] && [ -f pages/hull-runtime.1 ] && [ -f pages/hull-runtime-exec.1 ]
     for page in pages/*.1; do
         name=$(basename "$page" .1)
-        words=${name#hull}
-        run -0 hull ${words//-/ } --help
-        [[ $output == "Usage:  ${name//-/ }"* ]] || { echo "$name: $output"; return 1; }
+        program=hull
+        [[ $name != hull-runtime* ]] || program=hull-runtime
+        words=${name#"$program"}
+        run -0 "$(dirname "$HULL")/$program" ${words//-/ } --help
+        [[ $output == "Usage:  $program${words//-/ }"* ]] || { echo "$name: $output"; return 1; }
         ! command -v groff >/dev/null || [ -z "$(groff -man -Tutf8 -ww -z "$page" 2>&1)" ]
     done
     grep -qF '\fB\-\-memory\fR' pages/hull-run.1
@@ -75,6 +78,26 @@ complete_line() {
     [ "$output" = afile ]
     need_cmd shellcheck
     hull completion bash >completion.bash
-    run -0 shellcheck -S warning completion.bash
+    hull completion bash hull-runtime >runtime.bash
+    run -0 shellcheck -S warning completion.bash runtime.bash
     refuses 125 'bash' completion zsh
+    refuses 125 'hull-runtime' completion bash nosuch
+}
+
+@test "completion: hull-runtime, and the same words behind hull oci" {
+    local programs=$PWD/programs
+    mkdir -p programs state/one-container state/other
+    printf '#!/bin/sh\nexec "%s" --root "%s" "$@"\n' "$(dirname "$HULL")/hull-runtime" "$PWD/state" >programs/hull-runtime
+    printf '#!/bin/sh\nshift; exec "%s" oci --root "%s" "$@"\n' "$HULL" "$PWD/state" >programs/hull
+    chmod +x programs/*
+    for program in "hull oci" hull-runtime; do
+        run -0 complete_line "$program res"
+        [ "$output" = resume ]
+        run -0 complete_line "$program exec --con"
+        [ "$output" = --console-socket ]
+        run -0 complete_line "$program --log-format js"
+        [ "$output" = json ]
+        run -0 complete_line "$program start "
+        [ "${lines[*]}" = "one-container other" ]
+    done
 }
