@@ -88,6 +88,8 @@ int seccomp_profile(const char *text, size_t len, const struct strv *caps, struc
 	struct spec_seccomp *s = arena_alloc(a, sizeof *s);
 	if (json_parse(text, len, &j, e) < 0)
 		return err_wrap(e, "seccomp profile");
+	if (json_kind(j) != JSON_OBJECT)
+		return err_set(e, ERR_USAGE, "seccomp profile: must be an object");
 	/* docker's older files have one "name" where the newer have "names". */
 	kept = json_new_array();
 	const struct json *rules = json_get(j, "syscalls");

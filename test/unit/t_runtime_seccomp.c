@@ -219,6 +219,7 @@ static void profiles(void **state)
 	seccomp_filter_drop(&f);
 	seccomp_filter_drop(&g);
 	static const struct { const char *text, *error; } bad[] = {{"{", "seccomp profile"}, {"{}", "defaultAction"},
+		{"[]", "must be an object"}, {"7.5", "must be an object"},
 		{"{\"defaultAction\":\"SCMP_ACT_MAYBE\"}", "unknown action"},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"NO\"}]}", "unknown action"},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_Z80\"]}", "unknown architecture"},
