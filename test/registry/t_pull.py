@@ -237,17 +237,17 @@ def test_killed_in_the_middle():
             with contextlib.suppress(OSError):
                 h.wfile.write(image.layers[0][:3000000])
                 arrived.set()
-                go.wait(20)
+                go.wait(60)
             h.drop()
         fake.hook = hook
         for sig in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
             arrived.clear()
             go.clear()
             p = hull.start("pull", f"{fake.host}/x")
-            assert arrived.wait(20)
+            assert arrived.wait(60)
             time.sleep(0.1)
             p.send_signal(sig)
-            p.communicate(timeout=20)
+            p.communicate(timeout=60)
             assert p.returncode != 0
             go.set()
             assert hull.images() == ""
