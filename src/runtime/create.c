@@ -68,6 +68,8 @@ static int check_spec(const struct container_create *c, uint64_t own, struct err
 		return err_set(e, ERR_USAGE, "linux.timeOffsets needs a new time namespace");
 	if (labels_check(s->process, l->mount_label, e) < 0 || (l->intel_rdt && intel_rdt_check(l->intel_rdt, c->id, e) < 0))
 		return -1;
+	if (rootfs_check_shared(c, e) < 0)
+		return -1;
 	return net_devices_check(s, own, e) < 0 ? -1 : sysctl_check(s, own, e);
 }
 
@@ -114,7 +116,8 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 		.process = c->spec->process ? c->spec->process : &nothing, .cgroup = &x->ct.cgroup, .ns = &x->ns,
 		.mapped = x->mapped, .filter = x->filter.n ? &x->filter : NULL, .sock = x->child_sock,
 		.listen = c->start_listen > 0 ? c->start_listen : -1, .hook_output = {-1, -1}, .root = -1, .host = -1, .slave = -1, .master = -1,
-		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .own_userns = namespaces_own(&x->ns) & CLONE_NEWUSER};
+		.preserve_fds = c->preserve_fds, .init = c->init, .wait = true, .shared = rootfs_is_shared(c->spec),
+		.own_userns = namespaces_own(&x->ns) & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, x->tasks, sizeof s.tasks);
 	init_main(&s);

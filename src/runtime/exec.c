@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ struct execution {
 	int tasks[CGROUP_TASKS];
 	int sock, child_sock;
 	int resctrl; /* the root of that file system, when it is needed */
+	int root;    /* the container's, where no mount namespace leads to it */
 };
 
 static void execution_drop(struct execution *x)
@@ -35,6 +37,7 @@ static void execution_drop(struct execution *x)
 	fd_drop(&x->sock);
 	fd_drop(&x->child_sock);
 	fd_drop(&x->resctrl);
+	fd_drop(&x->root);
 	namespaces_drop(&x->ns);
 	seccomp_filter_drop(&x->filter);
 	for (int i = 0; i < CGROUP_TASKS; i++)
@@ -57,11 +60,20 @@ static int find_target(struct execution *x, struct err *e)
 	return namespaces_find(c->spec, c->pid, &x->ns.join, e);
 }
 
+static int open_root(struct execution *x, struct err *e)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/%d/root", (int)x->x->pid);
+	x->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* It is his while he lives. */
+	return x->root < 0 || proc_pidfd_signal(x->ns.target, 0) < 0 ? err_sys(e, "the container's root") : 0;
+}
+
 static int prepare(struct execution *x, struct err *e)
 {
 	const struct container_exec *c = x->x;
 	int pair[2];
-	if (labels_check(c->process, NULL, e) < 0 || find_target(x, e) < 0)
+	if (labels_check(c->process, NULL, e) < 0 || find_target(x, e) < 0 || (rootfs_is_shared(c->spec) && open_root(x, e) < 0))
 		return -1;
 	if (seccomp_filter_of(c->spec, c->seccomp_cache, &x->filter, e) < 0)
 		return -1;
@@ -82,7 +94,8 @@ __attribute__((noreturn)) static void be_child(struct execution *x)
 	fd_drop(&x->sock);
 	struct setup s = {.spec = c->spec, .id = c->id, .keep_keyring = c->no_new_keyring, .process = c->process, .cgroup = c->cgroup,
 		.ns = &x->ns, .sock = x->child_sock,
-		.filter = x->filter.n ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = -1, .host = -1,
+		.filter = x->filter.n ? &x->filter : NULL, .listen = -1, .hook_output = {-1, -1}, .root = x->root, .host = -1,
+		.shared = x->root >= 0,
 		.slave = -1, .master = -1, .preserve_fds = c->preserve_fds, .wait = x->resctrl >= 0, .own_userns = x->ns.join & CLONE_NEWUSER};
 	memcpy(s.stdio, c->stdio, sizeof s.stdio);
 	memcpy(s.tasks, c->place ? c->place->tasks : x->tasks, sizeof s.tasks);
@@ -145,7 +158,7 @@ static pid_t clone_into(struct execution *x, int group, struct err *e)
 int container_exec(const struct container_exec *c, struct container_process *ret, struct err *e)
 {
 	struct execution x __attribute__((cleanup(execution_drop))) = {.x = c, .ns = NAMESPACES_INIT, .sock = -1, .child_sock = -1,
-		.resctrl = -1,
+		.resctrl = -1, .root = -1,
 		.p = {.pidfd = -1, .console = -1}};
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		x.tasks[i] = -1;

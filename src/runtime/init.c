@@ -213,6 +213,8 @@ static int run_hooks(struct setup *s, struct err *e)
 
 static int open_root(struct setup *s, struct err *e)
 {
+	if (s->shared)
+		return 0;
 	s->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return s->root < 0 ? err_sys(e, "the container's root") : 0;
 }
@@ -220,6 +222,11 @@ static int open_root(struct setup *s, struct err *e)
 static int open_terminal(struct setup *s, struct err *e)
 {
 	return s->process->terminal ? process_terminal(s, e) : 0;
+}
+
+static int enter_root(struct setup *s, struct err *e)
+{
+	return s->shared ? rootfs_chroot(s, e) : 0;
 }
 
 static const struct step create_steps[] = {
@@ -249,6 +256,7 @@ static const struct step exec_steps[] = {
 	{NULL, new_keyring},
 	{NULL, open_root},
 	{NULL, open_terminal},
+	{"root file system", enter_root},
 	{NULL, limits_set},
 	{NULL, process_exec},
 };

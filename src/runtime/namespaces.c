@@ -109,8 +109,6 @@ int namespaces_open(const struct spec *s, struct namespaces *ret, struct err *e)
 		else if (n.fd[i] < 0)
 			n.fd[i] = -1;
 	}
-	if (n.fd[NS_MOUNT] >= 0 || !(n.made & CLONE_NEWNS))
-		return err_set(e, ERR_UNSUPPORTED, "linux.namespaces: a container with a root of its own needs a new mount namespace");
 	*ret = n;
 	n = (struct namespaces)NAMESPACES_INIT;
 	return 0;

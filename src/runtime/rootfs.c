@@ -28,19 +28,22 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+/* With MS_REC for the whole tree. */
 static unsigned propagation_of(const char *word)
 {
-	static const struct { const char *name; unsigned flag; } rows[] = {{"shared", MS_SHARED}, {"rshared", MS_SHARED},
-		{"slave", MS_SLAVE}, {"rslave", MS_SLAVE}, {"private", MS_PRIVATE}, {"rprivate", MS_PRIVATE},
-		{"unbindable", MS_UNBINDABLE}, {"runbindable", MS_UNBINDABLE}};
+	static const struct { const char *name; unsigned flag; } rows[] = {{"shared", MS_SHARED}, {"slave", MS_SLAVE},
+		{"private", MS_PRIVATE}, {"unbindable", MS_UNBINDABLE}};
+	bool all = word && *word == 'r';
 	for (size_t i = 0; word && i < countof(rows); i++)
-		if (strcmp(rows[i].name, word) == 0)
-			return rows[i].flag;
+		if (strcmp(rows[i].name, word + all) == 0)
+			return rows[i].flag | (all ? MS_REC : 0);
 	return MS_PRIVATE;
 }
 
 int rootfs_attach(struct setup *s, struct err *e)
 {
+	if (s->shared)
+		return rootfs_open_shared(s, e);
 	s->host = mount_top(e);
 	if (s->host < 0)
 		return -1;
@@ -57,7 +60,7 @@ int rootfs_attach(struct setup *s, struct err *e)
 			return -1;
 	}
 	unsigned propagation = propagation_of(s->spec->linux_->rootfs_propagation);
-	if (mount_attach(s->root, s->host, e) < 0 || mount_set(s->root, true, 0, 0, propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE, e) < 0)
+	if (mount_attach(s->root, s->host, e) < 0 || mount_set(s->root, true, 0, 0, propagation & MS_SLAVE ? MS_SLAVE : MS_PRIVATE, e) < 0)
 		return -1;
 	return 0;
 }
@@ -71,6 +74,8 @@ static mode_t node_type(const struct spec_device *d)
 static int bind_node(struct setup *s, const struct spec_device *d, dev_t dev, struct err *e)
 {
 	struct stat st;
+	if (s->shared)
+		return err_set(e, ERR_UNSUPPORTED, "device %s: without the right to make nodes the host's is bound, which needs a mount namespace", d->path);
 	own(fd) int host = open(d->path, O_PATH | O_CLOEXEC);
 	if (host < 0 || fstat(host, &st) < 0)
 		return err_sys(e, "device %s of the host", d->path);
@@ -142,7 +147,8 @@ int rootfs_devices(struct setup *s, struct err *e)
 		NODE("/dev/random", 1, 8), NODE("/dev/urandom", 1, 9), NODE("/dev/tty", 5, 0)};
 	static const struct { const char *name, *target; } links[] = {{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"},
 		{"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"}};
-	if (has_bound_dev(s->spec))
+	/* Nothing can be made in the host's mounts by a user namespace, nor bound: /dev is what the root has. */
+	if (has_bound_dev(s->spec) || (s->shared && s->own_userns && !s->spec->linux_->devices.n))
 		return 0;
 	own(fd) int dev = rootfs_target(s, "/dev", PLACE_DIR, e);
 	if (dev < 0)
@@ -171,12 +177,13 @@ int rootfs_devices(struct setup *s, struct err *e)
 
 int process_terminal(struct setup *s, struct err *e)
 {
-	s->master = path_open_in(s->root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, 0, e);
+	s->master = s->shared ? open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC) : path_open_in(s->root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, 0, e);
 	if (s->master < 0)
-		return err_wrap(e, "terminal");
+		return s->shared ? err_sys(e, "terminal: /dev/ptmx") : err_wrap(e, "terminal");
 	struct statfs fs;
 	int unlock = 0;
-	if (fstatfs(s->master, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC)
+	/* The host's /dev/ptmx may be a node of its /dev. */
+	if (!s->shared && (fstatfs(s->master, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC))
 		return err_set(e, ERR_DENIED, "terminal: /dev/pts in the root file system is not a devpts");
 	if (ioctl(s->master, TIOCSPTLCK, &unlock) < 0)
 		return err_sys(e, "terminal: unlock");
@@ -199,6 +206,8 @@ int rootfs_console(struct setup *s, struct err *e)
 		return 0;
 	if (process_terminal(s, e) < 0)
 		return -1;
+	if (s->shared)
+		return 0;
 	own(fd) int slave = mount_clone(s->slave, "", false, e);
 	own(fd) int at = slave < 0 ? -1 : rootfs_target(s, "/dev/console", PLACE_FILE, e);
 	return at < 0 || mount_attach(slave, at, e) < 0 ? err_wrap(e, "/dev/console") : 0;
@@ -278,6 +287,19 @@ int rootfs_mask(struct setup *s, struct err *e)
 	return 0;
 }
 
+static int pivot(struct setup *s, struct err *e)
+{
+	if (fchdir(s->host) < 0 || chroot(".") < 0 || fchdir(s->root) < 0)
+		return err_sys(e, "enter");
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return err_sys(e, "pivot_root");
+	if (mount_set(s->host, true, 0, 0, MS_PRIVATE, e) < 0)
+		return err_wrap(e, "let go of the host's root");
+	if (umount2(".", MNT_DETACH) < 0)
+		return err_sys(e, "let go of the host's root");
+	return chdir("/") < 0 ? err_sys(e, "enter") : 0;
+}
+
 int rootfs_enter(struct setup *s, struct err *e)
 {
 	const char *cwd = s->process->cwd;
@@ -288,18 +310,12 @@ int rootfs_enter(struct setup *s, struct err *e)
 	}
 	if (s->spec->root->readonly && mount_set(s->root, false, MOUNT_ATTR_RDONLY, 0, 0, e) < 0)
 		return err_wrap(e, "read-only");
-	if (fchdir(s->host) < 0 || chroot(".") < 0 || fchdir(s->root) < 0)
-		return err_sys(e, "enter");
-	if (syscall(SYS_pivot_root, ".", ".") < 0)
-		return err_sys(e, "pivot_root");
-	if (mount_set(s->host, true, 0, 0, MS_PRIVATE, e) < 0)
-		return err_wrap(e, "let go of the host's root");
-	if (umount2(".", MNT_DETACH) < 0)
-		return err_sys(e, "let go of the host's root");
-	if (chdir("/") < 0)
-		return err_sys(e, "enter");
+	if (s->shared)
+		return rootfs_chroot(s, e);
+	if ((s->create->no_pivot ? rootfs_enter_moved(s, e) : pivot(s, e)) < 0)
+		return -1;
 	unsigned propagation = propagation_of(s->spec->linux_->rootfs_propagation);
-	if (propagation == MS_SHARED || propagation == MS_UNBINDABLE)
-		return mount_set(s->root, true, 0, 0, propagation, e);
+	if (propagation & (MS_SHARED | MS_UNBINDABLE))
+		return mount_set(s->root, propagation & MS_REC, 0, 0, propagation, e);
 	return 0;
 }

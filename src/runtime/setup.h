@@ -35,6 +35,7 @@ struct setup {
 	int preserve_fds;
 	bool init;    /* hull's init runs the command */
 	bool wait;    /* for the parent's go before the command */
+	bool shared;  /* the mounts are another's: nothing is mounted */
 	bool own_userns; /* no privilege over the host's devices and labels */
 	char warning[200];
 };
@@ -135,6 +136,13 @@ int rootfs_devices(struct setup *s, struct err *e) must_use;      /* nodes and l
 int rootfs_console(struct setup *s, struct err *e) must_use;      /* the pty and /dev/console */
 int rootfs_mask(struct setup *s, struct err *e) must_use;         /* masked and read-only paths */
 int rootfs_enter(struct setup *s, struct err *e) must_use;        /* read-only root, pivot_root */
+
+/* rootfs_shared.c: without a mount namespace of the container's own, or without pivot_root */
+bool rootfs_is_shared(const struct spec *s);
+int rootfs_check_shared(const struct container_create *c, struct err *e) must_use; /* the parent's */
+int rootfs_open_shared(struct setup *s, struct err *e) must_use;
+int rootfs_chroot(struct setup *s, struct err *e) must_use;
+int rootfs_enter_moved(struct setup *s, struct err *e) must_use;
 
 /* rootfs_place.c */
 enum rootfs_place { PLACE_FILE = 0, PLACE_DIR = 1 << 0, PLACE_NOFOLLOW = 1 << 1 /* the symlink that is there itself */ };

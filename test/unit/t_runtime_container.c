@@ -285,8 +285,10 @@ static void propagation(void **state)
 	arena_strv_add(&b->arena, &b->spec.process->caps->bounding, "CAP_SYS_ADMIN");
 	b->spec.process->caps->effective = b->spec.process->caps->permitted = b->spec.process->caps->bounding;
 	static const struct { const char *option; bool reaches_host; } rows[] = {{"rprivate", false}, {"rslave", false}, {"rshared", true}};
-	for (size_t i = 0; i < countof(rows); i++) {
+	for (size_t k = 0; k < 2 * countof(rows); k++) {
 		char options[40];
+		size_t i = k % countof(rows);
+		b->create.no_pivot = k >= countof(rows);
 		snprintf(options, sizeof options, "rbind,%s", rows[i].option);
 		add_mount(b, "/vol", "bind", top, options);
 		struct container c;
