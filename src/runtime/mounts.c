@@ -183,7 +183,7 @@ static int copy_symlink(struct setup *s, const char *source, const char *destina
 	target[n] = 0;
 	const char *name = path_base(destination);
 	own(mem) char *dir = mem_ndup(destination, (size_t)(name - destination));
-	own(fd) int parent = path_mkdirs_in(s->root, dir, 0755, (uid_t)-1, (gid_t)-1, e);
+	own(fd) int parent = rootfs_target(s, dir, PLACE_DIR, e);
 	if (parent < 0)
 		return -1;
 	if (symlinkat(target, parent, name) == 0)

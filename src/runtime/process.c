@@ -32,6 +32,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* A user that is not root must be able to open /dev/stdout again: a pipe of ours becomes his. */
@@ -40,6 +41,18 @@ static void give_pipe(int fd, uid_t uid)
 	struct stat st;
 	if (uid != 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
 		(void)!fchown(fd, uid, (gid_t)-1);
+}
+
+/* The container's own, so that whoever changes it changes that one. */
+static int open_null(struct err *e)
+{
+	struct stat st;
+	own(fd) int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "/dev/null of the container");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return err_set(e, ERR_DENIED, "/dev/null of the container is not the null device");
+	return fcntl(fd, F_SETFL, 0) < 0 ? err_sys(e, "/dev/null") : take_fd(fd);
 }
 
 static int set_stdio(struct setup *s, struct err *e)
@@ -57,9 +70,9 @@ static int set_stdio(struct setup *s, struct err *e)
 	for (int i = 0; i < 3; i++) {
 		own(fd) int null = -1;
 		int from = tty ? s->slave : s->stdio[i];
-		if (from < 0)
-			from = null = open("/dev/null", O_RDWR | O_CLOEXEC);
-		if (from < 0 || (from != i && dup2(from, i) < 0) || (from == i && fd_set_cloexec(i, false) < 0))
+		if (from < 0 && (from = null = open_null(e)) < 0)
+			return -1;
+		if ((from != i && dup2(from, i) < 0) || (from == i && fd_set_cloexec(i, false) < 0))
 			return err_sys(e, "standard file %d", i);
 		if (null == i)
 			null = -1;

@@ -116,7 +116,7 @@ static int add_device(struct setup *s, int dev, const struct spec_device *d, str
 	own(fd) int parent = -1;
 	if (!str_has_prefix(path, "/dev/") || strchr(path + 5, '/')) {
 		own(mem) char *dir = mem_ndup(path, (size_t)(name - path));
-		parent = path_mkdirs_in(s->root, dir, 0755, (uid_t)-1, (gid_t)-1, e);
+		parent = rootfs_target(s, dir, PLACE_DIR, e);
 		if (parent < 0)
 			return -1;
 	}

@@ -2,6 +2,7 @@
 /* The published holes of runtimes, one test each: the image, a volume or the container itself is the attacker. */
 #include "t_runtime_box.h"
 
+#include <sched.h>
 #include <stdint.h>
 
 /* A directory of the host that must stay as it is. */
@@ -347,10 +348,163 @@ static void oversized(void **state)
 	refused(b, ERR_NOCMD, "File name too long");
 }
 
+/* CVE-2025-31133: what masks is the host's null device, whatever the container's /dev has in its place. */
+static void masks_of_a_forged_dev(void **state)
+{
+	struct box *b = *state;
+	char forged[128], null[160];
+	own(buf) struct buf before = {}, after = {};
+	assert_int_equal(path_read(AT_FDCWD, "/proc/sys/kernel/core_pattern", &before, &b->e), 0);
+	snprintf(forged, sizeof forged, "%s/dev", b->dir);
+	snprintf(null, sizeof null, "%s/null", forged);
+	assert_int_equal(mkdir(forged, 0755) | symlink("/proc/sys/kernel/core_pattern", null), 0);
+	for (size_t i = 0; i < b->spec.mounts.n; i++)
+		if (strncmp(b->spec.mounts.v[i].destination, "/dev", 4) == 0)
+			b->spec.mounts.v[i--] = b->spec.mounts.v[--b->spec.mounts.n];
+	add_mount(b, "/dev", "bind", forged, "rbind");
+	/* Nor is it what the command reads. */
+	b->spec.linux_->readonly_paths = (struct strv){};
+	script(b, "true");
+	refused(b, ERR_DENIED, "/dev/null of the container is not the null device");
+	arena_strv_add(&b->arena, &b->spec.linux_->masked_paths, "/proc/sys/kernel/core_pattern");
+	int input = b->create.stdio[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	script(b, "stat -c %t:%T /proc/interrupts /proc/sys/kernel/core_pattern; wc -c < /proc/interrupts; echo pwned > /proc/sys/kernel/core_pattern");
+	int status = run(b);
+	close(input);
+	b->create.stdio[0] = -1;
+	if (status < 0)
+		fail_msg("%s", b->e.text);
+	assert_int_equal(strncmp(buf_text(&b->out), "1:3\n1:3\n0\n", 10), 0);
+	assert_int_equal(path_read(AT_FDCWD, "/proc/sys/kernel/core_pattern", &after, &b->e), 0);
+	assert_string_equal(buf_text(&before), buf_text(&after));
+}
+
+/* What is covered, made or linked lies behind links that lead out. */
+static void links_under_everything_else(void **state)
+{
+	struct box *b = *state;
+	char canary[128], link[160], file[160];
+	make_canary(b, canary);
+	snprintf(file, sizeof file, "%s/file", canary);
+	snprintf(link, sizeof link, "%s/to-nowhere", b->dir);
+	assert_int_equal(symlink("nowhere", link), 0);
+	make_link(b, canary, "/evil");
+	make_link(b, file, "/evil-file");
+	arena_strv_add(&b->arena, &b->spec.linux_->masked_paths, "/evil");
+	arena_strv_add(&b->arena, &b->spec.linux_->masked_paths, "/evil-file");
+	arena_strv_add(&b->arena, &b->spec.linux_->readonly_paths, "/evil");
+	struct spec_device *d = list_add(b, &b->spec.linux_->devices, sizeof *d);
+	*d = (struct spec_device){.path = arena_dup(&b->arena, "/evil/node"), .type = arena_dup(&b->arena, "c"), .major = {true, 1}, .minor = {true, 3}};
+	add_mount(b, "/evil/link", "bind", link, "bind,copy-symlink");
+	add_mount(b, "/evil/over", "bind", file, "bind,dest-nofollow");
+	add_mount(b, "/evil/tmp", "tmpfs", "tmpfs", "tmpcopyup");
+	b->spec.process->cwd = arena_dup(&b->arena, "/evil/made");
+	script(b, "true");
+	(void)run(b);
+	canary_lives(canary);
+	/* Without the masks it works, inside. */
+	b->spec.linux_->masked_paths.n -= 2;
+	b->spec.linux_->readonly_paths.n--;
+	char inside[256];
+	snprintf(inside, sizeof inside, "pwd; cd %s; echo *; readlink link", canary);
+	char expected[400];
+	snprintf(expected, sizeof expected, "%s/made\nlink made node over tmp\nnowhere", canary);
+	assert_string_equal(shell(b, inside), expected);
+	canary_lives(canary);
+}
+
+/* The same for the groups' place, when no sysfs covers it. */
+static void linked_cgroup_place(void **state)
+{
+	struct box *b = *state;
+	char canary[128];
+	make_canary(b, canary);
+	for (size_t i = 0; i < b->spec.mounts.n; i++)
+		if (str_eq(b->spec.mounts.v[i].type, "sysfs")) {
+			memmove(&b->spec.mounts.v[i], &b->spec.mounts.v[i + 1], (b->spec.mounts.n - i - 1) * sizeof *b->spec.mounts.v);
+			b->spec.mounts.n--;
+		}
+	make_dir(b, "/sys/fs", 0755);
+	make_link(b, canary, "/sys/fs/cgroup");
+	script(b, "true");
+	refused(b, ERR_DENIED, "/sys/fs/cgroup is a symlink in the root file system");
+	canary_lives(canary);
+}
+
+/* CVE-2025-52881: /proc/sys is covered by somebody: what is written for the container goes to the kernel, not to the cover. */
+static int write_past_a_cover(struct box *b, const char *cover)
+{
+	char file[200];
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount(cover, "/proc/sys", NULL, MS_BIND, NULL) < 0)
+		return 10;
+	map_set(&b->arena, &b->spec.linux_->sysctl, "net.ipv4.ip_forward", "1");
+	script(b, "cat /proc/sys/net/ipv4/ip_forward");
+	if (run(b) != 0)
+		return 11;
+	own(buf) struct buf text = {};
+	struct err e = {};
+	snprintf(file, sizeof file, "%s/net/ipv4/ip_forward", cover);
+	if (path_read(AT_FDCWD, file, &text, &e) < 0 || strcmp(buf_text(&text), "cover") != 0)
+		return 12;
+	return strcmp(buf_text(&b->out), "1\n") == 0 ? 0 : 13;
+}
+
+static void covered_parameters(void **state)
+{
+	struct box *b = *state;
+	char cover[128], at[200];
+	snprintf(cover, sizeof cover, "%s/cover", b->dir);
+	static const char *const dirs[] = {"", "/net", "/net/ipv4"};
+	for (size_t i = 0; i < countof(dirs); i++) {
+		snprintf(at, sizeof at, "%s%s", cover, dirs[i]);
+		assert_int_equal(mkdir(at, 0755), 0);
+	}
+	snprintf(at, sizeof at, "%s/net/ipv4/ip_forward", cover);
+	own(fd) int fd = open(at, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_int_equal(write(fd, "cover", 5), 5);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(write_past_a_cover(b, cover));
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* CVE-2024-45310, CVE-2025-52565: a volume in which places are exchanged while directories and nodes are made and covered in it. */
+static void raced_directories(void **state)
+{
+	struct box *b = *state;
+	char canary[128], volume[128], dir[160], link[160];
+	make_canary(b, canary);
+	snprintf(volume, sizeof volume, "%s/volume", b->dir);
+	snprintf(dir, sizeof dir, "%s/place", volume);
+	snprintf(link, sizeof link, "%s/other", volume);
+	assert_int_equal(mkdir(volume, 0755) | mkdir(dir, 0755) | symlink(canary, link), 0);
+	pid_t racer = fork();
+	if (racer == 0)
+		for (;;)
+			renameat2(AT_FDCWD, dir, AT_FDCWD, link, 2 /* RENAME_EXCHANGE */);
+	add_mount(b, "/v", "bind", volume, "rbind");
+	add_mount(b, "/v/place/a/b", "tmpfs", "tmpfs", "tmpcopyup");
+	struct spec_device *d = list_add(b, &b->spec.linux_->devices, sizeof *d);
+	*d = (struct spec_device){.path = arena_dup(&b->arena, "/v/place/c/node"), .type = arena_dup(&b->arena, "c"), .major = {true, 1}, .minor = {true, 3}};
+	arena_strv_add(&b->arena, &b->spec.linux_->masked_paths, "/v/place/a");
+	b->spec.process->cwd = arena_dup(&b->arena, "/v/place/d/e");
+	args(b, "true", NULL);
+	for (int i = 0; i < 60; i++)
+		(void)run(b);
+	kill(racer, SIGKILL);
+	waitpid(racer, NULL, 0);
+	canary_lives(canary);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {BOX_TEST(linked_kernel_directories), BOX_TEST(linked_mount_places), BOX_TEST(mounts_on_proc),
 		BOX_TEST(working_directory_outside), BOX_TEST(forged_null), BOX_TEST(forged_console), BOX_TEST(own_executable),
-		BOX_TEST(raced_mount_place), BOX_TEST(cgroups_stay_read_only), BOX_TEST(oversized)};
+		BOX_TEST(raced_mount_place), BOX_TEST(cgroups_stay_read_only), BOX_TEST(oversized),
+		BOX_TEST(masks_of_a_forged_dev), BOX_TEST(links_under_everything_else), BOX_TEST(linked_cgroup_place), BOX_TEST(covered_parameters),
+		BOX_TEST(raced_directories)};
 	return box_main() ? 77 : cmocka_run_group_tests(tests, NULL, NULL);
 }
