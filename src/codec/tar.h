@@ -38,6 +38,8 @@ void tar_reader_drop(struct tar_reader **r);
 /* 1: an entry, valid until the next call; 0: the end (two zero blocks or end of the stream on a block
  * boundary; what follows the zero blocks is read to the end so that hashes cover it); -1. Unread data is skipped. */
 int tar_next(struct tar_reader *r, const struct tar_entry **ret, struct err *e) must_use;
+/* After tar_next(): what filled the data of the entry before up to a whole block was not all zeros. */
+bool tar_padding_is_dirty(const struct tar_reader *r);
 /* Data of the current entry as it stands in the archive (a sparse file: its spans one after another). 0 at its end. */
 ssize_t tar_data(struct tar_reader *r, void *p, size_t n, struct err *e) must_use;
 /* The same without a copy: *ret points at the next bytes, good until the next call on r. */

@@ -54,6 +54,7 @@ struct tar_reader {
 	uint64_t pos;        /* of data[at] in the stream */
 	uint64_t left;       /* of the entry's data */
 	unsigned pad;        /* behind the entry's data */
+	bool dirty;          /* what was behind the last entry's data was not zeros alone */
 	struct tar_entry entry;
 	struct arena arena;  /* xattrs and spans of the entry */
 	struct buf records, globals;

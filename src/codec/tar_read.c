@@ -90,6 +90,22 @@ static int skip(struct tar_reader *r, uint64_t n, struct err *e)
 	return 0;
 }
 
+static int skip_padding(struct tar_reader *r, struct err *e)
+{
+	r->dirty = false;
+	while (r->pad > 0) {
+		int more = tar_want(r, 1, e);
+		if (more <= 0)
+			return more < 0 ? -1 : cut_short(e);
+		size_t have = r->end - r->at, now = have < r->pad ? have : r->pad;
+		for (size_t i = 0; i < now; i++)
+			r->dirty |= r->data[r->at + i] != 0;
+		tar_advance(r, now);
+		r->pad -= (unsigned)now;
+	}
+	return 0;
+}
+
 static ssize_t piece(struct tar_reader *r, const void **ret, struct err *e)
 {
 	if (!r->left)
@@ -239,6 +255,11 @@ static int find_header(struct tar_reader *r, struct err *e)
 	if (r->has_local || r->has_name || r->has_link)
 		return err_set(e, ERR_CORRUPT, "an extended header without a file");
 	return read_out(r, e);
+}
+
+bool tar_padding_is_dirty(const struct tar_reader *r)
+{
+	return r->dirty;
 }
 
 static unsigned padding(uint64_t size)
@@ -477,9 +498,9 @@ static int next(struct tar_reader *r, struct err *e)
 {
 	if (r->done)
 		return 0;
-	if (skip(r, r->left, e) < 0 || skip(r, r->pad, e) < 0)
+	if (skip(r, r->left, e) < 0 || skip_padding(r, e) < 0)
 		return -1;
-	r->left = r->pad = 0;
+	r->left = 0;
 	arena_drop(&r->arena);
 	r->entry = (struct tar_entry){};
 	r->local = (struct tar_pax){};

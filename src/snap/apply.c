@@ -108,12 +108,18 @@ static int put_all(struct walk *w, uint64_t max, struct err *e)
 	int r;
 	while ((r = tar_next(w->to->tar, &t, e)) > 0) {
 		char name[100];
+		if (w->to->ops->dirty && tar_padding_is_dirty(w->to->tar))
+			w->to->ops->dirty(w->to);
 		if (++w->info.files > max)
 			return err_set(e, ERR_LIMIT, "more than %llu entries", (unsigned long long)max);
 		if (put_entry(w, t, e) < 0)
 			return err_wrap(e, "entry \"%s\"", name_shown(t->name, name));
 	}
-	return r < 0 ? -1 : w->to->ops->end(w->to, e);
+	if (r < 0)
+		return -1;
+	if (w->to->ops->dirty && tar_padding_is_dirty(w->to->tar))
+		w->to->ops->dirty(w->to);
+	return w->to->ops->end(w->to, e);
 }
 
 int apply_tar(struct apply_target *to, struct stream *plain, uint64_t max_entries, struct snap_layer_info *ret, struct err *e)

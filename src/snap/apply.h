@@ -36,6 +36,8 @@ struct apply_ops {
 	int (*link)(struct apply_target *to, const char *name, const char *there, struct err *e); /* there: clean, of the other name */
 	int (*gone)(struct apply_target *to, const struct tar_entry *t, const char *name, struct err *e);
 	int (*opaque)(struct apply_target *to, struct err *e);
+	/* NULL, or told when what stands in the tar behind the last file's data, up to the next header, is not zeros. */
+	void (*dirty)(struct apply_target *to);
 	int (*end)(struct apply_target *to, struct err *e);
 };
 enum {

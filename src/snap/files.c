@@ -212,7 +212,7 @@ static int set_dir_times(struct apply_target *to, struct err *e)
 
 int files_unpack(const struct files *f, struct stream *plain, uint64_t max_entries, struct snap_layer_info *ret, struct err *e)
 {
-	static const struct apply_ops ops = {enter, put_root, put_entry, put_link, put_gone, put_opaque, set_dir_times};
+	static const struct apply_ops ops = {enter, put_root, put_entry, put_link, put_gone, put_opaque, NULL, set_dir_times};
 	struct writer w __attribute__((cleanup(writer_drop))) = {.target = {.ops = &ops}, .tree = f->tree,
 		.maker = {.form = f->form, .in_userns = f->in_userns}, .place = {.dir = -1}};
 	w.maker.room = mem_alloc(ENTRY_ROOM);
