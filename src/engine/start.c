@@ -193,8 +193,9 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 		.seccomp_cache = s->seccomp_cache};
 	m->create.init = r->host.init.set && r->host.init.v;
 	/* On v1 nothing is delegated to a plain user; on v2 a group of one's own is what makes pause and stats work. */
-	m->create.no_cgroup = s->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !s->spec.linux_->resources->memory &&
-		!s->spec.linux_->resources->cpu && !s->spec.linux_->resources->pids_limit.set && !s->spec.linux_->resources->block_io;
+	if (s->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !s->spec.linux_->resources->memory && !s->spec.linux_->resources->cpu &&
+		!s->spec.linux_->resources->pids_limit.set && !s->spec.linux_->resources->block_io)
+		m->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	logs_options(s->c, &s->arena, &m->log);
 	keep_fds(s);
 	m->run_dir = s->run_dir;

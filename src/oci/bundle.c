@@ -149,10 +149,16 @@ static int open_start(struct oci_creation *x, struct err *e)
 static int save_prepared(const struct container *ct, void *arg, struct err *e)
 {
 	struct oci_creation *x = arg;
-	x->c.state.cgroup.path = arena_dup(&x->c.arena, ct->cgroup.path);
-	x->c.state.cgroup.made = ct->cgroup.made;
+	oci_set_cgroup(&x->c, &ct->cgroup);
 	oci_set_rdt(&x->c, &ct->rdt);
 	return oci_container_save(&x->c, e);
+}
+
+static enum cgroup_manager cgroup_manager(void)
+{
+	if (oci_options.systemd_cgroup || str_eq(oci_options.cgroup_manager, "systemd"))
+		return CGROUP_MANAGER_SYSTEMD;
+	return str_eq(oci_options.cgroup_manager, "disabled") ? CGROUP_MANAGER_DISABLED : CGROUP_MANAGER_CGROUPFS;
 }
 
 static int make_container(struct oci_creation *x, struct err *e)
@@ -164,9 +170,7 @@ static int make_container(struct oci_creation *x, struct err *e)
 	x->create = (struct container_create){.id = x->c.state.id, .spec = &x->c.spec, .rootfs = -1, .stdio = {0, 1, 2}, .console = x->console,
 		.preserve_fds = preserve, .bundle = x->c.state.bundle, .seccomp_cache = oci_seccomp_cache(&x->c), .start_listen = x->listen,
 		.no_pivot = o->no_pivot, .no_new_keyring = o->no_new_keyring,
-		.prepared = save_prepared, .arg = x};
-	if (str_eq(oci_options.cgroup_manager, "disabled"))
-		x->create.no_cgroup = true;
+		.prepared = save_prepared, .arg = x, .cgroup_manager = cgroup_manager()};
 	return container_create(&x->create, &x->container, e);
 }
 

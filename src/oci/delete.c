@@ -35,7 +35,7 @@ static int end_process(struct oci_container *c, struct err *e)
 	/* In a frozen group nothing dies. */
 	struct cgroup g;
 	if (oci_open_cgroup(c, &g, &ignored) == 0) {
-		if (g.made)
+		if (g.rows)
 			(void)!cgroup_kill(&g, SIGKILL, &ignored);
 		cgroup_drop(&g);
 	}

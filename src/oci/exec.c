@@ -117,7 +117,7 @@ static int launch(struct execution *x, struct err *e)
 		return -1;
 	const struct oci_state *s = &x->c.state;
 	struct container_exec how = {.id = s->id, .bundle = s->bundle, .pid = (pid_t)s->pid, .start_time = s->start_time, .process = &x->process,
-		.spec = &x->c.spec, .cgroup = x->cgroup.made ? &x->cgroup : NULL, .place = x->options->cgroups.n ? &x->place : NULL,
+		.spec = &x->c.spec, .cgroup = x->cgroup.rows ? &x->cgroup : NULL, .place = x->options->cgroups.n ? &x->place : NULL,
 		.ignore_paused = x->options->ignore_paused, .stdio = {0, 1, 2}, .preserve_fds = preserve, .seccomp_cache = x->seccomp_cache};
 	if (container_exec(&how, &x->running, e) < 0)
 		return -1;

@@ -31,7 +31,7 @@ static bool has_processes(const struct cgroup *g)
 {
 	struct err ignored = {};
 	struct u32v pids = {};
-	bool yes = g->made && cgroup_pids(g, &pids, &ignored) == 0 && pids.n;
+	bool yes = g->rows && cgroup_pids(g, &pids, &ignored) == 0 && pids.n;
 	mem_drop(&pids.v);
 	return yes;
 }
@@ -44,7 +44,7 @@ static int kill_first(struct oci_container *c, const struct cgroup *g, int sig, 
 	if (proc_pidfd_signal(pidfd, sig) < 0)
 		return errno == ESRCH ? err_set(e, ERR_CONFLICT, "container not running: %s", c->state.id) : err_sys(e, "container %s", c->state.id);
 	/* The freezer of v1 keeps what was killed until it thaws. */
-	if (sig == SIGKILL && g->made && g->v2 < 0 && cgroup_is_frozen(g))
+	if (sig == SIGKILL && g->rows && g->v2 < 0 && cgroup_is_frozen(g))
 		return cgroup_freeze(g, false, e);
 	return 0;
 }
@@ -53,7 +53,7 @@ static int kill_container(struct oci_container *c, const struct cgroup *g, int s
 {
 	bool group = all || (sig == SIGKILL && shares_pids(c)), others = group && has_processes(g);
 	struct err why = {};
-	if (group && g->made && cgroup_kill(g, sig, e) < 0)
+	if (group && g->rows && cgroup_kill(g, sig, e) < 0)
 		return -1;
 	if (kill_first(c, g, sig, &why) == 0 || all || (group && others))
 		return 0;

@@ -19,7 +19,7 @@ static int freeze(const char *id, bool frozen, struct err *e)
 		return err_set(e, ERR_CONFLICT, "cannot resume a container that is %s: container not paused: %s", oci_status_name(s), id);
 	if (oci_open_cgroup(&c, &g, e) < 0)
 		return -1;
-	int r = g.made ? cgroup_freeze(&g, frozen, e) : err_set(e, ERR_UNSUPPORTED, "container %s has no control group to freeze", id);
+	int r = g.rows ? cgroup_freeze(&g, frozen, e) : err_set(e, ERR_UNSUPPORTED, "container %s has no control group to freeze", id);
 	cgroup_drop(&g);
 	return r;
 }

@@ -20,11 +20,6 @@
 
 enum { STATE_MAX = 1 << 20, CONFIG_MAX = 16 << 20 };
 
-static const struct jfield cgroup_fields[] = {
-	JF(struct oci_cgroup, "path", path, JT_STR), JF(struct oci_cgroup, "made", made, JT_U32),
-};
-static const struct jtable cgroup_table = JTABLE(struct oci_cgroup, cgroup_fields);
-
 #define S struct oci_rdt
 static const struct jfield rdt_fields[] = {
 	JF(S, "clos", clos, JT_STR), JF(S, "group", group, JT_STR), JF(S, "madeClos", made_clos, JT_BOOL), JF(S, "madeGroup", made_group, JT_BOOL),
@@ -37,7 +32,7 @@ static const struct jtable rdt_table = JTABLE(S, rdt_fields);
 static const struct jfield state_fields[] = {
 	JFF(S, "id", id, JT_STR, JF_REQUIRED), JF(S, "ociVersion", oci_version, JT_STR), JF(S, "bundle", bundle, JT_STR),
 	JF(S, "rootfs", rootfs, JT_STR), JF(S, "created", created, JT_STR), JF(S, "pid", pid, JT_I64),
-	JF(S, "startTime", start_time, JT_U64), JF(S, "owner", owner, JT_U32), JFS(S, "cgroup", cgroup, JT_STRUCT, cgroup_table),
+	JF(S, "startTime", start_time, JT_U64), JF(S, "owner", owner, JT_U32), JF(S, "cgroup", cgroup, JT_JSON),
 	JFS(S, "intelRdt", rdt, JT_STRUCT, rdt_table),
 	JF(S, "annotations", annotations, JT_MAP),
 };
@@ -56,6 +51,7 @@ void oci_container_drop(struct oci_container *c)
 	json_drop(&c->state_doc);
 	json_drop(&c->config_doc);
 	json_drop(&c->process_doc);
+	json_drop(&c->cgroup_doc);
 	arena_drop(&c->arena);
 	/* A created container's process has the directory open too, until it executes its command. */
 	if (c->dir >= 0)
@@ -194,19 +190,17 @@ int oci_take_spec(struct oci_container *c, const struct buf *text, struct err *e
 	return 0;
 }
 
+void oci_set_cgroup(struct oci_container *c, const struct cgroup *cgroup)
+{
+	json_drop(&c->cgroup_doc);
+	c->state.cgroup = c->cgroup_doc = cgroup_format(cgroup);
+}
+
 int oci_open_cgroup(const struct oci_container *c, struct cgroup *ret, struct err *e)
 {
 	*ret = (struct cgroup){.v2 = -1};
-	if (str_is_empty(c->state.cgroup.path))
-		return 0;
-	if (cgroup_open(c->state.cgroup.path, ret, e) == 0)
-		return 0;
-	/* Taken away already: by an end that was killed, or by somebody else. */
-	if (e->kind != ERR_NOT_FOUND)
-		return -1;
-	*e = (struct err){};
-	*ret = (struct cgroup){.v2 = -1};
-	return 0;
+	/* They may be gone already, by an end that was killed or by somebody else: then nobody is in them. */
+	return c->state.cgroup ? cgroup_parse(c->state.cgroup, ret, e) : 0;
 }
 
 static bool is_paused(const struct oci_container *c)
@@ -215,7 +209,7 @@ static bool is_paused(const struct oci_container *c)
 	struct cgroup g;
 	if (oci_open_cgroup(c, &g, &ignored) < 0)
 		return false;
-	bool frozen = g.made && cgroup_is_frozen(&g);
+	bool frozen = g.rows && cgroup_is_frozen(&g);
 	cgroup_drop(&g);
 	return frozen;
 }

@@ -20,14 +20,13 @@
 enum oci_status { OCI_CREATING, OCI_CREATED, OCI_RUNNING, OCI_PAUSED, OCI_STOPPED };
 const char *oci_status_name(enum oci_status s);
 
-struct oci_cgroup { char *path; uint32_t made; };
 struct oci_rdt { char *clos, *group; bool made_clos, made_group, shared; }; /* struct intel_rdt */
 struct oci_state {
 	char *id, *oci_version, *bundle, *rootfs, *created;
 	int64_t pid;
 	uint64_t start_time;
 	uint32_t owner;
-	struct oci_cgroup cgroup;
+	struct json *cgroup; /* cgroup_format() */
 	struct oci_rdt rdt;
 	struct map annotations;
 };
@@ -35,7 +34,7 @@ struct oci_state {
 struct oci_container {
 	int root, dir;  /* directory fds; dir's lock is ours when it was opened so */
 	struct arena arena;
-	struct json *state_doc, *config_doc, *process_doc;
+	struct json *state_doc, *config_doc, *process_doc, *cgroup_doc;
 	struct oci_state state;
 	struct spec spec; /* oci_load_spec(); zero before */
 };
@@ -55,7 +54,8 @@ int oci_load_spec(struct oci_container *c, struct err *e) must_use;
 /* The text of a new container's configuration: parsed to c->spec, and kept. */
 int oci_take_spec(struct oci_container *c, const struct buf *text, struct err *e) must_use;
 enum oci_status oci_container_status(const struct oci_container *c);
-/* The groups of a container that was opened; made == 0: none. */
+/* The groups of a container that was opened; rows == 0: none. */
+void oci_set_cgroup(struct oci_container *c, const struct cgroup *cgroup);
 int oci_open_cgroup(const struct oci_container *c, struct cgroup *ret, struct err *e) must_use;
 /* What linux.intelRdt made. */
 void oci_get_rdt(const struct oci_container *c, struct intel_rdt *ret);

@@ -3,6 +3,9 @@
  * cgroup_devices: device rules on v2 as an eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE). The kernel calls it with the
  * type and access in one word, then major and minor; it answers 1 to allow. The last rule that matches decides, so the
  * program tests them from the last to the first and leaves at the first match; without a match the answer is no.
+ *
+ * All programs on a group must agree. One of ours that is there already (other rules for a running container, a group that had
+ * another container before) is replaced in one step; those of others stay.
  */
 #include "runtime/cgroup_limits.h"
 
@@ -10,6 +13,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +29,9 @@ const struct spec_device_rule cgroup_default_devices[] = {
 const size_t cgroup_default_devices_n = countof(cgroup_default_devices);
 
 enum { RULES_MAX = 400, INSNS = (RULES_MAX + (int)countof(cgroup_default_devices)) * 9 + 8 };
+
+enum { PROGRAMS_MAX = 16 };
+static const char program_name[] = "hull_devices"; /* less than BPF_OBJ_NAME_LEN */
 
 struct program {
 	struct bpf_insn *v;
@@ -84,6 +91,50 @@ static void emit_rule(struct program *p, const struct spec_device_rule *d)
 		p->v[jumps[i]].off = (int16_t)(p->n - jumps[i] - 1);
 }
 
+static int load(const struct program *p)
+{
+	union bpf_attr a = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insns = (uint64_t)(uintptr_t)p->v,
+		.insn_cnt = (uint32_t)p->n, .license = (uint64_t)(uintptr_t) "Apache-2.0"};
+	memcpy(a.prog_name, program_name, sizeof program_name);
+	return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &a, sizeof a);
+}
+
+/* The programs on the group that are ours, as fds to be closed; how many. */
+static size_t find_ours(int dir, int fds[static PROGRAMS_MAX])
+{
+	uint32_t ids[PROGRAMS_MAX] = {};
+	size_t n = 0;
+	union bpf_attr q = {.query = {.target_fd = (uint32_t)dir, .attach_type = BPF_CGROUP_DEVICE, .prog_ids = (uint64_t)(uintptr_t)ids,
+		.prog_cnt = PROGRAMS_MAX}};
+	if (syscall(SYS_bpf, BPF_PROG_QUERY, &q, sizeof q) < 0)
+		return 0;
+	for (uint32_t i = 0; i < q.query.prog_cnt && i < PROGRAMS_MAX; i++) {
+		struct bpf_prog_info info = {};
+		union bpf_attr by_id = {.prog_id = ids[i]};
+		own(fd) int fd = (int)syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &by_id, sizeof by_id);
+		union bpf_attr get = {.info = {.bpf_fd = (uint32_t)fd, .info_len = sizeof info, .info = (uint64_t)(uintptr_t)&info}};
+		if (fd >= 0 && syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &get, sizeof get) == 0 && strcmp(info.name, program_name) == 0)
+			fds[n++] = take_fd(fd);
+	}
+	return n;
+}
+
+static int attach(int dir, int prog, struct err *e)
+{
+	int ours[PROGRAMS_MAX];
+	size_t n = find_ours(dir, ours);
+	union bpf_attr a = {.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)prog, .attach_type = BPF_CGROUP_DEVICE,
+		.attach_flags = BPF_F_ALLOW_MULTI | (n ? BPF_F_REPLACE : 0), .replace_bpf_fd = n ? (uint32_t)ours[0] : 0};
+	int r = syscall(SYS_bpf, BPF_PROG_ATTACH, &a, sizeof a) < 0 ? err_sys(e, "attach the device rules") : 0;
+	for (size_t i = 0; i < n; i++) {
+		union bpf_attr d = {.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)ours[i], .attach_type = BPF_CGROUP_DEVICE};
+		if (i > 0 && r == 0)
+			syscall(SYS_bpf, BPF_PROG_DETACH, &d, sizeof d);
+		fd_drop(&ours[i]);
+	}
+	return r;
+}
+
 int cgroup_devices_attach(int dir, const struct spec_resources *r, struct err *e)
 {
 	if (!r->devices.n)
@@ -111,15 +162,9 @@ int cgroup_devices_attach(int dir, const struct spec_resources *r, struct err *e
 		emit(&p, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
 		emit(&p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 	}
-	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insns = (uint64_t)(uintptr_t)insns,
-		.insn_cnt = (uint32_t)p.n, .license = (uint64_t)(uintptr_t) "Apache-2.0"};
-	own(fd) int prog = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+	own(fd) int prog = load(&p);
 	if (prog < 0)
 		/* Without the right to load programs there is no right to make device nodes either. */
 		return errno == EPERM ? 0 : err_sys(e, "load the device rules");
-	union bpf_attr attach = {.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)prog,
-		.attach_type = BPF_CGROUP_DEVICE, .attach_flags = BPF_F_ALLOW_MULTI};
-	if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) < 0)
-		return err_sys(e, "attach the device rules");
-	return 0;
+	return attach(dir, prog, e);
 }

@@ -7,7 +7,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
-#include "sys/cgroupfs.h"
+#include "runtime/cgroup_limits.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,11 +24,6 @@ void cgroup_place_drop(struct cgroup_place *p)
 	for (int i = 0; i < CGROUP_TASKS; i++)
 		fd_drop(&p->tasks[i]);
 	fd_drop(&p->v2);
-}
-
-static bool has_row(const struct cgroup *c, int row)
-{
-	return c->made & 1u << row;
 }
 
 /* The group `path` of one hierarchy. -2: none of that name. */
@@ -85,7 +80,7 @@ static int take_controllers(const struct cgroup *c, const char *names, const cha
 		if (*named & 1u << row)
 			return err_set(e, ERR_USAGE, "--cgroup: more than one group for %s", list.v[i]);
 		*named |= 1u << row;
-		int r = has_row(c, row) ? take_row(c, row, path, p, e) : 0;
+		int r = cgroup_has_row(c, row) ? take_row(c, row, path, p, e) : 0;
 		if (r <= 0)
 			return r < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "--cgroup %s:%s: the container has no such group", list.v[i], path);
 	}
@@ -96,7 +91,7 @@ static int take_all(const struct cgroup *c, const char *path, struct cgroup_plac
 {
 	int found = 0;
 	for (int i = 0; i < CGROUPFS_ROWS; i++) {
-		int r = has_row(c, i) ? take_row(c, i, path, p, e) : 0;
+		int r = cgroup_has_row(c, i) ? take_row(c, i, path, p, e) : 0;
 		if (r < 0)
 			return -1;
 		found += r;
@@ -108,7 +103,7 @@ int cgroup_place_open(const struct cgroup *c, const struct strv *words, struct c
 {
 	own(cgroup_place) struct cgroup_place p = CGROUP_PLACE_EMPTY;
 	uint32_t named = 0;
-	if (str_is_empty(c->path) || !c->made)
+	if (str_is_empty(c->path) || !c->rows)
 		return err_set(e, ERR_UNSUPPORTED, "--cgroup: the container has no control group of its own");
 	if (cgroup_open_tasks(c, p.tasks, e) < 0)
 		return -1;

@@ -34,7 +34,7 @@ struct container_create {
 	int seccomp_cache;  /* directory fd for compiled filters, or -1 */
 	bool no_pivot;      /* the root is moved over the host's and entered by chroot: where pivot_root cannot be (an initramfs) */
 	bool no_new_keyring; /* the session keyring is the caller's */
-	bool no_cgroup;     /* the caller cannot or does not want to make cgroups (rootless without delegation) */
+	enum cgroup_manager cgroup_manager; /* DISABLED: the caller cannot or does not want to make cgroups */
 	int start_listen;   /* a listening unix socket (SOCK_SEQPACKET) for container_connect() after container_leave(); 0: none */
 	/* Called when the groups are made and before there is a process: what must be known of the container to take it away is
 	 * known now. NULL: nobody cares. */

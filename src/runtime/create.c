@@ -80,13 +80,15 @@ static int make_groups(struct creation *x, struct err *e)
 	const struct spec_linux *l = c->spec->linux_;
 	if (l->intel_rdt && (x->resctrl = setup_resctrl(c->resctrl, e)) < 0)
 		return -1;
-	if (!c->no_cgroup && cgroup_create(l->cgroups_path, c->id, l->resources, &x->ct.cgroup, e) < 0)
+	if (c->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
+		return err_set(e, ERR_UNSUPPORTED, "systemd is not there to make control groups");
+	if (c->cgroup_manager == CGROUP_MANAGER_CGROUPFS && cgroup_create(l->cgroups_path, c->id, l->resources, &x->ct.cgroup, e) < 0)
 		return -1;
 	if (l->intel_rdt && intel_rdt_create(x->resctrl, l->intel_rdt, c->id, &x->ct.rdt, e) < 0)
 		return -1;
-	if ((!c->no_cgroup || l->intel_rdt) && c->prepared && c->prepared(&x->ct, c->arg, e) < 0)
+	if (c->prepared && c->prepared(&x->ct, c->arg, e) < 0)
 		return -1;
-	return c->no_cgroup ? 0 : cgroup_open_tasks(&x->ct.cgroup, x->tasks, e);
+	return cgroup_open_tasks(&x->ct.cgroup, x->tasks, e);
 }
 
 static int prepare(struct creation *x, struct err *e)
@@ -155,7 +157,7 @@ static int set_up_child(struct creation *x, struct err *e)
 		return -1;
 	if (intel_rdt_apply(x->resctrl, &x->ct.rdt, x->ct.pid, e) < 0)
 		return -1;
-	return x->c->no_cgroup || !l->resources ? 0 : cgroup_limit(&x->ct.cgroup, l->resources, e);
+	return !l->resources ? 0 : cgroup_limit(&x->ct.cgroup, l->resources, e);
 }
 
 /* The child is gone without a word: say how. */

@@ -55,7 +55,7 @@ static int find_target(struct execution *x, struct err *e)
 		return err_sys(e, "the container's process");
 	if (x->ns.target < 0 || (c->start_time && !container_is_alive(c->pid, c->start_time)))
 		return err_set(e, ERR_CONFLICT, "the container is not running");
-	if (!c->ignore_paused && c->cgroup && c->cgroup->made && cgroup_is_frozen(c->cgroup))
+	if (!c->ignore_paused && c->cgroup && c->cgroup->rows && cgroup_is_frozen(c->cgroup))
 		return err_set(e, ERR_CONFLICT, "the container is paused");
 	return namespaces_find(c->spec, c->pid, &x->ns.join, e);
 }

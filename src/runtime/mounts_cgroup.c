@@ -57,7 +57,7 @@ static int make_v1(struct setup *s, int at, const struct mount_words *w, struct 
 		return -1;
 	for (int i = 0; i < CGROUPFS_ROWS; i++) {
 		int first = fs->row[i].fd < 0 ? -1 : fs->row[i].same_as;
-		if (first < 0 || !(s->cgroup->made & 1u << first))
+		if (first < 0 || !(s->cgroup->rows & 1u << first))
 			continue;
 		if (first == i && bind_hierarchy(s, top, i, w, e) < 0)
 			return -1;
@@ -71,7 +71,7 @@ int mounts_make_cgroup(struct setup *s, const struct spec_mount *m, int at, stru
 {
 	struct mount_words w __attribute__((cleanup(mount_words_drop))) = {};
 	/* Without groups of our own there is nothing to show. */
-	if (!s->cgroup->made)
+	if (!s->cgroup->rows)
 		return 0;
 	if (mount_parse_words(&m->options, &w, e) < 0)
 		return -1;

@@ -2,9 +2,12 @@
 #include "sys/cgroupfs.h"
 
 #include "base/fd.h"
+#include "base/path.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -73,4 +76,31 @@ void cgroupfs_forget(void)
 	for (int i = 0; found && i < CGROUPFS_ROWS; i++)
 		fd_drop(&here.row[i].fd);
 	found = false;
+}
+
+static bool number_at(const char *p, uint64_t *ret)
+{
+	bool max = strncmp(p, "max", 3) == 0;
+	if (!max && !isdigit((unsigned char)*p))
+		return false;
+	*ret = max ? CGROUPFS_MAX : strtoull(p, NULL, 10);
+	return true;
+}
+
+bool cgroupfs_find(const char *text, const char *key, uint64_t *ret)
+{
+	size_t n = key ? strlen(key) : 0;
+	if (!key)
+		return number_at(text, ret);
+	for (const char *p = text; p; p = (p = strchr(p, '\n')) ? p + 1 : NULL)
+		if (strncmp(p, key, n) == 0 && p[n] == ' ')
+			return number_at(p + n + 1, ret);
+	return false;
+}
+
+bool cgroupfs_read(int dir, const char *file, const char *key, uint64_t *ret)
+{
+	own(buf) struct buf b = BUF(1 << 20);
+	struct err ignored = {};
+	return dir >= 0 && path_read(dir, file, &b, &ignored) == 0 && cgroupfs_find(buf_text(&b), key, ret);
 }

@@ -25,3 +25,10 @@ const struct cgroupfs *cgroupfs_get(void);
 void cgroupfs_forget(void);
 /* The names, as directories below /sys/fs/cgroup: "cpu" … "systemd", "unified". */
 const char *cgroupfs_name(enum cgroupfs_row row);
+
+/* A number in a file of a group: the first word of the file, or with a key what follows it in the line that begins with it. "max" is
+ * CGROUPFS_MAX. False, *ret untouched, when the file, the key or the number is not there. dir < 0: no such group. */
+#define CGROUPFS_MAX UINT64_MAX
+bool cgroupfs_read(int dir, const char *file, const char *key, uint64_t *ret);
+/* The same in a text. */
+bool cgroupfs_find(const char *text, const char *key, uint64_t *ret);

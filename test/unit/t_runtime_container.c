@@ -640,7 +640,7 @@ static void created_but_not_started(void **state)
 static void no_cgroups(void **state)
 {
 	struct box *b = *state;
-	b->create.no_cgroup = true;
+	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	assert_string_equal(shell(b, "ls /sys/fs/cgroup | wc -l"), "0");
 }
 

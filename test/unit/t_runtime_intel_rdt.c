@@ -421,7 +421,7 @@ static void container(void **state)
 	assert_int_equal(reap(&c), 137);
 	assert_false(is_there(b->id));
 	/* One that does not come to be; with no control group of its own neither. */
-	b->create.no_cgroup = true;
+	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	args(b, "no-such-command", NULL);
 	assert_int_equal(run(b), -1);
 	assert_int_equal(b->e.kind, ERR_NOCMD);

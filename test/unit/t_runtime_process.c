@@ -100,7 +100,7 @@ static void schedulers(void **state)
 		{"SCHED_DEADLINE", 6, 0, 0, "SCHED_FLAG_RESET_ON_FORK", "0 0 6"}};
 	struct spec_scheduler c = {};
 	/* Realtime in a v1 cpu group has a budget of its own, which is none. */
-	b->create.no_cgroup = true;
+	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	b->spec.process->scheduler = &c;
 	for (size_t i = 0; i < countof(rows); i++) {
 		if (!may_schedule(rows[i].number, (int)rows[i].priority))
@@ -145,7 +145,7 @@ static void caller_is_bound(void **state)
 	int plain = run(b);
 	char *seen = mem_dup(buf_text(&b->out));
 	b->spec.process->scheduler = &c;
-	b->create.no_cgroup = true;
+	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	int status = deadline ? run(b) : 0;
 	sched_setaffinity(0, sizeof all, &all);
 	assert_int_equal(plain, 0);

@@ -145,7 +145,7 @@ static int own_id_only(struct box *b)
 	struct idmap_row own = {0, 4321, 1};
 	map(b, &own);
 	drop_namespace(b, "network");
-	b->create.no_cgroup = true;
+	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	int status = run(b);
 	if (status)
 		fprintf(stderr, "%d: %s%s\n", status, b->e.text, buf_text(&b->out));
@@ -175,7 +175,7 @@ static int range(struct box *b)
 	map(b, rows);
 	b->spec.linux_->uids.n = b->spec.linux_->gids.n = 2;
 	drop_namespace(b, "network");
-	b->create.no_cgroup = true;
+	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	struct container c;
 	int out = -1;
 	uint32_t groups[] = {7};
@@ -218,7 +218,7 @@ static int no_range(struct box *b)
 	map(b, rows);
 	b->spec.linux_->uids.n = b->spec.linux_->gids.n = 2;
 	drop_namespace(b, "network");
-	b->create.no_cgroup = true;
+	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	return run(b) != -1 || !strstr(b->e.text, "is the range yours in /etc/subgid?");
 }
 
@@ -238,7 +238,7 @@ static int enter_own(struct box *b)
 	static struct idmap_row own = {0, 4321, 1};
 	map(b, &own);
 	drop_namespace(b, "network");
-	b->create.no_cgroup = true;
+	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	struct container c;
 	struct container_process q;
 	int out = -1, status = -1, pipe_[2];
