@@ -240,6 +240,7 @@ static const struct step create_steps[] = {
 	{NULL, mounts_make},
 	{NULL, rootfs_devices},
 	{NULL, rootfs_console},
+	{NULL, mounts_finish},
 	{NULL, sysctl_write},
 	{NULL, rootfs_mask},
 	{NULL, run_hooks},

@@ -120,12 +120,11 @@ int mounts_clone_source(const struct container_create *c, const char *source, in
 	return mount_set(m, p & MS_REC, 0, 0, p, e) < 0 ? -1 : take_fd(m);
 }
 
-static int make_new(struct setup *s, const struct spec_mount *m, struct mount_words *w, struct err *e)
+static int make_new(struct setup *s, const struct spec_mount *m, struct mount_words *w, const char *destination, struct err *e)
 {
-	/* What the image has there is copied while the new file system can be written to. */
-	bool copy = w->tmpcopyup && str_eq(m->type, "tmpfs");
-	uint64_t set = w->set;
-	if (copy)
+	/* Places for other mounts, and devices, are made in it before it is read only (mounts_finish). */
+	bool tmpfs = str_eq(m->type, "tmpfs"), later = (tmpfs || str_eq(destination, "/dev")) && w->set & MOUNT_ATTR_RDONLY;
+	if (later)
 		w->set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	own(fd) int fs = new_filesystem(s, m, w, e);
 	const char *host = fs < 0 && (e->sys == EPERM || e->sys == EBUSY) ? host_instead(s, m) : NULL;
@@ -134,9 +133,27 @@ static int make_new(struct setup *s, const struct spec_mount *m, struct mount_wo
 		w->rset |= w->set;
 		return mounts_clone_source(s->create, host, 0, w, e);
 	}
-	if (fs < 0 || (copy && mounts_copy_up(s, m->destination, fs, e) < 0) || (set != w->set && mount_set(fs, false, set, 0, 0, e) < 0))
+	if (fs < 0 || (w->tmpcopyup && tmpfs && mounts_copy_up(s, destination, fs, e) < 0))
 		return -1;
+	if (later) {
+		s->read_only.v = mem_grow(s->read_only.v, (s->read_only.n + 1) * sizeof *s->read_only.v);
+		int fd = s->read_only.v[s->read_only.n++] = fcntl(fs, F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			return err_sys(e, "mount");
+	}
 	return take_fd(fs);
+}
+
+int mounts_finish(struct setup *s, struct err *e)
+{
+	for (size_t i = 0; i < s->read_only.n; i++) {
+		if (mount_set(s->read_only.v[i], false, MOUNT_ATTR_RDONLY, 0, 0, e) < 0)
+			return err_wrap(e, "read-only");
+		fd_drop(&s->read_only.v[i]);
+	}
+	mem_drop(&s->read_only.v);
+	s->read_only.n = 0;
+	return 0;
 }
 
 static bool is_cgroup(const struct spec_mount *m)
@@ -235,7 +252,7 @@ static int mount_one(struct setup *s, const struct spec_mount *m, struct mount_w
 	}
 	int mapped = s->mapped ? s->mapped[m - s->spec->mounts.v] : -1;
 	own(fd) int fs = mapped >= 0 ? fcntl(mapped, F_DUPFD_CLOEXEC, 3)
-		: bind ? mounts_clone_source(s->create, m->source, m->ready, w, e) : make_new(s, m, w, e);
+		: bind ? mounts_clone_source(s->create, m->source, m->ready, w, e) : make_new(s, m, w, destination, e);
 	if (fs < 0 || rootfs_check_destination(destination, bind ? NULL : m->type, fs, e) < 0 || attach(s, m, w, fs, destination, e) < 0)
 		return -1;
 	if (!bind && (w->rset || w->rclear) && mount_set(fs, true, w->rset, w->rclear, 0, e) < 0)

@@ -32,6 +32,7 @@ struct setup {
 	int master;   /* on its way to the parent, or -1 */
 	int stdio[3];
 	int hook_output[2]; /* startContainer hooks', or -1 */
+	struct { int *v; size_t n; } read_only; /* mounts that become so by mounts_finish() */
 	int preserve_fds;
 	bool init;    /* hull's init runs the command */
 	bool wait;    /* for the parent's go before the command */
@@ -160,6 +161,7 @@ void mounts_close_mapped(const struct container_create *c, int **mapped);
 
 /* mounts.c */
 int mounts_make(struct setup *s, struct err *e) must_use;
+int mounts_finish(struct setup *s, struct err *e) must_use; /* when nothing more is made in them */
 struct mount_words;
 /* A detached clone of what a bind mount names, with its flags; ready: spec_mount's. */
 int mounts_clone_source(const struct container_create *c, const char *source, int ready, const struct mount_words *w, struct err *e) must_use;

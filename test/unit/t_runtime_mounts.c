@@ -202,6 +202,31 @@ static void copied_up(void **state)
 	refused(b, ERR_LIMIT, "mount /bin: tmpcopyup: busybox: No space left");
 }
 
+/* What lies in a read-only tmpfs is made before it is that: places of mounts, and in /dev the devices. */
+static void read_only_at_the_end(void **state)
+{
+	struct box *b = *state;
+	add_mount(b, "/run", "tmpfs", "tmpfs", "ro,size=64k");
+	add_mount(b, "/run/in/it", "tmpfs", "tmpfs", "size=64k");
+	for (size_t i = 0; i < b->spec.mounts.n; i++)
+		if (str_eq(b->spec.mounts.v[i].destination, "/dev"))
+			arena_strv_add(&b->arena, &b->spec.mounts.v[i].options, "ro");
+	assert_string_equal(shell(b, "touch /run/x 2>&1 | grep -c Read-only; touch /run/in/it/x && echo made; touch /dev/x 2>&1 | grep -c Read-only; "
+		"echo x > /dev/null; ls /dev/pts /dev/shm /dev/mqueue; ls -d /dev/fd"), "1\nmade\n1\n/dev/mqueue:\n\n/dev/pts:\nptmx\n\n/dev/shm:\n/dev/fd");
+	b->spec.process->terminal = true;
+	struct container c;
+	args(b, "stat", "-c", "%F", "/dev/console", NULL);
+	if (container_create(&b->create, &c, &b->e) < 0)
+		fail_msg("%s", b->e.text);
+	assert_int_equal(container_start(&c, &b->e), 0);
+	char text[64] = "";
+	size_t n = 0;
+	for (ssize_t r; n < sizeof text - 1 && (r = read(c.console, text + n, sizeof text - 1 - n)) > 0;)
+		n += (size_t)r;
+	assert_int_equal(reap(&c), 0);
+	assert_string_equal(text, "character special file\r\n");
+}
+
 /* The image's links do not lead the copy out of the root; the place itself may be one. */
 static void copied_up_by_links(void **state)
 {
@@ -365,7 +390,7 @@ static void control_groups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {BOX_TEST(every_word), BOX_TEST(words_of_the_file_system), BOX_TEST(recursive_words), BOX_TEST(remounts),
-		BOX_TEST(shapes_of_places), BOX_TEST(copied_up), BOX_TEST(copied_up_by_links), BOX_TEST(symlinks_themselves),
+		BOX_TEST(shapes_of_places), BOX_TEST(copied_up), BOX_TEST(read_only_at_the_end), BOX_TEST(copied_up_by_links), BOX_TEST(symlinks_themselves),
 		BOX_TEST(kernel_file_systems), BOX_TEST(ids_of_the_options), BOX_TEST(ids_of_the_container), BOX_TEST(control_groups)};
 	return box_main() ? 77 : cmocka_run_group_tests(tests, NULL, NULL);
 }
