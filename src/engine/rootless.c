@@ -208,7 +208,7 @@ static int make(const struct rootless *r, struct err *e)
 	errno = saved;
 	if (made < 0 && (errno == EPERM || errno == ENOSPC || errno == EUSERS))
 		return err_set(e, ERR_UNSUPPORTED, "this machine does not let plain users make user namespaces (%s): run hull as root, "
-			"or see the sysctls user.max_user_namespaces and kernel.unprivileged_userns_clone", strerror(errno));
+			"or see the sysctls user.max_user_namespaces and kernel.unprivileged_userns_clone; a chroot has none", strerror(errno));
 	if (made < 0)
 		return err_sys(e, "make a user namespace");
 	/* newuidmap may have been done and newgidmap not: then the uid map is there and must be kept. */

@@ -291,7 +291,8 @@ pid_t namespaces_clone(struct namespaces *n, int cgroup, const struct json *time
 	if (!(n->made & CLONE_NEWTIME) || choose_time(time_offsets, &c, e) == 0) {
 		pid = proc_clone(&(struct proc_clone){.flags = clone_flags(n), .cgroup = cgroup, .pidfd = ret_pidfd});
 		if (pid < 0)
-			(void)err_sys(e, "clone the process%s", errno == ENOSPC ? " (too many namespaces: see /proc/sys/user)" : "");
+			(void)err_sys(e, "clone the process%s", errno == ENOSPC ? " (too many namespaces: see /proc/sys/user)"
+				: errno == EPERM && n->made & CLONE_NEWUSER ? " (there are no user namespaces in a chroot)" : "");
 	}
 	struct err lost = {};
 	if (pid == 0 || choice_undo(&c, &lost) == 0) /* the choice is the parent's */

@@ -224,7 +224,7 @@ int overlay_userns(const struct snap_mount *m, struct err *e)
 		_exit(0);
 	}
 	if (pid < 0)
-		return err_sys(e, "user namespace");
+		return err_sys(e, "user namespace%s", errno == EPERM ? " (there are none in a chroot)" : "");
 	char path[40];
 	int fd = -1;
 	snprintf(path, sizeof path, "/proc/%d/ns/user", (int)pid);
