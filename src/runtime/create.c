@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "runtime/annotations.h"
 #include "runtime/idmap.h"
 #include "runtime/net_devices.h"
 #include "sys/proc.h"
@@ -66,6 +67,9 @@ static int check_spec(const struct container_create *c, uint64_t own, struct err
 		return err_set(e, ERR_USAGE, "the host name or domain name is longer than 64 bytes");
 	if (l->time_offsets && json_len(l->time_offsets) && !(own & CLONE_NEWTIME))
 		return err_set(e, ERR_USAGE, "linux.timeOffsets needs a new time namespace");
+	const char *handler = annotation_get(s, ANNOTATION_HANDLER);
+	if (!str_is_empty(handler))
+		return err_set(e, ERR_UNSUPPORTED, "%s: the handler \"%.60s\" is not built in", annotation_key(ANNOTATION_HANDLER), handler);
 	if (labels_check(s->process, l->mount_label, e) < 0 || (l->intel_rdt && intel_rdt_check(l->intel_rdt, c->id, e) < 0))
 		return -1;
 	if (rootfs_check_shared(c, e) < 0)

@@ -9,6 +9,7 @@
 #include "runtime/setup.h"
 
 #include "base/fd.h"
+#include "runtime/annotations.h"
 #include "runtime/launch.h"
 #include "sys/proc.h"
 
@@ -68,12 +69,12 @@ static char *const *environment(const struct spec_hook *h)
 /* crun's annotations: where the hooks' own output goes, instead of where hull's does. */
 int hooks_open_output(const struct container_create *c, int ret[2], struct err *e)
 {
-	static const char *const keys[2] = {"run.oci.hooks.stdout", "run.oci.hooks.stderr"};
+	static const enum annotation which[2] = {ANNOTATION_HOOKS_STDOUT, ANNOTATION_HOOKS_STDERR};
 	ret[0] = ret[1] = -1;
 	for (int i = 0; i < 2; i++) {
-		const char *path = map_get(&c->spec->annotations, keys[i]);
+		const char *path = annotation_get(c->spec, which[i]);
 		if (path && (ret[i] = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0700)) < 0) {
-			err_sys_(e, "%s=%s", keys[i], path);
+			err_sys_(e, "%s=%s", annotation_key(which[i]), path);
 			fd_drop(&ret[0]);
 			return -1;
 		}

@@ -68,10 +68,13 @@ static int write_map(pid_t pid, const char *file, const char *tool, const struct
 	own(buf) struct buf text = BUF(16384);
 	for (size_t i = 0; i < rows->n; i++)
 		buf_printf(&text, "%u %u %u\n", rows->v[i].container_id, rows->v[i].host_id, rows->v[i].size);
-	if (put(pid, file, buf_text(&text), e) == 0)
+	struct err why = {};
+	if (put(pid, file, buf_text(&text), &why) == 0)
 		return 0;
-	if (e->sys != EPERM)
-		return e->sys == EINVAL ? err_set(e, ERR_USAGE, "%s: the kernel refuses these rows (empty, overlapping or too many)", file) : -1;
+	if (why.sys == EINVAL)
+		return err_set(e, ERR_USAGE, "%s: the kernel refuses these rows (empty, overlapping or too many)", file);
+	if (why.sys != EPERM)
+		return *e = why, -1;
 	bool is_own = rows->n == 1 && rows->v[0].size == 1 && rows->v[0].host_id == own_id;
 	if (is_own && str_eq(tool, "newgidmap"))
 		return put(pid, "setgroups", "deny", e) < 0 ? -1 : put(pid, file, buf_text(&text), e);

@@ -3,9 +3,10 @@
  * limits: what a process has of its own, apart from cgroups: rlimits, scheduling, i/o priority, memory policy, personality.
  * All of it is inherited by what it starts. Set while we may, before capabilities are given up.
  */
-#include "runtime/setup.h"
+#include "runtime/limits.h"
 
 #include "base/num.h"
+#include "runtime/setup.h"
 
 #include <errno.h>
 #include <linux/ioprio.h>
@@ -159,20 +160,31 @@ static int set_affinity(const char *cpus, struct err *e)
 	return syscall(SYS_sched_setaffinity, 0, sizeof bits, bits) < 0 ? err_sys(e, "process.execCPUAffinity %s", cpus) : 0;
 }
 
+static const struct word policy_modes[] = {{"MPOL_DEFAULT", 0}, {"MPOL_PREFERRED", 1}, {"MPOL_BIND", 2}, {"MPOL_INTERLEAVE", 3},
+	{"MPOL_LOCAL", 4}, {"MPOL_PREFERRED_MANY", 5}, {"MPOL_WEIGHTED_INTERLEAVE", 6}};
+static const struct word policy_flags[] = {{"MPOL_F_NUMA_BALANCING", 1 << 13}, {"MPOL_F_RELATIVE_NODES", 1 << 14},
+	{"MPOL_F_STATIC_NODES", 1 << 15}};
+
+const char *limits_policy_mode(size_t i)
+{
+	return i < countof(policy_modes) ? policy_modes[i].name : NULL;
+}
+
+const char *limits_policy_flag(size_t i)
+{
+	return i < countof(policy_flags) ? policy_flags[i].name : NULL;
+}
+
 static int set_memory_policy(const struct spec_memory_policy *p, struct err *e)
 {
-	static const struct word modes[] = {{"MPOL_DEFAULT", 0}, {"MPOL_PREFERRED", 1}, {"MPOL_BIND", 2}, {"MPOL_INTERLEAVE", 3},
-		{"MPOL_LOCAL", 4}, {"MPOL_PREFERRED_MANY", 5}, {"MPOL_WEIGHTED_INTERLEAVE", 6}};
-	static const struct word flags[] = {{"MPOL_F_NUMA_BALANCING", 1 << 13}, {"MPOL_F_RELATIVE_NODES", 1 << 14},
-		{"MPOL_F_STATIC_NODES", 1 << 15}};
 	unsigned long nodes[LIST_BITS / (8 * sizeof(unsigned long))] = {};
 	if (!p)
 		return 0;
-	int mode = value_of(modes, countof(modes), p->mode, "linux.memoryPolicy.mode", e);
+	int mode = value_of(policy_modes, countof(policy_modes), p->mode, "linux.memoryPolicy.mode", e);
 	if (mode < 0 || (!str_is_empty(p->nodes) && parse_list(p->nodes, nodes, 1024, "linux.memoryPolicy.nodes", e) < 0))
 		return -1;
 	for (size_t i = 0; i < p->flags.n; i++) {
-		int flag = value_of(flags, countof(flags), p->flags.v[i], "linux.memoryPolicy.flags", e);
+		int flag = value_of(policy_flags, countof(policy_flags), p->flags.v[i], "linux.memoryPolicy.flags", e);
 		if (flag < 0)
 			return -1;
 		mode |= flag;

@@ -35,6 +35,11 @@ static const struct {
 	[NS_TIME] = {"time", "time", CLONE_NEWTIME}, [NS_PID] = {"pid", "pid", CLONE_NEWPID},
 };
 
+const char *namespaces_type(size_t kind)
+{
+	return kind < NS_KINDS ? kinds[kind].type : NULL;
+}
+
 void namespaces_drop(struct namespaces *n)
 {
 	for (int i = 0; i < NS_KINDS; i++)

@@ -32,6 +32,8 @@ pid_t namespaces_clone(struct namespaces *n, int cgroup, const struct json *time
 /* In the child: joins what is not new. A new cgroup namespace is not among the new ones: its root is where the process is
  * when it is made, so the child makes it later. */
 int namespaces_join(struct namespaces *n, struct err *e) must_use;
+/* The specification's words for the kinds: "user", …; NULL behind the last. */
+const char *namespaces_type(size_t kind);
 /* All CLONE_NEW* that the process does not share with its caller. */
 uint64_t namespaces_own(const struct namespaces *n);
 /* What a process that joins `target`, a container with this configuration, has to join: not what it is in already. */

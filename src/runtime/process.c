@@ -17,9 +17,10 @@
 #include "runtime/setup.h"
 
 #include "base/fd.h"
+#include "runtime/annotations.h"
 #include "runtime/launch.h"
-#include "sys/proc.h"
 #include "sys/caps.h"
+#include "sys/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +96,7 @@ static bool has_given_up_groups(void)
 static int set_groups(struct setup *s, struct err *e)
 {
 	const struct spec_user *u = &s->process->user;
-	const char *keep = map_get(&s->spec->annotations, "run.oci.keep_original_groups");
+	const char *keep = annotation_get(s->spec, ANNOTATION_KEEP_GROUPS);
 	if (keep && !str_eq(keep, "0"))
 		return 0;
 	/* The syscall, not libc's wrapper, which looks for threads. */

@@ -6,6 +6,7 @@
 #include "runtime/seccomp.h"
 
 #include "codec/base64.h"
+#include "runtime/annotations.h"
 #include "runtime/seccomp_builtin.h"
 
 #include <errno.h>
@@ -76,7 +77,7 @@ static int take_raw(const char *text, const struct spec_seccomp *s, struct secco
 int seccomp_filter_of(const struct spec *s, int cache, struct seccomp_filter *ret, struct err *e)
 {
 	const struct spec_seccomp *rules = s->linux_->seccomp;
-	const char *raw = map_get(&s->annotations, "run.oci.seccomp_bpf_data");
+	const char *raw = annotation_get(s, ANNOTATION_SECCOMP_RAW);
 	struct seccomp_filter f = {};
 	if (!rules && !raw)
 		return 0;
@@ -91,11 +92,17 @@ int seccomp_filter_of(const struct spec *s, int cache, struct seccomp_filter *re
 }
 
 /* The kernel knows a flag when it gets as far as looking for the program. */
+bool seccomp_kernel_takes_flag(unsigned flag)
+{
+	unsigned with = flag & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV ? (unsigned)SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag | with, NULL) < 0 && errno != EINVAL;
+}
+
 static int explain_flags(unsigned used, struct err *e)
 {
 	unsigned with = used & SECCOMP_FILTER_FLAG_NEW_LISTENER;
 	for (unsigned flag = 1; flag && flag <= used; flag <<= 1)
-		if (used & ~with & flag && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag | with, NULL) < 0 && errno == EINVAL)
+		if (used & ~with & flag && !seccomp_kernel_takes_flag(flag))
 			return err_set(e, ERR_UNSUPPORTED, "seccomp: this kernel has no %s", seccomp_flag_name(flag));
 	errno = EINVAL;
 	return err_sys(e, "load the seccomp filter");

@@ -41,6 +41,12 @@ int seccomp_listener_check(const struct spec *s, const struct seccomp_filter *f,
 /* SECCOMP_FILTER_FLAG_* of the names, but for TSYNC: there is one thread. */
 int seccomp_flags(const struct strv *names, unsigned *ret, struct err *e) must_use;
 const char *seccomp_flag_name(unsigned flag);
+/* The words of a profile, for who asks what there is: the i-th, NULL behind the last. */
+const char *seccomp_action_name(size_t i);
+const char *seccomp_operator_name(size_t i);
+const char *seccomp_known_flag(size_t i, unsigned *ret);
+bool seccomp_knows_arch(const char *name); /* "SCMP_ARCH_X86_64" */
+bool seccomp_kernel_takes_flag(unsigned flag);
 /* In the process to be restricted; needs no_new_privs or CAP_SYS_ADMIN. With .notify it returns the listener (O_CLOEXEC), else 0. */
 int seccomp_install(const struct seccomp_filter *f, struct err *e) must_use;
 /* The default profile for these capabilities ("CAP_CHOWN", ...), as OCI rules in the arena. */

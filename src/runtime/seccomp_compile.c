@@ -30,27 +30,28 @@ unsigned seccomp_library(void)
 	return v->major << 16 | v->minor << 8 | v->micro;
 }
 
+static const struct {
+	const char *name;
+	uint32_t action;
+	bool has_errno; /* in its low bits */
+} actions[] = {{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false}, {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true},
+	{"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD, false}, {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD, false},
+	{"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false}, {"SCMP_ACT_TRAP", SCMP_ACT_TRAP, false},
+	{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), true}, {"SCMP_ACT_LOG", SCMP_ACT_LOG, false}, {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY, false}};
+
 static int action_of(const char *name, const struct opt_i64 *errno_ret, uint32_t *ret, struct err *e)
 {
 	uint32_t number = errno_ret->set ? (uint32_t)errno_ret->v & 0xffff : EPERM;
-	const struct {
-		const char *name;
-		uint32_t action;
-		bool has_errno;
-	} rows[] = {{"ALLOW", SCMP_ACT_ALLOW, false}, {"ERRNO", SCMP_ACT_ERRNO(number), true}, {"KILL", SCMP_ACT_KILL_THREAD, false},
-		{"KILL_THREAD", SCMP_ACT_KILL_THREAD, false}, {"KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false}, {"TRAP", SCMP_ACT_TRAP, false},
-		{"TRACE", SCMP_ACT_TRACE(number), true}, {"LOG", SCMP_ACT_LOG, false}, {"NOTIFY", SCMP_ACT_NOTIFY, false}};
-	const char *bare = name ? str_after(name, "SCMP_ACT_") : NULL;
 	size_t i = 0;
-	while (bare && i < countof(rows) && strcmp(rows[i].name, bare) != 0)
+	while (name && i < countof(actions) && strcmp(actions[i].name, name) != 0)
 		i++;
-	if (!bare || i == countof(rows))
+	if (!name || i == countof(actions))
 		return err_set(e, ERR_USAGE, "seccomp: unknown action \"%.60s\"", name ? name : "");
-	if (errno_ret->set && !rows[i].has_errno)
+	if (errno_ret->set && !actions[i].has_errno)
 		return err_set(e, ERR_USAGE, "seccomp: %s takes no errnoRet", name);
 	if (errno_ret->set && (errno_ret->v < 0 || errno_ret->v > 0xffff))
 		return err_set(e, ERR_USAGE, "seccomp: errnoRet %lld: it must be from 0 to 65535", (long long)errno_ret->v);
-	*ret = rows[i].action;
+	*ret = actions[i].action | (actions[i].has_errno ? number : 0);
 	return 0;
 }
 
@@ -277,4 +278,25 @@ int seccomp_compile_rules(const struct spec_seccomp *s, struct seccomp_filter *r
 	if (r == 0)
 		*ret = f;
 	return r;
+}
+
+const char *seccomp_action_name(size_t i)
+{
+	return i < countof(actions) ? actions[i].name : NULL;
+}
+
+const char *seccomp_operator_name(size_t i)
+{
+	return i < countof(compares) ? compares[i].name : NULL;
+}
+
+const char *seccomp_known_flag(size_t i, unsigned *ret)
+{
+	*ret = i < countof(flags) ? flags[i].flag : 0;
+	return i < countof(flags) ? flags[i].name : NULL;
+}
+
+bool seccomp_knows_arch(const char *name)
+{
+	return arch_of(name) != 0;
 }

@@ -15,6 +15,7 @@
 #include "runtime/setup.h"
 
 #include "base/fd.h"
+#include "runtime/annotations.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,7 @@ static int carrier(const struct seccomp_filter *f, int sock, const struct mmsghd
 const char *seccomp_listener_path(const struct spec *s)
 {
 	const struct spec_seccomp *c = s->linux_->seccomp;
-	return c && !str_is_empty(c->listener_path) ? c->listener_path : map_get(&s->annotations, "run.oci.seccomp.receiver");
+	return c && !str_is_empty(c->listener_path) ? c->listener_path : annotation_get(s, ANNOTATION_SECCOMP_RECEIVER);
 }
 
 int seccomp_listener_check(const struct spec *s, const struct seccomp_filter *f, struct err *e)

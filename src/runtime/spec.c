@@ -4,6 +4,8 @@
  */
 #include "runtime/spec.h"
 
+#include "runtime/namespaces.h"
+
 #define T(name, st, fields) const struct jtable name = JTABLE(st, fields)
 
 static const struct jfield idmap_fields[] = {
@@ -98,6 +100,11 @@ static const struct jfield hooks_fields[] = {
 };
 static T(hooks_table, S, hooks_fields);
 #undef S
+
+const char *spec_hook_name(size_t i)
+{
+	return i < countof(hooks_fields) ? hooks_fields[i].key : NULL;
+}
 
 static const struct jfield namespace_fields[] = {
 	JFF(struct spec_namespace, "type", type, JT_STR, JF_REQUIRED), JF(struct spec_namespace, "path", path, JT_STR),
@@ -265,13 +272,12 @@ const struct spec_namespace *spec_namespace(const struct spec *s, const char *ty
 
 static int check_namespaces(const struct spec *s, struct err *e)
 {
-	static const char *const types[] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
 	for (size_t i = 0; i < s->linux_->namespaces.n; i++) {
 		const struct spec_namespace *n = &s->linux_->namespaces.v[i];
-		bool known = false;
-		for (size_t k = 0; k < countof(types); k++)
-			known |= strcmp(types[k], n->type) == 0;
-		if (!known)
+		size_t k = 0;
+		while (namespaces_type(k) && strcmp(namespaces_type(k), n->type) != 0)
+			k++;
+		if (!namespaces_type(k))
 			return err_set(e, ERR_USAGE, "linux.namespaces: unknown type \"%s\"", n->type);
 		if (spec_namespace(s, n->type) != n)
 			return err_set(e, ERR_USAGE, "linux.namespaces: %s stands twice", n->type);

@@ -161,5 +161,7 @@ int spec_check_process(const struct spec_process *p, struct err *e) must_use;
  * written in Go send it for what nobody asked for, and runc takes it so. */
 void spec_settle_resources(struct spec_resources *r);
 struct json *spec_format(const struct spec *s) must_use;
+/* Of the kinds of hooks there are: the i-th, NULL behind the last. */
+const char *spec_hook_name(size_t i);
 /* The namespace row of that type, NULL when the container shares it with the host. */
 const struct spec_namespace *spec_namespace(const struct spec *s, const char *type);

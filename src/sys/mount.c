@@ -184,14 +184,32 @@ void mount_words_drop(struct mount_words *w)
 	w->data = (struct strv){};
 }
 
-static bool take_bool(const char *word, struct mount_words *w)
+#define W struct mount_words
+static const struct { const char *name; size_t at; } ways[] = {{"bind", offset_of(W, bind)}, {"rbind", offset_of(W, rbind)},
+	{"remount", offset_of(W, remount)}, {"tmpcopyup", offset_of(W, tmpcopyup)}, {"idmap", offset_of(W, idmap)},
+	{"ridmap", offset_of(W, ridmap)}, {"copy-symlink", offset_of(W, copy_symlink)}, {"src-nofollow", offset_of(W, src_nofollow)},
+	{"dest-nofollow", offset_of(W, dest_nofollow)}};
+#undef W
+
+/* Words of every file system: the kernel takes them as options (fsconfig(2)), so they stay in .data. */
+static const char *const passed_on[] = {"async", "dirsync", "lazytime", "nolazytime", "sync"};
+
+const char *mount_word(size_t i)
 {
-	const struct { const char *name; bool *at; } rows[] = {{"bind", &w->bind}, {"rbind", &w->rbind}, {"remount", &w->remount},
-		{"tmpcopyup", &w->tmpcopyup}, {"idmap", &w->idmap}, {"ridmap", &w->ridmap}, {"copy-symlink", &w->copy_symlink},
-		{"src-nofollow", &w->src_nofollow}, {"dest-nofollow", &w->dest_nofollow}};
-	for (size_t i = 0; i < countof(rows); i++)
-		if (strcmp(rows[i].name, word) == 0)
-			return *rows[i].at = true;
+	if (i < countof(words))
+		return words[i].name;
+	i -= countof(words);
+	if (i < countof(ways))
+		return ways[i].name;
+	i -= countof(ways);
+	return i < countof(passed_on) ? passed_on[i] : NULL;
+}
+
+static bool take_way(const char *word, struct mount_words *w)
+{
+	for (size_t i = 0; i < countof(ways); i++)
+		if (strcmp(ways[i].name, word) == 0)
+			return *(bool *)((char *)w + ways[i].at) = true;
 	const char *plain = str_after(word, "idmap="), *recursive = str_after(word, "ridmap=");
 	if (!plain && !recursive)
 		return false;
@@ -216,7 +234,7 @@ int mount_parse_words(const struct strv *options, struct mount_words *ret, struc
 			*clear = (*clear & ~words[k].set) | words[k].clear;
 			if (words[k].propagation)
 				w.propagation = words[k].propagation;
-		} else if (!take_bool(o, &w)) {
+		} else if (!take_way(o, &w)) {
 			w.data.v[w.data.n++] = options->v[i];
 		}
 	}

@@ -42,4 +42,6 @@ struct mount_words {
 	struct strv data;        /* the file system's own: "mode=755" (borrowed) */
 };
 void mount_words_drop(struct mount_words *w);
+/* The words themselves: the i-th, NULL behind the last. */
+const char *mount_word(size_t i);
 int mount_parse_words(const struct strv *options, struct mount_words *ret, struct err *e) must_use;

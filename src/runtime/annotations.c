@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * annotations: the table of keys, with what each does. Of crun's are not honoured: run.oci.seccomp.plugins and
+ * run.oci.systemd.force_cgroup_v1.
+ */
+#include "runtime/annotations.h"
+
+static const char *const keys[ANNOTATIONS] = {
+	/* what executes the command: hull has nothing but the kernel, so any other is refused (create.c) */
+	[ANNOTATION_HANDLER] = "run.oci.handler",
+	/* files that get what hooks print (hooks.c) */
+	[ANNOTATION_HOOKS_STDERR] = "run.oci.hooks.stderr",
+	[ANNOTATION_HOOKS_STDOUT] = "run.oci.hooks.stdout",
+	/* supplementary groups stay the caller's (process.c) */
+	[ANNOTATION_KEEP_GROUPS] = "run.oci.keep_original_groups",
+	/* a filter as base64 in place of linux.seccomp (seccomp.c) */
+	[ANNOTATION_SECCOMP_RAW] = "run.oci.seccomp_bpf_data",
+	/* a socket that gets the seccomp listener (seccomp_listener.c) */
+	[ANNOTATION_SECCOMP_RECEIVER] = "run.oci.seccomp.receiver",
+};
+
+const char *annotation_get(const struct spec *s, enum annotation a)
+{
+	return map_get(&s->annotations, keys[a]);
+}
+
+const char *annotation_key(size_t a)
+{
+	return a < ANNOTATIONS ? keys[a] : NULL;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * annotations: the keys of a configuration's annotations that change what hull does: crun's (crun(1), "Extensions to OCI"), systemd's
+ * and criu's. Others are kept and shown, and have no effect (config.md, "Annotations").
+ */
+#pragma once
+
+#include "runtime/spec.h"
+
+enum annotation {
+	ANNOTATION_HANDLER,
+	ANNOTATION_HOOKS_STDERR,
+	ANNOTATION_HOOKS_STDOUT,
+	ANNOTATION_KEEP_GROUPS,
+	ANNOTATION_SECCOMP_RAW,
+	ANNOTATION_SECCOMP_RECEIVER,
+	ANNOTATIONS
+};
+/* NULL when the configuration does not have it. */
+const char *annotation_get(const struct spec *s, enum annotation a);
+/* Its key; one that ends with a dot begins several. NULL behind the last. */
+const char *annotation_key(size_t a);
