@@ -148,7 +148,7 @@ static int exec_verb(void *opts, int argc, char **argv, struct err *e)
 	if (!early && foreground_begin(&f, false, e) < 0)
 		return 255;
 	int status = foreground_follow(&f, x.running.pid, x.running.pidfd, take_fd(x.running.console), e);
-	return status < 0 ? 255 : status;
+	return status < 0 ? 255 : (*e = (struct err){}, status);
 }
 
 const struct cmd oci_exec_verb = {"exec", "ID [COMMAND [ARG...]]", "Run one more process in a running container", options, countof(options),

@@ -22,6 +22,9 @@ static const struct opt options[] = {
 static int end(struct oci_creation *x, int status, struct err *e)
 {
 	struct err why = {};
+	/* The process's own status: whatever was tried on the way to it is no failure. */
+	if (status >= 0)
+		*e = why;
 	if (x->options->keep && status >= 0)
 		return status;
 	if (oci_remove(x, &why) < 0 && status >= 0)

@@ -22,6 +22,8 @@ const struct cmd *const oci_verbs[] = {
 	&oci_pause_verb,
 	&oci_resume_verb,
 	&oci_list_verb,
+	&oci_spec_verb,
+	&oci_features_verb,
 	NULL,
 };
 
