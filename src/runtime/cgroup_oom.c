@@ -43,6 +43,11 @@ static uint64_t count_v2(struct cgroup_oom *o)
 	return more > killed ? more : killed;
 }
 
+static int no_controller(struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED, "memory that runs out cannot be watched: the memory controller is not available here");
+}
+
 int cgroup_oom_open_v2(int dir, struct cgroup_oom *ret, struct err *e)
 {
 	own(cgroup_oom) struct cgroup_oom o = CGROUP_OOM_EMPTY;
@@ -52,8 +57,7 @@ int cgroup_oom_open_v2(int dir, struct cgroup_oom *ret, struct err *e)
 	if (o.fd < 0)
 		return err_sys(e, "inotify");
 	if (o.dir < 0 || watch(o.fd, o.dir, "memory.events", IN_MODIFY) < 0)
-		return dir < 0 || errno == ENOENT ? err_set(e, ERR_UNSUPPORTED, "memory that runs out cannot be watched: the memory controller is not available here")
-						  : err_sys(e, "watch memory.events");
+		return dir < 0 || errno == ENOENT ? no_controller(e) : err_sys(e, "watch memory.events");
 	if (watch(o.fd, o.dir, "cgroup.events", IN_MODIFY) < 0 || watch(o.fd, o.dir, "", IN_DELETE_SELF) < 0)
 		return err_sys(e, "watch cgroup.events");
 	/* What was before is no news. */
@@ -68,7 +72,7 @@ int cgroup_oom_open_v1(int dir, struct cgroup_oom *ret, struct err *e)
 	own(cgroup_oom) struct cgroup_oom o = CGROUP_OOM_EMPTY;
 	own(fd) int control = dir < 0 ? -1 : openat(dir, "memory.oom_control", O_RDONLY | O_CLOEXEC);
 	if (control < 0)
-		return err_set(e, ERR_UNSUPPORTED, "memory that runs out cannot be watched: the memory controller is not available here");
+		return no_controller(e);
 	o.dir = fcntl(dir, F_DUPFD_CLOEXEC, 3);
 	o.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (o.fd < 0 || o.dir < 0)
