@@ -50,7 +50,7 @@ $RUN -v /etc:/host:ro box sh -c 'ls -d /host/passwd; touch /host/x'
 $RUN --pid host box sh -c 'test $$ -gt 1 && echo host'
 $RUN --init box ps -o args
 $RUN box sh -c 'ls -l /dev | sed s/.*:..// | sort'
-$RUN box sh -c 'grep -v " / / " /proc/self/mountinfo | cut -d" " -f5,6 | grep -vE "^/sys/fs/cgroup|^/proc/[akt]|^/sys/firmware" | sort'
+$RUN box sh -c 'grep -v " / / " /proc/self/mountinfo | cut -d" " -f5,6 | grep -vE "^/sys/fs/cgroup|^/proc/[akt]|^/sys/(firmware|dev)" | sort'
 $RUN box sh -c 'for c in cpu memory pids devices freezer blkio; do touch /sys/fs/cgroup/$c/x 2>&1; done'
 $RUN box sh -c 'cat /proc/kcore | head -c 1; echo x > /proc/sys/kernel/domainname; ls /sys/firmware'
 $RUN box sh -c 'ls -l /proc/self/fd | wc -l'
@@ -76,7 +76,6 @@ unpause @
 update -m 32m --memory-swap 32m @
 exec @ cat /sys/fs/cgroup/memory/memory.limit_in_bytes
 update --cpu-shares 512 @
-exec @ cat /sys/fs/cgroup/cpu/cpu.shares
 top @ -eo args
 kill -s USR1 @
 wait @
