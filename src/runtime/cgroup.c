@@ -16,6 +16,7 @@
 #include "runtime/cgroup.h"
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "runtime/cgroup_limits.h"
 
@@ -381,6 +382,13 @@ void cgroup_drop(struct cgroup *c)
 	fd_drop(&c->v2);
 }
 
+/* What is named for a container's id is nobody else's, also where a kill came between making a group and marking it. */
+static bool is_id(const char *path)
+{
+	const char *name = path_base(path);
+	return strlen(name) == 64 && num_is_hex(name, 64);
+}
+
 int cgroup_open(const char *path, struct cgroup *ret, struct err *e)
 {
 	const struct cgroupfs *fs = cgroupfs_get();
@@ -398,7 +406,7 @@ int cgroup_open(const char *path, struct cgroup *ret, struct err *e)
 	if (!c.rows)
 		return err_set(e, ERR_NOT_FOUND, "cgroup %s: not there", path);
 	/* Without any mark (a kernel that cannot keep it) they all count as ours. */
-	c.rows = c.made = c.made ? c.made : c.rows;
+	c.rows = c.made = c.made && !is_id(c.path) ? c.made : c.rows;
 	if (cgroup_has_row(&c, CGROUPFS_V2))
 		c.v2 = cgroup_open_row(&c, CGROUPFS_V2);
 	*ret = c;

@@ -82,6 +82,13 @@ def twice(tree):
     expect("status and runs", (status, tree.runs("bad"), tree.runs("good")), (1, 2, 1))
 
 
+def reasons(tree):
+    """What a suite says of a test, before its line or behind it, stands below its name."""
+    status, lines = tree.run("--no-retry", "fault")
+    at = lines.index("  FAILED: b")
+    expect("lines", lines[at + 1:at + 4], ["    # before", "    # behind", "failed: fault/t_says.py: b"])
+
+
 def turns(tree):
     """One test fails at first, another one then: neither failed twice."""
     status, lines = tree.run("fault")
@@ -165,6 +172,7 @@ CASES = [
     ("all that passes runs once", steady, Tree({"good": (GOOD, BAD)})),
     ("what passes when it is run again is unsteady, not failed", unsteady, Tree({"good": (GOOD, BAD), "flaky": (BAD, GOOD)})),
     ("what fails twice failed", twice, Tree({"good": (GOOD, BAD), "bad": (BAD, BAD)})),
+    ("why a test failed", reasons, Tree({"says": (["# of a", "ok 1 a", "# before", "not ok 2 b", "# behind", "1..2"],) * 2})),
     ("no test failed twice", turns, Tree({"turns": (["not ok 1 a", "ok 2 b", "1..2"], BAD)})),
     ("suites that break off", breaks_off, Tree({
         "once": (["ok 1 a", "1..2"], GOOD), "always": (["ok 1 a", "1..2", "exit 3"],) * 2, "worse": (["ok 1 a", "1..2"], BAD)})),

@@ -5,6 +5,7 @@
 #include "runtime/cgroup_stats.h"
 
 #include <sched.h>
+#include <sys/xattr.h>
 
 static const char *read_limit(const struct container *c, const char *v1, const char *v2)
 {
@@ -313,6 +314,38 @@ static void sub_groups(void **state)
 	assert_int_equal(reap(&c), 137);
 }
 
+/* Killed between making a group and marking it: all are the container's when they are named for its id, else the marked alone. */
+static void unmarked(void **state)
+{
+	struct box *b = *state;
+	const struct cgroupfs *fs = cgroupfs_get();
+	char id[80], path[100];
+	for (int named = 0; named < 2; named++) {
+		struct cgroup c = {.v2 = -1}, again = {.v2 = -1};
+		memset(id, 'e', sizeof id);
+		/* Its own, whoever else runs this test. */
+		snprintf(id + 64 - strlen(b->id), sizeof id - 64 + strlen(b->id), "%s", b->id);
+		for (char *p = id; *p; p++)
+			*p = strchr("0123456789abcdef", *p) ? *p : 'e';
+		snprintf(path, sizeof path, "/hull/%s%s", named ? "" : "x", id);
+		assert_int_equal(cgroup_create(path, id, NULL, &c, &b->e), 0);
+		unsigned rows = c.rows, first = rows & -rows;
+		if (rows == first) {
+			assert_int_equal(cgroup_remove(&c, &b->e), 0);
+			cgroup_drop(&c);
+			skip();
+		}
+		own(fd) int dir = openat(fs->row[__builtin_ctz(first)].fd, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		bool has_marks = fremovexattr(dir, "user.hull") == 0;
+		cgroup_drop(&c);
+		assert_int_equal(cgroup_open(path, &again, &b->e), 0);
+		assert_int_equal(again.rows, has_marks && !named ? rows & ~first : rows);
+		again.rows = again.made = rows;
+		assert_int_equal(cgroup_remove(&again, &b->e), 0);
+		cgroup_drop(&again);
+	}
+}
+
 /* A v2 tree alone, as on a current distribution; here it has few controllers, but the ways in and out are the same. */
 static void unified(void **state)
 {
@@ -382,7 +415,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {BOX_TEST(limits_are_set), BOX_TEST(updates_make_groups), BOX_TEST(fork_bomb), BOX_TEST(out_of_memory),
 		BOX_TEST(tiny_memory), BOX_TEST(freezes), BOX_TEST(signals_everyone), BOX_TEST(what_cannot_be_had), BOX_TEST(bad_values), BOX_TEST(paths),
-		BOX_TEST(sub_groups), BOX_TEST(devices_come_first), cmocka_unit_test(unified)};
+		BOX_TEST(sub_groups), BOX_TEST(unmarked), BOX_TEST(devices_come_first), cmocka_unit_test(unified)};
 	const struct CMUnitTest again[] = {BOX_TEST(unified_view), BOX_TEST(freezes), BOX_TEST(signals_everyone), BOX_TEST(what_cannot_be_had),
 		BOX_TEST(paths), BOX_TEST(sub_groups)};
 	if (argc > 1 && strcmp(argv[1], "unified") == 0)
