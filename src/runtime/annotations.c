@@ -6,6 +6,8 @@
 #include "runtime/annotations.h"
 
 static const char *const keys[ANNOTATIONS] = {
+	/* a group below the container's, for its processes (cgroup_delegate.c) */
+	[ANNOTATION_DELEGATE_CGROUP] = "run.oci.delegate-cgroup",
 	/* what executes the command: hull has nothing but the kernel, so any other is refused (create.c) */
 	[ANNOTATION_HANDLER] = "run.oci.handler",
 	/* files that get what hooks print (hooks.c) */

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "runtime/annotations.h"
+#include "runtime/cgroup_delegate.h"
 #include "runtime/idmap.h"
 #include "runtime/net_devices.h"
 #include "sys/proc.h"
@@ -87,6 +88,8 @@ static int make_groups(struct creation *x, struct err *e)
 	if (c->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
 		return err_set(e, ERR_UNSUPPORTED, "systemd is not there to make control groups");
 	if (c->cgroup_manager == CGROUP_MANAGER_CGROUPFS && cgroup_create(l->cgroups_path, c->id, l->resources, &x->ct.cgroup, e) < 0)
+		return -1;
+	if (cgroup_delegate(&x->ct.cgroup, c->spec, namespaces_own(&x->ns), e) < 0)
 		return -1;
 	if (l->intel_rdt && intel_rdt_create(x->resctrl, l->intel_rdt, c->id, &x->ct.rdt, e) < 0)
 		return -1;

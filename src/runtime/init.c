@@ -22,6 +22,7 @@
 #include "runtime/setup.h"
 
 #include "base/fd.h"
+#include "runtime/cgroup_delegate.h"
 #include "runtime/idmap.h"
 #include "sys/mount.h"
 
@@ -146,14 +147,25 @@ static int take_identity(struct setup *s, struct err *e)
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_sys(e, "set not dumpable") : 0;
 }
 
+/* The group in which the process is now is the root of what it sees; the one to be in may be below it. */
+static int make_cgroup_namespace(struct setup *s, struct err *e)
+{
+	own(fd) int below = s->create ? cgroup_delegated_open(s->spec, e) : -2;
+	if (below == -1)
+		return -1;
+	if (s->ns->made & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
+		return err_sys(e, "new cgroup namespace");
+	return below >= 0 ? cgroup_delegated_enter(below, e) : 0;
+}
+
 static int join_namespaces(struct setup *s, struct err *e)
 {
 	if (namespaces_join(s->ns, e) < 0)
 		return -1;
 	if (s->ns->fd[NS_USER] >= 0 && be_root_inside(s->spec->linux_, e) < 0)
 		return -1;
-	if (s->ns->made & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
-		return err_sys(e, "new cgroup namespace");
+	if (make_cgroup_namespace(s, e) < 0)
+		return -1;
 	/* setns and set*id make a process dumpable again where fs.suid_dumpable says so. */
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_sys(e, "set not dumpable") : 0;
 }
