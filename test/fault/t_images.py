@@ -98,7 +98,7 @@ def fresh(place):
 
 VERBS = [
     Verb("load", ["load", "-i", BOX], setup=fresh, done=has("box:latest"), again=box_runs),
-    Verb("pull", ["pull", NAME], setup=fresh, done=pulled, again=pull_again),
+    Verb("pull", ["pull", NAME], setup=fresh, done=pulled, again=pull_again, calls=("recvmsg",)),
     Verb("tag", ["tag", "box", "other:1"], begin=box, done=has("box:latest", "other:1"), again=tag_again),
     Verb("rmi of a name", ["rmi", "other:1"], begin=box, setup=lambda p: p.ok("tag", "box", "other:1"), done=has("box:latest"), again=untag_again),
     Verb("rmi", ["rmi", "box"], begin=box, setup=remake_box, done=has(), again=rmi_again),
