@@ -15,10 +15,16 @@ static const char *const keys[ANNOTATIONS] = {
 	[ANNOTATION_HOOKS_STDOUT] = "run.oci.hooks.stdout",
 	/* supplementary groups stay the caller's (process.c) */
 	[ANNOTATION_KEEP_GROUPS] = "run.oci.keep_original_groups",
+	/* how mounts get linux.mountLabel: context, fscontext, defcontext or rootcontext (mounts.c) */
+	[ANNOTATION_MOUNT_CONTEXT] = "run.oci.mount_context_type",
+	/* a socket that gets a pidfd of the container's process (oci/bundle.c) */
+	[ANNOTATION_PIDFD_RECEIVER] = "run.oci.pidfd_receiver",
 	/* a filter as base64 in place of linux.seccomp (seccomp.c) */
 	[ANNOTATION_SECCOMP_RAW] = "run.oci.seccomp_bpf_data",
 	/* a socket that gets the seccomp listener (seccomp_listener.c) */
 	[ANNOTATION_SECCOMP_RECEIVER] = "run.oci.seccomp.receiver",
+	/* "monotonic 10 0": as linux.timeOffsets, when the container has a time namespace of its own (oci/state.c) */
+	[ANNOTATION_TIME_OFFSET] = "run.oci.timens_offset",
 };
 
 const char *annotation_get(const struct spec *s, enum annotation a)

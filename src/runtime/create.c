@@ -56,6 +56,22 @@ static void creation_drop(struct creation *x)
 	container_drop(&x->ct);
 }
 
+static int check_annotations(const struct spec *s, struct err *e)
+{
+	static const char *const kinds[] = {"context", "fscontext", "defcontext", "rootcontext"};
+	const char *handler = annotation_get(s, ANNOTATION_HANDLER), *kind = annotation_get(s, ANNOTATION_MOUNT_CONTEXT);
+	if (!str_is_empty(handler))
+		return err_set(e, ERR_UNSUPPORTED, "%s: the handler \"%.60s\" is not built in", annotation_key(ANNOTATION_HANDLER), handler);
+	for (size_t i = 0; kind; i++) {
+		if (i == countof(kinds))
+			return err_set(e, ERR_USAGE, "%s: \"%.60s\" is not one of context, fscontext, defcontext and rootcontext",
+				annotation_key(ANNOTATION_MOUNT_CONTEXT), kind);
+		if (strcmp(kinds[i], kind) == 0)
+			break;
+	}
+	return 0;
+}
+
 static int check_spec(const struct container_create *c, uint64_t own, struct err *e)
 {
 	const struct spec *s = c->spec;
@@ -68,10 +84,7 @@ static int check_spec(const struct container_create *c, uint64_t own, struct err
 		return err_set(e, ERR_USAGE, "the host name or domain name is longer than 64 bytes");
 	if (l->time_offsets && json_len(l->time_offsets) && !(own & CLONE_NEWTIME))
 		return err_set(e, ERR_USAGE, "linux.timeOffsets needs a new time namespace");
-	const char *handler = annotation_get(s, ANNOTATION_HANDLER);
-	if (!str_is_empty(handler))
-		return err_set(e, ERR_UNSUPPORTED, "%s: the handler \"%.60s\" is not built in", annotation_key(ANNOTATION_HANDLER), handler);
-	if (labels_check(s->process, l->mount_label, e) < 0 || (l->intel_rdt && intel_rdt_check(l->intel_rdt, c->id, e) < 0))
+	if (check_annotations(s, e) < 0 || labels_check(s->process, l->mount_label, e) < 0 || (l->intel_rdt && intel_rdt_check(l->intel_rdt, c->id, e) < 0))
 		return -1;
 	if (rootfs_check_shared(c, e) < 0)
 		return -1;

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "runtime/annotations.h"
 #include "sys/mount.h"
 
 #include <errno.h>
@@ -70,9 +71,9 @@ static int new_filesystem(const struct setup *s, const struct spec_mount *m, con
 			options[kept++] = options[i];
 	if (!str_is_empty(m->source))
 		options[kept++] = (struct mount_option){"source", m->source};
-	const char *label = s->spec->linux_->mount_label;
+	const char *label = s->spec->linux_->mount_label, *kind = annotation_get(s->spec, ANNOTATION_MOUNT_CONTEXT);
 	if (!str_is_empty(label) && takes_context(type))
-		options[kept++] = (struct mount_option){"context", label};
+		options[kept++] = (struct mount_option){kind ? kind : "context", label};
 	/* A disk that is to be read only may be one that cannot be written to. */
 	if (w->set & MOUNT_ATTR_RDONLY && !str_is_empty(m->source) && is_device(m->source))
 		options[kept++] = (struct mount_option){"ro", NULL};
