@@ -13,6 +13,8 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "oci/notify.h"
+#include "runtime/annotations.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +30,7 @@ void oci_creation_drop(struct oci_creation *x)
 {
 	fd_drop(&x->console);
 	fd_drop(&x->listen);
+	fd_drop(&x->notify);
 	if (x->create.seccomp_cache > 0)
 		fd_drop(&x->create.seccomp_cache);
 	container_drop(&x->container);
@@ -55,12 +58,12 @@ int oci_write_pid_file(const char *path, pid_t pid, struct err *e)
 	return path_write(AT_FDCWD, path, text, (size_t)n, 0644, 0, e) < 0 ? err_wrap(e, "--pid-file %s", path) : 0;
 }
 
-int oci_send_pidfd(const char *path, int pidfd, struct err *e)
+int oci_send_pidfd(const char *path, const char *what, int pidfd, struct err *e)
 {
 	static const char word[] = "pidfd";
 	if (str_is_empty(path))
 		return 0;
-	own(fd) int sock = oci_connect(path, "--pidfd-socket", e);
+	own(fd) int sock = oci_connect(path, what, e);
 	return sock < 0 ? -1 : fd_send(sock, word, sizeof word - 1, &pidfd, 1, e);
 }
 
@@ -76,19 +79,27 @@ int oci_send_console(int sock, int master, struct err *e)
 int oci_preserve_fds(const struct opt_num *asked, struct arena *a, struct spec_process *p, int *ret, struct err *e)
 {
 	const char *text = getenv("LISTEN_FDS");
+	const char *names = getenv("LISTEN_FDNAMES"), *pid = getenv("LISTEN_PID");
 	uint64_t listen = 0;
 	if (asked->v > 1024)
 		return err_set(e, ERR_USAGE, "--preserve-fds %lld: more than 1024", (long long)asked->v);
-	*ret = (int)asked->v;
-	if (str_is_empty(text))
-		return 0;
-	if (num_u64(text, 1024, &listen, "LISTEN_FDS", e) < 0)
+	/* They are for one process, when it says which. */
+	bool others = !str_is_empty(pid) && strtol(pid, NULL, 10) != getpid();
+	if (!str_is_empty(text) && !others && num_u64(text, 1024, &listen, "LISTEN_FDS", e) < 0)
 		return -1;
-	*ret += (int)listen;
-	if (p && listen) {
-		arena_strv_add(a, &p->env, arena_printf(a, "LISTEN_FDS=%llu", (unsigned long long)listen));
-		arena_strv_add(a, &p->env, "LISTEN_PID=1");
+	/* What we open is closed at an exec, so what was left open for us is not: none of ours is taken for one of them. */
+	for (int i = 3; i < 3 + (int)asked->v + (int)listen; i++) {
+		int flags = fcntl(i, F_GETFD);
+		if (flags < 0 || flags & FD_CLOEXEC)
+			return err_set(e, ERR_USAGE, "file descriptor %d is to be preserved, but it is not open", i);
 	}
+	*ret = (int)asked->v + (int)listen;
+	if (!p || !listen)
+		return 0;
+	oci_set_env(a, p, arena_printf(a, "LISTEN_FDS=%llu", (unsigned long long)listen));
+	oci_set_env(a, p, "LISTEN_PID=1");
+	if (names)
+		oci_set_env(a, p, arena_printf(a, "LISTEN_FDNAMES=%s", names));
 	return 0;
 }
 
@@ -181,7 +192,9 @@ static int publish(struct oci_creation *x, struct err *e)
 	x->c.state.start_time = x->container.start_time;
 	if (oci_container_save(&x->c, e) < 0 || oci_write_pid_file(o->pid_file, x->container.pid, e) < 0)
 		return -1;
-	return oci_send_pidfd(o->pidfd_socket, x->container.pidfd, e);
+	const char *receiver = annotation_get(&x->c.spec, ANNOTATION_PIDFD_RECEIVER);
+	return oci_send_pidfd(o->pidfd_socket, "--pidfd-socket", x->container.pidfd, e) < 0 ? -1
+		: oci_send_pidfd(receiver, annotation_key(ANNOTATION_PIDFD_RECEIVER), x->container.pidfd, e);
 }
 
 int oci_remove(struct oci_creation *x, struct err *e)
@@ -213,7 +226,8 @@ int oci_create(const char *id, const struct oci_create_options *o, bool leave, s
 	x->options = o;
 	if (oci_container_make(id, &x->c, e) < 0)
 		return -1;
-	if (load(x, e) < 0 || open_console(x, leave, e) < 0 || (leave && open_start(x, e) < 0) || make_container(x, e) < 0 ||
+	if (load(x, e) < 0 || oci_notify_prepare(&x->c, &x->notify, e) < 0 || open_console(x, leave, e) < 0 ||
+		(leave && open_start(x, e) < 0) || make_container(x, e) < 0 ||
 		publish(x, e) < 0 || (leave && container_leave(&x->container, e) < 0)) {
 		undo(x);
 		return -1;
@@ -223,5 +237,6 @@ int oci_create(const char *id, const struct oci_create_options *o, bool leave, s
 	x->container.warning[0] = 0;
 	fd_drop(&x->listen);
 	fd_drop(&x->console);
+	fd_drop(&x->notify);
 	return 0;
 }

@@ -29,9 +29,10 @@ struct oci_creation {
 	struct oci_container c;
 	struct container_create create; /* points into c */
 	struct container container;
-	int console, listen;
+	int console, listen, notify;
 };
-#define OCI_CREATION_EMPTY {.c = OCI_CONTAINER_EMPTY, .console = -1, .listen = -1, .container = {.pidfd = -1, .console = -1, .start = -1, .cgroup = {.v2 = -1}}}
+#define OCI_CREATION_EMPTY {.c = OCI_CONTAINER_EMPTY, .console = -1, .listen = -1, .notify = -1, \
+	.container = {.pidfd = -1, .console = -1, .start = -1, .cgroup = {.v2 = -1}}}
 void oci_creation_drop(struct oci_creation *x);
 
 /* Everything up to the start. leave: the container is left to a later `start`, so that it does not end with us. On error
@@ -43,7 +44,7 @@ int oci_remove(struct oci_creation *x, struct err *e) must_use;
 /* Replaced whole: who waits for the file never reads half of it. NULL path: nothing to do. */
 int oci_write_pid_file(const char *path, pid_t pid, struct err *e) must_use;
 /* Sends the pidfd, with runc's word, to a listening unix socket. NULL path: nothing to do. */
-int oci_send_pidfd(const char *path, int pidfd, struct err *e) must_use;
+int oci_send_pidfd(const char *path, const char *what, int pidfd, struct err *e) must_use;
 /* Connects to a listening unix stream socket. */
 int oci_connect(const char *path, const char *what, struct err *e) must_use;
 /* The master of a terminal, to a connected console socket. */

@@ -101,7 +101,7 @@ static int prepare(struct execution *x, const char *id, char **command, struct e
 static int publish(struct execution *x, struct err *e)
 {
 	const struct oci_exec_options *o = x->options;
-	if (oci_write_pid_file(o->pid_file, x->running.pid, e) < 0 || oci_send_pidfd(o->pidfd_socket, x->running.pidfd, e) < 0)
+	if (oci_write_pid_file(o->pid_file, x->running.pid, e) < 0 || oci_send_pidfd(o->pidfd_socket, "--pidfd-socket", x->running.pidfd, e) < 0)
 		return -1;
 	if (x->console < 0)
 		return 0;

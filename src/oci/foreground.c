@@ -17,13 +17,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SIGNALS, PROCESS, INPUT, OUTPUT, POLLS };
+enum { SIGNALS, PROCESS, INPUT, OUTPUT, OTHER, POLLS };
 
 void foreground_drop(struct foreground *f)
 {
 	if (f->signals >= 0)
 		sigprocmask(SIG_SETMASK, &f->before, NULL);
 	fd_drop(&f->signals);
+	fd_drop(&f->other);
 }
 
 int foreground_begin(struct foreground *f, bool adopt, struct err *e)
@@ -115,7 +116,7 @@ int foreground_follow(struct foreground *f, pid_t pid, int pidfd, int master, st
 		return -1;
 	for (;;) {
 		struct pollfd p[POLLS] = {[SIGNALS] = {f->signals, POLLIN, 0}, [PROCESS] = {pidfd, POLLIN, 0},
-			[INPUT] = {input ? 0 : -1, POLLIN, 0}, [OUTPUT] = {master, POLLIN, 0}};
+			[INPUT] = {input ? 0 : -1, POLLIN, 0}, [OUTPUT] = {master, POLLIN, 0}, [OTHER] = {f->other, POLLIN, 0}};
 		if (poll(p, POLLS, -1) < 0 && errno != EINTR)
 			return err_sys(e, "wait for the process");
 		if (p[SIGNALS].revents)
@@ -127,6 +128,8 @@ int foreground_follow(struct foreground *f, pid_t pid, int pidfd, int master, st
 		}
 		if (p[OUTPUT].revents && !copy(master, 1))
 			fd_drop(&master);
+		if (p[OTHER].revents)
+			f->on_other(f->other);
 		if (p[PROCESS].revents)
 			break;
 	}

@@ -15,8 +15,10 @@
 struct foreground {
 	int signals;     /* signalfd, or -1 */
 	sigset_t before;
+	int other;       /* one more fd that is waited for (and closed in the end), or -1 */
+	void (*on_other)(int fd); /* it can be read */
 };
-#define FOREGROUND_EMPTY {.signals = -1}
+#define FOREGROUND_EMPTY {.signals = -1, .other = -1}
 void foreground_drop(struct foreground *f);
 /* adopt: orphans of the container become ours (PR_SET_CHILD_SUBREAPER), and are reaped. */
 int foreground_begin(struct foreground *f, bool adopt, struct err *e) must_use;

@@ -4,6 +4,7 @@
  */
 #include "oci/bundle.h"
 #include "oci/foreground.h"
+#include "oci/notify.h"
 #include "oci/verbs.h"
 
 #include "base/fd.h"
@@ -27,18 +28,25 @@ static int end(struct oci_creation *x, int status, struct err *e)
 		*e = why;
 	if (x->options->keep && status >= 0)
 		return status;
-	if (oci_remove(x, &why) < 0 && status >= 0)
+	int mine = oci_container_lock_again(&x->c, &why);
+	if ((mine < 0 || (mine > 0 && oci_remove(x, &why) < 0)) && status >= 0)
 		oci_warn("%s", why.text);
 	return status >= 0 ? status : oci_command_status(e, 1);
 }
 
 static int start_and_follow(struct oci_creation *x, struct foreground *f, struct err *e)
 {
+	if (oci_notify_listen(&x->c, &f->other, e) < 0) {
+		container_reap(&x->container);
+		return end(x, -1, e);
+	}
+	f->on_other = oci_notify_pass;
 	if (container_start(&x->container, e) < 0) {
 		struct err ignored = {};
 		(void)!foreground_follow(f, x->container.pid, x->container.pidfd, -1, &ignored);
 		return end(x, -1, e);
 	}
+	oci_container_unlock(&x->c);
 	return end(x, foreground_follow(f, x->container.pid, x->container.pidfd, take_fd(x->container.console), e), e);
 }
 
@@ -53,10 +61,13 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 		return oci_command_status(e, 1);
 	if (!o->detach)
 		return start_and_follow(&x, &f, e);
-	if (container_start(&x.container, e) == 0)
-		return 0;
-	container_reap(&x.container);
-	return end(&x, -1, e);
+	own(fd) int notify = -1;
+	if (oci_notify_listen(&x.c, &notify, e) < 0 || container_start(&x.container, e) < 0) {
+		container_reap(&x.container);
+		return end(&x, -1, e);
+	}
+	oci_container_unlock(&x.c);
+	return notify < 0 ? 0 : oci_notify_wait(notify, x.container.pid, x.container.pidfd, e);
 }
 
 const struct cmd oci_run_verb = {"run", "ID", "Make a container, run it and wait for its end", options, countof(options),

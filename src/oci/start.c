@@ -2,7 +2,7 @@
 /*
  * start: the user's command runs when this returns (runtime.md, "Start"), and the poststart hooks have.
  */
-#include "oci/state.h"
+#include "oci/notify.h"
 #include "oci/verbs.h"
 
 #include "base/fd.h"
@@ -20,12 +20,16 @@ static int start(void *opts unused, int argc unused, char **argv, struct err *e)
 	struct container_create create = {.id = c.state.id, .spec = &c.spec, .bundle = c.state.bundle};
 	struct container ct = {.pid = (pid_t)c.state.pid, .start_time = c.state.start_time, .pidfd = oci_open_process(&c, e), .console = -1, .start = -1,
 		.cgroup = {.v2 = -1}, .create = &create};
-	int r = ct.pidfd < 0 ? -1 : container_connect(&ct, c.dir, "start", e);
+	own(fd) int notify = -1;
+	int r = ct.pidfd < 0 || oci_notify_listen(&c, &notify, e) < 0 ? -1 : container_connect(&ct, c.dir, "start", e);
 	if (r == 0)
 		r = container_start(&ct, e);
 	/* Nobody waits there any more, however it went. */
 	if (ct.pidfd >= 0 && unlinkat(c.dir, "start", 0) < 0 && r == 0)
 		r = err_sys(e, "start socket of container %s", c.state.id);
+	oci_container_unlock(&c);
+	if (r == 0 && notify >= 0)
+		r = oci_notify_wait(notify, ct.pid, ct.pidfd, e);
 	container_drop(&ct);
 	return r;
 }

@@ -153,6 +153,16 @@ int oci_container_open(const char *id, int flags, struct oci_container *ret, str
 	return 0;
 }
 
+void oci_container_unlock(struct oci_container *c)
+{
+	flock(c->dir, LOCK_UN);
+}
+
+int oci_container_lock_again(struct oci_container *c, struct err *e)
+{
+	return lock(c->dir, c->state.id, e) < 0 ? -1 : is_current(c, c->state.id, e);
+}
+
 int oci_container_save(struct oci_container *c, struct err *e)
 {
 	own(buf) struct buf b = BUF(STATE_MAX);
@@ -167,6 +177,8 @@ static int parse_spec(struct oci_container *c, const char *text, size_t n, struc
 {
 	if (json_parse(text, n, &c->config_doc, e) < 0)
 		return err_wrap(e, "config.json");
+	if (oci_apply_time_offset(c->config_doc, e) < 0)
+		return -1;
 	return spec_parse(c->config_doc, &c->arena, &c->spec, e);
 }
 
@@ -261,6 +273,17 @@ int oci_seccomp_cache(const struct oci_container *c)
 	if (!c->spec.linux_ || !c->spec.linux_->seccomp)
 		return -1;
 	return path_mkdirs(c->root, ".cache", 0700, &ignored) < 0 ? -1 : path_open_dir(c->root, ".cache", &ignored);
+}
+
+void oci_set_env(struct arena *a, struct spec_process *p, const char *line)
+{
+	size_t n = strcspn(line, "=") + 1;
+	struct strv all = {};
+	for (size_t i = 0; i < p->env.n; i++)
+		if (strncmp(p->env.v[i], line, n) != 0)
+			arena_strv_add(a, &all, p->env.v[i]);
+	arena_strv_add(a, &all, line);
+	p->env = all;
 }
 
 struct json *oci_state_document(const struct oci_container *c)

@@ -53,6 +53,8 @@ int oci_container_save(struct oci_container *c, struct err *e) must_use;
 int oci_load_spec(struct oci_container *c, struct err *e) must_use;
 /* The text of a new container's configuration: parsed to c->spec, and kept. */
 int oci_take_spec(struct oci_container *c, const struct buf *text, struct err *e) must_use;
+/* time_offset.c: an annotation, as the configuration itself would say it. */
+int oci_apply_time_offset(struct json *config, struct err *e) must_use;
 enum oci_status oci_container_status(const struct oci_container *c);
 /* The groups of a container that was opened; rows == 0: none. */
 void oci_set_cgroup(struct oci_container *c, const struct cgroup *cgroup);
@@ -60,12 +62,19 @@ int oci_open_cgroup(const struct oci_container *c, struct cgroup *ret, struct er
 /* What linux.intelRdt made. */
 void oci_get_rdt(const struct oci_container *c, struct intel_rdt *ret);
 void oci_set_rdt(struct oci_container *c, const struct intel_rdt *r);
+/* A run in the foreground does not keep others from the container while it runs. Locked again: 1, or 0 when it is not there any more,
+ * for somebody else has deleted it. */
+void oci_container_unlock(struct oci_container *c);
+int oci_container_lock_again(struct oci_container *c, struct err *e) must_use;
 /* For its process: ERR_CONFLICT when it does not run any more. */
 int oci_open_process(const struct oci_container *c, struct err *e) must_use;
 /* Removes its directory; the lock goes with it. */
 int oci_container_forget(struct oci_container *c, struct err *e) must_use;
 /* A directory for compiled filters, or -1. */
 int oci_seccomp_cache(const struct oci_container *c);
+
+/* NAME=value, in the place of a line of that name. */
+void oci_set_env(struct arena *a, struct spec_process *p, const char *line);
 
 /* The state as runtime.md says, "State"; `state` prints it, hooks and listeners get it. */
 struct json *oci_state_document(const struct oci_container *c) must_use;
