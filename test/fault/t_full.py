@@ -134,7 +134,7 @@ def test_a_log_that_finds_no_room_blocks_nobody_and_the_exit_status_is_kept():
                      "trap 'exit 7' TERM; while :; do echo 0123456789012345678901234567890123456789; sleep 0.001; done")
             place.free("size", left)
             subprocess.run(["head", "-c", "100000000", "/dev/zero"], stdout=open(os.path.join(place.disk, "fill"), "w"), stderr=subprocess.DEVNULL)
-            p = place.hull("stop", "-t", "60", "c1")
+            p = place.hull("stop", "-t", "45", "c1")
             if p.returncode != 0:
                 refused(p)
             os.unlink(os.path.join(place.disk, "fill"))
