@@ -131,7 +131,7 @@ static int enter_groups(struct setup *s, struct err *e)
 	return 0;
 }
 
-static int be_root_inside(const struct spec_linux *l, struct err *e)
+int setup_become_root(const struct spec_linux *l, struct err *e)
 {
 	if (syscall(SYS_setresgid, idmap_root(&l->gids), idmap_root(&l->gids), idmap_root(&l->gids)) < 0 ||
 		syscall(SYS_setresuid, idmap_root(&l->uids), idmap_root(&l->uids), idmap_root(&l->uids)) < 0)
@@ -142,7 +142,7 @@ static int be_root_inside(const struct spec_linux *l, struct err *e)
 static int take_identity(struct setup *s, struct err *e)
 {
 	bool is_new = s->ns->made & CLONE_NEWUSER;
-	if (is_new && (setup_wait(s, SETUP_MAPPED, e) < 0 || be_root_inside(s->spec->linux_, e) < 0))
+	if (is_new && (setup_wait(s, SETUP_MAPPED, e) < 0 || setup_become_root(s->spec->linux_, e) < 0))
 		return -1;
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_sys(e, "set not dumpable") : 0;
 }
@@ -162,7 +162,7 @@ static int join_namespaces(struct setup *s, struct err *e)
 {
 	if (namespaces_join(s->ns, e) < 0)
 		return -1;
-	if (s->ns->fd[NS_USER] >= 0 && be_root_inside(s->spec->linux_, e) < 0)
+	if (s->ns->fd[NS_USER] >= 0 && setup_become_root(s->spec->linux_, e) < 0)
 		return -1;
 	if (make_cgroup_namespace(s, e) < 0)
 		return -1;

@@ -69,6 +69,8 @@ struct setup_message {
 	char warning[200];
 	struct err why;
 };
+/* In a user namespace that was made or joined: its root. */
+int setup_become_root(const struct spec_linux *l, struct err *e) must_use;
 int setup_wait(const struct setup *s, enum setup_word word, struct err *e) must_use;
 int setup_wait_go(struct setup *s, struct err *e) must_use; /* when s->wait: until the container is started */
 int setup_report(struct setup *s, enum setup_word word, const struct err *why, struct err *e) must_use;
