@@ -21,6 +21,7 @@ const struct cmd *const oci_verbs[] = {
 	&oci_ps_verb,
 	&oci_pause_verb,
 	&oci_resume_verb,
+	&oci_mounts_verb,
 	&oci_list_verb,
 	&oci_spec_verb,
 	&oci_features_verb,
