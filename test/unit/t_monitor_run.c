@@ -530,7 +530,7 @@ static void big_output(void **state)
 static void hung_client(void **state)
 {
 	struct run *r = *state;
-	r->m.stall_ms = 300;
+	r->m.stall_ms = 2000;
 	r->m.open_stdin = r->m.stdin_once = true;
 	SH(r, ALL_OUT | ATTACH_STDIN, "read x; yes 0123456789abcde | head -n 300000; echo end >&2");
 	own(fd) int hung = connect_run(r, ALL_OUT);

@@ -87,7 +87,6 @@ static void updates_make_groups(void **state)
 	assert_int_equal(launch(b, &c, &out), 0);
 	char up[3];
 	assert_int_equal(fd_read_full(out, up, 3), 3);
-	usleep(50000);
 	struct spec_cpu cpu = {.shares = {true, 2000}};
 	struct spec_resources u = {.pids_limit = {true, 7}, .cpu = &cpu};
 	/* Found again by its path alone, as another command does. */
@@ -96,6 +95,8 @@ static void updates_make_groups(void **state)
 	assert_int_equal(cgroup_update(&g, &u, &b->e), 0);
 	cgroup_drop(&g);
 	assert_string_equal(read_limit(&c, "pids/pids.max", "pids.max"), "7");
+	for (int i = 0; i < 3000 && strcmp(read_limit(&c, "pids/pids.current", "pids.current"), "3") != 0; i++)
+		usleep(10000);
 	assert_string_equal(read_limit(&c, "pids/pids.current", "pids.current"), "3");
 	/* What it made goes with the container, too: remove by its path. */
 	cgroup_drop(&c.cgroup);
@@ -111,7 +112,7 @@ static void fork_bomb(void **state)
 	b->spec.linux_->resources->pids_limit = (struct opt_i64){true, 10};
 	struct container c;
 	own(fd) int out = -1;
-	script(b, "bomb() { bomb | bomb & }; bomb; sleep 0.5; echo alive");
+	script(b, "bomb() { bomb | bomb & }; bomb; sleep 60");
 	assert_int_equal(launch(b, &c, &out), 0);
 	usleep(300000);
 	struct u32v pids = {};

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 
 /* run() of `true`, with the warning of create in out. */
@@ -102,6 +103,8 @@ static void schedulers(void **state)
 	/* Realtime in a v1 cpu group has a budget of its own, which is none. */
 	b->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	b->spec.process->scheduler = &c;
+	/* SCHED_IDLE keeps what we were started with. */
+	setpriority(PRIO_PROCESS, 0, 0);
 	for (size_t i = 0; i < countof(rows); i++) {
 		if (!may_schedule(rows[i].number, (int)rows[i].priority))
 			continue;
