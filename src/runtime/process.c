@@ -45,15 +45,28 @@ static void give_pipe(int fd, uid_t uid)
 }
 
 /* The container's own, so that whoever changes it changes that one. */
-static int open_null(struct err *e)
+static int open_null(int mode, struct err *e)
 {
 	struct stat st;
-	own(fd) int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	own(fd) int fd = open("/dev/null", mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "/dev/null of the container");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return err_set(e, ERR_DENIED, "/dev/null of the container is not the null device");
 	return fcntl(fd, F_SETFL, 0) < 0 ? err_sys(e, "/dev/null") : take_fd(fd);
+}
+
+/* The host's null device becomes the container's: a file of a mount that it does not have could not be part of a checkpoint. */
+static void take_own_null(int at)
+{
+	struct stat st;
+	struct err ignored = {};
+	int flags = fcntl(at, F_GETFL);
+	if (flags < 0 || fstat(at, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return;
+	own(fd) int fd = open_null(flags & O_ACCMODE, &ignored);
+	if (fd >= 0)
+		(void)!dup2(fd, at);
 }
 
 static int set_stdio(struct setup *s, struct err *e)
@@ -71,14 +84,16 @@ static int set_stdio(struct setup *s, struct err *e)
 	for (int i = 0; i < 3; i++) {
 		own(fd) int null = -1;
 		int from = tty ? s->slave : s->stdio[i];
-		if (from < 0 && (from = null = open_null(e)) < 0)
+		if (from < 0 && (from = null = open_null(O_RDWR, e)) < 0)
 			return -1;
 		if ((from != i && dup2(from, i) < 0) || (from == i && fd_set_cloexec(i, false) < 0))
 			return err_sys(e, "standard file %d", i);
 		if (null == i)
 			null = -1;
-		if (!tty)
+		if (!tty) {
+			take_own_null(i);
 			give_pipe(i, s->process->user.uid);
+		}
 	}
 	return 0;
 }
