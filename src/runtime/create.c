@@ -91,24 +91,20 @@ static int check_spec(const struct container_create *c, uint64_t own, struct err
 	return net_devices_check(s, own, e) < 0 ? -1 : sysctl_check(s, own, e);
 }
 
-/* What a container is put into, before there is a process. */
-static int make_groups(struct creation *x, struct err *e)
+int setup_groups(const struct container_create *c, const struct namespaces *ns, struct container *ct, int *resctrl, struct err *e)
 {
-	const struct container_create *c = x->c;
 	const struct spec_linux *l = c->spec->linux_;
-	if (l->intel_rdt && (x->resctrl = setup_resctrl(c->resctrl, e)) < 0)
+	if (l->intel_rdt && (*resctrl = setup_resctrl(c->resctrl, e)) < 0)
 		return -1;
 	if (c->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
 		return err_set(e, ERR_UNSUPPORTED, "systemd is not there to make control groups");
-	if (c->cgroup_manager == CGROUP_MANAGER_CGROUPFS && cgroup_create(l->cgroups_path, c->id, l->resources, &x->ct.cgroup, e) < 0)
+	if (c->cgroup_manager == CGROUP_MANAGER_CGROUPFS && cgroup_create(l->cgroups_path, c->id, l->resources, &ct->cgroup, e) < 0)
 		return -1;
-	if (cgroup_delegate(&x->ct.cgroup, c->spec, namespaces_own(&x->ns), e) < 0)
+	if (cgroup_delegate(&ct->cgroup, c->spec, namespaces_own(ns), e) < 0)
 		return -1;
-	if (l->intel_rdt && intel_rdt_create(x->resctrl, l->intel_rdt, c->id, &x->ct.rdt, e) < 0)
+	if (l->intel_rdt && intel_rdt_create(*resctrl, l->intel_rdt, c->id, &ct->rdt, e) < 0)
 		return -1;
-	if (c->prepared && c->prepared(&x->ct, c->arg, e) < 0)
-		return -1;
-	return cgroup_open_tasks(&x->ct.cgroup, x->tasks, e);
+	return c->prepared ? c->prepared(ct, c->arg, e) : 0;
 }
 
 static int prepare(struct creation *x, struct err *e)
@@ -125,7 +121,7 @@ static int prepare(struct creation *x, struct err *e)
 		return err_sys(e, "socket");
 	x->sock = pair[0];
 	x->child_sock = pair[1];
-	return make_groups(x, e);
+	return setup_groups(c, &x->ns, &x->ct, &x->resctrl, e) < 0 ? -1 : cgroup_open_tasks(&x->ct.cgroup, x->tasks, e);
 }
 
 __attribute__((noreturn)) static void be_child(struct creation *x)
@@ -198,6 +194,13 @@ static int run_hooks(struct creation *x, struct err *e)
 	return setup_say(x->sock, SETUP_GO, e);
 }
 
+int setup_send_console(int sock, int master, struct err *e)
+{
+	/* runc sends the name along. */
+	static const char name[] = "/dev/pts/0";
+	return fd_send(sock, name, sizeof name - 1, &master, 1, e) < 0 ? err_wrap(e, "console socket") : 0;
+}
+
 static int receive_ready(struct creation *x, struct err *e)
 {
 	for (;;) {
@@ -219,9 +222,7 @@ static int receive_ready(struct creation *x, struct err *e)
 			x->ct.console = take_fd(master);
 			return 0;
 		}
-		/* runc sends the name along. */
-		static const char name[] = "/dev/pts/0";
-		return fd_send(x->c->console, name, sizeof name - 1, &master, 1, e) < 0 ? err_wrap(e, "console socket") : 0;
+		return setup_send_console(x->c->console, master, e);
 	}
 }
 

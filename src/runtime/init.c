@@ -191,13 +191,16 @@ static int new_keyring(struct setup *s, struct err *e)
 	return 0;
 }
 
-static int raise_loopback(struct setup *s, struct err *e)
+int setup_raise_loopback(struct err *e)
 {
-	if (!(s->ns->made & CLONE_NEWNET))
-		return 0;
 	struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 	own(fd) int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	return sock < 0 || ioctl(sock, SIOCSIFFLAGS, &r) < 0 ? err_sys(e, "start the loopback interface") : 0;
+}
+
+static int raise_loopback(struct setup *s, struct err *e)
+{
+	return s->ns->made & CLONE_NEWNET ? setup_raise_loopback(e) : 0;
 }
 
 static int set_names(struct setup *s, struct err *e)

@@ -78,6 +78,12 @@ int setup_say(int sock, enum setup_word word, struct err *e) must_use; /* the pa
 /* The parent's: 1 a message, 0 the child is gone or its exec happened. A failure becomes *e, and -1. *ret_fd is the master or -1. */
 int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *e) must_use;
 
+/* create.c, the parent's: what a container is put into, before there is a process. *resctrl: -1 or an fd, to be closed. */
+int setup_groups(const struct container_create *c, const struct namespaces *ns, struct container *ct, int *resctrl, struct err *e) must_use;
+/* A terminal's master to who listens at --console-socket. */
+int setup_send_console(int sock, int master, struct err *e) must_use;
+int setup_raise_loopback(struct err *e) must_use; /* of the network namespace we are in */
+
 /* A procfs of the child's PID namespace, attached nowhere. */
 int setup_procfs(struct err *e) must_use;
 /* Writes to one of its files; no symlink but "self" and no mount is crossed. */
