@@ -15,9 +15,11 @@
 #include "base/path.h"
 #include "oci/notify.h"
 #include "runtime/annotations.h"
+#include "runtime/checkpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -172,6 +174,19 @@ static enum cgroup_manager cgroup_manager(void)
 	return str_eq(oci_options.cgroup_manager, "disabled") ? CGROUP_MANAGER_DISABLED : CGROUP_MANAGER_CGROUPFS;
 }
 
+/* What is left in its directory goes with that of the state. */
+static int restore_container(struct oci_creation *x, struct err *e)
+{
+	char link[40], dir[PATH_MAX];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", x->c.dir);
+	ssize_t n = readlink(link, dir, sizeof dir - 1);
+	if (n < 0 || mkdirat(x->c.dir, "criu", 0700) < 0)
+		return err_sys(e, "state of container %s", x->c.state.id);
+	dir[n] = 0;
+	const struct container_restore r = {.create = &x->create, .dir = arena_printf(&x->c.arena, "%s/criu", dir), .options = x->restore};
+	return container_restore(&r, &x->container, e);
+}
+
 static int make_container(struct oci_creation *x, struct err *e)
 {
 	const struct oci_create_options *o = x->options;
@@ -182,7 +197,9 @@ static int make_container(struct oci_creation *x, struct err *e)
 		.preserve_fds = preserve, .bundle = x->c.state.bundle, .seccomp_cache = oci_seccomp_cache(&x->c), .start_listen = x->listen,
 		.no_pivot = o->no_pivot, .no_new_keyring = o->no_new_keyring,
 		.prepared = save_prepared, .arg = x, .cgroup_manager = cgroup_manager()};
-	return container_create(&x->create, &x->container, e);
+	if (!x->c.spec.process || !x->c.spec.process->terminal)
+		container_name_files(x->create.stdio, &x->c.arena, &x->c.state.descriptors);
+	return x->restore ? restore_container(x, e) : container_create(&x->create, &x->container, e);
 }
 
 static int publish(struct oci_creation *x, struct err *e)
@@ -210,6 +227,29 @@ int oci_remove(struct oci_creation *x, struct err *e)
 	return r;
 }
 
+/* Criu puts processes into a time namespace, so that their clocks go on where they stopped: who executes something in the container
+ * has to join it. Only the state's copy of the configuration says so. */
+static int note_time_namespace(struct oci_creation *x, struct err *e)
+{
+	struct stat its, ours;
+	own(mem) char *path = mem_printf("/proc/%d/ns/time", (int)x->container.pid);
+	if (!x->restore || spec_namespace(&x->c.spec, "time") || stat(path, &its) < 0 || stat("/proc/self/ns/time", &ours) < 0 ||
+		its.st_ino == ours.st_ino)
+		return 0;
+	own(buf) struct buf b = {};
+	struct json *row = json_new_object(), *rows = json_get(json_get(x->c.config_doc, "linux"), "namespaces");
+	json_set_str(row, "type", "time");
+	if (!rows) {
+		json_drop(&row);
+		return 0;
+	}
+	json_add(rows, row);
+	json_format(x->c.config_doc, 0, &b);
+	if (buf_check(&b, e) < 0 || path_write(x->c.dir, "config.json", b.data, b.len, 0600, 0, e) < 0)
+		return err_wrap(e, "state of container %s", x->c.state.id);
+	return 0;
+}
+
 static void undo(struct oci_creation *x)
 {
 	struct err ignored = {};
@@ -226,9 +266,9 @@ int oci_create(const char *id, const struct oci_create_options *o, bool leave, s
 	x->options = o;
 	if (oci_container_make(id, &x->c, e) < 0)
 		return -1;
-	if (load(x, e) < 0 || oci_notify_prepare(&x->c, &x->notify, e) < 0 || open_console(x, leave, e) < 0 ||
-		(leave && open_start(x, e) < 0) || make_container(x, e) < 0 ||
-		publish(x, e) < 0 || (leave && container_leave(&x->container, e) < 0)) {
+	if (load(x, e) < 0 || (x->restore ? oci_notify_restore(&x->c, x->restore->images_dir, e) : oci_notify_prepare(&x->c, &x->notify, e)) < 0 ||
+		open_console(x, leave, e) < 0 || (leave && open_start(x, e) < 0) || make_container(x, e) < 0 ||
+		note_time_namespace(x, e) < 0 || publish(x, e) < 0 || (leave && container_leave(&x->container, e) < 0)) {
 		undo(x);
 		return -1;
 	}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "oci/foreground.h"
 #include "oci/state.h"
 
 struct oci_create_options {
@@ -24,8 +25,10 @@ struct oci_create_options {
 	{"pidfd-socket", 0, OPT_STR, offset_of(S, m pidfd_socket), "SOCKET", "Gets a pidfd of the process", 0, "@file"}, \
 	{"preserve-fds", 0, OPT_U64, offset_of(S, m preserve_fds), "N", "File descriptors past the standard three that the container gets"}
 
+struct criu_options;
 struct oci_creation {
 	const struct oci_create_options *options;
+	const struct criu_options *restore; /* its processes come from a checkpoint: it runs already. NULL: new ones */
 	struct oci_container c;
 	struct container_create create; /* points into c */
 	struct container container;
@@ -40,6 +43,8 @@ void oci_creation_drop(struct oci_creation *x);
 int oci_create(const char *id, const struct oci_create_options *o, bool leave, struct oci_creation *ret, struct err *e) must_use;
 /* Removes a container that ended, or whose start failed: control groups, poststop hooks, its directory. */
 int oci_remove(struct oci_creation *x, struct err *e) must_use;
+/* run.c: stays until a container that was started has ended, and removes it, unless it is to be kept. Returns its status, or -1. */
+int oci_follow(struct oci_creation *x, struct foreground *f, struct err *e) must_use;
 
 /* Replaced whole: who waits for the file never reads half of it. NULL path: nothing to do. */
 int oci_write_pid_file(const char *path, pid_t pid, struct err *e) must_use;

@@ -8,13 +8,6 @@
 #include "oci/state.h"
 #include "oci/verbs.h"
 
-#include "base/fd.h"
-#include "sys/proc.h"
-
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-
 struct options { bool force, regex; };
 #define O struct options
 static const struct opt options[] = {
@@ -22,49 +15,6 @@ static const struct opt options[] = {
 	{"regex", 'r', OPT_BOOL, offset_of(O, regex), NULL, "ID is an extended regular expression"},
 };
 #undef O
-
-enum { END_MS = 30000 };
-
-static int end_process(struct oci_container *c, struct err *e)
-{
-	struct err ignored = {};
-	own(fd) int pidfd = oci_open_process(c, &ignored);
-	if (pidfd < 0)
-		return 0;
-	proc_pidfd_signal(pidfd, SIGKILL);
-	/* In a frozen group nothing dies. */
-	struct cgroup g;
-	if (oci_open_cgroup(c, &g, &ignored) == 0) {
-		if (g.rows)
-			(void)!cgroup_kill(&g, SIGKILL, &ignored);
-		cgroup_drop(&g);
-	}
-	struct pollfd p = {.fd = pidfd, .events = POLLIN};
-	int r;
-	do
-		r = poll(&p, 1, END_MS);
-	while (r < 0 && errno == EINTR);
-	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %s: its process did not end within %d seconds of SIGKILL", c->state.id, END_MS / 1000) : 0;
-}
-
-static int remove_container(struct oci_container *c, bool force, struct err *e)
-{
-	struct err why = {};
-	bool known = oci_load_spec(c, &why) == 0;
-	if (!known && !force)
-		return *e = why, -1;
-	struct container_create create = {.id = c->state.id, .spec = &c->spec, .bundle = c->state.bundle};
-	struct container ct = {.pidfd = -1, .console = -1, .start = -1, .create = known && c->spec.process ? &create : NULL};
-	oci_get_rdt(c, &ct.rdt);
-	if (oci_open_cgroup(c, &ct.cgroup, e) < 0 || container_remove(&ct, e) < 0) {
-		container_drop(&ct);
-		return -1;
-	}
-	if (ct.warning[0])
-		oci_warn("%s", ct.warning);
-	container_drop(&ct);
-	return oci_container_forget(c, e);
-}
 
 static int delete_one(const char *id, bool force, struct err *e)
 {
@@ -74,7 +24,7 @@ static int delete_one(const char *id, bool force, struct err *e)
 	enum oci_status s = oci_container_status(&c);
 	if (!force && s != OCI_STOPPED && s != OCI_CREATED)
 		return err_set(e, ERR_CONFLICT, "cannot delete container %s that is not stopped: %s", id, oci_status_name(s));
-	return end_process(&c, e) < 0 ? -1 : remove_container(&c, force, e);
+	return oci_container_destroy(&c, force, e);
 }
 
 static int delete_verb(void *opts, int argc unused, char **argv, struct err *e)

@@ -6,6 +6,7 @@
 #include "oci/notify.h"
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "sys/mount.h"
 
 #include <errno.h>
@@ -57,6 +58,34 @@ int oci_notify_prepare(struct oci_container *c, int *ret_mount, struct err *e)
 		return err_sys(e, "state of container %s", c->state.id);
 	oci_set_env(&c->arena, c->spec.process, "NOTIFY_SOCKET=" PLACE "/notify.sock");
 	return add_mount(c, ret_mount, e);
+}
+
+static int add_bind(struct oci_container *c, struct err *e)
+{
+	int mount = -1;
+	if (add_mount(c, &mount, e) < 0)
+		return -1;
+	fd_drop(&mount);
+	c->spec.mounts.v[c->spec.mounts.n - 1].ready = 0;
+	return 0;
+}
+
+static const char mark[] = "notify.hull";
+
+int oci_notify_save(struct oci_container *c, int images, struct err *e)
+{
+	if (!path_exists(c->dir, "notify"))
+		return unlinkat(images, mark, 0) < 0 && errno != ENOENT ? err_sys(e, "%s", mark) : 0;
+	return path_write(images, mark, "", 0, 0600, 0, e) < 0 ? -1 : add_bind(c, e);
+}
+
+int oci_notify_restore(struct oci_container *c, int images, struct err *e)
+{
+	if (!path_exists(images, mark))
+		return 0;
+	if (mkdirat(c->dir, "notify", 0755) < 0)
+		return err_sys(e, "state of container %s", c->state.id);
+	return add_bind(c, e);
 }
 
 int oci_notify_listen(const struct oci_container *c, int *ret, struct err *e)

@@ -13,6 +13,11 @@
 
 #include "oci/state.h"
 
+/* A checkpoint has the mount by name only, and says in its files that there is one; a restore gives it again. The service has told
+ * that it is ready already, so nothing is awaited. */
+int oci_notify_save(struct oci_container *c, int images, struct err *e) must_use;
+int oci_notify_restore(struct oci_container *c, int images, struct err *e) must_use;
+
 int oci_notify_prepare(struct oci_container *c, int *ret_mount, struct err *e) must_use;
 int oci_notify_listen(const struct oci_container *c, int *ret, struct err *e) must_use;
 int oci_notify_wait(int sock, pid_t pid, int pidfd, struct err *e) must_use;

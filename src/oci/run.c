@@ -34,6 +34,12 @@ static int end(struct oci_creation *x, int status, struct err *e)
 	return status >= 0 ? status : oci_command_status(e, 1);
 }
 
+int oci_follow(struct oci_creation *x, struct foreground *f, struct err *e)
+{
+	oci_container_unlock(&x->c);
+	return end(x, foreground_follow(f, x->container.pid, x->container.pidfd, take_fd(x->container.console), e), e);
+}
+
 static int start_and_follow(struct oci_creation *x, struct foreground *f, struct err *e)
 {
 	if (oci_notify_listen(&x->c, &f->other, e) < 0) {
@@ -46,8 +52,7 @@ static int start_and_follow(struct oci_creation *x, struct foreground *f, struct
 		(void)!foreground_follow(f, x->container.pid, x->container.pidfd, -1, &ignored);
 		return end(x, -1, e);
 	}
-	oci_container_unlock(&x->c);
-	return end(x, foreground_follow(f, x->container.pid, x->container.pidfd, take_fd(x->container.console), e), e);
+	return oci_follow(x, f, e);
 }
 
 static int run(void *opts, int argc unused, char **argv, struct err *e)

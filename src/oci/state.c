@@ -34,7 +34,7 @@ static const struct jfield state_fields[] = {
 	JF(S, "rootfs", rootfs, JT_STR), JF(S, "created", created, JT_STR), JF(S, "pid", pid, JT_I64),
 	JF(S, "startTime", start_time, JT_U64), JF(S, "owner", owner, JT_U32), JF(S, "cgroup", cgroup, JT_JSON),
 	JFS(S, "intelRdt", rdt, JT_STRUCT, rdt_table),
-	JF(S, "annotations", annotations, JT_MAP),
+	JF(S, "annotations", annotations, JT_MAP), JF(S, "descriptors", descriptors, JT_STRV),
 };
 static const struct jtable state_table = JTABLE(S, state_fields);
 #undef S

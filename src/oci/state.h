@@ -29,6 +29,7 @@ struct oci_state {
 	struct json *cgroup; /* cgroup_format() */
 	struct oci_rdt rdt;
 	struct map annotations;
+	struct strv descriptors; /* what its standard files were made of (container_name_files) */
 };
 
 struct oci_container {
@@ -70,6 +71,9 @@ int oci_container_lock_again(struct oci_container *c, struct err *e) must_use;
 int oci_open_process(const struct oci_container *c, struct err *e) must_use;
 /* Removes its directory; the lock goes with it. */
 int oci_container_forget(struct oci_container *c, struct err *e) must_use;
+/* destroy.c: kills its process and waits for its end, takes away what create made and runs the poststop hooks. force: one that was left
+ * half made, too. */
+int oci_container_destroy(struct oci_container *c, bool force, struct err *e) must_use;
 /* A directory for compiled filters, or -1. */
 int oci_seccomp_cache(const struct oci_container *c);
 

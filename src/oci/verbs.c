@@ -25,6 +25,8 @@ const struct cmd *const oci_verbs[] = {
 	&oci_list_verb,
 	&oci_spec_verb,
 	&oci_features_verb,
+	&oci_checkpoint_verb,
+	&oci_restore_verb,
 	NULL,
 };
 
