@@ -66,7 +66,7 @@ static void close_engine(void)
 
 struct engine *cli_engine(struct err *e)
 {
-	struct engine_options o = {.root = globals.root, .run_root = globals.run_root, .exe = cli_exe(), .warn = warn};
+	struct engine_options o = {.root = globals.root, .run_root = globals.run_root, .storage = globals.storage, .exe = cli_exe(), .warn = warn};
 	if (!is_open) {
 		if (engine_open(&engine, &o, e) < 0)
 			return NULL;

@@ -18,7 +18,7 @@
 
 /* What stands in front of the command: hull --root DIR run ... */
 struct cli_globals {
-	char *root, *run_root, *config, *log_level, *host, *context;
+	char *root, *run_root, *storage, *config, *log_level, *host, *context;
 	bool debug, version;
 };
 /* Takes them over for this process (borrows the strings). ERR_USAGE for what makes no sense. */

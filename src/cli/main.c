@@ -29,6 +29,8 @@ static const struct opt options[] = {
 	{"log-level", 'l', OPT_STR, offset_of(G, log_level), "LEVEL", "What is said on stderr besides errors (info)", 0, "debug info warn error fatal"},
 	{"root", 0, OPT_STR, offset_of(G, root), "DIR", "Where images and containers are kept (/var/lib/hull)", 0, "@dir"},
 	{"run-root", 0, OPT_STR, offset_of(G, run_root), "DIR", "Where the state of running containers is kept (/run/hull)", 0, "@dir"},
+	{"storage", 0, OPT_STR, offset_of(G, storage), "FORM", "How new layers are kept: one EROFS file each, or files (erofs for root where the kernel can)", 0,
+		"erofs files"},
 	{"version", 'v', OPT_BOOL, offset_of(G, version), NULL, "Print the version and end"},
 };
 #undef G

@@ -91,6 +91,7 @@ int engine_open(struct engine *g, const struct engine_options *o, struct err *e)
 			run = take(run_default);
 		}
 	}
+	g->storage = mem_dup(given(o->storage, "HULL_STORAGE"));
 	if (o->exe && strrchr(o->exe, '/'))
 		g->exe_dir = mem_ndup(o->exe, (size_t)(strrchr(o->exe, '/') - o->exe));
 	if (open_all(g, root, run, run_flags, e) < 0) {
@@ -114,7 +115,8 @@ void engine_drop(struct engine *g)
 	mem_drop(&g->root_path);
 	mem_drop(&g->run_path);
 	mem_drop(&g->exe_dir);
-	g->has_store = g->has_snap = g->has_settings = false;
+	mem_drop(&g->storage);
+	g->has_store = g->has_snap = g->has_storage = g->has_settings = false;
 }
 
 int engine_need_store(struct engine *g, struct err *e)
@@ -130,6 +132,17 @@ int engine_need_snap(struct engine *g, struct err *e)
 	if (!g->has_snap && snap_open(&g->snap, g->root, g->root_path, g->rootless, e) < 0)
 		return -1;
 	g->has_snap = true;
+	return 0;
+}
+
+int engine_need_storage(struct engine *g, struct err *e)
+{
+	if (g->has_storage)
+		return 0;
+	const struct settings *s = g->storage ? NULL : engine_settings(g, e);
+	if ((!g->storage && !s) || engine_need_snap(g, e) < 0 || snap_choose(&g->snap, g->storage ? g->storage : s->storage, false, e) < 0)
+		return -1;
+	g->has_storage = true;
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 struct spec;
 struct engine_options {
 	const char *root, *run_root; /* NULL: HULL_ROOT, HULL_RUN_ROOT, else the defaults of the design */
+	const char *storage;         /* "erofs", "files"; NULL: HULL_STORAGE, else the settings, the store, what the machine can */
 	const char *exe;             /* path of the running hull, to find its libexec and data in a build tree; may be NULL */
 	void (*warn)(void *arg, const char *text); /* one line each; may be NULL */
 	void *arg;
@@ -27,6 +28,7 @@ struct engine {
 	int root, run;
 	bool rootless;      /* uid 0 here is a plain user outside */
 	struct rootless user; /* who started hull, and the ids there are */
+	char *storage;      /* as asked for, or NULL */
 	char *exe_dir;      /* directory of the executable, or NULL */
 	void (*warn)(void *arg, const char *text);
 	void *arg;
@@ -34,13 +36,14 @@ struct engine {
 	struct store store;
 	struct snap snap;
 	struct settings settings;
-	bool has_store, has_snap, has_settings, has_warned;
+	bool has_store, has_snap, has_storage, has_settings, has_warned;
 };
 
 int engine_open(struct engine *g, const struct engine_options *o, struct err *e) must_use;
 void engine_drop(struct engine *g);
 int engine_need_store(struct engine *g, struct err *e) must_use;
 int engine_need_snap(struct engine *g, struct err *e) must_use;
+int engine_need_storage(struct engine *g, struct err *e) must_use; /* and how it keeps new layers is decided */
 const struct settings *engine_settings(struct engine *g, struct err *e) must_use; /* read at the first call; NULL on error */
 /* The folder of compiled filters for the runtime, when this profile is not built in; -1: none. */
 int engine_seccomp_cache(struct engine *g, const struct spec *s);

@@ -55,7 +55,7 @@ int image_load(struct engine *g, const char *path, int fd, const char *platform,
 	struct strv *ret_names, struct err *e)
 {
 	struct archive a = {};
-	if (engine_need_store(g, e) < 0 || engine_need_snap(g, e) < 0)
+	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
 		return -1;
 	engine_warn_ids(g);
 	own(fd) int hold = layers_hold(g, e);

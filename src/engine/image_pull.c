@@ -124,7 +124,7 @@ static char *docker_config_dir(void)
 int image_pull(struct engine *g, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret, struct err *e)
 {
 	const struct settings *s = engine_settings(g, e);
-	if (!s || engine_need_store(g, e) < 0 || engine_need_snap(g, e) < 0)
+	if (!s || engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
 		return -1;
 	engine_warn_ids(g);
 	own(mem) char *program = engine_libexec(g, "hull-registry");

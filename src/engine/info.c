@@ -210,9 +210,9 @@ struct json *engine_info(struct engine *g, struct err *e)
 	if (!s)
 		return NULL;
 	json_set_str(j, "ID", "");
-	if (count_containers(g, j, e) < 0 || count_images(g, j, e) < 0 || engine_need_snap(g, e) < 0)
+	if (count_containers(g, j, e) < 0 || count_images(g, j, e) < 0 || engine_need_storage(g, e) < 0)
 		return NULL;
-	json_set_str(j, "Driver", snap_driver(&g->snap));
+	json_set_str(j, "Driver", snap_storage(&g->snap));
 	json_set(j, "DriverStatus", json_new_array());
 	add_plugins(j);
 	add_limits(j);

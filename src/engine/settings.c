@@ -29,6 +29,7 @@ static const struct jfield fields[] = {
 	JF(S, "no-new-privileges", no_new_privileges, JT_BOOL),
 	JF(S, "max-concurrent-downloads", concurrent_downloads, JT_I64),
 	JF(S, "platform", platform, JT_STR),
+	JF(S, "storage", storage, JT_STR),
 };
 #undef S
 static const struct jtable table = JTABLE(struct settings, fields);

@@ -154,7 +154,8 @@ static int copy_data(int from, int to, const struct stat *st, struct err *e)
 		return 0;
 	if (!cannot_share())
 		return err_sys(e, "share blocks");
-	bool holes = st->st_blocks * 512 < st->st_size;
+	/* Not every file system counts blocks without holes (EROFS). */
+	bool holes = st->st_size >= 4096 && lseek(from, 0, SEEK_HOLE) < st->st_size;
 	for (off_t at = 0, end; at < st->st_size; at = end) {
 		end = st->st_size;
 		if (holes) {

@@ -73,21 +73,37 @@ static ssize_t tee_read(struct stream *s, void *p, size_t n, struct err *e)
 	return r;
 }
 
-int erofs_take(struct erofs_writer *w, struct stream *plain, uint64_t max_entries, struct err *e)
+static int take_entries(struct erofs_writer *w, struct stream *tar, uint64_t max_entries, struct err *e)
 {
-	struct tee tee = {.stream = {.read = tee_read}, .below = plain, .fd = w->fd};
-	if (lseek(w->fd, EROFS_TAR_AT, SEEK_SET) < 0)
-		return err_sys(e, "write");
-	if (apply_tar(&w->tree.target, &tee.stream, max_entries, &w->head.info, e) < 0)
+	if (apply_tar(&w->tree.target, tar, max_entries, &w->head.info, e) < 0)
 		return -1;
 	const struct erofs_node *root = &w->tree.nodes.v[w->tree.dirs.v[0].node];
-	w->head.tar_bytes = tee.bytes;
 	w->head.opaque = root->flags & EROFS_OPAQUE;
 	w->head.root_said = w->tree.root_said;
 	w->head.root_mode = root->mode & 07777;
 	w->head.root_uid = root->uid;
 	w->head.root_gid = root->gid;
 	return 0;
+}
+
+int erofs_take(struct erofs_writer *w, struct stream *plain, uint64_t max_entries, struct err *e)
+{
+	struct tee tee = {.stream = {.read = tee_read}, .below = plain, .fd = w->fd};
+	if (lseek(w->fd, EROFS_TAR_AT, SEEK_SET) < 0)
+		return err_sys(e, "write");
+	if (take_entries(w, &tee.stream, max_entries, e) < 0)
+		return -1;
+	w->head.tar_bytes = tee.bytes;
+	return 0;
+}
+
+int erofs_take_written(struct erofs_writer *w, uint64_t bytes, struct err *e)
+{
+	own(stream) struct stream *tar = stream_range(w->fd, EROFS_TAR_AT, bytes);
+	w->head.tar_bytes = bytes;
+	if (lseek(w->fd, (off_t)(EROFS_TAR_AT + bytes), SEEK_SET) < 0)
+		return err_sys(e, "write");
+	return take_entries(w, tar, UINT64_MAX, e);
 }
 
 static int flush(struct out *o, struct err *e)

@@ -21,5 +21,7 @@ void erofs_open(struct erofs_writer *w, int fd);
 void erofs_drop(struct erofs_writer *w);
 /* Reads plain to its end. */
 int erofs_take(struct erofs_writer *w, struct stream *plain, uint64_t max_entries, struct err *e) must_use;
+/* The same for a tar of so many bytes that is in its place already. */
+int erofs_take_written(struct erofs_writer *w, uint64_t bytes, struct err *e) must_use;
 /* diff_id: the file system gets its number from it. w->head is complete after. */
 int erofs_end(struct erofs_writer *w, const char *diff_id, struct err *e) must_use;

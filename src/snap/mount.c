@@ -2,10 +2,12 @@
 /*
  * mount: roots of containers, see snap.h.
  *
- * On the path of a start: one openat a layer, upper and work, then overlay.c. No directory is read, no mount table.
+ * On the path of a start: one openat a layer (of files) or one mount (of a layer's file), upper and work, then overlay.c. No
+ * directory is read, no mount table. A layer's mount is attached nowhere and lives by the overlay alone.
  *
- * With id maps the layers are shown through an idmapped clone of their mount, so that one layer serves all maps. upper
- * is taken as it is: overlay writes to it with the ids of whoever mounts, which a clone of it could not express.
+ * With id maps the layers are shown through an idmapped clone of their mount, so that one layer serves all maps; a layer's
+ * file is mounted so. upper is taken as it is: overlay writes to it with the ids of whoever mounts, which a clone of it could
+ * not express.
  *
  * Whether overlay works here is found out by mounting, not by asking first: a refusal costs only those who are
  * refused. Then, if the container has written nothing yet, its upper and work are replaced by a copy of the layers;
@@ -16,9 +18,9 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "codec/digest.h"
-#include "snap/apply.h"
 #include "snap/copy.h"
 #include "snap/info.h"
+#include "snap/lower.h"
 #include "snap/overlay.h"
 #include "sys/mount.h"
 
@@ -35,9 +37,12 @@
 
 /* What makes up one root while it is put together. */
 struct stack {
-	int clone;       /* the idmapped clone of the directory of layers, -1: no maps */
+	int userns;      /* -1: no maps */
+	int clone;       /* the idmapped clone of the directory of layers, -1: not needed */
 	int *lowers;     /* the uppermost first */
-	size_t n;
+	bool *detached;  /* a lower lies on the clone, or is a mount itself */
+	int *mounts;     /* the detached ones, borrowed from lowers and clone */
+	size_t n, nmounts;
 	int upper, work; /* -1: read only */
 };
 
@@ -46,6 +51,9 @@ static void stack_drop(struct stack *k)
 	for (size_t i = 0; i < k->n; i++)
 		close(k->lowers[i]);
 	free(k->lowers);
+	free(k->detached);
+	free(k->mounts);
+	fd_drop(&k->userns);
 	fd_drop(&k->clone);
 	fd_drop(&k->upper);
 	fd_drop(&k->work);
@@ -53,13 +61,14 @@ static void stack_drop(struct stack *k)
 
 static const char *forced(void)
 {
-	const char *v = getenv("HULL_STORAGE");
+	const char *v = getenv("HULL_ROOTFS");
 	return str_eq(v, "copy") || str_eq(v, "overlay") ? v : NULL;
 }
 
 const char *snap_driver(struct snap *s)
 {
-	static const unsigned long not_taken[] = {OVERLAYFS_SUPER_MAGIC, NFS_SUPER_MAGIC, MSDOS_SUPER_MAGIC,
+	/* ramfs: overlay takes it, but has no place for its marks. */
+	static const unsigned long not_taken[] = {OVERLAYFS_SUPER_MAGIC, RAMFS_MAGIC, NFS_SUPER_MAGIC, MSDOS_SUPER_MAGIC,
 		EXFAT_SUPER_MAGIC, ECRYPTFS_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC};
 	struct statfs fs;
 	if (forced())
@@ -68,28 +77,6 @@ const char *snap_driver(struct snap *s)
 		for (size_t i = 0; i < countof(not_taken); i++)
 			s->refused |= (unsigned long)fs.f_type == not_taken[i];
 	return s->refused ? "copy" : "overlay";
-}
-
-static int open_form(int layers, const char *diff_id, const char *form, int mode, struct err *e)
-{
-	char path[DIGEST_TEXT + 8];
-	if (!digest_is_valid(diff_id))
-		return err_set(e, ERR_CORRUPT, "invalid layer digest \"%.80s\"", diff_id);
-	snprintf(path, sizeof path, "%s/%s", digest_hex(diff_id), form);
-	int fd = openat(layers, path, mode | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, "layer %.19s", diff_id) : fd;
-}
-
-/* *ret_last: nothing below this layer shows. */
-static int open_layer(int layers, const char *diff_id, int mode, bool *ret_last, struct err *e)
-{
-	int fd = open_form(layers, diff_id, "tree", mode, e);
-	*ret_last = false;
-	if (fd < 0 && e->sys == ENOENT) {
-		fd = open_form(layers, diff_id, "opaque", mode, e);
-		*ret_last = fd >= 0;
-	}
-	return fd;
 }
 
 /* What stands for the layers that an image does not have: overlay wants one, and two when nothing is above them. */
@@ -104,11 +91,30 @@ static int open_empty(const struct snap *s, int layers, struct err *e)
 	}
 }
 
-static int map_ids(const struct snap *s, const struct snap_mount *m, struct stack *k, struct err *e)
+/* The directory to open layers of files in: its idmapped clone is made for the first of them. */
+static int files_at(const struct snap *s, struct stack *k, struct err *e)
 {
-	own(fd) int userns = overlay_userns(m, e);
-	k->clone = userns < 0 ? -1 : mount_clone(s->layers, "", false, e);
-	return k->clone < 0 ? -1 : mount_idmap(k->clone, userns, false, e);
+	if (k->userns < 0 || k->clone >= 0)
+		return k->clone < 0 ? s->layers : k->clone;
+	own(fd) int clone = mount_clone(s->layers, "", false, e);
+	if (clone < 0 || mount_idmap(clone, k->userns, false, e) < 0)
+		return -1;
+	k->mounts[k->nmounts++] = clone;
+	return k->clone = take_fd(clone);
+}
+
+static int add_layer(const struct snap *s, struct stack *k, const char *diff_id, bool *ret_last, struct err *e)
+{
+	struct lower l;
+	int at = k->userns >= 0 && lower_is_file(s->layers, diff_id) ? s->layers : files_at(s, k, e);
+	if (at < 0 || lower_open(at, diff_id, k->userns, &l, e) < 0)
+		return -1;
+	k->detached[k->n] = l.mount || k->clone >= 0;
+	k->lowers[k->n++] = l.fd;
+	if (l.mount)
+		k->mounts[k->nmounts++] = l.fd;
+	*ret_last = l.last;
+	return 0;
 }
 
 static int open_stack(const struct snap *s, const struct snap_mount *m, struct stack *k, struct err *e)
@@ -118,17 +124,22 @@ static int open_stack(const struct snap *s, const struct snap_mount *m, struct s
 		return err_set(e, ERR_LIMIT, "the image has %zu layers: overlay stacks %d", n, OVERLAY_MAX_LOWERS);
 	if (n == 0 && m->dir < 0)
 		return err_set(e, ERR_USAGE, "the image has no layers");
-	if (m->nuids + m->ngids && map_ids(s, m, k, e) < 0)
+	if (m->nuids + m->ngids && (k->userns = overlay_userns(m, e)) < 0)
 		return -1;
-	int layers = k->clone < 0 ? s->layers : k->clone;
 	k->lowers = mem_alloc((n + least) * sizeof *k->lowers);
+	k->detached = mem_alloc((n + least) * sizeof *k->detached);
+	k->mounts = mem_alloc((n + least + 1) * sizeof *k->mounts);
 	bool last = false;
-	for (; k->n < n && !last; k->n++)
-		if ((k->lowers[k->n] = open_layer(layers, m->layers->v[n - 1 - k->n], O_PATH, &last, e)) < 0)
+	for (size_t i = n; i-- > 0 && !last;)
+		if (add_layer(s, k, m->layers->v[i], &last, e) < 0)
 			return -1;
-	for (; k->n < least; k->n++)
-		if ((k->lowers[k->n] = open_empty(s, layers, e)) < 0)
+	while (k->n < least) {
+		int at = files_at(s, k, e), fd = at < 0 ? -1 : open_empty(s, at, e);
+		if (fd < 0)
 			return -1;
+		k->detached[k->n] = k->clone >= 0;
+		k->lowers[k->n++] = fd;
+	}
 	if (m->dir < 0)
 		return 0;
 	k->upper = openat(m->dir, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -138,12 +149,12 @@ static int open_stack(const struct snap *s, const struct snap_mount *m, struct s
 
 static int mount_stack(const struct snap *s, const struct snap_mount *m, struct err *e)
 {
-	struct stack k __attribute__((cleanup(stack_drop))) = {.clone = -1, .upper = -1, .work = -1};
+	struct stack k __attribute__((cleanup(stack_drop))) = {.userns = -1, .clone = -1, .upper = -1, .work = -1};
 	if (open_stack(s, m, &k, e) < 0)
 		return -1;
 	struct overlay o = {.lowers = k.lowers, .n = k.n, .upper = k.upper, .work = k.work, .user_xattrs = s->rootless,
 		.is_volatile = m->is_volatile && m->dir >= 0, .read_only = m->read_only || m->dir < 0,
-		.carrier = k.clone, .carrier_at = s->layers};
+		.detached = k.detached, .mounts = k.mounts, .nmounts = k.nmounts, .attach_at = s->layers};
 	int fd = overlay_mount(&o, e);
 	/* A volatile mount leaves a mark that forbids the next one. What lies in upper is as good as the
 	 * page cache: whole, unless the machine went down, and then --rm has nothing to come back for. */
@@ -163,10 +174,7 @@ static int copy_layers(struct snap *s, const struct snap_mount *m, int to, struc
 		return err_sys(e, "owner %u:%u", uid, gid);
 	for (size_t i = 0; i < m->layers->n; i++) {
 		const char *id = m->layers->v[i];
-		bool last;
-		own(fd) int from = open_layer(s->layers, id, O_RDONLY, &last, e);
-		if (from < 0 && e->sys == ENOENT)
-			from = open_form(s->layers, id, "plain", O_RDONLY, e);
+		own(fd) int from = lower_open_to_read(s->layers, id, e);
 		if (from < 0 || copy_layer(from, to, m, total, e) < 0)
 			return from < 0 ? -1 : err_wrap(e, "layer %.19s", id);
 	}
@@ -192,16 +200,10 @@ static int make_copy(struct snap *s, const struct snap_mount *m, struct err *e)
 static int make_upper(struct snap *s, const struct snap_mount *m, struct err *e)
 {
 	struct stat st = {.st_mode = 0755};
-	bool last = false;
-	for (size_t i = m->layers->n; i-- > 0 && !last;) {
-		own(fd) int tree = open_layer(s->layers, m->layers->v[i], O_PATH, &last, e);
-		if (tree < 0)
+	bool last = false, said = false;
+	for (size_t i = m->layers->n; i-- > 0 && !last && !said;)
+		if (lower_root(s->layers, m->layers->v[i], &st, &said, &last, e) < 0)
 			return -1;
-		if (fstat(tree, &st) < 0)
-			return err_sys(e, "layer %.19s", m->layers->v[i]);
-		if (st.st_mtim.tv_sec != 0 || st.st_mtim.tv_nsec != APPLY_ROOT_UNSAID)
-			break;
-	}
 	uid_t uid = copy_shift(st.st_uid, m->uids, m->nuids);
 	gid_t gid = copy_shift(st.st_gid, m->gids, m->ngids);
 	if (uid == UINT32_MAX || gid == UINT32_MAX)
@@ -226,12 +228,9 @@ static bool is_refusal(const struct err *e)
 
 static bool is_plain(const struct snap *s, const struct snap_mount *m)
 {
-	struct err ignored = {};
-	for (size_t i = 0; i < m->layers->n; i++) {
-		own(fd) int fd = open_form(s->layers, m->layers->v[i], "plain", O_PATH, &ignored);
-		if (fd >= 0)
+	for (size_t i = 0; i < m->layers->n; i++)
+		if (lower_is_plain(s->layers, m->layers->v[i]))
 			return true;
-	}
 	return false;
 }
 

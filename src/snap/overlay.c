@@ -122,19 +122,22 @@ static int open_again(int top, int fd, struct err *e)
 	return take_fd(again);
 }
 
-/* Runs in the child. A carrier that is attached here makes its directories ours; others are opened again. */
+/* Runs in the child. Mounts that are attached here, one over the other, make what lies on them ours; the rest is opened again. */
 static int gather(const struct overlay *o, int top, int *fds, size_t *n, struct err *e)
 {
-	own(fd) int at = o->carrier < 0 ? -1 : open_again(top, o->carrier_at, e);
-	if (o->carrier >= 0 && (at < 0 || mount_attach(o->carrier, at, e) < 0))
+	own(fd) int at = o->nmounts ? open_again(top, o->attach_at, e) : -1;
+	if (o->nmounts && at < 0)
 		return err_wrap(e, "mount overlay");
+	for (size_t i = 0; i < o->nmounts; i++)
+		if (mount_attach(o->mounts[i], at, e) < 0)
+			return err_wrap(e, "mount overlay");
 	size_t all = o->n + (o->upper >= 0 ? 2 : 0);
 	for (; *n < all; ++*n) {
-		bool carried = *n < o->n && o->carrier >= 0;
+		bool ours = *n < o->n && o->detached && o->detached[*n];
 		int fd = *n < o->n ? o->lowers[*n] : *n == o->n ? o->upper : o->work;
-		fds[*n] = carried ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : open_again(top, fd, e);
+		fds[*n] = ours ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : open_again(top, fd, e);
 		if (fds[*n] < 0)
-			return carried ? err_sys(e, "mount overlay") : -1;
+			return ours ? err_sys(e, "mount overlay") : -1;
 	}
 	return 0;
 }

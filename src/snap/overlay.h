@@ -13,9 +13,12 @@ struct overlay {
 	size_t n;
 	int upper, work;    /* -1: read only */
 	bool user_xattrs, is_volatile, read_only;
-	/* The detached mount that the lowers lie on, and the directory where older kernels may attach it for the moment;
-	 * carrier -1: the lowers lie on mounts of this namespace. */
-	int carrier, carrier_at;
+	/* Detached mounts that lowers lie on (detached[i]; NULL: all lie on mounts of this namespace), and the directory
+	 * where older kernels may attach them for the moment. */
+	const bool *detached;
+	const int *mounts;
+	size_t nmounts;
+	int attach_at;
 };
 /* e->sys tells why. */
 int overlay_mount(const struct overlay *o, struct err *e) must_use;

@@ -2,38 +2,50 @@
 /*
  * snap: root file systems. A layer is named by the digest of its uncompressed tar (its diff_id); snap
  * keeps each once and gives a mounted root from a list of them plus one writable directory. How a layer
- * lies on the disk (extracted files today, a mounted EROFS file beside it tomorrow) is nobody else's
- * business.
+ * lies on the disk is nobody else's business.
  *
- *   <root>/layers/<diff hex>/            a complete, verified, synced layer: layer.json and
- *       tree/                              its files, removals in overlay's form, or
+ *   <root>/layers/<diff hex>             a complete, verified, synced layer: a file (erofs_head.h), its tar with EROFS metadata
+ *                                        behind it, mounted as it is; or
+ *   <root>/layers/<diff hex>/            its files: layer.json and
+ *       tree/                              the files, removals in overlay's form, or
  *       opaque/                            the same, when it hides all of the layers below (overlay does not look at a
  *                                          root's own mark), or
  *       plain/                             removals as the archive has them (whiteout.h), for copies only
- *   <root>/layers/empty/                 nothing, for images of no layers
- *   <root>/layers/tmp-<pid>-<n>/          being made; its lock is held by the maker, free: garbage
+ *   <root>/layers/empty/                 nothing, for images of few layers
+ *   <root>/layers/storage.json           whether EROFS can be mounted here, and what was chosen (storage.c)
+ *   <root>/layers/tmp-<pid>-<n>          being made; its lock is held by the maker, free: garbage
  *   <container dir>/{upper,work}         the writable layer of a container, or
  *   <container dir>/{tree,copy.json}     the whole root as a copy, where overlay is refused
  *
+ * Storage: new layers are EROFS files for root where the kernel can (Linux 6.4 with a loop device, 6.12 without), files for others and
+ * where it was chosen. Both can be in one store, and in one root; snap_convert() turns the one into the other.
+ *
  * Where overlay is refused (the store lies on a file system that it does not take, an old kernel without root, ids
  * that cannot be mapped in a mount) a container gets a copy of its layers instead: the same to look at, slower to make.
- * The environment variable HULL_STORAGE decides: "copy" always copies, "overlay" never does.
+ * The environment variable HULL_ROOTFS decides: "copy" always copies, "overlay" never does.
  */
 #pragma once
 
 #include "base/err.h"
 #include "base/str.h"
 
+enum snap_storage { SNAP_UNDECIDED, SNAP_FILES, SNAP_EROFS };
 struct snap {
 	int root;      /* fd of <root>, borrowed */
 	int layers;    /* fd of <root>/layers */
 	bool rootless; /* inside of a user namespace: user.overlay.* xattrs, no device nodes */
 	bool refused;  /* overlay was refused to this process */
+	enum snap_storage storage; /* of new layers */
 	bool swept;    /* dead tmp-* were looked for */
 };
-/* Makes layers/ when it is missing. root is borrowed. An unknown HULL_STORAGE is ERR_USAGE. */
+/* Makes layers/ when it is missing. root is borrowed. An unknown HULL_ROOTFS is ERR_USAGE. */
 int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e) must_use;
 void snap_drop(struct snap *s);
+
+/* How new layers are kept: "erofs" or "files"; NULL or "": what was chosen for this store, else what this machine can. lasting: that is
+ * the choice for this store from now on. EROFS that cannot be had is ERR_UNSUPPORTED when it was asked for by name. */
+int snap_choose(struct snap *s, const char *word, bool lasting, struct err *e) must_use;
+const char *snap_storage(struct snap *s); /* "erofs" or "files" */
 
 bool snap_has_layer(const struct snap *s, const char *diff_id);
 struct snap_layer_info { uint64_t bytes; uint64_t files; }; /* sum of file sizes, number of entries */
@@ -55,6 +67,10 @@ struct snap_ingest {
 	void *arg;
 };
 int snap_ingest(struct snap *s, const struct snap_ingest *in, char ret_diff_id[136], struct snap_layer_info *ret, struct err *e) must_use;
+/* Makes a layer's other form and puts it in its place. may() is called when all is done but that: -1 leaves the layer as it is. The files
+ * of a layer must not be in use then; a mounted EROFS file may be. 1: it was converted; 0: it has that form, or is not here. */
+int snap_convert(struct snap *s, const char *diff_id, enum snap_storage to, int (*may)(void *arg, struct err *e), void *arg,
+	struct err *e) must_use;
 /* Removes a layer; the caller knows that nobody uses it. A missing one is success. */
 int snap_remove_layer(struct snap *s, const char *diff_id, struct err *e) must_use;
 /* All layers that are there, as diff_ids, sorted. */
@@ -83,6 +99,6 @@ int snap_remove(struct snap *s, int dir, struct err *e) must_use;
  * SNAP_MAX_DEPTH directories is not counted. */
 enum { SNAP_MAX_DEPTH = 256 };
 int snap_usage(struct snap *s, int dir, struct snap_layer_info *ret, struct err *e) must_use;
-/* "overlay" or "copy": what snap_mount is expected to do here: what HULL_STORAGE says, else by the store's file
+/* "overlay" or "copy": what snap_mount is expected to do here: what HULL_ROOTFS says, else by the store's file
  * system and by what this process met. Cheap: it does not try. */
 const char *snap_driver(struct snap *s);

@@ -15,6 +15,8 @@
 : "${HULL_TEST_CACHE:=/var/tmp/hull-test-cache}"
 : "${BATS_TEST_TIMEOUT:=120}"
 export HULL HULL_BUILD HULL_TEST_CACHE
+# How layers are kept: erofs, files; unset: as hull decides.
+[ -z "${HULL_TEST_STORAGE-}" ] || export HULL_STORAGE=$HULL_TEST_STORAGE
 bats_require_minimum_version 1.5.0
 # bats looks at every command of a test before it is executed; not in here, where nearly all of them are.
 ! declare -F bats_add_debug_exclude_path >/dev/null || bats_add_debug_exclude_path "${BASH_SOURCE[0]%/*}"

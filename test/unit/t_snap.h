@@ -2,6 +2,8 @@
 /*
  * What the tests of snap share: a store in a new directory (gone at the end), archives made entry by entry, layers made
  * of them. Each test begins with world_open(), which skips it, with the reason, for who is not root.
+ *
+ * run_both() runs the tests twice, with layers of files and with EROFS files.
  */
 #pragma once
 
@@ -10,10 +12,13 @@
 #include "base/path.h"
 #include "codec/digest.h"
 #include "codec/tar.h"
+#include "snap/lower.h"
 #include "snap/snap.h"
+#include "sys/mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +36,13 @@ struct world {
 	struct snap snap;
 };
 
+static const char *test_storage = "files";
+
+static unused bool on_erofs(void)
+{
+	return strcmp(test_storage, "erofs") == 0;
+}
+
 static void fail_with(const char *what, const struct err *e)
 {
 	print_error("%s: %s\n", what, e->text);
@@ -46,6 +58,14 @@ static void world_make(struct world *w)
 	assert_true(w->root >= 0);
 	if (snap_open(&w->snap, w->root, w->path, false, &e) < 0)
 		fail_with("snap_open", &e);
+	if (snap_choose(&w->snap, test_storage, false, &e) < 0) {
+		assert_int_equal(e.kind, ERR_UNSUPPORTED);
+		print_message("skipped: %s\n", e.text);
+		snap_drop(&w->snap);
+		close(w->root);
+		(void)!path_remove_tree(AT_FDCWD, w->path, &e);
+		skip();
+	}
 }
 
 static unused void world_open(struct world *w)
@@ -57,11 +77,29 @@ static unused void world_open(struct world *w)
 	world_make(w);
 }
 
+/* A layer's file that layer_path() mounted. */
+static bool umount_one(struct world *w)
+{
+	char path[400], line[1000];
+	bool found = false;
+	FILE *f = fopen("/proc/self/mounts", "re");
+	snprintf(path, sizeof path, "%s/mnt-", w->path);
+	while (!found && fgets(line, sizeof line, f)) {
+		char *at = strchr(line, ' ') + 1;
+		*strchr(at, ' ') = 0;
+		found = strncmp(at, path, strlen(path)) == 0 && umount2(at, MNT_DETACH) == 0;
+	}
+	fclose(f);
+	return found;
+}
+
 static unused void world_close(struct world *w)
 {
 	struct err e = {};
 	snap_drop(&w->snap);
 	close(w->root);
+	while (on_erofs() && umount_one(w))
+		;
 	if (path_remove_tree(AT_FDCWD, w->path, &e) < 0)
 		fail_with("remove the store", &e);
 }
@@ -129,11 +167,25 @@ static unused int ingest_archive(struct world *w, struct archive *a, char diff_i
 	return r;
 }
 
-/* The path of a layer's files below the store. */
+/* The path of a layer's files below the store: of a layer that is a file, where it is mounted now. */
 static unused const char *layer_path(struct world *w, const char *diff_id, const char *name)
 {
 	static char path[8192];
 	const char *form = "tree";
+	struct err e = {};
+	snprintf(path, sizeof path, "mnt-%s", digest_hex(diff_id));
+	if (lower_is_file(w->snap.layers, diff_id) && !path_exists(w->root, path)) {
+		struct lower l = {.fd = -1};
+		assert_int_equal(mkdirat(w->root, path, 0755), 0);
+		own(fd) int at = openat(w->root, path, O_PATH | O_CLOEXEC);
+		if (lower_open(w->snap.layers, diff_id, -1, &l, &e) < 0 || mount_attach(l.fd, at, &e) < 0)
+			fail_with("mount the layer", &e);
+		close(l.fd);
+	}
+	if (path_exists(w->root, path)) {
+		snprintf(path, sizeof path, "mnt-%s/%s", digest_hex(diff_id), name);
+		return path;
+	}
 	snprintf(path, sizeof path, "layers/%s/tree", digest_hex(diff_id));
 	if (faccessat(w->root, path, F_OK, 0) < 0)
 		form = "plain";
@@ -145,7 +197,7 @@ static unused const char *layer_path(struct world *w, const char *diff_id, const
 static unused void assert_no_rest(struct world *w)
 {
 	char command[200];
-	snprintf(command, sizeof command, "test -z \"$(ls %s/layers | grep -vE '^([0-9a-f]{64}|[0-9a-f]{128}|empty)$')\"", w->path);
+	snprintf(command, sizeof command, "test -z \"$(ls %s/layers | grep -vE '^([0-9a-f]{64}|[0-9a-f]{128}|empty|storage.json)$')\"", w->path);
 	assert_int_equal(system(command), 0);
 }
 
@@ -156,4 +208,26 @@ static unused void assert_text(int dir, const char *path, const char *text)
 	if (path_read(dir, path, &b, &e) < 0)
 		fail_with(path, &e);
 	assert_string_equal(buf_text(&b), text);
+}
+
+static int set_storage(void **state)
+{
+	test_storage = *state;
+	return 0;
+}
+
+/* Mounts of these tests are nobody else's, and gone with them. */
+static unused int run_both(const struct CMUnitTest *tests, size_t n)
+{
+	static char storages[2][6] = {"files", "erofs"};
+	struct CMUnitTest *all = mem_alloc(2 * n * sizeof *all);
+	if (geteuid() == 0 && unshare(CLONE_NEWNS) == 0)
+		(void)!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	for (size_t i = 0; i < 2 * n; i++) {
+		all[i] = tests[i % n];
+		all[i].name = mem_printf("%s (%s)", tests[i % n].name, storages[i / n]);
+		all[i].setup_func = set_storage;
+		all[i].initial_state = storages[i / n];
+	}
+	return _cmocka_run_group_tests("both", all, 2 * n, NULL, NULL);
 }

@@ -128,15 +128,16 @@ static void sparse(void **state)
 	make(&w, &a, id);
 	struct stat st = look(&w, id, "f");
 	assert_int_equal(st.st_size, 100 << 20);
-	assert_true(st.st_blocks * 512 < 1 << 20);
 	own(fd) int fd = openat(w.root, layer_path(&w, id, "f"), O_RDONLY | O_CLOEXEC);
 	char b[4] = {};
 	assert_int_equal(pread(fd, b, 4, (1 << 20) - 1), 4);
 	assert_memory_equal(b, "\0abc", 4);
 	assert_int_equal(pread(fd, b, 4, 5 << 20), 4);
 	assert_memory_equal(b, "\0de\0", 4);
+	assert_true(lseek(fd, 50 << 20, SEEK_HOLE) == 50 << 20 && lseek(fd, 50 << 20, SEEK_DATA) == -1);
 	assert_int_equal(look(&w, id, "hole").st_size, 1 << 30);
-	assert_true(look(&w, id, "hole").st_blocks * 512 < 1 << 20);
+	own(fd) int hole = openat(w.root, layer_path(&w, id, "hole"), O_RDONLY | O_CLOEXEC);
+	assert_true(lseek(hole, 0, SEEK_HOLE) == 0 && lseek(hole, 0, SEEK_DATA) == -1);
 	world_close(&w);
 }
 
@@ -429,8 +430,9 @@ static void as_tar(void **state)
 		struct err e = {};
 		if (snap_ingest(&w.snap, &in, id, &info, &e) < 0)
 			fail_with(name, &e);
-		static const char list[] = "find . -printf '%p %y %m %U %G %n %l %Ts' -type f -printf ' %s %b' -o -printf ''; find . -printf '\\n' | wc -l;"
-			" find . -type f -exec md5sum {} + | sort";
+		/* EROFS says that holes are blocks. */
+		own(mem) char *list = mem_printf("find . -printf '%%p %%y %%m %%U %%G %%n %%l %%Ts\\n'; find . -type f -printf '%%p %%s %s\\n';"
+			" find . -type f -exec md5sum {} +", on_erofs() ? "" : "%b");
 		snprintf(command, sizeof command, "cd %s && (cd want && %s) | sort > want.txt && (cd %s && %s) | sort > got.txt && diff want.txt got.txt",
 			w.path, list, layer_path(&w, id, "."), list);
 		assert_int_equal(system(command), 0);
@@ -445,5 +447,5 @@ int main(void)
 		cmocka_unit_test(replaced), cmocka_unit_test(inside), cmocka_unit_test(hostile), cmocka_unit_test(bounds),
 		cmocka_unit_test(as_tar),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_both(tests, countof(tests));
 }

@@ -312,15 +312,22 @@ static void full_disk(void **state)
 	struct world small = {.root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
 	snprintf(small.path, sizeof small.path, "%s", path);
 	assert_int_equal(snap_open(&small.snap, small.root, path, false, &e), 0);
+	if (snap_choose(&small.snap, test_storage, false, &e) < 0) {
+		print_message("skipped: on tmpfs: %s\n", e.text);
+		umount(path);
+		world_close(&w);
+		skip();
+	}
 	fill(&a, 4, 1 << 20, 5);
 	assert_int_equal(ingest_archive(&small, &a, id, &e), -1);
 	assert_int_equal(e.kind, ERR_LIMIT);
 	assert_non_null(strstr(e.text, "No space left on device"));
 	assert_no_rest(&small);
-	/* Inodes: as well. */
+	/* Inodes: as well, where each file is one. */
 	fill(&a, 300, 1, 5);
-	assert_int_equal(ingest_archive(&small, &a, id, &e), -1);
-	assert_int_equal(e.kind, ERR_LIMIT);
+	e = (struct err){};
+	assert_int_equal(ingest_archive(&small, &a, id, &e), on_erofs() ? 0 : -1);
+	assert_int_equal(e.kind, on_erofs() ? ERR_NONE : ERR_LIMIT);
 	assert_no_rest(&small);
 	fill(&a, 10, 1, 5);
 	e = (struct err){};
@@ -334,12 +341,9 @@ static void full_disk(void **state)
 
 int main(void)
 {
-	/* Mounts of this test are nobody else's, and gone with it. */
-	if (geteuid() == 0 && unshare(CLONE_NEWNS) == 0)
-		(void)!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(compressed), cmocka_unit_test(verified), cmocka_unit_test(bomb), cmocka_unit_test(listed),
 		cmocka_unit_test(at_once), cmocka_unit_test(killed), cmocka_unit_test(full_disk),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_both(tests, countof(tests));
 }

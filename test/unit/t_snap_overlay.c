@@ -127,9 +127,9 @@ static void in_child(int (*life)(struct world *, const struct strv *, int), int 
 	world_open(&w);
 	make_layers(&w, layers, &ids);
 	struct snap_mount m = {.layers = &ids, .dir = container_dir(&w, "probe")};
-	setenv("HULL_STORAGE", "overlay", 1);
+	setenv("HULL_ROOTFS", "overlay", 1);
 	int root = snap_prepare(&w.snap, &m, &e) < 0 ? -1 : snap_mount(&w.snap, &m, &e);
-	unsetenv("HULL_STORAGE");
+	unsetenv("HULL_ROOTFS");
 	if (root < 0) {
 		world_close(&w);
 		print_message("skipped: overlay does not work on %s: %s\n", w.path, e.text);
@@ -172,5 +172,5 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(before_6_5), cmocka_unit_test(before_6_13), cmocka_unit_test(in_chroot),
 		cmocka_unit_test(many_before_6_5)};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_both(tests, countof(tests));
 }

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pack: a layer's files as a tar again: what apply.h takes. Names come sorted; whiteouts of any form (whiteout.h) come as the archive
+ * has them; owners, modes, times, xattrs (apply_takes_xattr), hard links within the tree, holes and devices are kept. It is an archive of
+ * the same files, not the archive that they came from.
+ */
+#pragma once
+
+#include "codec/tar.h"
+#include "snap/snap.h"
+
+/* tree: open for reading. said: the root directory's own owner, mode and time are part of it. Ends the archive. */
+int pack_tree(int tree, bool said, struct tar_writer *tar, struct err *e) must_use;

@@ -1,0 +1,130 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# How layers are kept: one EROFS file each, or files.
+
+load ../lib/hull
+setup_file() {
+    need_root
+    unset HULL_TEST_STORAGE HULL_STORAGE
+    hull_setup
+    # Asked for by name, EROFS is an error where it cannot be had.
+    if hull --storage erofs info >"$HULL_DIR/probe" 2>&1; then touch "$HULL_DIR/has-erofs"; fi
+}
+teardown_file() { hull_teardown; }
+
+need_erofs() {
+    [ -e "$HULL_DIR/has-erofs" ] || skip "no EROFS here: $(cat "$HULL_DIR/probe")"
+}
+
+# A store of its own, with box in it. usage: new_store NAME [OPTION...]
+new_store() {
+    export HULL_ROOT=$HULL_DIR/store-$1
+    shift
+    hull "$@" run --rm --network host box true
+}
+
+# The layers of this store: "file" or "directory", each once.
+forms() {
+    find "$HULL_ROOT/layers" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex '.*/[0-9a-f]{64}' -printf '%y\n' | sort -u | sed 's/f/file/; s/d/directory/'
+}
+
+@test "the option --storage, HULL_STORAGE and the setting decide, in this order" {
+    new_store files --storage files
+    [ "$(forms)" = directory ]
+    run -0 hull --storage files info -f '{{.Driver}}'
+    [ "$output" = files ]
+    need_erofs
+    new_store erofs --storage erofs
+    [ "$(forms)" = file ]
+    run -0 hull --storage erofs info -f '{{.Driver}}'
+    [ "$output" = erofs ]
+    HULL_STORAGE=files run -0 hull --storage erofs info -f '{{.Driver}}'
+    [ "$output" = erofs ]
+    HULL_STORAGE=files run -0 hull info -f '{{.Driver}}'
+    [ "$output" = files ]
+    echo '{"storage": "files"}' >"$HULL_DIR/files.json"
+    HULL_CONFIG=$HULL_DIR/files.json run -0 hull info -f '{{.Driver}}'
+    [ "$output" = files ]
+    HULL_CONFIG=$HULL_DIR/files.json HULL_STORAGE=erofs run -0 hull info -f '{{.Driver}}'
+    [ "$output" = erofs ]
+}
+
+@test "an unknown storage is refused, wherever it stands" {
+    refuses 125 'invalid storage "zfs": erofs and files are known' --storage zfs info
+    HULL_STORAGE=zfs refuses 125 'invalid storage "zfs"' info
+    echo '{"storage": "zfs"}' >"$HULL_DIR/zfs.json"
+    HULL_CONFIG=$HULL_DIR/zfs.json refuses 125 'invalid storage "zfs"' info
+    refuses 125 'invalid storage "zfs"' system migrate zfs
+}
+
+# What a container sees of the image: everything that stat knows but the number of blocks.
+look() {
+    hull run --rm --network host box sh -c 'find / -xdev -exec stat -c "%n %F %a %u %g %h %s %Y %t %T" {} + | grep -v "^/ \|^/[^ ]* directory\|/etc/\(hosts\|hostname\|resolv\)" | sort'
+}
+
+@test "a store moves to EROFS and back, and containers see the same" {
+    need_erofs
+    new_store moving --storage files
+    hull create --name mine --network host box sh -c 'if [ -e /written ]; then cat /written; else echo hi >/written; rm /bin/vi; fi' >/dev/null
+    look >"$HULL_DIR/before"
+    hull images --format '{{.Size}}' >"$HULL_DIR/size"
+    hull history box --format '{{.Size}}' >>"$HULL_DIR/size"
+    run -0 hull start -a mine
+    run -0 hull system migrate erofs
+    [[ $output == sha256:* ]]
+    [ "$(forms)" = file ]
+    run -0 hull info -f '{{.Driver}}'
+    [ "$output" = erofs ]
+    look >"$HULL_DIR/after"
+    diff "$HULL_DIR/before" "$HULL_DIR/after"
+    hull images --format '{{.Size}}' >"$HULL_DIR/size2"
+    hull history box --format '{{.Size}}' >>"$HULL_DIR/size2"
+    diff "$HULL_DIR/size" "$HULL_DIR/size2"
+    run -0 hull start -a mine
+    [ "$output" = hi ]
+    run -0 hull system migrate
+    [ -z "$output" ]
+    run -0 hull system migrate files
+    [ "$(forms)" = directory ]
+    run -0 hull info -f '{{.Driver}}'
+    [ "$output" = files ]
+    run -0 hull start -a mine
+    [ "$output" = hi ]
+    look >"$HULL_DIR/after"
+    diff "$HULL_DIR/before" "$HULL_DIR/after"
+    hull rm -f mine
+}
+
+@test "files that a running container uses stay; a mounted EROFS file is no hindrance" {
+    need_erofs
+    new_store busy --storage files
+    hull run -d --name runs --network host box sleep 1000
+    refuses 1 'container runs runs on its files' system migrate erofs
+    [ "$(forms)" = directory ]
+    run -0 hull exec runs cat /etc/passwd
+    hull rm -f runs
+    run -0 hull system migrate erofs
+    hull run -d --name runs --network host box sleep 1000
+    run -0 hull system migrate files
+    [ "$(forms)" = directory ]
+    run -0 hull exec runs cat /etc/passwd
+    hull rm -f runs
+}
+
+@test "nothing of a start is in the machine's table of mounts" {
+    need_erofs
+    new_store mounts --storage erofs
+    cat /proc/self/mountinfo >"$HULL_DIR/m1"
+    hull run -d --name shy --network host box sleep 1000
+    cat /proc/self/mountinfo >"$HULL_DIR/m2"
+    diff "$HULL_DIR/m1" "$HULL_DIR/m2"
+    hull rm -f shy
+}
+
+@test "rmi is one unlink" {
+    need_erofs
+    new_store gone --storage erofs
+    hull rmi box
+    [ -z "$(forms)" ]
+    [ -z "$(find "$HULL_ROOT/layers" -name 'tmp-*')" ]
+}
