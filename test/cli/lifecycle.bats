@@ -199,9 +199,10 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
 }
 
 @test "children of the first process die with it" {
-    hull run -d --name family box sh -c 'sleep 100 & sleep 100 & sleep 0.2'
+    hull run -d --name family box sh -c 'sleep 100 & sleep 100 & until [ -e /end ]; do sleep 0.05; done'
     cgroup=$(container_cgroup family memory)
     [ "$cgroup" != / ]
+    hull exec family touch /end
     run -0 hull wait family
     dir=$(cgroup_dir memory "$cgroup") || dir=/nonexistent
     [ ! -e "$dir" ]
