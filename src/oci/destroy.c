@@ -35,6 +35,15 @@ static int end_process(struct oci_container *c, struct err *e)
 	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %s: its process did not end within %d seconds of SIGKILL", c->state.id, END_MS / 1000) : 0;
 }
 
+/* Killed before it could say which groups it had made: there was no process yet. */
+static void sweep_groups(struct oci_container *c)
+{
+	char path[480];
+	struct err ignored = {};
+	if (!c->state.cgroup && c->spec.linux_ && cgroup_resolve(c->spec.linux_->cgroups_path, c->state.id, path, sizeof path, &ignored) == 0)
+		cgroup_sweep(path);
+}
+
 static int remove_container(struct oci_container *c, bool force, struct err *e)
 {
 	struct err why = {};
@@ -51,6 +60,7 @@ static int remove_container(struct oci_container *c, bool force, struct err *e)
 	if (ct.warning[0])
 		oci_warn("%s", ct.warning);
 	container_drop(&ct);
+	sweep_groups(c);
 	return oci_container_forget(c, e);
 }
 

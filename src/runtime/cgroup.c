@@ -377,6 +377,14 @@ int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *
 	return set_limits(c, r, e);
 }
 
+void cgroup_sweep(const char *path)
+{
+	const struct cgroupfs *fs = cgroupfs_get();
+	for (int i = 0; i < CGROUPFS_ROWS; i++)
+		if (fs->row[i].fd >= 0 && fs->row[i].same_as == i)
+			unlinkat(fs->row[i].fd, path + strspn(path, "/"), AT_REMOVEDIR);
+}
+
 void cgroup_drop(struct cgroup *c)
 {
 	fd_drop(&c->v2);

@@ -56,6 +56,8 @@ uint64_t cgroup_oom_kills(const struct cgroup *c);
 /* Kills nothing; thaws, removes what we made, sub-groups too, and sub-groups alone of a group that is not ours; waits, within
  * bounds, for processes that are about to be gone. Missing is success. */
 int cgroup_remove(struct cgroup *c, struct err *e) must_use;
+/* For a creation that was killed before anybody knew what it had made: removes the groups of that path in which nobody is. */
+void cgroup_sweep(const char *path);
 void cgroup_drop(struct cgroup *c); /* closes v2 */
 
 /* Finds the groups of a container again by its path ("/hull/<id>"): those that carry hull's mark, or where none does all of them. */

@@ -38,7 +38,8 @@ POINTS = int(os.environ.get("HULL_FAULT_POINTS", "12"))
 ALL = os.environ.get("HULL_FAULT") == "all"
 LIMIT = 40  # seconds that a verb may take under the tracer
 WAYS = {"-e": "a call fails", "-E": "from one call on all of its kind fail", "-k": "a process is killed", "-K": "all are killed"}
-LOADER = ("cannot allocate TLS data", "error while loading shared libraries", "cannot allocate memory for", "fatal library error", "symbol lookup error")
+LOADER = ("cannot allocate TLS data", "error while loading shared libraries", "cannot allocate memory for", "fatal library error", "symbol lookup error",
+          "Fatal glibc error")
 
 
 def need_tracer():
@@ -178,7 +179,7 @@ class Place:
 
     def check_empty(self):
         """Nothing is left, at once or within the time a process takes to end."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while True:
             found = self.left()
             if not found:
