@@ -71,7 +71,8 @@ static size_t list(int dir, const char *path, struct strv *ret)
 	struct err e = {};
 	if (path_list(dir, ".", ret, &e) < 0)
 		fail_with(path, &e);
-	qsort(ret->v, ret->n, sizeof *ret->v, by_text);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof *ret->v, by_text);
 	return ret->n;
 }
 
