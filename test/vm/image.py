@@ -19,7 +19,7 @@ GUEST = os.path.join(HERE, "guest")
 DISK_BYTES = 8 << 30
 
 BASE = """systemd systemd-sysv libpam-systemd dbus dbus-user-session kmod udev apparmor nftables iptables iproute2 uidmap busybox-static
-    procps strace ca-certificates acl attr e2fsprogs perl-base python3-minimal python3 bats tmux libcap2-bin util-linux passwd xz-utils zstd
+    procps strace ca-certificates acl attr e2fsprogs perl-base python3-minimal python3 bats jq tmux libcap2-bin util-linux passwd xz-utils zstd
     gzip libcurl4 libisal2 libseccomp2 fuse3 fuse-overlayfs passt slirp4netns criu docker-registry""".split()
 PEERS = "podman crun runc buildah conmon netavark aardvark-dns containerd docker.io skopeo firewalld ufw".split()
 SELINUX = "selinux-policy-default selinux-basics policycoreutils auditd".split()

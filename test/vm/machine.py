@@ -39,6 +39,10 @@ class MachineError(Exception):
     """One line, for the user."""
 
 
+class PoweredOff(Exception):
+    """It shut itself down; with the last line of its console."""
+
+
 def qemu_version():
     try:
         return subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
@@ -219,10 +223,20 @@ class Machine:
             data = self.control.recv(4096)
             if not data:
                 self.check()
-                raise MachineError("the machine went away: " + self.last_line("console"))
+                self.ended()
             self.left += data
         text, self.left = self.left.split(b"\n", 1)
         return text.strip()
+
+    def ended(self):
+        """The control port was closed: QEMU exits with 0 after a shutdown, and not before its disks are written."""
+        try:
+            status = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            raise MachineError("the machine went away, QEMU did not") from None
+        if status:
+            raise MachineError(f"QEMU ended with status {status}: " + self.last_line("qemu"))
+        raise PoweredOff(self.last_line("console"))
 
     def check(self):
         if time.monotonic() >= self.end:
