@@ -42,6 +42,7 @@ int container_signal(struct engine *g, struct container_entry *c, int sig, struc
 /* The same for `kill`: after SIGKILL it waits for the end. */
 int container_kill(struct engine *g, struct container_entry *c, int sig, struct err *e) must_use;
 /* Stop signal, wait, SIGKILL. timeout_s -1: for ever; INT_MIN: the container's own (10 s by default). sig 0: its own. */
+int container_stop_seconds(const struct container_config *c); /* how long it may take; -1: for ever */
 int container_stop(struct engine *g, struct container_entry *c, int sig, int timeout_s, struct err *e) must_use;
 /* Until it is not running. timeout_ns < 0: for ever; 1 = it ended, 0 = time is up. ret_status may be NULL. */
 int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_ns, int *ret_status, struct err *e) must_use;

@@ -251,6 +251,11 @@ static void note_stop(struct container_entry *c)
 	(void)!container_save_state(c->dir, &c->state, false, &ignored);
 }
 
+int container_stop_seconds(const struct container_config *c)
+{
+	return c->stop_timeout.set ? (int)c->stop_timeout.v : STOP_SECONDS;
+}
+
 int container_stop(struct engine *g, struct container_entry *c, int sig, int timeout_s, struct err *e)
 {
 	if (!says_running(&c->state))
@@ -259,7 +264,7 @@ int container_stop(struct engine *g, struct container_entry *c, int sig, int tim
 	if (!sig && (str_is_empty(cf->stop_signal) || signal_parse(cf->stop_signal, &sig, e) < 0))
 		sig = SIGTERM;
 	if (timeout_s == INT_MIN)
-		timeout_s = cf->stop_timeout.set ? (int)cf->stop_timeout.v : STOP_SECONDS;
+		timeout_s = container_stop_seconds(cf);
 	if (str_eq(c->state.status, "paused") && container_pause(g, c, false, e) < 0)
 		return -1;
 	note_stop(c);

@@ -207,6 +207,7 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	int sig;
 	struct err ignored = {};
 	m->stop_signal = !str_is_empty(r->config.stop_signal) && signal_parse(r->config.stop_signal, &sig, &ignored) == 0 ? sig : 15;
+	m->stop_seconds = container_stop_seconds(&r->config);
 	m->created = on_created;
 	m->started = on_started;
 	m->exited = on_exited;

@@ -7,7 +7,8 @@
  *           clients get what they have not taken yet and the exit status; finished()
  *
  * Signals: all but the deadly ones get a handler that does nothing. Ignoring or blocking them would be inherited by
- * the container; a handler is not (clone and exec reset it), and nothing but SIGKILL ends us before our container.
+ * the container; a handler is not (clone and exec reset it), and nothing but SIGKILL ends us before our container. SIGTERM stops the
+ * container: its signal, and SIGKILL when its time is up. While we serve it comes only where we wait, so that none is missed.
  *
  * Size: a fork shares its parent's memory, but RSS counts it all, so SETTLE_MS after the start (a container that lives
  * shorter does not pay for it) what is not needed any more is given back: free heap (malloc_trim), the part of the stack
@@ -39,9 +40,11 @@
 
 enum { SETTLE_MS = 100, AGAIN_MS = 1000, STACK_BELOW = 1 << 20 };
 
+static volatile sig_atomic_t got_term;
+
 static void nothing(int sig)
 {
-	(void)sig;
+	got_term |= sig == SIGTERM;
 }
 
 static void set_signals(void)
@@ -103,6 +106,7 @@ static int start(struct server *s, struct err *e)
 	if (log_open(&s->log, &m->log, e) < 0 || create(s, e) < 0)
 		return -1;
 	s->created = true;
+	cgroup_leave_unit();
 	if (m->client >= 0)
 		clients_add(s, m->client, true, m->client_streams);
 	if (s->tty && pump_open_console(s, e) < 0)
@@ -179,9 +183,35 @@ static void become_small(struct server *s)
 		madvise(s->code[i].iov_base, s->code[i].iov_len, MADV_DONTNEED);
 }
 
-static void serve(struct server *s)
+/* After SIGTERM. kill_at: when its time is up; 0: it was not asked yet, INT64_MAX: nothing more to do. Shortens *ms. */
+static void stop_container(struct server *s, int64_t *kill_at, int *ms)
 {
-	int64_t settle = num_monotonic_ns() + SETTLE_MS * 1000000LL;
+	struct err ignored = {};
+	int64_t now = num_monotonic_ns();
+	if (!*kill_at) {
+		*kill_at = s->monitor->stop_seconds < 0 ? INT64_MAX : now + s->monitor->stop_seconds * 1000000000LL;
+		if (cgroup_is_frozen(&s->container.cgroup))
+			(void)!cgroup_freeze(&s->container.cgroup, false, &ignored);
+		proc_pidfd_signal(s->container.pidfd, s->monitor->stop_signal);
+	}
+	if (now >= *kill_at) {
+		proc_pidfd_signal(s->container.pidfd, SIGKILL);
+		*kill_at = INT64_MAX;
+	}
+	int64_t left = (*kill_at - now) / 1000000 + 1;
+	if (*kill_at != INT64_MAX && (*ms < 0 || *ms > left))
+		*ms = (int)left;
+}
+
+static int wait_for_any(struct server *s, int ms, const sigset_t *mask)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+	return ppoll(s->polls, s->npolls, ms < 0 ? NULL : &t, mask);
+}
+
+static void serve(struct server *s, const sigset_t *mask)
+{
+	int64_t settle = num_monotonic_ns() + SETTLE_MS * 1000000LL, kill_at = 0;
 	for (;;) {
 		s->npolls = 0;
 		struct pollfd *end = server_poll(s, s->container.pidfd, POLLIN);
@@ -190,7 +220,9 @@ static void serve(struct server *s)
 		int ms = clients_timeout(s);
 		if (settle && (ms < 0 || ms > SETTLE_MS))
 			ms = SETTLE_MS;
-		int n = poll(s->polls, s->npolls, ms);
+		if (got_term)
+			stop_container(s, &kill_at, &ms);
+		int n = wait_for_any(s, ms, mask);
 		if (settle && (n == 0 || num_monotonic_ns() > settle)) {
 			become_small(s);
 			settle = 0;
@@ -270,7 +302,12 @@ int monitor_main(struct monitor *m)
 	e = (struct err){.kind = ERR_NONE};
 	snprintf(e.text, sizeof e.text, "%s", s->container.warning);
 	report(m, &e);
-	serve(s);
+	sigset_t term, before;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, &before);
+	serve(s, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	finish(s);
 	return 0;
 }

@@ -4,6 +4,8 @@
  * container, outlives it, and is the parent of the container's first process: it owns the container's
  * stdio or terminal, writes the log, serves the attach socket, reaps the exit and records it.
  *
+ * SIGTERM stops the container as `stop` does: a machine that is shut down sends it to all processes, and records are right then.
+ *
  * After the container has started it allocates nothing, and its RSS stays below 1 MiB. It holds an
  * exclusive lock on `lock` in the container's run directory for as long as it lives: a free lock beside
  * a live.json means that it was killed.
@@ -39,7 +41,7 @@ struct monitor {
 	int client;        /* a connected socket of the first attach client (attach protocol), or -1 */
 	unsigned client_streams; /* what that client wants: ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR */
 	int report;        /* written once: struct err of the failure, or kind ERR_NONE when started (its text: a warning, or ""); then closed */
-	int stop_signal;
+	int stop_signal, stop_seconds; /* how the container is stopped when we get SIGTERM; -1: waits for ever */
 	unsigned stall_ms; /* a client that joined later is cut off when it holds the program up for so long; 0: 10 s */
 	/* Fds that the callbacks use. All others are closed, but those named in this struct; create.rootfs is closed
 	 * after the start. */

@@ -43,6 +43,8 @@ int cgroup_limit(const struct cgroup *c, const struct spec_resources *r, struct 
 enum { CGROUP_TASKS = 15 };
 int cgroup_open_tasks(const struct cgroup *c, int tasks[static CGROUP_TASKS], struct err *e) must_use;
 int cgroup_enter(const int tasks[static CGROUP_TASKS], struct err *e) must_use;
+/* The caller himself, out of the systemd unit or session that he is in, to a group beside the containers'; where he may not, he stays. */
+void cgroup_leave_unit(void);
 /* As cgroup_limit, for a running container: makes the groups of limits it did not have, and moves its processes in. c is
  * another one then: to be kept again. */
 int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e) must_use;

@@ -55,6 +55,28 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
     [ "$output" = "137 false false" ]
 }
 
+@test "a monitor that gets SIGTERM, as in a shutdown, stops its container: its signal, then SIGKILL; a paused one too" {
+    # shellcheck disable=SC2016
+    talker='trap "echo bye; exit 3" USR1; trap "" TERM; echo up; while :; do sleep 0.05; done'
+    hull run -d --name heard --stop-signal USR1 box sh -c "$talker"
+    hull run -d --name stiff --stop-signal USR1 box sh -c "$talker"
+    hull run -d --name unheard --stop-timeout 0 box sh -c 'trap "" TERM; echo up; while :; do sleep 0.05; done'
+    for name in heard stiff unheard; do
+        wait_until 30 sh -c '"$HULL" logs '$name' | grep up'
+    done
+    hull pause stiff
+    for name in heard stiff unheard; do
+        kill -TERM "$(awk '{ print $4 }' "/proc/$(hull inspect -f '{{.State.Pid}}' $name)/stat")"
+    done
+    run -0 hull wait heard stiff unheard
+    [ "${lines[*]}" = "3 3 137" ]
+    run -0 hull logs heard
+    [ "${lines[*]}" = "up bye" ]
+    run -0 hull inspect -f '{{.State.Status}} {{.State.Error}}' heard stiff unheard
+    [ "$output" = $'exited \nexited \nexited ' ]
+    hull rm heard stiff unheard
+}
+
 @test "kill -s: names, numbers, SIG names; an unknown one is refused" {
     hull run -d --name sigs box sh -c 'trap "echo usr1" USR1; trap "echo hup" HUP; trap "echo usr2" USR2; echo ready; while :; do sleep 0.05; done'
     wait_until 5 sh -c '"$HULL" logs sigs | grep ready'
