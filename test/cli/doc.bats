@@ -91,7 +91,7 @@ complete_line() {
     printf '#!/bin/sh\nshift; exec "%s" oci --root "%s" "$@"\n' "$HULL" "$PWD/state" >programs/hull
     chmod +x programs/*
     for program in "hull oci" hull-runtime; do
-        run -0 complete_line "$program res"
+        run -0 complete_line "$program resu"
         [ "$output" = resume ]
         run -0 complete_line "$program exec --con"
         [ "$output" = --console-socket ]
