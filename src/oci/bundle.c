@@ -205,6 +205,7 @@ static int make_container(struct oci_creation *x, struct err *e)
 static int publish(struct oci_creation *x, struct err *e)
 {
 	const struct oci_create_options *o = x->options;
+	oci_set_cgroup(&x->c, &x->container.cgroup);
 	x->c.state.pid = x->container.pid;
 	x->c.state.start_time = x->container.start_time;
 	if (oci_container_save(&x->c, e) < 0 || oci_write_pid_file(o->pid_file, x->container.pid, e) < 0)

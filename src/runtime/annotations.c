@@ -23,6 +23,10 @@ static const char *const keys[ANNOTATIONS] = {
 	[ANNOTATION_SECCOMP_RAW] = "run.oci.seccomp_bpf_data",
 	/* a socket that gets the seccomp listener (seccomp_listener.c) */
 	[ANNOTATION_SECCOMP_RECEIVER] = "run.oci.seccomp.receiver",
+	/* properties of the container's unit, by their name behind it (systemd_unit.c) */
+	[ANNOTATION_SYSTEMD_PROPERTY] = "org.systemd.property.",
+	/* the group below the unit in which the container is (cgroup_systemd.c) */
+	[ANNOTATION_SYSTEMD_SUBGROUP] = "run.oci.systemd.subgroup",
 	/* "monotonic 10 0": as linux.timeOffsets, when the container has a time namespace of its own (oci/state.c) */
 	[ANNOTATION_TIME_OFFSET] = "run.oci.timens_offset",
 };

@@ -19,6 +19,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "runtime/cgroup_limits.h"
+#include "runtime/cgroup_systemd.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -194,6 +195,50 @@ static bool is_wanted(int row, const struct spec_resources *r)
 	return false;
 }
 
+static int move_there(const struct cgroup *c, int row, pid_t pid, struct err *e)
+{
+	own(fd) int dir = cgroup_open_row(c, row);
+	char text[16];
+	snprintf(text, sizeof text, "%d", (int)pid);
+	return dir < 0 || path_put(dir, "cgroup.procs", text, e) < 0 ? err_sys(e, "enter cgroup %s (%s)", c->path, cgroupfs_name(row)) : 0;
+}
+
+static int adopt_row(struct cgroup *c, int row, pid_t pid, struct err *e)
+{
+	int root = cgroupfs_get()->row[row].fd;
+	bool made = mkdirat(root, cgroup_below(c), 0755) == 0;
+	if (!made && errno == ENOENT) {
+		own(mem) char *parent = mem_dup(cgroup_below(c));
+		char *slash = strrchr(parent, '/');
+		if (slash)
+			*slash = 0;
+		if (path_mkdirs(root, parent, 0755, e) < 0)
+			return -1;
+		made = mkdirat(root, cgroup_below(c), 0755) == 0;
+	}
+	if (!made && errno != EEXIST)
+		return err_sys(e, "make cgroup %s (%s)", c->path, cgroupfs_name(row));
+	c->rows |= 1u << row;
+	c->made |= made ? 1u << row : 0;
+	if (cgroupfs_get()->row[CGROUPFS_CPUSET].fd >= 0 && cgroupfs_get()->row[CGROUPFS_CPUSET].same_as == row)
+		inherit_cpuset(root, cgroup_below(c));
+	return move_there(c, row, pid, e);
+}
+
+int cgroup_adopt(struct cgroup *c, const struct spec_resources *r, pid_t pid, struct err *e)
+{
+	const struct cgroupfs *fs = cgroupfs_get();
+	for (int i = 0; i < CGROUPFS_ROWS; i++)
+		if (fs->row[i].fd >= 0 && is_wanted(i, r) && !cgroup_has_row(c, cgroup_first_of(i)) && adopt_row(c, cgroup_first_of(i), pid, e) < 0)
+			return -1;
+	if (cgroup_has_row(c, CGROUPFS_V2))
+		c->v2 = cgroup_open_row(c, CGROUPFS_V2);
+	if (fs->unified || !r)
+		return 0;
+	own(fd) int dir = cgroup_open_row(c, CGROUPFS_DEVICES);
+	return cgroup_v1_devices(dir, r, e);
+}
+
 static int set_limits(const struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
 	if (!r)
@@ -362,6 +407,8 @@ int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *
 	const struct cgroupfs *fs = cgroupfs_get();
 	if (str_is_empty(c->path) || !c->rows)
 		return err_set(e, ERR_UNSUPPORTED, "the container has no cgroup of its own");
+	if (*c->scope && cgroup_systemd_set(c, r, e) < 0)
+		return -1;
 	for (int i = 0; i < CGROUPFS_V2; i++) {
 		uint32_t before = c->rows;
 		if (make_row(c, i, r, e) < 0)

@@ -20,6 +20,7 @@ enum cgroup_manager { CGROUP_MANAGER_CGROUPFS, CGROUP_MANAGER_SYSTEMD, CGROUP_MA
 
 struct cgroup {
 	char path[480];  /* below each hierarchy's root: "/hull/<id>"; "" when there is none */
+	char scope[256]; /* systemd's unit that the groups belong to; "" : none */
 	uint32_t rows;   /* hierarchies in which the container has a group, bit per row of the machine's table (enum cgroupfs_row) */
 	uint32_t made;   /* those of them whose group we made: only these are removed */
 	int v2;          /* directory fd in the v2 tree for CLONE_INTO_CGROUP, or -1 */

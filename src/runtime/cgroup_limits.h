@@ -16,6 +16,10 @@ static inline const char *cgroup_below(const struct cgroup *c)
 {
 	return c->path + 1;
 }
+bool cgroup_is_root_of_the_machine(void);
+/* For a group that systemd has made, with that process in it: makes the groups that are missing in the hierarchies that r needs, and
+ * moves the process there. */
+int cgroup_adopt(struct cgroup *c, const struct spec_resources *r, pid_t pid, struct err *e) must_use;
 /* The row whose directory stands for this one's (combined controllers). */
 int cgroup_first_of(int row);
 /* fd of the group's directory in that hierarchy, or -1. */

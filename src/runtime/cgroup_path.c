@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* Root of a user namespace is a plain user outside of it. */
-static bool is_root_of_the_machine(void)
+bool cgroup_is_root_of_the_machine(void)
 {
 	static const ino_t first = 0xeffffffd; /* PROC_USER_INIT_INO of the kernel's linux/proc_ns.h */
 	struct stat st;
@@ -29,7 +29,7 @@ static void delegated_parent(char *ret, size_t size)
 	struct err ignored = {};
 	struct stat st;
 	*ret = 0;
-	if (is_root_of_the_machine() || !cgroupfs_get()->unified || path_read(AT_FDCWD, "/proc/self/cgroup", &b, &ignored) < 0)
+	if (cgroup_is_root_of_the_machine() || !cgroupfs_get()->unified || path_read(AT_FDCWD, "/proc/self/cgroup", &b, &ignored) < 0)
 		return;
 	char *at = strstr(b.data, "0::/");
 	char *end = at ? strchr(at, '\n') : NULL;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "runtime/cgroup_systemd.h"
 #include "sys/proc.h"
 
 #include <dirent.h>
@@ -297,6 +298,17 @@ static int remove_row(const struct cgroup *c, int row)
 	}
 }
 
+/* Up to the scope and with it: what systemd does not know of is not taken away by it. */
+static void remove_above(const struct cgroup *c, int row)
+{
+	own(mem) char *at = mem_dup(cgroup_below(c));
+	for (char *slash; *c->scope && strcmp(path_base(at), c->scope) != 0 && (slash = strrchr(at, '/'));) {
+		*slash = 0;
+		if (unlinkat(cgroupfs_get()->row[row].fd, at, AT_REMOVEDIR) < 0)
+			break;
+	}
+}
+
 static void thaw(const struct cgroup *c)
 {
 	bool v1;
@@ -316,8 +328,9 @@ int cgroup_remove(struct cgroup *c, struct err *e)
 			continue;
 		if (remove_row(c, i) < 0)
 			return err_sys(e, "remove cgroup %s (%s)", c->path, cgroupfs_name((enum cgroupfs_row)i));
+		remove_above(c, i);
 		c->rows &= ~(1u << i);
 		c->made &= ~(1u << i);
 	}
-	return 0;
+	return *c->scope ? cgroup_systemd_stop(c, e) : 0;
 }

@@ -4,6 +4,8 @@
  *
  *   {"path": "/hull/web", "in": ["memory", "pids", "unified"], "made": ["memory", "pids", "unified"]}
  *
+ * and "scope", when systemd has it in a unit.
+ *
  * Which hierarchies it is in must be known, not guessed from what is there: a group of the same path may be another
  * container's parent.
  */
@@ -28,6 +30,8 @@ struct json *cgroup_format(const struct cgroup *c)
 	json_set_str(j, "path", c->path);
 	json_set(j, "in", format_rows(c->rows));
 	json_set(j, "made", format_rows(c->made));
+	if (*c->scope)
+		json_set_str(j, "scope", c->scope);
 	return j;
 }
 
@@ -55,6 +59,10 @@ int cgroup_parse(const struct json *j, struct cgroup *ret, struct err *e)
 	own(mem) char *clean = path_clean(path);
 	if (*path && (strcmp(clean, path) != 0 || strcmp(path, "/") == 0))
 		return err_set(e, ERR_CORRUPT, "the container's cgroup: the path \"%.200s\" is wrong", path);
+	const char *scope = json_get_str(j, "scope");
+	if (scope && (!path_is_name(scope) || !str_has_suffix(scope, ".scope") || strlen(scope) >= sizeof c.scope))
+		return err_set(e, ERR_CORRUPT, "the container's cgroup: the unit \"%.200s\" is wrong", scope);
+	snprintf(c.scope, sizeof c.scope, "%s", scope ? scope : "");
 	snprintf(c.path, sizeof c.path, "%s", path);
 	if (cgroup_has_row(&c, CGROUPFS_V2))
 		c.v2 = cgroup_open_row(&c, CGROUPFS_V2);

@@ -149,7 +149,7 @@ static int remove_rdt(struct container *c, struct err *e)
 int container_remove(struct container *c, struct err *e)
 {
 	int r = 0;
-	if (c->cgroup.rows)
+	if (c->cgroup.rows || *c->cgroup.scope)
 		r = cgroup_kill(&c->cgroup, SIGKILL, e) < 0 || cgroup_remove(&c->cgroup, e) < 0 ? -1 : 0;
 	if (r == 0)
 		r = remove_rdt(c, e);

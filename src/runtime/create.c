@@ -17,6 +17,7 @@
 #include "base/path.h"
 #include "runtime/annotations.h"
 #include "runtime/cgroup_delegate.h"
+#include "runtime/cgroup_systemd.h"
 #include "runtime/idmap.h"
 #include "runtime/net_devices.h"
 #include "sys/proc.h"
@@ -96,11 +97,11 @@ int setup_groups(const struct container_create *c, const struct namespaces *ns, 
 	const struct spec_linux *l = c->spec->linux_;
 	if (l->intel_rdt && (*resctrl = setup_resctrl(c->resctrl, e)) < 0)
 		return -1;
-	if (c->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
-		return err_set(e, ERR_UNSUPPORTED, "systemd is not there to make control groups");
+	if (c->cgroup_manager == CGROUP_MANAGER_SYSTEMD && cgroup_systemd_check(c->spec, c->id, e) < 0)
+		return -1;
 	if (c->cgroup_manager == CGROUP_MANAGER_CGROUPFS && cgroup_create(l->cgroups_path, c->id, l->resources, &ct->cgroup, e) < 0)
 		return -1;
-	if (cgroup_delegate(&ct->cgroup, c->spec, namespaces_own(ns), e) < 0)
+	if (c->cgroup_manager == CGROUP_MANAGER_CGROUPFS && cgroup_delegate(&ct->cgroup, c->spec, namespaces_own(ns), e) < 0)
 		return -1;
 	if (l->intel_rdt && intel_rdt_create(*resctrl, l->intel_rdt, c->id, &ct->rdt, e) < 0)
 		return -1;
@@ -161,11 +162,23 @@ static int set_oom_score(struct creation *x, struct err *e)
 	return 0;
 }
 
+/* systemd takes a process that is there. It learns which groups it is in. */
+static int place_in_scope(struct creation *x, struct err *e)
+{
+	const struct container_create *c = x->c;
+	if (cgroup_systemd_start(&x->ct.cgroup, c->spec, c->id, x->ct.pid, e) < 0 ||
+		cgroup_delegate(&x->ct.cgroup, c->spec, namespaces_own(&x->ns), e) < 0)
+		return -1;
+	return send(x->sock, &x->ct.cgroup, sizeof x->ct.cgroup, MSG_NOSIGNAL) < 0 ? err_sys(e, "the container's process") : 0;
+}
+
 static int set_up_child(struct creation *x, struct err *e)
 {
 	const struct spec_linux *l = x->c->spec->linux_;
 	x->ct.start_time = proc_start_time(x->ct.pid);
 	if (set_oom_score(x, e) < 0)
+		return -1;
+	if (x->c->cgroup_manager == CGROUP_MANAGER_SYSTEMD && place_in_scope(x, e) < 0)
 		return -1;
 	if (x->ns.made & CLONE_NEWUSER && (idmap_write(x->ct.pid, &l->uids, &l->gids, e) < 0 || setup_say(x->sock, SETUP_MAPPED, e) < 0))
 		return -1;

@@ -3,7 +3,7 @@
  * init: the child side of container_create and container_exec, as a table of steps from clone3 to the command.
  *
  *   this process (clone3 put it into the new namespaces and the v2 cgroup)      the parent
- *   groups       the v1 cgroups, before there is a second thread
+ *   groups       the v1 cgroups, before there is a second thread; or waits for systemd's   <---  struct cgroup
  *   identity     waits for the id maps                                    <---  MAPPED
  *                not dumpable from here on: who is in the container already must not look into us
  *   namespaces   joins the ones of a path; the cgroup namespace, whose root is where we are now
@@ -23,6 +23,7 @@
 
 #include "base/fd.h"
 #include "runtime/cgroup_delegate.h"
+#include "runtime/cgroup_limits.h"
 #include "runtime/idmap.h"
 #include "sys/mount.h"
 
@@ -122,8 +123,24 @@ int setup_put_proc(int proc, const char *path, const char *text, struct err *e)
 	return write(fd, text, strlen(text)) < 0 ? err_sys(e, "write") : 0;
 }
 
+/* systemd puts us into our groups: until then nothing is done, and nothing is known of them. */
+static int wait_placed(struct setup *s, struct err *e)
+{
+	ssize_t n;
+	do
+		n = recv(s->sock, &s->placed, sizeof s->placed, 0);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof s->placed)
+		return n < 0 ? err_sys(e, "wait for the parent") : err_set(e, ERR_SYSTEM, "the parent is gone");
+	s->placed.v2 = cgroup_open_row(&s->placed, CGROUPFS_V2);
+	s->cgroup = &s->placed;
+	return 0;
+}
+
 static int enter_groups(struct setup *s, struct err *e)
 {
+	if (s->create && s->create->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
+		return wait_placed(s, e);
 	if (cgroup_enter(s->tasks, e) < 0)
 		return -1;
 	for (int i = 0; i < CGROUPFS_ROWS; i++)

@@ -20,6 +20,7 @@ struct setup {
 	bool keep_keyring;
 	const struct spec_process *process;
 	const struct cgroup *cgroup;
+	struct cgroup placed; /* systemd's: what the parent says of it */
 	const struct seccomp_filter *filter; /* NULL: none */
 	struct namespaces *ns;
 	int sock;     /* to the parent; after SETUP_LEAVE to who starts the container */
