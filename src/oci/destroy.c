@@ -66,5 +66,5 @@ static int remove_container(struct oci_container *c, bool force, struct err *e)
 
 int oci_container_destroy(struct oci_container *c, bool force, struct err *e)
 {
-	return end_process(c, e) < 0 ? -1 : remove_container(c, force, e);
+	return oci_need_manager(c, e) < 0 || end_process(c, e) < 0 ? -1 : remove_container(c, force, e);
 }

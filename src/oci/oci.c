@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "sys/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 struct oci_options oci_options;
+bool oci_is_static;
 static char **words;
 
 #define O struct oci_options
@@ -37,6 +39,25 @@ static const struct opt options[] = {
 char **oci_words(void)
 {
 	return words;
+}
+
+int oci_need_libraries(struct err *e)
+{
+	if (!oci_is_static)
+		return 0;
+	own(mem) char *self = realpath(proc_self_path(), NULL);
+	if (!self)
+		return err_sys(e, "the program's own path");
+	size_t n = 0, before = strlen(self) - strlen(path_base(self));
+	while (words[n])
+		n++;
+	own(mem) char *hull = mem_printf("%.*shull", (int)before, self);
+	own(mem) char **argv = mem_alloc((n + 3) * sizeof *argv);
+	argv[0] = hull;
+	argv[1] = (char *)(uintptr_t) "oci";
+	memcpy(argv + 2, words, n * sizeof *argv);
+	execv(hull, argv);
+	return err_sys(e, "systemd's bus needs a library, for which there is %s", hull);
 }
 
 bool oci_is_rootless(void)
@@ -155,6 +176,8 @@ static int run_program(void *opts, int argc, char **argv, struct err *e)
 		return print_help(&oci_program, program, e);
 	if (oci_log_open(e) < 0 || check_options(&oci_options, e) < 0)
 		return -1;
+	if ((oci_options.systemd_cgroup || str_eq(oci_options.cgroup_manager, "systemd")) && oci_need_libraries(e) < 0)
+		return -1;
 	return dispatch(argc, argv, e);
 }
 
@@ -166,7 +189,9 @@ int oci_main(const char *name, int argc, char **argv)
 {
 	struct err e = {};
 	program = name;
-	words = argv;
+	/* Parsing puts them in another order. */
+	words = mem_alloc(((size_t)argc + 1) * sizeof *words);
+	memcpy(words, argv, (size_t)argc * sizeof *words);
 	void *opts = mem_alloc(sizeof(struct oci_options));
 	int left = 0;
 	char **args = NULL;
@@ -180,5 +205,6 @@ int oci_main(const char *name, int argc, char **argv)
 		oci_log_error(name, e.text);
 	opt_drop(&oci_program, opts);
 	mem_drop(&opts);
+	mem_drop(&words);
 	return r >= 0 ? r : 1;
 }

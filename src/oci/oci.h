@@ -25,6 +25,11 @@ extern struct oci_options oci_options;
 int oci_main(const char *name, int argc, char **argv);
 /* The words that oci_main was given. */
 char **oci_words(void);
+/* Set by a program that is linked statically: no library can be loaded. */
+extern bool oci_is_static;
+/* What comes needs a library of the system (systemd's bus). A static program becomes hull, which lies beside it, with the same
+ * words, and does not return. */
+int oci_need_libraries(struct err *e) must_use;
 
 /* verbs.c: NULL-terminated */
 extern const struct cmd *const oci_verbs[];

@@ -208,6 +208,11 @@ void oci_set_cgroup(struct oci_container *c, const struct cgroup *cgroup)
 	c->state.cgroup = c->cgroup_doc = cgroup_format(cgroup);
 }
 
+int oci_need_manager(const struct oci_container *c, struct err *e)
+{
+	return c->state.cgroup && json_has(c->state.cgroup, "scope") ? oci_need_libraries(e) : 0;
+}
+
 int oci_open_cgroup(const struct oci_container *c, struct cgroup *ret, struct err *e)
 {
 	*ret = (struct cgroup){.v2 = -1};

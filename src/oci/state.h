@@ -59,6 +59,8 @@ int oci_apply_time_offset(struct json *config, struct err *e) must_use;
 enum oci_status oci_container_status(const struct oci_container *c);
 /* The groups of a container that was opened; rows == 0: none. */
 void oci_set_cgroup(struct oci_container *c, const struct cgroup *cgroup);
+/* Before its groups are changed or removed: systemd has a say in those that it made. */
+int oci_need_manager(const struct oci_container *c, struct err *e) must_use;
 int oci_open_cgroup(const struct oci_container *c, struct cgroup *ret, struct err *e) must_use;
 /* What linux.intelRdt made. */
 void oci_get_rdt(const struct oci_container *c, struct intel_rdt *ret);

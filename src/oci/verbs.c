@@ -21,6 +21,8 @@ const struct cmd *const oci_verbs[] = {
 	&oci_ps_verb,
 	&oci_pause_verb,
 	&oci_resume_verb,
+	&oci_update_verb,
+	&oci_events_verb,
 	&oci_mounts_verb,
 	&oci_list_verb,
 	&oci_spec_verb,
