@@ -171,16 +171,27 @@ static int note_code(struct dl_phdr_info *o, size_t size, void *arg)
 	return 0;
 }
 
+/* The whole pages of a buffer that holds nothing. */
+static void empty(unsigned char *buf)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)buf + page - 1) & ~(page - 1), to = ((uintptr_t)buf + CHUNK) & ~(page - 1);
+	madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static void become_small(struct server *s)
 {
+	for (int i = 0; i < 2; i++)
+		if (!s->sources[i].len)
+			empty(s->chunks[i]);
+	if (s->input_at == s->input_len)
+		empty(s->input_buf);
 	if (!s->ncode) {
 		uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), top = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - 2 * page;
 		malloc_trim(0);
 		madvise((void *)(top - STACK_BELOW), STACK_BELOW, MADV_DONTNEED);
 		dl_iterate_phdr(note_code, s);
 	}
-	for (size_t i = 0; i < s->ncode; i++)
-		madvise(s->code[i].iov_base, s->code[i].iov_len, MADV_DONTNEED);
+	s->sleeps = true;
 }
 
 /* After SIGTERM. kill_at: when its time is up; 0: it was not asked yet, INT64_MAX: nothing more to do. Shortens *ms. */
@@ -203,8 +214,12 @@ static void stop_container(struct server *s, int64_t *kill_at, int *ms)
 		*ms = (int)left;
 }
 
+/* Code is given back last: what runs after that comes back, with its neighbours. */
 static int wait_for_any(struct server *s, int ms, const sigset_t *mask)
 {
+	for (size_t i = 0; s->sleeps && i < s->ncode; i++)
+		madvise(s->code[i].iov_base, s->code[i].iov_len, MADV_DONTNEED);
+	s->sleeps = false;
 	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
 	return ppoll(s->polls, s->npolls, ms < 0 ? NULL : &t, mask);
 }

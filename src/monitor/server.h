@@ -75,8 +75,9 @@ struct server {
 	bool tty;
 	bool ended;               /* the first process was reaped … */
 	int status;               /* … with this */
-	struct iovec code[32];      /* what become_small() gives back */
+	struct iovec code[32];      /* what is given back before a long wait */
 	size_t ncode;
+	bool sleeps;                /* the next wait is one */
 	size_t nclients, npolls;
 	struct client clients[CLIENTS_MAX];
 	struct pollfd polls[POLLS_MAX];

@@ -94,7 +94,7 @@ static struct json *linux_features(void)
 	struct json *j = json_new_object(), *policy = json_new_object(), *mounts = json_new_object();
 	json_set(j, "namespaces", list(namespaces_type));
 	json_set(j, "capabilities", capabilities());
-	json_set(j, "cgroup", TRUTHS("v1", "v2", "rdma"));
+	json_set(j, "cgroup", TRUTHS("v1", "v2", "systemd", "systemdUser", "rdma"));
 	json_set(j, "seccomp", seccomp());
 	json_set(j, "apparmor", TRUTHS("enabled"));
 	json_set(j, "selinux", TRUTHS("enabled"));

@@ -23,6 +23,8 @@ static const char *const keys[ANNOTATIONS] = {
 	[ANNOTATION_SECCOMP_RAW] = "run.oci.seccomp_bpf_data",
 	/* a socket that gets the seccomp listener (seccomp_listener.c) */
 	[ANNOTATION_SECCOMP_RECEIVER] = "run.oci.seccomp.receiver",
+	/* a configuration file of criu's (checkpoint.c) */
+	[ANNOTATION_CRIU_CONFIG] = "org.criu.config",
 	/* properties of the container's unit, by their name behind it (systemd_unit.c) */
 	[ANNOTATION_SYSTEMD_PROPERTY] = "org.systemd.property.",
 	/* the group below the unit in which the container is (cgroup_systemd.c) */

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "runtime/annotations.h"
 #include "sys/cgroupfs.h"
 
 #include <errno.h>
@@ -80,7 +81,7 @@ int checkpoint_check_criu(const struct criu_options *o, bool pre_dump, struct er
 char *checkpoint_config_file(const struct spec *s, struct arena *a)
 {
 	static const char own_file[] = "/etc/criu/hull-runtime.conf", of_runc[] = "/etc/criu/runc.conf";
-	const char *asked = map_get(&s->annotations, "org.criu.config");
+	const char *asked = annotation_get(s, ANNOTATION_CRIU_CONFIG);
 	if (asked)
 		return *asked ? arena_dup(a, asked) : NULL;
 	return arena_dup(a, access(own_file, F_OK) == 0 ? own_file : of_runc);

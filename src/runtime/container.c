@@ -63,7 +63,13 @@ int setup_receive(int sock, struct setup_message *ret, int *ret_fd, struct err *
 int setup_say(int sock, enum setup_word word, struct err *e)
 {
 	char c = (char)word;
-	return send(sock, &c, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET ? err_sys(e, "the container's process") : 0;
+	if (send(sock, &c, 1, MSG_NOSIGNAL) == 1)
+		return 0;
+	if (errno != EPIPE && errno != ECONNRESET)
+		return err_sys(e, "the container's process");
+	/* It is gone, and what it said before tells why. Should it be there after all, it must not wait for a word that never comes. */
+	shutdown(sock, SHUT_WR);
+	return 0;
 }
 
 static int start(struct container *c, int sock, struct err *e)
@@ -74,6 +80,8 @@ static int start(struct container *c, int sock, struct err *e)
 	bool gone = send(sock, &go, 1, MSG_NOSIGNAL) < 0;
 	if (gone && errno != EPIPE && errno != ECONNRESET)
 		return err_sys(e, "start");
+	if (gone)
+		shutdown(sock, SHUT_WR);
 	int r = setup_receive(sock, &m, &fd, e);
 	if (r > 0 && m.word == SETUP_AGENT)
 		r = seccomp_listener_hand_over(&(struct setup_container){c->create->spec, c->create->id, c->create->bundle, "created", c->pid, c->pid},

@@ -181,7 +181,7 @@ PY
     { seq 100000; sleep 1; } | timeout 60 "$HULL" attach small >/dev/null || true
     wait_until 10 sh -c "[ \$(awk '/^Rss:/ { print \$2 }' /proc/$pid/smaps_rollup) -le 1024 ]"
     # Nothing but SIGKILL ends it before its container.
-    kill -TERM "$pid"
+    kill -USR1 "$pid"
     kill -HUP "$pid"
     kill -INT "$pid"
     sleep 0.2

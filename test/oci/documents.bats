@@ -69,7 +69,7 @@ takes() {
     jq -e '.ociVersionMin == "1.0.0" and .ociVersionMax == "1.3.0" and
         .hooks == ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] and
         (.linux.capabilities | length == 41 and index("CAP_CHECKPOINT_RESTORE") == 40) and
-        (.linux | .cgroup.v1 and .cgroup.v2 and .cgroup.rdma and .apparmor.enabled and .selinux.enabled and .intelRdt.enabled and
+        (.linux | .cgroup.v1 and .cgroup.v2 and .cgroup.systemd and .cgroup.rdma and .apparmor.enabled and .selinux.enabled and .intelRdt.enabled and
             .intelRdt.schemata and .intelRdt.monitoring and .netDevices.enabled and .mountExtensions.idmap.enabled and .seccomp.enabled) and
         (.potentiallyUnsafeConfigAnnotations | index("run.oci.hooks.stdout") != null)' <<<"$output"
     # Every word that the specification lists.

@@ -8,10 +8,10 @@ setup_file() { hull_setup; }
 teardown_file() { hull_teardown; }
 
 @test "layers are stacked, not copied" {
-    hull run --name c box sh -c 'echo hi >/mine'
-    id=$(hull inspect -f '{{.Id}}' c)
+    hull run --name stacked box sh -c 'echo hi >/mine'
+    id=$(hull inspect -f '{{.Id}}' stacked)
     [ -e "$HULL_ROOT/containers/$id/upper/mine" ]
     [ ! -e "$HULL_ROOT/containers/$id/tree" ]
-    run -0 hull inspect -f '{{.GraphDriver.Name}}' c
+    run -0 hull inspect -f '{{.GraphDriver.Name}}' stacked
     [[ $output == overlay* ]]
 }
