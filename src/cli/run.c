@@ -18,6 +18,7 @@
 #include "engine/image.h"
 
 #include "base/fd.h"
+#include "sys/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,11 +39,32 @@ static int open_id_file(const char *path, struct err *e)
 	return fd < 0 ? err_sys(e, "--cidfile %s", path) : fd;
 }
 
+struct fetching {
+	struct engine *g;
+	const struct run_request *r;
+	bool quiet;
+};
+
+static int fetch_image(void *arg, struct err *e)
+{
+	struct fetching *f = arg;
+	own(image) struct image image = {};
+	own(progress) struct progress *p = progress_new(2, f->quiet, "Pulling");
+	return image_ensure(f->g, f->r->config.image, f->r->pull, f->r->create.platform, progress_calls(p), &image, e);
+}
+
+/* One that is here is found by ourselves; what it takes to bring one in must not stay with the monitor. */
 static int fetch(struct engine *g, const struct run_request *r, bool quiet, struct err *e)
 {
 	own(image) struct image image = {};
-	own(progress) struct progress *p = progress_new(2, quiet, "Pulling");
-	return image_ensure(g, r->config.image, r->pull, r->create.platform, progress_calls(p), &image, e);
+	struct err why = {};
+	if (str_is_empty(r->pull) || str_eq(r->pull, "missing") || str_eq(r->pull, "never")) {
+		if (image_ensure(g, r->config.image, "never", r->create.platform, NULL, &image, &why) == 0)
+			return 0;
+		if (str_eq(r->pull, "never"))
+			return *e = why, -1;
+	}
+	return child_do(fetch_image, &(struct fetching){g, r, quiet}, e);
 }
 
 /* Steps 2 to 5. */

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "image/platform.h"
 #include "image/pull.h"
+#include "sys/child.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -148,11 +149,22 @@ static bool is_box(const struct ref *r)
 	return strcmp(r->registry, "docker.io") == 0 && strcmp(r->repository, "library/box") == 0 && strcmp(r->tag, "latest") == 0 && !*r->digest;
 }
 
+struct box_load {
+	struct engine *g;
+	const char *path;
+};
+
+static int load_box_archive(void *arg, struct err *e)
+{
+	struct box_load *b = arg;
+	own(strv) struct strv names = {};
+	return image_load(b->g, b->path, -1, NULL, NULL, &names, e);
+}
+
 /* The image that comes with hull. Twenty first runs at once load it once. */
 static int load_box(struct engine *g, struct image *ret, struct err *e)
 {
 	own(mem) char *path = engine_data(g, "box.tar");
-	own(strv) struct strv names = {};
 	struct err none = {};
 	if (!path)
 		return err_set(e, ERR_NOT_FOUND, "no such image: box (its archive is not installed in %s)", HULL_DATADIR);
@@ -161,7 +173,7 @@ static int load_box(struct engine *g, struct image *ret, struct err *e)
 		return -1;
 	if (store_find(&g->store, "box", ret, &none) == 0)
 		return 0;
-	return image_load(g, path, -1, NULL, NULL, &names, e) < 0 ? -1 : store_find(&g->store, "box", ret, e);
+	return child_do(load_box_archive, &(struct box_load){g, path}, e) < 0 ? -1 : store_find(&g->store, "box", ret, e);
 }
 
 /* 1: it is here; 0: it is not, or of another platform when `fetch` may bring the right one. */

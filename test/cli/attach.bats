@@ -190,6 +190,14 @@ PY
     wait_until 5 sh -c "! kill -0 $pid 2>/dev/null"
 }
 
+@test "the monitor of a run that brought its image in is as small" {
+    export HULL_ROOT=$PWD/first/root HULL_RUN_ROOT=$PWD/first/run
+    hull run -d --name first box sleep 1000
+    pid=$(monitor_of first)
+    wait_until 10 sh -c "[ \$(awk '/^Rss:/ { print \$2 }' /proc/$pid/smaps_rollup) -le 1024 ]"
+    hull rm -f first
+}
+
 @test "hundreds of clients that come and go leave the monitor as it was" {
     hull run -d -i --name crowd box sh -c "$ECHO"
     pid=$(monitor_of crowd)
