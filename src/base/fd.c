@@ -49,18 +49,21 @@ ssize_t fd_read_full(int fd, void *p, size_t n)
 	return (ssize_t)got;
 }
 
-/* A small file gets the room it needs and one byte more, in which the end is met. */
-static void make_room(int fd, struct buf *out)
+/* A small file gets the room it needs and one byte more. Returned is how many bytes are all of it, 0 when that is not known: who
+ * has read so many need not ask for the end, which is one system call less for each of hundreds of small files. */
+static size_t make_room(int fd, struct buf *out)
 {
 	struct stat st;
 	size_t max = out->max ? out->max : BUF_MAX;
-	if (!out->room && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < 65536 && (size_t)st.st_size + 1 <= max)
-		(void)buf_room(out, (size_t)st.st_size + 1);
+	if (out->room || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size >= 65536 || (size_t)st.st_size + 1 > max)
+		return 0;
+	(void)buf_room(out, (size_t)st.st_size + 1);
+	return (size_t)st.st_size;
 }
 
 int fd_read_to_end(int fd, struct buf *out)
 {
-	make_room(fd, out);
+	const size_t whole = make_room(fd, out), before = out->len;
 	for (;;) {
 		size_t max = out->max ? out->max : BUF_MAX;
 		size_t want = max - out->len < 65536 ? max - out->len + 1 : 65536;
@@ -85,6 +88,8 @@ int fd_read_to_end(int fd, struct buf *out)
 		}
 		out->len += (size_t)r;
 		out->data[out->len] = 0;
+		if (whole && out->len - before == whole)
+			return 0;
 	}
 }
 

@@ -18,7 +18,8 @@ struct arena_block {
 
 /* docker's status for what failed before the command was there. */
 enum { NO_MEMORY_STATUS = 125 };
-enum { BLOCK = 4096 - (int)sizeof(struct arena_block) - 32, ALIGN = 16 };
+/* The first block is small: hundreds of records that are read into an arena each are small too. */
+enum { FIRST_BLOCK = 1024 - (int)sizeof(struct arena_block) - 32, BLOCK = 4096 - (int)sizeof(struct arena_block) - 32, ALIGN = 16 };
 
 static void *checked(void *p)
 {
@@ -74,7 +75,7 @@ void *arena_alloc(struct arena *a, size_t n)
 {
 	n = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	if (!a->blocks || a->blocks->size - a->used < n) {
-		size_t size = n > BLOCK ? n : BLOCK;
+		size_t usual = a->blocks ? BLOCK : FIRST_BLOCK, size = n > usual ? n : usual;
 		struct arena_block *b = mem_alloc(sizeof *b + size);
 		b->size = size;
 		b->next = a->blocks;

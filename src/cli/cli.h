@@ -49,6 +49,12 @@ bool cli_confirm(const char *text);
  * column's words: {"ID", "CONTAINER ID"}; a NULL key ends the list. A row's object ".labels" is what {{.Label "x"}} looks at;
  * it is taken out of the row. */
 struct cli_heading { const char *key, *title; };
+struct cli_rows;
+int cli_rows_new(const char *format, const char *preset, const struct cli_heading *headings, struct cli_rows **ret, struct err *e) must_use;
+int cli_rows_add(struct cli_rows *r, struct json *row, struct err *e) must_use;
+int cli_rows_print(struct cli_rows *r, struct err *e) must_use;
+void cli_rows_drop(struct cli_rows **r);
+/* All of it for rows that are together already. */
 int cli_format_rows(const struct json *rows, const char *format, const char *preset, const struct cli_heading *headings, struct err *e) must_use;
 /* documents.c: format NULL: the array, indented; "json": on one line; else the template for each element, as docker inspect has it. */
 int cli_format_documents(const struct json *array, const char *format, struct err *e) must_use;

@@ -55,36 +55,38 @@ static void add_lines(struct tab *t, char *text)
 	}
 }
 
-static int format_heading(struct tab *table, const struct tmpl *t, const struct cli_heading *headings, struct err *e)
+struct cli_rows {
+	struct tmpl *tmpl;
+	struct tab *table; /* NULL: a line a row */
+	struct buf out;
+};
+
+void cli_rows_drop(struct cli_rows **r)
 {
-	own(json) struct json *titles = json_new_object();
-	own(buf) struct buf b = {};
-	for (; headings->key; headings++)
-		json_set_str(titles, headings->key, headings->title);
-	if (run(t, titles, NULL, true, &b, e) < 0)
-		return -1;
-	own(mem) char *line = buf_take(&b);
-	add_lines(table, line);
-	return 0;
+	if (!*r)
+		return;
+	tmpl_drop(&(*r)->tmpl);
+	tab_drop(&(*r)->table);
+	buf_drop(&(*r)->out);
+	mem_drop(r);
 }
 
-static int format_row(struct tab *table, const struct tmpl *t, struct json *row, struct buf *out, struct err *e)
+/* out: a line as the template made it; empty afterwards. */
+static void line_to_table(struct tab *table, struct buf *out)
 {
-	own(json) struct json *labels = json_has(row, LABELS) ? json_ref(json_get(row, LABELS)) : NULL;
-	if (!labels)
-		labels = json_new_object();
-	json_del(row, LABELS);
-	if (!table) {
-		if (run(t, row, labels, false, out, e) < 0)
-			return -1;
-		buf_char(out, '\n');
-		return 0;
-	}
-	own(buf) struct buf b = {};
-	if (run(t, row, labels, false, &b, e) < 0)
+	(void)buf_text(out);
+	add_lines(table, out->data);
+	buf_reset(out);
+}
+
+static int add_heading(struct cli_rows *r, const struct cli_heading *headings, struct err *e)
+{
+	own(json) struct json *titles = json_new_object();
+	for (; headings->key; headings++)
+		json_set_str(titles, headings->key, headings->title);
+	if (run(r->tmpl, titles, NULL, true, &r->out, e) < 0)
 		return -1;
-	own(mem) char *line = buf_take(&b);
-	add_lines(table, line);
+	line_to_table(r->table, &r->out);
 	return 0;
 }
 
@@ -109,7 +111,7 @@ static char *trim(char *s)
 	return s;
 }
 
-int cli_format_rows(const struct json *rows, const char *format, const char *preset, const struct cli_heading *headings, struct err *e)
+int cli_rows_new(const char *format, const char *preset, const struct cli_heading *headings, struct cli_rows **ret, struct err *e)
 {
 	if (str_is_empty(format) || strcmp(format, "table") == 0)
 		format = preset;
@@ -118,17 +120,43 @@ int cli_format_rows(const struct json *rows, const char *format, const char *pre
 	own(mem) char *text = unescape(format);
 	char *body = trim(text);
 	bool is_table = str_has_prefix(body, "table");
-	own(tmpl) struct tmpl *t = NULL;
-	own(tab) struct tab *table = is_table ? tab_new() : NULL;
-	own(buf) struct buf out = {};
-	if (tmpl_parse(is_table ? trim(body + strlen("table")) : body, &t, e) < 0)
+	own(cli_rows) struct cli_rows *r = mem_alloc(sizeof *r);
+	r->table = is_table ? tab_new() : NULL;
+	if (tmpl_parse(is_table ? trim(body + strlen("table")) : body, &r->tmpl, e) < 0 || (is_table && add_heading(r, headings, e) < 0))
 		return err_wrap(e, "--format");
-	if (is_table && format_heading(table, t, headings, e) < 0)
+	*ret = take(r);
+	return 0;
+}
+
+int cli_rows_add(struct cli_rows *r, struct json *row, struct err *e)
+{
+	own(json) struct json *labels = json_has(row, LABELS) ? json_ref(json_get(row, LABELS)) : NULL;
+	if (!labels)
+		labels = json_new_object();
+	json_del(row, LABELS);
+	if (run(r->tmpl, row, labels, false, &r->out, e) < 0)
 		return err_wrap(e, "--format");
+	if (r->table)
+		line_to_table(r->table, &r->out);
+	else
+		buf_char(&r->out, '\n');
+	return 0;
+}
+
+int cli_rows_print(struct cli_rows *r, struct err *e)
+{
+	if (r->table)
+		tab_format(r->table, &r->out);
+	return cli_print(&r->out, e);
+}
+
+int cli_format_rows(const struct json *rows, const char *format, const char *preset, const struct cli_heading *headings, struct err *e)
+{
+	own(cli_rows) struct cli_rows *r = NULL;
+	if (cli_rows_new(format, preset, headings, &r, e) < 0)
+		return -1;
 	for (size_t i = 0; i < json_len(rows); i++)
-		if (format_row(table, t, json_at(rows, i), &out, e) < 0)
-			return err_wrap(e, "--format");
-	if (is_table)
-		tab_format(table, &out);
-	return cli_print(&out, e);
+		if (cli_rows_add(r, json_at(rows, i), e) < 0)
+			return -1;
+	return cli_rows_print(r, e);
 }

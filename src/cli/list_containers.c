@@ -192,22 +192,32 @@ static struct json *row_of(const struct json *item, const char *format, bool all
 
 #define COLUMNS "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 
+struct listing {
+	struct cli_rows *rows;
+	const char *format;
+	bool all_columns, full;
+};
+
+static int show(void *arg, struct json *item, struct err *e)
+{
+	struct listing *l = arg;
+	own(json) struct json *row = row_of(item, l->format, l->all_columns, l->full);
+	return cli_rows_add(l->rows, row, e);
+}
+
 static int ps(void *opts, int argc unused, char **argv unused, struct err *e)
 {
 	const struct ps_options *o = opts;
 	struct engine *g = cli_engine(e);
 	bool size = o->size || (o->format && strstr(o->format, ".Size") && !o->quiet);
 	struct container_list_request r = {.all = o->all, .size = size, .last = o->latest ? 1 : o->last.set ? o->last.v : -1, .filters = &o->filters};
-	own(json) struct json *items = g ? container_list(g, &r, e) : NULL;
-	if (!items)
-		return -1;
-	own(json) struct json *rows = json_new_array();
 	const char *format = o->quiet ? "{{.ID}}" : o->format, *preset = o->size ? COLUMNS "\t{{.Size}}" : COLUMNS;
-	const char *shown = !format || strcmp(format, "table") == 0 ? preset : format;
-	bool all = shows_all(shown);
-	for (size_t i = 0; i < json_len(items); i++)
-		json_add(rows, row_of(json_at(items, i), shown, all, o->no_trunc));
-	return cli_format_rows(rows, format, preset, headings, e);
+	const char *shown = str_is_empty(format) || strcmp(format, "table") == 0 ? preset : format;
+	own(cli_rows) struct cli_rows *rows = NULL;
+	if (!g || cli_rows_new(format, preset, headings, &rows, e) < 0)
+		return -1;
+	struct listing l = {rows, shown, shows_all(shown), o->no_trunc};
+	return container_list_each(g, &r, show, &l, e) < 0 ? -1 : cli_rows_print(rows, e);
 }
 
 const struct cmd cmd_ps = {"ps", "", "List containers", ps_opts, countof(ps_opts), sizeof(struct ps_options), 0, 0, ps,

@@ -496,20 +496,30 @@ static struct json *summary(struct query *q, const struct row *row, bool size, s
 	return take(j);
 }
 
-struct json *container_list(struct engine *g, const struct container_list_request *r, struct err *e)
+int container_list_each(struct engine *g, const struct container_list_request *r, container_list_fn *each, void *arg, struct err *e)
 {
 	own(query) struct query q = {.g = g, .r = r};
 	own(rows) struct rows rows = {};
-	own(json) struct json *list = json_new_array();
 	own(shared) struct shared shared = {};
 	shared_fill(&shared);
 	if (read_filters(&q, e) < 0 || collect(&q, &rows, e) < 0)
-		return NULL;
+		return -1;
 	for (size_t i = 0; i < rows.n && (r->last <= 0 || i < (size_t)r->last); i++) {
-		struct json *j = summary(&q, &rows.v[i], r->size, &shared, e);
-		if (!j)
-			return NULL;
-		json_add(list, j);
+		own(json) struct json *j = summary(&q, &rows.v[i], r->size, &shared, e);
+		if (!j || each(arg, j, e) < 0)
+			return -1;
 	}
-	return take(list);
+	return 0;
+}
+
+static int add_summary(void *list, struct json *summary, struct err *e unused)
+{
+	json_add(list, json_ref(summary));
+	return 0;
+}
+
+struct json *container_list(struct engine *g, const struct container_list_request *r, struct err *e)
+{
+	own(json) struct json *list = json_new_array();
+	return container_list_each(g, r, add_summary, list, e) < 0 ? NULL : take(list);
 }

@@ -13,6 +13,9 @@ struct container_list_request {
 };
 /* An array of ContainerSummary, newest first. Reads one small file a container. ERR_USAGE for an unknown filter. */
 struct json *container_list(struct engine *g, const struct container_list_request *r, struct err *e) must_use;
+/* The same, one summary at a time: hundreds of them need no more memory than one. A summary is gone after the call. */
+typedef int container_list_fn(void *arg, struct json *summary, struct err *e);
+int container_list_each(struct engine *g, const struct container_list_request *r, container_list_fn *each, void *arg, struct err *e) must_use;
 /* {Titles, Processes}: the host's ps(1) with these options over the processes of the container (from its cgroup, else its
  * pid namespace); "-ef" when there are none. */
 struct json *container_top(struct engine *g, const char *text, char *const *ps_options, size_t n, struct err *e) must_use;
