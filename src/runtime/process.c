@@ -2,10 +2,10 @@
 /*
  * process: the last part of a container's process, the same for the first one and for exec.
  *
- *   1. session, terminal or standard files; the bounding set, while we may
+ *   1. session, terminal or standard files; the bounding set and the procfs for the labels, while we may
  *   2. the working directory as root, the ids with capabilities kept, the working directory as the user when root could not
  *      (a network file system); it must be inside the root (CVE-2024-21626)
- *   3. the program is looked up in PATH as the user; the launch program gets its plan
+ *   3. the program is looked up in PATH as the user: the launch program's plan is whole
  *   4. READY is told, with the terminal's master; the go
  *   5. capability sets, no_new_privs, the filter: nothing of what comes before needs to be in the filter (the built-in one
  *      allows what 4 needs and goes in before). Without no_new_privs loading it takes CAP_SYS_ADMIN, so then it comes before the sets, else last
@@ -338,11 +338,11 @@ int process_exec(struct setup *s, struct err *e)
 		return err_set(e, ERR_NOCMD, "exec: the command is empty");
 	char *const *env = process_environment(s);
 	take_default_signals();
-	if (set_stdio(s, e) < 0 || read_caps(s, &caps, e) < 0 || become_user(s, e) < 0 || close_others(s, e) < 0)
+	if (set_stdio(s, e) < 0 || read_caps(s, &caps, e) < 0 || launcher_plan(s, &plan, e) < 0 || become_user(s, e) < 0 || close_others(s, e) < 0)
 		return -1;
 	if (!p->args.n)
 		return wait_in_vain(s, e);
-	if (launcher_plan(s, &plan, e) < 0 || hooks_prepare(s, &plan, &hooks, e) < 0)
+	if (hooks_prepare(s, &plan, &hooks, e) < 0)
 		return -1;
 	own(fd) int launcher = make_launcher(s, &plan, e);
 	/* Our own filter is known to allow the waiting, so it is loaded meanwhile. */

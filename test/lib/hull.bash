@@ -149,9 +149,9 @@ container_cgroup() {
         $2 == "" { all = $3 } END { if (!found) print all }' "/proc/$pid/cgroup"
 }
 
-# wait_until SECONDS COMMAND...: until it succeeds, at most that long.
+# wait_until SECONDS COMMAND...: until it succeeds, at most that long (times HULL_TEST_PATIENCE: slow machines).
 wait_until() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * ${HULL_TEST_PATIENCE:-1}))
     shift
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || { echo "not within the time: $*" >&2; return 1; }

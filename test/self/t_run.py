@@ -146,6 +146,21 @@ def in_time(tree):
            [True, True])
 
 
+def machines(tree):
+    """--vm some: the cases of a machine run in it together; a machine that cannot be had is skipped, what fails in one is not."""
+    os.makedirs(os.path.join(tree.top, "test/vm/cases"))
+    for name, where in (("a", "v2+ v2:tester"), ("b", "native v2+"), ("c", "v2")):
+        tree.write(f"test/vm/cases/{name}.bats", f"# machines: {where}\n")
+    tree.write("test/vm/run", "print('ok 1 a\\n1..1')\n")
+    expect("good", tree.run("--vm", "some", "vm/")[1][-1], "1 passed, 0 failed, 0 skipped")
+    tree.write("test/vm/run", "import sys; print('run: there is no QEMU')\n"
+               "sys.exit(125 if sys.argv[-1].endswith(' test/vm/cases/a.bats test/vm/cases/b.bats') else 0)\n")
+    expect("no machine", tree.run("--vm", "some", "fault", "vm/")[1][-2:], ["skipped: run: there is no QEMU: 1 (vm/v2/some: vm/v2/some)",
+           "2 passed, 0 failed, 1 skipped"])
+    tree.write("test/vm/run", "print('not ok 1 a\\n1..1')\n")
+    expect("bad", tree.run("--vm", "some", "vm/")[1][-1], "0 passed, 1 failed, 0 skipped")
+
+
 # A root that is no mount point, with everything mounted in it.
 CHROOT = """set -eu
 root=$(mktemp -d "$PWD/root.XXXXXX")
@@ -181,6 +196,7 @@ CASES = [
     ("--no-retry", no_retry, Tree({"flaky": (BAD, GOOD)})),
     ("a rule gets no second chance", rule, Tree({}, rule='echo x >>ran; [ "$(wc -l <ran)" -gt 1 ]')),
     ("the time of the whole is over", in_time, Tree({"1": (["sleep 300"],) * 2, "2": (["sleep 300"],) * 2})),
+    ("machines", machines, Tree({"good": (GOOD, BAD)})),
     *([("in a chroot", in_chroot, Tree({"good": (GOOD, BAD)}))] if os.geteuid() == 0 else []),
     ("no unit tests at all is a failure", no_units, Tree({}, units=0)),
 ]

@@ -22,10 +22,14 @@ confinement() {
     grep -qxF 'hull-default (enforce)' /sys/kernel/security/apparmor/profiles
     confinement --init
     [ "$output" = "hull-default (enforce)" ]
-    confinement --security-opt no-new-privileges -u 1000
+    confinement -u 1000
+    [ "$output" = "hull-default (enforce)" ]
+    confinement --security-opt no-new-privileges -u 1000 --cap-drop ALL
     [ "$output" = "hull-default (enforce)" ]
     hull run -d --name still box sleep 100
     run -0 hull exec still cat /proc/self/attr/current
+    [ "$output" = "hull-default (enforce)" ]
+    run -0 hull exec -u 1000:1000 still cat /proc/self/attr/current
     [ "$output" = "hull-default (enforce)" ]
     run -0 hull inspect -f '{{.AppArmorProfile}}' still
     [ "$output" = hull-default ]

@@ -63,7 +63,8 @@ group_file() {
 }
 
 @test "what systemd knows of a container: stopping its scope ends it" {
-    start_scope three
+    start_scope three '.process.args = ["sh", "-c", "trap \"exit 3\" TERM; touch /tmp/up; while :; do sleep 0.1; done"]'
+    wait_until 30 test -e "$OCI_DIR/three/rootfs/tmp/up"
     systemctl stop hull-test-three.scope
     wait_until 30 oci_is three stopped
     oci delete three
