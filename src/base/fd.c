@@ -49,15 +49,17 @@ ssize_t fd_read_full(int fd, void *p, size_t n)
 	return (ssize_t)got;
 }
 
-/* A small file gets the room it needs and one byte more. Returned is how many bytes are all of it, 0 when that is not known: who
- * has read so many need not ask for the end, which is one system call less for each of hundreds of small files. */
+/* A small file gets the room it needs and one byte more; a file of /proc or of a control group, which says no size, a page.
+ * Returned is how many bytes are all of it, 0 when that is not known: who has read so many need not ask for the end, which is one
+ * system call less for each of hundreds of small files. */
 static size_t make_room(int fd, struct buf *out)
 {
 	struct stat st;
 	size_t max = out->max ? out->max : BUF_MAX;
-	if (out->room || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size >= 65536 || (size_t)st.st_size + 1 > max)
+	if (out->room || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size >= 65536 || (size_t)st.st_size + 1 > max)
 		return 0;
-	(void)buf_room(out, (size_t)st.st_size + 1);
+	size_t room = st.st_size > 0 ? (size_t)st.st_size + 1 : 4000;
+	(void)buf_room(out, room < max ? room : max);
 	return (size_t)st.st_size;
 }
 

@@ -62,14 +62,16 @@ static void execution_drop(struct execution *x)
 	oci_container_drop(&x->c);
 }
 
-static int check_status(const struct execution *x, struct err *e)
+/* Why there is no exec now. The runtime itself looks whether the container lives and is not paused, when nothing can come between any
+ * more; what it found is said in the verb's words. */
+static int refuse(const struct execution *x, struct err *e)
 {
 	enum oci_status s = oci_container_status(&x->c);
 	if (s == OCI_PAUSED && !x->options->ignore_paused)
 		return err_set(e, ERR_CONFLICT, "cannot exec in a paused container (use --ignore-paused to override): %s", x->c.state.id);
 	if (s == OCI_STOPPED || s == OCI_CREATING)
 		return err_set(e, ERR_CONFLICT, "cannot exec in a container that is %s: container %s is not running", oci_status_name(s), x->c.state.id);
-	return 0;
+	return -1;
 }
 
 static int open_console(struct execution *x, struct err *e)
@@ -88,13 +90,18 @@ static int open_console(struct execution *x, struct err *e)
 static int prepare(struct execution *x, const char *id, char **command, struct err *e)
 {
 	struct oci_container *c = &x->c;
-	if (oci_container_open(id, 0, c, e) < 0 || check_status(x, e) < 0 || oci_load_spec(c, e) < 0)
+	if (oci_container_open(id, 0, c, e) < 0)
+		return -1;
+	if (!c->state.pid)
+		return refuse(x, e);
+	if (oci_load_spec(c, e) < 0)
 		return -1;
 	if (oci_exec_process(c, x->options, command, &x->process, e) < 0 || open_console(x, e) < 0 || oci_open_cgroup(c, &x->cgroup, e) < 0)
 		return -1;
 	if (x->options->cgroups.n && cgroup_place_open(&x->cgroup, &x->options->cgroups, &x->place, e) < 0)
 		return -1;
 	x->seccomp_cache = oci_seccomp_cache(c);
+	oci_drop_config(c);
 	return 0;
 }
 
@@ -120,7 +127,7 @@ static int launch(struct execution *x, struct err *e)
 		.spec = &x->c.spec, .cgroup = x->cgroup.rows ? &x->cgroup : NULL, .place = x->options->cgroups.n ? &x->place : NULL,
 		.ignore_paused = x->options->ignore_paused, .stdio = {0, 1, 2}, .preserve_fds = preserve, .seccomp_cache = x->seccomp_cache};
 	if (container_exec(&how, &x->running, e) < 0)
-		return -1;
+		return e->kind == ERR_CONFLICT ? refuse(x, e) : -1;
 	if (publish(x, e) == 0)
 		return 0;
 	proc_pidfd_signal(x->running.pidfd, SIGKILL);

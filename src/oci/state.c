@@ -61,6 +61,14 @@ void oci_container_drop(struct oci_container *c)
 	*c = (struct oci_container)OCI_CONTAINER_EMPTY;
 }
 
+void oci_drop_config(struct oci_container *c)
+{
+	json_drop(&c->config_doc);
+	if (c->spec.linux_->resources)
+		c->spec.linux_->resources->rdma = NULL;
+	c->spec.linux_->time_offsets = c->spec.linux_->net_devices = NULL;
+}
+
 int oci_check_id(const char *id, struct err *e)
 {
 	size_t n = strlen(id);

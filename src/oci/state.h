@@ -52,6 +52,9 @@ int oci_container_open(const char *id, int flags, struct oci_container *ret, str
 int oci_container_save(struct oci_container *c, struct err *e) must_use;
 /* Parses config.json: the copy in its directory. */
 int oci_load_spec(struct oci_container *c, struct err *e) must_use;
+/* Gives back what config.json was parsed from, before a process is made: a page that both have costs a fault when one of them
+ * writes to it, giving it back does. c->spec is as before but for what is kept as JSON (rdma, timeOffsets, netDevices), which is gone. */
+void oci_drop_config(struct oci_container *c);
 /* The text of a new container's configuration: parsed to c->spec, and kept. */
 int oci_take_spec(struct oci_container *c, const struct buf *text, struct err *e) must_use;
 /* time_offset.c: an annotation, as the configuration itself would say it. */
