@@ -10,8 +10,8 @@
 extern const struct cmd cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_stop, cmd_restart, cmd_kill, cmd_wait;
 /* pause.c, rename.c, rm.c, logs.c */
 extern const struct cmd cmd_pause, cmd_unpause, cmd_rename, cmd_rm, cmd_container_prune, cmd_logs;
-/* pull.c, load.c, tag.c, rmi.c */
-extern const struct cmd cmd_pull, cmd_load, cmd_tag, cmd_rmi, cmd_image_prune;
+/* pull.c, push.c, load.c, tag.c, rmi.c */
+extern const struct cmd cmd_pull, cmd_push, cmd_load, cmd_tag, cmd_rmi, cmd_image_prune;
 /* migrate.c */
 extern const struct cmd cmd_migrate;
 /* list_containers.c, list_images.c, history.c, inspect.c, info.c, top.c, volume.c, doc.c */

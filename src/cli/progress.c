@@ -37,11 +37,18 @@ struct progress {
 static const char *const words[] = {
 	[LAYER_WAITING] = "Waiting", [LAYER_EXISTS] = "Already exists", [LAYER_DOWNLOADING] = "Downloading",
 	[LAYER_RETRYING] = "Retrying", [LAYER_UNPACKING] = "Extracting", [LAYER_DONE] = "Pull complete",
+	[LAYER_PREPARING] = "Preparing", [LAYER_COMPRESSING] = "Compressing", [LAYER_PUSHING] = "Pushing", [LAYER_PUSHED] = "Pushed",
+	[LAYER_THERE] = "Layer already exists", [LAYER_MOUNTED] = "Mounted from",
 };
 
 static bool is_done(const struct line *l)
 {
-	return l->phase == LAYER_EXISTS || l->phase == LAYER_DONE;
+	return l->phase == LAYER_EXISTS || l->phase == LAYER_DONE || l->phase == LAYER_PUSHED || l->phase == LAYER_THERE || l->phase == LAYER_MOUNTED;
+}
+
+static bool is_moving(const struct line *l)
+{
+	return l->phase == LAYER_DOWNLOADING || l->phase == LAYER_UNPACKING || l->phase == LAYER_COMPRESSING || l->phase == LAYER_PUSHING;
 }
 
 static void format_line(const struct line *l, size_t width, struct buf *out)
@@ -49,9 +56,9 @@ static void format_line(const struct line *l, size_t width, struct buf *out)
 	own(buf) struct buf b = {};
 	char have[NUM_TEXT], all[NUM_TEXT];
 	buf_printf(&b, "%s: %s", l->name, words[l->phase]);
-	if (l->phase == LAYER_RETRYING && *l->note)
-		buf_printf(&b, ": %s", l->note);
-	if ((l->phase == LAYER_DOWNLOADING || l->phase == LAYER_UNPACKING) && l->total && l->total != UINT64_MAX) {
+	if ((l->phase == LAYER_RETRYING || l->phase == LAYER_MOUNTED) && *l->note)
+		buf_printf(&b, "%s %s", l->phase == LAYER_RETRYING ? ":" : "", l->note);
+	if (is_moving(l) && l->total && l->total != UINT64_MAX) {
 		uint64_t bytes = l->bytes < l->total ? l->bytes : l->total;
 		snprintf(have, sizeof have, "%s", num_format_size(bytes, all));
 		num_format_size(l->total, all);
@@ -65,7 +72,7 @@ static void format_line(const struct line *l, size_t width, struct buf *out)
 		for (size_t i = 0; i < bar; i++)
 			buf_char(&b, i < full ? '=' : i == full ? '>' : ' ');
 		buf_printf(&b, "%s %s/%s", bar ? "]" : "", have, all);
-	} else if ((l->phase == LAYER_DOWNLOADING || l->phase == LAYER_UNPACKING) && l->bytes) {
+	} else if (is_moving(l) && l->bytes) {
 		buf_printf(&b, " %s", num_format_size(l->bytes, have));
 	}
 	/* What is in it is ASCII but for notes: cut in the middle of a character it is still one line. */
@@ -113,7 +120,8 @@ static void begin(void *arg, const char *reference, size_t layers)
 	p->n = layers;
 	p->drawn = 0;
 	own(buf) struct buf b = {};
-	buf_printf(&b, "%s %s\n", p->verb, reference);
+	if (p->verb)
+		buf_printf(&b, "%s %s\n", p->verb, reference);
 	(void)!fd_write_all(p->fd, buf_text(&b), b.len);
 	for (size_t i = 0; i < layers; i++)
 		snprintf(p->lines[i].name, NAME, "layer %zu", i + 1);
@@ -138,7 +146,7 @@ static void layer(void *arg, size_t i, const char *name, enum layer_phase phase,
 			draw(p, false);
 	} else if (changed) {
 		own(buf) struct buf b = {};
-		buf_printf(&b, "%s: %s%s%s\n", l->name, words[phase], *l->note ? ": " : "", l->note);
+		buf_printf(&b, "%s: %s%s%s\n", l->name, words[phase], !*l->note ? "" : phase == LAYER_MOUNTED ? " " : ": ", l->note);
 		(void)!fd_write_all(p->fd, buf_text(&b), b.len);
 	}
 }

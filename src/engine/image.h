@@ -10,7 +10,8 @@
 
 /* What a front end may show while images come in; any member may be NULL. Layers are named by the first 12 hex digits
  * of their blob's digest (or diff_id). */
-enum layer_phase { LAYER_WAITING, LAYER_EXISTS, LAYER_DOWNLOADING, LAYER_RETRYING, LAYER_UNPACKING, LAYER_DONE };
+enum layer_phase { LAYER_WAITING, LAYER_EXISTS, LAYER_DOWNLOADING, LAYER_RETRYING, LAYER_UNPACKING, LAYER_DONE, LAYER_PREPARING, LAYER_COMPRESSING,
+	LAYER_PUSHING, LAYER_PUSHED, LAYER_THERE, LAYER_MOUNTED };
 struct image_progress {
 	void (*begin)(void *arg, const char *reference, size_t layers);
 	void (*layer)(void *arg, size_t i, const char *name, enum layer_phase phase, uint64_t bytes, uint64_t total, const char *note);
@@ -26,6 +27,22 @@ struct image_pull_request {
 struct image_pulled { char *reference, *digest, *id; bool was_here; }; /* reference: familiar form; digest: "sha256:…" */
 struct image_pulled_list { struct image_pulled *v; size_t n; };
 int image_pull(struct engine *g, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret, struct err *e) must_use;
+/* Layers that the registry has are not sent: by the digest they were pulled with, by those they were pushed with, by other
+ * repositories there. What it does not have is compressed anew (push_layers.c). */
+struct image_push_request {
+	const char *reference;
+	const char *platform;    /* NULL: all that the image's index has, when they are here; else this one */
+	bool all_tags;
+	const char *compression; /* "gzip", "zstd"; NULL: gzip, and whatever is there already */
+	int level;               /* 0: the default */
+	bool force_compression;  /* what is there already does not count */
+	uint64_t chunk;          /* bytes of a request; 0: all */
+	void (*warn)(void *arg, const char *text); /* or NULL */
+	const struct image_progress *progress;
+};
+struct image_pushed { char *tag, *digest; uint64_t size; };
+struct image_pushed_list { struct image_pushed *v; size_t n; };
+int image_push(struct engine *g, const struct image_push_request *r, struct arena *a, struct image_pushed_list *ret, struct err *e) must_use;
 /* path NULL: fd. ret: "Loaded image: …" names, or ids of images without a name. */
 int image_load(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e) must_use;

@@ -4,6 +4,7 @@
  * hull-registry writes a blob into a pipe whose read end a worker has; what it knows of all of them (bytes, retries, errors)
  * comes as events.
  */
+#include "engine/image_remote.h"
 #include "engine/layers.h"
 
 #include "base/fd.h"
@@ -116,26 +117,16 @@ static int pull_all(struct engine *g, struct pull *p, const struct image_pull_re
 	return 0;
 }
 
-static char *docker_config_dir(void)
-{
-	const char *dir = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
-	return !str_is_empty(dir) ? mem_dup(dir) : mem_printf("%s/.docker", home ? home : "/root");
-}
-
 int image_pull(struct engine *g, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret, struct err *e)
 {
-	const struct settings *s = engine_settings(g, e);
-	if (!s || engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
+	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
 		return -1;
 	engine_warn_ids(g);
-	own(mem) char *program = engine_libexec(g, "hull-registry");
-	own(mem) char *config = docker_config_dir();
-	if (!program)
-		return err_set(e, ERR_NOT_FOUND, "pull %s: hull-registry is not installed in %s", r->reference, HULL_LIBEXECDIR);
-	/* strv is NULL-terminated as soon as it is not empty */
-	struct pull_options o = {.program = program, .config_dir = config,
-		.platform = !str_is_empty(r->platform) ? r->platform : str_is_empty(s->platform) ? NULL : s->platform,
-		.insecure = s->insecure_registries.n ? (const char *const *)s->insecure_registries.v : NULL};
+	struct pull_options o;
+	if (image_remote_options(g, &o, e) < 0)
+		return err_wrap(e, "pull %s", r->reference);
+	if (!str_is_empty(r->platform))
+		o.platform = r->platform;
 	struct pull p = {};
 	if (pull_open(&p, r->reference, &o, e) < 0)
 		return -1;

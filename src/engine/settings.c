@@ -28,6 +28,8 @@ static const struct jfield fields[] = {
 	JF(S, "init", init, JT_BOOL),
 	JF(S, "no-new-privileges", no_new_privileges, JT_BOOL),
 	JF(S, "max-concurrent-downloads", concurrent_downloads, JT_I64),
+	JF(S, "max-concurrent-uploads", concurrent_uploads, JT_I64),
+	JF(S, "registry-mirrors", registry_mirrors, JT_STRV),
 	JF(S, "platform", platform, JT_STR),
 	JF(S, "storage", storage, JT_STR),
 };
@@ -42,8 +44,8 @@ static const char *const skipped[] = {"allow-direct-routing", "allow-nondistribu
 	"default-network-opts", "default-runtime", "default-ulimits", "exec-opts", "exec-root", "experimental", "features",
 	"firewall-backend", "fixed-cidr", "fixed-cidr-v6", "group", "host-gateway-ip", "host-gateway-ips", "hosts", "http-proxy", "https-proxy",
 	"icc", "init-path", "ip", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "labels", "live-restore",
-	"log-format", "log-level", "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "mtu", "network-control-plane-mtu",
-	"node-generic-resources", "no-proxy", "oom-score-adjust", "pidfile", "proxies", "raw-logs", "registry-mirrors", "runtimes",
+	"log-format", "log-level", "max-download-attempts", "metrics-addr", "mtu", "network-control-plane-mtu",
+	"node-generic-resources", "no-proxy", "oom-score-adjust", "pidfile", "proxies", "raw-logs", "runtimes",
 	"seccomp-profile", "selinux-enabled", "shutdown-timeout", "storage-driver", "storage-opts", "swarm-default-advertise-addr",
 	"tls", "tlscacert", "tlscert", "tlskey", "tlsverify", "userland-proxy", "userland-proxy-path", "userns-remap", "validate"};
 

@@ -19,6 +19,8 @@ struct settings {
 	int64_t shm_size;                /* "default-shm-size": bytes, from a number or a text such as "64M" */
 	bool init, no_new_privileges;
 	int64_t concurrent_downloads;    /* "max-concurrent-downloads"; 0: by the number of CPUs */
+	int64_t concurrent_uploads;      /* "max-concurrent-uploads"; 0: 5 */
+	struct strv registry_mirrors;    /* "registry-mirrors": URLs, of docker.io */
 	char *platform, *storage;        /* hull's own: "platform", "storage" */
 };
 int settings_load(struct settings *ret, struct err *e) must_use;

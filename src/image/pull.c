@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "codec/digest.h"
 #include "image/platform.h"
+#include "image/pull_wire.h"
 #include "image/transfer.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ struct pull_internal {
 	int last_id;
 };
 
-static int send_json(struct pull *p, const struct json *j, int fd, struct err *e)
+int pull_send(struct pull *p, const struct json *j, int fd, struct err *e)
 {
 	own(buf) struct buf text = BUF(TRANSFER_MAX);
 	json_format(j, 0, &text);
@@ -62,11 +63,16 @@ static int send_open(struct pull *p, const struct pull_options *o, struct err *e
 	json_set_str(j, "op", "open");
 	json_set_str(j, "registry", p->ref.registry);
 	json_set_str(j, "repository", p->ref.repository);
+	const struct { const char *key, *value; } texts[] = {{"scope", o->scope}, {"user", o->user}, {"password", o->password}, {"ns", o->ns}};
+	for (size_t i = 0; i < countof(texts); i++)
+		if (texts[i].value)
+			json_set_str(j, texts[i].key, texts[i].value);
+	json_set(j, "uploads", json_new_u64(o->uploads));
 	json_set_str(j, "configDir", o->config_dir ? o->config_dir : "");
 	json_set(j, "insecure", insecure);
 	json_set(j, "retries", json_new_u64(o->retries == PULL_NO_RETRY ? 0 : o->retries ? o->retries : RETRIES));
 	json_set(j, "timeout", json_new_u64(o->timeout_s ? o->timeout_s : TIMEOUT_S));
-	return send_json(p, j, -1, e);
+	return pull_send(p, j, -1, e);
 }
 
 static void run_program(const char *program, int sock, pid_t parent)
@@ -147,7 +153,7 @@ static int gone(struct pull *p, struct err *e)
 }
 
 /* 1: a message; 0: none now. */
-static int receive(struct pull *p, int timeout_ms, struct json **ret, struct err *e)
+int pull_receive(struct pull *p, int timeout_ms, struct json **ret, struct err *e)
 {
 	char text[TRANSFER_MAX];
 	struct pollfd fd = {.fd = p->sock, .events = POLLIN};
@@ -165,7 +171,7 @@ static int receive(struct pull *p, int timeout_ms, struct json **ret, struct err
 	return 1;
 }
 
-static void error_of(const struct json *j, struct err *e)
+void pull_error_of(const struct json *j, struct err *e)
 {
 	int64_t kind = json_i64(json_get(j, "kind"));
 	const char *text = json_get_str(j, "text");
@@ -182,32 +188,32 @@ static int send_get(struct pull *p, int id, const char *path, uint64_t size, int
 		json_set_str(j, "accept", ACCEPT);
 	json_set(j, "size", json_new_i64(size == UINT64_MAX ? -1 : (int64_t)size));
 	json_set(j, "max", json_new_i64(DOCUMENT_MAX));
-	return send_json(p, j, fd, e);
+	return pull_send(p, j, fd, e);
 }
 
-struct received {
-	struct buf text;
-	struct json *answer; /* the event */
-};
+int pull_next_id(struct pull *p)
+{
+	return ++p->internal->last_id;
+}
 
-static void received_drop(struct received *d)
+void received_drop(struct received *d)
 {
 	buf_drop(&d->text);
 	json_drop(&d->answer);
 }
 
-static int wait_for(struct pull *p, int id, struct json **ret, struct err *e)
+int pull_wait(struct pull *p, int id, struct json **ret, struct err *e)
 {
 	for (;;) {
 		own(json) struct json *j = NULL;
-		int r = receive(p, -1, &j, e);
+		int r = pull_receive(p, -1, &j, e);
 		if (r < 0)
 			return -1;
 		if (r == 0 || json_i64(json_get(j, "id")) != id)
 			continue;
 		const char *event = json_get_str(j, "event");
 		if (str_eq(event, "failed")) {
-			error_of(j, e);
+			pull_error_of(j, e);
 			return -1;
 		}
 		if (str_eq(event, "done")) {
@@ -217,15 +223,15 @@ static int wait_for(struct pull *p, int id, struct json **ret, struct err *e)
 	}
 }
 
-static int get_document(struct pull *p, const char *path, uint64_t size, struct received *ret, struct err *e)
+int pull_document(struct pull *p, const char *path, uint64_t size, struct received *ret, struct err *e)
 {
 	own(received) struct received d = {.text = BUF(DOCUMENT_MAX)};
 	own(fd) int fd = memfd_create("hull-document", MFD_CLOEXEC);
 	struct stat st;
-	int id = ++p->internal->last_id;
+	int id = pull_next_id(p);
 	if (fd < 0)
 		return err_sys(e, "memory file");
-	if (send_get(p, id, path, size, fd, e) < 0 || wait_for(p, id, &d.answer, e) < 0)
+	if (send_get(p, id, path, size, fd, e) < 0 || pull_wait(p, id, &d.answer, e) < 0)
 		return -1;
 	if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0 || fd_read_to_end(fd, &d.text) < 0)
 		return err_sys(e, "memory file");
@@ -234,7 +240,7 @@ static int get_document(struct pull *p, const char *path, uint64_t size, struct 
 	return 0;
 }
 
-static int check_digest(const struct received *d, const char *digest, const char *what, struct err *e)
+int pull_check_digest(const struct received *d, const char *digest, const char *what, struct err *e)
 {
 	own(digest) struct digest *hash = NULL;
 	char found[DIGEST_TEXT];
@@ -259,13 +265,13 @@ static int top_digest(struct pull *p, const struct received *d, struct err *e)
 {
 	const char *said = json_get_str(d->answer, "digest");
 	if (*p->ref.digest)
-		return snprintf(p->index_digest, sizeof p->index_digest, "%s", p->ref.digest), check_digest(d, p->ref.digest, "manifest", e);
+		return snprintf(p->index_digest, sizeof p->index_digest, "%s", p->ref.digest), pull_check_digest(d, p->ref.digest, "manifest", e);
 	if (!said)
 		return digest_of(buf_text(&d->text), d->text.len, p->index_digest, e);
 	if (!digest_is_valid(said))
 		return err_set(e, ERR_CORRUPT, "manifest: the registry sent an invalid Docker-Content-Digest");
 	snprintf(p->index_digest, sizeof p->index_digest, "%s", said);
-	return check_digest(d, said, "manifest", e);
+	return pull_check_digest(d, said, "manifest", e);
 }
 
 static int no_platform(struct pull *p, const struct image_index *x, struct err *e)
@@ -297,7 +303,7 @@ static int choose(struct pull *p, struct received *d, struct json **j, char dige
 		keep_text(p, d, &p->index_text, &p->index_len);
 	received_drop(d);
 	json_drop(j);
-	if (get_document(p, path, m->size, d, e) < 0 || check_digest(d, m->digest, "manifest", e) < 0 || parse(d, "manifest", j, e) < 0)
+	if (pull_document(p, path, m->size, d, e) < 0 || pull_check_digest(d, m->digest, "manifest", e) < 0 || parse(d, "manifest", j, e) < 0)
 		return -1;
 	snprintf(digest, 136, "%s", m->digest);
 	return 0;
@@ -308,7 +314,7 @@ static int get_manifest(struct pull *p, char digest[136], struct err *e)
 	own(received) struct received d = {};
 	own(json) struct json *j = NULL;
 	own(mem) char *path = mem_printf("manifests/%s", *p->ref.digest ? p->ref.digest : p->ref.tag);
-	if (get_document(p, path, UINT64_MAX, &d, e) < 0) {
+	if (pull_document(p, path, UINT64_MAX, &d, e) < 0) {
 		if (e->kind != ERR_NOT_FOUND)
 			return -1;
 		struct err why = *e;
@@ -338,7 +344,7 @@ static int get_config(struct pull *p, struct err *e)
 	own(json) struct json *j = NULL;
 	const struct descriptor *c = &p->manifest.config;
 	own(mem) char *path = mem_printf("blobs/%s", c->digest);
-	if (get_document(p, path, c->size, &d, e) < 0 || check_digest(&d, c->digest, "image config", e) < 0 || parse(&d, "image config", &j, e) < 0)
+	if (pull_document(p, path, c->size, &d, e) < 0 || pull_check_digest(&d, c->digest, "image config", e) < 0 || parse(&d, "image config", &j, e) < 0)
 		return -1;
 	keep_text(p, &d, &p->config_text, &p->config_len);
 	if (image_config_parse(j, &p->arena, &p->config, e) < 0 || types_check(&p->manifest, &p->config, e) < 0)
@@ -406,7 +412,7 @@ int pull_tags(struct pull *p, struct strv *ret, struct err *e)
 	char text[REF_TEXT];
 	for (size_t pages = 0; path && pages < TAGS_MAX; pages++) {
 		own(received) struct received d = {};
-		if (get_document(p, path, UINT64_MAX, &d, e) < 0 || add_tags(&d, ret, e) < 0)
+		if (pull_document(p, path, UINT64_MAX, &d, e) < 0 || add_tags(&d, ret, e) < 0)
 			return err_wrap(e, "%s", ref_repository_familiar(&p->ref, text));
 		mem_drop(&path);
 		path = mem_dup(json_get_str(d.answer, "next"));
@@ -446,7 +452,7 @@ int pull_event(struct pull *p, struct pull_event *ret, struct err *e)
 {
 	for (;;) {
 		own(json) struct json *j = NULL;
-		int r = receive(p, 0, &j, e);
+		int r = pull_receive(p, 0, &j, e);
 		if (r <= 0)
 			return r;
 		static const struct { const char *name; int kind; } kinds[] = {
@@ -458,7 +464,7 @@ int pull_event(struct pull *p, struct pull_event *ret, struct err *e)
 				continue;
 			*ret = (struct pull_event){.kind = kinds[i].kind, .layer = (size_t)id, .bytes = json_u64(json_get(j, "bytes"))};
 			if (kinds[i].kind == PULL_RETRY || kinds[i].kind == PULL_FAILED)
-				error_of(j, &ret->why);
+				pull_error_of(j, &ret->why);
 			return 1;
 		}
 	}

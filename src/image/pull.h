@@ -26,6 +26,10 @@ struct pull_options {
 	const char *const *insecure; /* NULL-terminated: "host", "host:port" or "10.0.0.0/8" that may speak plain HTTP or untrusted TLS; or NULL */
 	unsigned retries;        /* 0: the default, 5; PULL_NO_RETRY */
 	unsigned timeout_s;      /* without a byte; 0: the default, 60 */
+	const char *scope;       /* what tokens are asked for ("repository:x:pull,push"); NULL: what the registry says */
+	const char *user, *password; /* instead of those of config_dir; or NULL */
+	const char *ns;          /* the registry that a mirror stands for; or NULL */
+	unsigned uploads;        /* at once; 0: the default, 5 */
 };
 struct pull {
 	struct arena arena;

@@ -162,8 +162,8 @@ static void start(struct session *s)
 		return;
 	}
 	add_field(&query, "service", a->service);
-	add_field(&query, "scope", a->scope);
 	if (c->identity_token) {
+		add_field(&query, "scope", a->scope);
 		add_field(&query, "grant_type", "refresh_token");
 		add_field(&query, "client_id", "hull");
 		add_field(&query, "refresh_token", c->identity_token);
@@ -174,6 +174,11 @@ static void start(struct session *s)
 			add_field(&query, "account", c->user);
 			call.user_password = pair = mem_printf("%s:%s", c->user, c->password);
 		}
+		/* One field for each of its words. */
+		own(strv) struct strv scopes = {};
+		strv_split(&scopes, a->scope, ' ');
+		for (size_t i = 0; i < scopes.n; i++)
+			add_field(&query, "scope", scopes.v[i]);
 		url = mem_printf("%s%s%s", a->realm, strchr(a->realm, '?') ? "&" : "?", buf_text(&query));
 	}
 	call.url = url;
@@ -205,7 +210,10 @@ static int demand_token(struct session *s, struct challenge *c)
 	mem_drop(&a->scope);
 	a->realm = take(c->realm);
 	a->service = take(c->service);
-	a->scope = str_is_empty(c->scope) ? mem_printf("repository:%s:pull", s->repository) : take(c->scope);
+	a->scope = s->scope ? mem_dup(s->scope)
+		: !str_is_empty(c->scope) ? take(c->scope)
+		: *s->repository ? mem_printf("repository:%s:pull", s->repository)
+				 : mem_dup("");
 	a->busy = true;
 	a->tries = 0;
 	start(s);

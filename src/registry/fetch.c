@@ -18,18 +18,17 @@
 
 #include "base/fd.h"
 #include "base/num.h"
-#include "codec/json.h"
 #include "registry/auth.h"
 #include "registry/insecure.h"
+#include "registry/reply.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { ACTIVE_MAX = 4, REDIRECTS_MAX = 8, ERROR_TEXT_MAX = 65536, TELL_NS = 100000000, RETRY_AFTER_MAX_S = 60 };
+enum { ACTIVE_MAX = 4, TELL_NS = 100000000 };
 
 enum state { QUEUED, RUNNING, WAITING, SLEEPING, DRAINING, OVER };
 enum body { BODY_DATA, BODY_TEXT };
@@ -229,91 +228,40 @@ static int on_body(void *arg, const void *p, size_t n)
 	return f->paused ? HTTP_PAUSE : on_data(f, p, n);
 }
 
-/* The first message of {"errors":[{"code","message"}]}. */
-static char *error_text(const struct fetch *f, char out[200])
-{
-	own(json) struct json *j = NULL;
-	struct err ignored = {};
-	*out = 0;
-	if (json_parse(buf_text(&f->text), f->text.len, &j, &ignored) < 0)
-		return out;
-	const struct json *first = json_at(json_get(j, "errors"), 0);
-	const char *message = json_get_str(first, "message");
-	return session_text(str_is_empty(message) ? json_get_str(first, "code") : message, out);
-}
-
-static bool is_registry(const struct session *s, const char *url)
-{
-	own(mem) char *base = mem_printf("%s://%s/", s->scheme, s->host);
-	struct http_place a = {}, b = {};
-	bool same = http_place_of(base, &a) == 0 && http_place_of(url, &b) == 0 && strcmp(a.scheme, b.scheme) == 0 && strcasecmp(a.host, b.host) == 0 &&
-		a.port == b.port;
-	http_place_drop(&a);
-	http_place_drop(&b);
-	return same;
-}
-
 static void redirect(struct fetch *f, const struct http_reply *r)
 {
-	own(mem) char *base = f->target ? mem_dup(f->target) : mem_printf("%s://%s/v2/%s/%s", f->s->scheme, f->s->host, f->s->repository, f->path);
-	char *target = r->location ? http_resolve(base, r->location) : NULL;
-	struct http_place p = {};
-	if (!target || http_place_of(target, &p) < 0) {
-		mem_drop(&target);
-		fail(f, ERR_REMOTE, "it redirects to nowhere");
+	own(mem) char *base = f->target ? mem_dup(f->target) : reply_url(f->s, f->path);
+	char *target = reply_location(f->s, base, r->location, &f->why);
+	if (!target) {
+		over(f);
 		return;
 	}
-	bool plain = strcmp(p.scheme, "http") == 0;
-	bool bad = plain && !(strcmp(f->s->scheme, "http") == 0 && insecure_allows(&f->s->insecure, p.host, p.port));
-	http_place_drop(&p);
 	mem_drop(&f->target);
 	f->target = target;
-	if (bad)
-		fail(f, ERR_DENIED, "it redirects to plain HTTP on another host, which is not allowed");
-	else if (++f->redirects > REDIRECTS_MAX)
+	if (++f->redirects > REDIRECTS_MAX)
 		fail(f, ERR_REMOTE, "too many redirects");
 	else
 		f->state = QUEUED;
 }
 
-static int64_t retry_after(const char *text)
-{
-	struct err ignored = {};
-	uint64_t seconds;
-	struct tm tm = {};
-	if (!text)
-		return 0;
-	if (num_u64(text, 86400 * 365, &seconds, "time", &ignored) == 0)
-		return (int64_t)seconds;
-	if (!strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm))
-		return 0;
-	int64_t left = (int64_t)timegm(&tm) - num_now_ns() / 1000000000;
-	return left > 0 ? left : 0;
-}
-
 static void too_many(struct fetch *f, const struct http_reply *r)
 {
-	char text[200], message[200];
-	int64_t seconds = retry_after(r->retry_after);
-	snprintf(text, sizeof text, "too many requests%s%.80s", *error_text(f, message) ? ": " : "", message);
-	if (seconds > 0) {
-		size_t n = strlen(text);
-		snprintf(text + n, sizeof text - n, ": try again in %lld s", (long long)seconds);
-	}
-	if (seconds > RETRY_AFTER_MAX_S)
+	char text[200];
+	int64_t ns = reply_too_many(r, &f->text, text);
+	if (ns < 0)
 		fail(f, ERR_LIMIT, text);
 	else
-		again(f, ERR_LIMIT, text, seconds * 1000000000);
+		again(f, ERR_LIMIT, text, ns);
 }
 
 static void unauthorized(struct fetch *f, const struct http_reply *r)
 {
 	char text[200];
-	if (f->target && !is_registry(f->s, f->target)) {
+	if (f->target && !reply_is_registry(f->s, f->target)) {
 		fail(f, ERR_DENIED, "the server it redirects to refuses access");
 	} else if (++f->auth_tries > 2 || auth_demand(f->s, r, f->generation, &f->why) < 0) {
 		if (!f->why.kind)
-			(void)!auth_denied(f->s, error_text(f, text), &f->why);
+			(void)!auth_denied(f->s, reply_error_text(&f->text, text), &f->why);
 		over(f);
 	} else {
 		mem_drop(&f->target);
@@ -325,7 +273,7 @@ static void unauthorized(struct fetch *f, const struct http_reply *r)
 static void refused(struct fetch *f, const struct http_reply *r)
 {
 	char text[300], message[200];
-	error_text(f, message);
+	reply_error_text(&f->text, message);
 	snprintf(text, sizeof text, "status %ld%s%s", r->status, *message ? ": " : "", message);
 	if (r->status == 404 || r->status == 410)
 		fail(f, ERR_NOT_FOUND, *message ? message : "not found");
@@ -346,9 +294,9 @@ static char *next_of(const struct fetch *f, const char *link)
 	if (!shut)
 		return NULL;
 	own(mem) char *text = mem_ndup(open + 1, (size_t)(shut - open - 1));
-	own(mem) char *base = mem_printf("%s://%s/v2/%s/%s", f->s->scheme, f->s->host, f->s->repository, f->path);
+	own(mem) char *base = reply_url(f->s, f->path);
 	char *url = http_resolve(base, text);
-	if (url && !is_registry(f->s, url))
+	if (url && !reply_is_registry(f->s, url))
 		mem_drop(&url);
 	return url;
 }
@@ -428,7 +376,7 @@ static void on_done(void *arg, const struct http_reply *r, enum http_failure fai
 		redirect(f, r);
 	else if (r->status == 401)
 		unauthorized(f, r);
-	else if (r->status == 429)
+	else if (r->status == 429 || (r->status == 503 && r->retry_after))
 		too_many(f, r);
 	else
 		refused(f, r);
@@ -437,10 +385,7 @@ static void on_done(void *arg, const struct http_reply *r, enum http_failure fai
 static void start(struct fetch *f)
 {
 	struct session *s = f->s;
-	bool whole = str_has_prefix(f->path, "http://") || str_has_prefix(f->path, "https://");
-	own(mem) char *url = f->target ? mem_dup(f->target)
-		: whole ? mem_dup(f->path)
-			: mem_printf("%s://%s/v2/%s/%s", s->scheme, s->host, s->repository, f->path);
+	own(mem) char *url = f->target ? mem_dup(f->target) : reply_url(s, f->path);
 	own(mem) char *pair = NULL;
 	struct http_place p = {};
 	if (http_place_of(url, &p) < 0) {
@@ -453,12 +398,7 @@ static void start(struct fetch *f)
 	/* Where HTTP may follow, TLS is not waited for long. */
 	if (!s->scheme_known && s->plain_allowed && strcmp(s->scheme, "https") == 0 && (!call.connect_s || call.connect_s > 5))
 		call.connect_s = 5;
-	if (is_registry(s, url)) {
-		if (s->auth.kind == AUTH_BEARER)
-			call.authorization = s->auth.header;
-		else if (s->auth.kind == AUTH_BASIC)
-			call.user_password = pair = mem_printf("%s:%s", s->credentials.user, s->credentials.password);
-	}
+	reply_authorize(s, url, &call, &pair);
 	f->generation = s->auth.generation;
 	f->scheme = s->scheme;
 	buf_reset(&f->text);

@@ -14,8 +14,10 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
 enum { HEADERS_MAX = 65536, CONNECT_S = 30, CONNECTIONS_MAX = 8 };
 
@@ -31,6 +33,7 @@ struct http_transfer {
 	CURL *easy;
 	struct curl_slist *headers;
 	struct http_call call;
+	uint64_t sent; /* of the body */
 	struct http_reply reply;
 	size_t header_bytes;
 	bool headed, stopped, bad;
@@ -56,7 +59,7 @@ int http_new(struct http **ret, struct err *e)
 	return 0;
 }
 
-static void reply_drop(struct http_reply *r)
+void http_reply_drop(struct http_reply *r)
 {
 	free(r->type);
 	free(r->location);
@@ -64,6 +67,9 @@ static void reply_drop(struct http_reply *r)
 	free(r->retry_after);
 	free(r->link);
 	free(r->range);
+	free(r->upload_range);
+	free(r->chunk_min);
+	free(r->subject);
 	strv_drop(&r->challenges);
 	*r = (struct http_reply){.length = -1};
 }
@@ -77,7 +83,7 @@ static void transfer_free(struct http_transfer *t)
 	curl_multi_remove_handle(t->http->multi, t->easy);
 	curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->headers);
-	reply_drop(&t->reply);
+	http_reply_drop(&t->reply);
 	free(t);
 }
 
@@ -107,6 +113,7 @@ static void keep_header(struct http_reply *r, const char *name, char *value)
 	const struct { const char *name; char **to; } rows[] = {
 		{"content-type", &r->type}, {"location", &r->location}, {"docker-content-digest", &r->digest},
 		{"retry-after", &r->retry_after}, {"link", &r->link}, {"content-range", &r->range},
+		{"range", &r->upload_range}, {"oci-chunk-min-length", &r->chunk_min}, {"oci-subject", &r->subject},
 	};
 	struct err ignored = {};
 	uint64_t n;
@@ -131,7 +138,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 	}
 	own(mem) char *line = mem_ndup(p, n);
 	if (str_has_prefix(line, "HTTP/")) {
-		reply_drop(&t->reply);
+		http_reply_drop(&t->reply);
 		return n;
 	}
 	char *colon = strchr(line, ':');
@@ -164,6 +171,32 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	return r < 0 ? CURL_WRITEFUNC_ERROR : n;
 }
 
+static size_t on_read(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_transfer *t = arg;
+	uint64_t left = t->call.length - t->sent;
+	n *= size;
+	if (n > left)
+		n = (size_t)left;
+	ssize_t r = n ? pread(t->call.fd, p, n, (off_t)(t->call.at + t->sent)) : 0;
+	if (r < 0 || (r == 0 && n))
+		return CURL_READFUNC_ABORT;
+	t->sent += (uint64_t)r;
+	if (t->call.sent)
+		t->call.sent(t->call.arg, (size_t)r);
+	return (size_t)r;
+}
+
+/* curl begins anew where a kept connection turned out to be dead. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct http_transfer *t = arg;
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->call.length)
+		return CURL_SEEKFUNC_FAIL;
+	t->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
 static bool is_loopback(const char *host)
 {
 	struct in_addr a;
@@ -189,6 +222,27 @@ static void add_header(struct http_transfer *t, const char *name, const char *va
 		return;
 	own(mem) char *line = mem_printf("%s: %s", name, value);
 	t->headers = curl_slist_append(t->headers, line);
+}
+
+static void set_method(struct http_transfer *t, const struct http_call *c)
+{
+	CURL *easy = t->easy;
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, c->method);
+	if (strcmp(c->method, "HEAD") == 0)
+		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+	if (strcmp(c->method, "HEAD") == 0 || strcmp(c->method, "DELETE") == 0 || strcmp(c->method, "GET") == 0)
+		return;
+	curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->length);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(easy, CURLOPT_READDATA, t);
+	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+	curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
+	add_header(t, "Content-Type", c->type);
+	add_header(t, "Content-Range", c->content_range);
+	/* What would be refused was refused before. */
+	t->headers = curl_slist_append(t->headers, "Expect:");
 }
 
 static void set_up(struct http_transfer *t, const struct http_call *c)
@@ -226,6 +280,8 @@ static void set_up(struct http_transfer *t, const struct http_call *c)
 		curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 		curl_easy_setopt(easy, CURLOPT_USERPWD, c->user_password);
 	}
+	if (c->method)
+		set_method(t, c);
 	add_header(t, "Accept", c->accept);
 	add_header(t, "Authorization", c->authorization);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
@@ -237,7 +293,8 @@ struct http_transfer *http_start(struct http *h, const struct http_call *c)
 	struct http_transfer *t = mem_alloc(sizeof *t);
 	t->http = h;
 	t->call = *c;
-	t->call.url = t->call.accept = t->call.authorization = t->call.user_password = t->call.form = NULL;
+	t->call.url = t->call.accept = t->call.authorization = t->call.user_password = t->call.form = t->call.method = t->call.type =
+		t->call.content_range = NULL;
 	t->reply.length = -1;
 	t->easy = curl_easy_init();
 	if (!t->easy)

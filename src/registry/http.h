@@ -16,6 +16,9 @@ struct http_reply {
 	long status;    /* 0: none came */
 	int64_t length; /* Content-Length; -1: not said */
 	char *type, *location, *digest, *retry_after, *link, *range;
+	char *upload_range; /* Range: what an upload has so far */
+	char *chunk_min;    /* OCI-Chunk-Min-Length */
+	char *subject;      /* OCI-Subject */
 	struct strv challenges; /* WWW-Authenticate */
 };
 
@@ -34,6 +37,10 @@ struct http_call {
 	const char *url, *accept, *authorization; /* the latter two may be NULL */
 	const char *user_password; /* "user:password" for basic authentication, or NULL */
 	const char *form;          /* makes it a POST of application/x-www-form-urlencoded */
+	const char *method;        /* NULL: GET, or POST with a form */
+	const char *type, *content_range; /* headers of the body, or NULL */
+	int fd;                    /* the body of PUT, POST and PATCH: `length` bytes from `at` on, read by pread; not owned */
+	uint64_t at, length;
 	uint64_t from;             /* not 0: Range: bytes=from- */
 	bool untrusted;            /* certificates are not checked */
 	unsigned connect_s;        /* 0: 30 */
@@ -42,6 +49,8 @@ struct http_call {
 	int (*head)(void *arg, const struct http_reply *r);
 	/* n bytes; 0: all taken, HTTP_PAUSE: give them again after http_resume(), -1: stop. */
 	int (*body)(void *arg, const void *p, size_t n);
+	/* NULL, or n bytes more of the body were handed over. */
+	void (*sent)(void *arg, size_t n);
 	/* The end of it; the transfer is gone after. May start others. */
 	void (*done)(void *arg, const struct http_reply *r, enum http_failure failure, const char *why);
 };
@@ -54,6 +63,7 @@ void http_cancel(struct http_transfer *t); /* without done(); not from one of it
 /* Waits for transfers and for extra[], works, delivers what happened. */
 int http_wait(struct http *h, struct pollfd *extra, size_t n, int timeout_ms, struct err *e) must_use;
 
+void http_reply_drop(struct http_reply *r);
 /* The URL `location` means, seen from `base`; NULL: it is none, or not of http or https. */
 char *http_resolve(const char *base, const char *location) must_use;
 struct http_place { char *scheme, *host; unsigned port; }; /* host without brackets */

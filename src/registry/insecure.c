@@ -72,11 +72,16 @@ static bool matches(const char *name, const char *host, unsigned port)
 	return strcasecmp(text, host) == 0 && (!colon || (num_u64(colon, 65535, &n, "port", &ignored) == 0 && n == port));
 }
 
-bool insecure_allows(const struct strv *names, const char *host, unsigned port)
+bool insecure_is_loopback(const char *host)
 {
 	struct address a;
-	bool loopback = strcasecmp(host, "localhost") == 0 ||
+	return strcasecmp(host, "localhost") == 0 ||
 		(parse_address(host, &a) && (a.family == AF_INET ? a.bytes[0] == 127 : memcmp(a.bytes, &in6addr_loopback, 16) == 0));
+}
+
+bool insecure_allows(const struct strv *names, const char *host, unsigned port)
+{
+	bool loopback = insecure_is_loopback(host);
 	for (size_t i = 0; !loopback && i < names->n; i++)
 		if (matches(names->v[i], host, port))
 			return true;

@@ -7,4 +7,5 @@
 
 #include "base/str.h"
 
+bool insecure_is_loopback(const char *host); /* by its name or address; nothing is looked up */
 bool insecure_allows(const struct strv *names, const char *host, unsigned port);

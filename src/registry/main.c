@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hull-registry: the process of `hull pull` that speaks to a registry (protocol: image/transfer.h).
+ * hull-registry: the process of pull, push, login and others that speaks to a registry (protocol: image/transfer.h).
  *
  *   1. read the "open" message: whose images, from where
  *   2. get the credentials, by helpers if need be; then enter the jail
@@ -17,6 +17,8 @@
 #include "registry/fetch.h"
 #include "registry/insecure.h"
 #include "registry/jail.h"
+#include "registry/request.h"
+#include "registry/upload.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,7 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { OUTBOX_MAX = 4096, PIPES_MAX = 60 };
+enum { OUTBOX_MAX = 4096, PIPES_MAX = 60, UPLOADS_MAX = 5 };
 
 char *session_text(const char *text, char out[200])
 {
@@ -86,6 +88,9 @@ static int set_up(struct session *s, const struct json *j, struct err *e)
 			strv_add(&s->insecure, json_str(json_at(insecure, i)));
 	s->registry = mem_dup(json_get_str(j, "registry"));
 	s->repository = mem_dup(json_get_str(j, "repository"));
+	s->scope = mem_dup(json_get_str(j, "scope"));
+	s->ns = mem_dup(json_get_str(j, "ns"));
+	s->uploads_max = json_u64(json_get(j, "uploads")) ? (unsigned)json_u64(json_get(j, "uploads")) : UPLOADS_MAX;
 	if (!s->registry || !s->repository)
 		return err_set(e, ERR_BUG, "open: no registry");
 	s->host = mem_dup(strcmp(s->registry, "docker.io") == 0 ? "registry-1.docker.io" : s->registry);
@@ -98,6 +103,10 @@ static int set_up(struct session *s, const struct json *j, struct err *e)
 		return err_set(e, ERR_USAGE, "registry %s: not a host", s->registry);
 	s->plain_allowed = insecure_allows(&s->insecure, p.host, p.port);
 	http_place_drop(&p);
+	if (json_get_str(j, "user") && json_get_str(j, "password")) {
+		s->credentials = (struct credentials){.user = mem_dup(json_get_str(j, "user")), .password = mem_dup(json_get_str(j, "password"))};
+		return 0;
+	}
 	return credentials_load(json_get_str(j, "configDir"), s->registry, &s->credentials, e);
 }
 
@@ -111,6 +120,18 @@ static void get(struct session *s, const struct json *j, int fd)
 		fetch_new(s, &r);
 	else
 		fd_drop(&fd);
+}
+
+static void dispatch(struct session *s, const struct json *j, int fd)
+{
+	static const struct { const char *op; void (*begin)(struct session *s, const struct json *j, int fd); } rows[] = {
+		{"get", get}, {"send", request_send}, {"upload", upload_new}};
+	for (size_t i = 0; i < countof(rows); i++)
+		if (str_eq(json_get_str(j, "op"), rows[i].op)) {
+			rows[i].begin(s, j, fd);
+			return;
+		}
+	fd_drop(&fd);
 }
 
 /* 1: a message; 0: the client is gone. */
@@ -139,7 +160,7 @@ static int listen_once(struct session *s, bool *ret_end, struct err *e)
 		return -1;
 	*ret_end = r == 0;
 	if (r == 1)
-		get(s, j, fd);
+		dispatch(s, j, fd);
 	return 0;
 }
 
@@ -149,7 +170,12 @@ static int loop(struct session *s, struct err *e)
 		struct pollfd fds[1 + PIPES_MAX] = {{.fd = s->sock, .events = POLLIN}};
 		int64_t now = num_monotonic_ns();
 		auth_work(s, now);
+		upload_work(s, now);
+		request_work(s, now);
 		int64_t wait = fetch_work(s, now);
+		/* A step that is over leads to the next one at once. */
+		if (s->requests.n || s->uploads.n)
+			wait = wait < 50000000 ? wait : 50000000;
 		fds[0].events |= s->outbox.n ? POLLOUT : 0;
 		size_t n = 1 + fetch_pollfds(s, fds + 1, PIPES_MAX);
 		if (http_wait(s->http, fds, n, (int)(wait / 1000000), e) < 0)
@@ -188,7 +214,7 @@ int main(void)
 	int type = 0;
 	socklen_t n = sizeof type;
 	if (getsockopt(TRANSFER_SOCK, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_SEQPACKET) {
-		fputs("hull-registry is started by hull pull, not by hand\n", stderr);
+		fputs("hull-registry is started by hull pull and others, not by hand\n", stderr);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -197,6 +223,8 @@ int main(void)
 	/* hull says in its one line that we are gone; a second line beside it would be ours. */
 	int r = serve(&s, &e);
 	fetch_drop_all(&s);
+	upload_drop_all(&s);
+	mem_drop(&s.requests.v);
 	http_drop(&s.http);
 	auth_drop(&s.auth);
 	credentials_drop(&s.credentials);
@@ -205,5 +233,7 @@ int main(void)
 	mem_drop(&s.registry);
 	mem_drop(&s.repository);
 	mem_drop(&s.host);
+	mem_drop(&s.ns);
+	mem_drop(&s.scope);
 	return r < 0;
 }

@@ -12,6 +12,8 @@
 #include "registry/http.h"
 
 struct fetch;
+struct request;
+struct upload;
 
 struct auth {
 	enum { AUTH_NONE, AUTH_BASIC, AUTH_BEARER } kind;
@@ -30,6 +32,8 @@ struct session {
 	struct http *http;
 	char *registry, *repository;
 	char *host;          /* where it really is: host[:port] */
+	char *ns;            /* of a mirror: the registry it stands for; else NULL */
+	char *scope;         /* what tokens are asked for: words of "repository:x:pull,push"; NULL: what the registry says */
 	const char *scheme;
 	bool scheme_known;   /* an answer came */
 	bool plain_allowed;  /* HTTP and unknown certificates */
@@ -39,6 +43,9 @@ struct session {
 	struct auth auth;
 	struct err broken;   /* why nothing can be fetched; kind ERR_NONE: it can */
 	struct { struct fetch **v; size_t n; } fetches; /* in the order asked for */
+	struct { struct request **v; size_t n; } requests;
+	struct { struct upload **v; size_t n; } uploads;
+	unsigned uploads_max; /* at once */
 	int sock;
 	struct strv outbox;  /* events that the socket had no room for */
 };

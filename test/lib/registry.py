@@ -26,6 +26,7 @@ import threading
 import time
 import traceback
 import urllib.error
+import urllib.parse
 import urllib.request
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -121,7 +122,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if length != -1:
             self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
         if length is not None:
             self.close_connection = True
         return True
@@ -136,8 +138,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raise Drop
 
     def do_POST(self):
-        self.form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.form = self.body.decode(errors="replace")
         self.do_GET()
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_DELETE(self):
+        self.do_GET()
+
+    def do_PUT(self):
+        # The hook comes before the body: it may want a part of it, or none.
+        self.do_GET()
+
+    def do_PATCH(self):
+        self.do_GET()
+
+    def read_body(self, most=None):
+        n = int(self.headers.get("Content-Length", 0))
+        return self.rfile.read(n if most is None else min(n, most))
 
     def do_GET(self):
         fake = self.server.fake
@@ -161,6 +181,7 @@ class Fake:
     def __init__(self, hook=None, tls=None, host="127.0.0.1"):
         self.hook, self.tls = hook, tls
         self.manifests, self.blobs, self.tags = {}, {}, {}
+        self.uploads, self.begun, self.owners, self.referrers = {}, [], {}, False
         self.requests = []
         self.lock = threading.Lock()
         self.server = Server((host, 0), Handler)
@@ -200,21 +221,95 @@ class Fake:
     def add_manifest(self, name, tag, media_type, data):
         for reference in filter(None, (tag, digest_of(data))):
             self.manifests[name, reference] = (media_type, data)
-        if tag:
-            self.tags.setdefault(name, []).append(tag)
+        if tag and tag not in self.tags.setdefault(name, []):
+            self.tags[name].append(tag)
         return data
 
     def answer(self, h):
+        if h.command not in ("GET", "HEAD") or "/blobs/uploads/" in h.path:
+            # A body that is not read would be taken for the next request.
+            if h.command in ("PUT", "PATCH") and not hasattr(h, "body"):
+                h.body = h.read_body()
+            try:
+                return self.change(h)
+            finally:
+                h.__dict__.pop("body", None)
         parts = h.path.split("?")[0].split("/")
         name, kind, reference = "/".join(parts[2:-2]), parts[-2], parts[-1]
         if kind == "manifests" and (name, reference) in self.manifests:
             media_type, data = self.manifests[name, reference]
             return h.reply(200, data, Content_Type=media_type, Docker_Content_Digest=digest_of(data))
-        if kind == "blobs" and reference in self.blobs:
+        if kind == "blobs" and self.has(name, reference):
             return self.send_blob(h, self.blobs[reference])
         if kind == "tags" and name in self.tags:
             return h.reply(200, {"name": name, "tags": self.tags[name]}, Content_Type="application/json")
         return h.error(404, {"manifests": "MANIFEST_UNKNOWN", "blobs": "BLOB_UNKNOWN"}.get(kind, "NAME_UNKNOWN"))
+
+    def take(self, digest, name, data):
+        self.blobs[digest] = data
+        self.owners.setdefault(digest, set()).add(name)
+
+    def has(self, name, digest):
+        """Blobs that were not pushed belong to everybody."""
+        return digest in self.blobs and (digest not in self.owners or name in self.owners[digest])
+
+    def change(self, h):
+        """Pushes and deletes."""
+        path, _, query = h.path.partition("?")
+        query = {k: v[0] for k, v in urllib.parse.parse_qs(query).items()}
+        name, _, rest = path[4:].partition("/blobs/" if "/blobs/" in path else "/manifests/")
+        if "/manifests/" in path:
+            return self.change_manifest(h, name, rest)
+        if h.command == "DELETE" and not rest.startswith("uploads/"):
+            return h.reply(202) if self.blobs.pop(rest, None) is not None else h.error(404, "BLOB_UNKNOWN")
+        number = rest.partition("/")[2]
+        if h.command == "POST":
+            return self.begin(h, name, query)
+        if number not in self.uploads:
+            return h.error(404, "BLOB_UPLOAD_UNKNOWN")
+        data, where = self.uploads[number], {"Location": f"/v2/{name}/blobs/uploads/{number}?state=x", "Docker_Upload_UUID": number}
+        if h.command == "DELETE":
+            del self.uploads[number]
+            return h.reply(204)
+        if h.command == "GET":
+            return h.reply(204, Range=f"0-{max(len(data) - 1, 0)}", **where)
+        start = h.headers.get("Content-Range", "").split("-")[0]
+        if start and int(start) != len(data):
+            return h.reply(416, Range=f"0-{max(len(data) - 1, 0)}", **where)
+        data += h.body
+        if h.command == "PATCH":
+            return h.reply(202, Range=f"0-{max(len(data) - 1, 0)}", **where)
+        if digest_of(data) != query.get("digest"):
+            return h.error(400, "DIGEST_INVALID")
+        del self.uploads[number]
+        self.take(query["digest"], name, bytes(data))
+        return h.reply(201, Location=f"/v2/{name}/blobs/{query['digest']}", Docker_Content_Digest=query["digest"])
+
+    def begin(self, h, name, query):
+        source = query.get("from")
+        if source and self.has(source, query.get("mount")):
+            self.take(query["mount"], name, self.blobs[query["mount"]])
+            return h.reply(201, Location=f"/v2/{name}/blobs/{query['mount']}")
+        with self.lock:
+            number = f"u{len(self.begun)}"
+            self.begun.append(number)
+        self.uploads[number] = bytearray()
+        return h.reply(202, Location=f"/v2/{name}/blobs/uploads/{number}?state=x", Range="0-0")
+
+    def change_manifest(self, h, name, reference):
+        if h.command == "DELETE":
+            found = self.manifests.pop((name, reference), None)
+            return h.reply(202) if found else h.error(404, "MANIFEST_UNKNOWN")
+        document = json.loads(h.body)
+        needed = [d["digest"] for d in [document.get("config"), *document.get("layers", [])] if d]
+        missing = [d for d in needed if not self.has(name, d)]
+        missing += [d["digest"] for d in document.get("manifests", []) if (name, d["digest"]) not in self.manifests]
+        if missing:
+            return h.error(400, "MANIFEST_BLOB_UNKNOWN")
+        tag = None if reference.startswith("sha256:") else reference
+        self.add_manifest(name, tag, h.headers["Content-Type"], h.body)
+        subject = {"OCI_Subject": document["subject"]["digest"]} if self.referrers and "subject" in document else {}
+        return h.reply(201, Location=f"/v2/{name}/manifests/{digest_of(h.body)}", Docker_Content_Digest=digest_of(h.body), **subject)
 
     @staticmethod
     def send_blob(h, data):
