@@ -21,6 +21,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -160,6 +162,22 @@ static enum snap_storage parse(const char *word)
 	return SNAP_UNDECIDED;
 }
 
+/* A store from before there was a choice goes on as it was. */
+static bool has_files(const struct snap *s)
+{
+	own(strv) struct strv list = {};
+	struct err ignored = {};
+	if (path_list(s->layers, ".", &list, &ignored) < 0)
+		return false;
+	for (size_t i = 0; i < list.n; i++) {
+		struct stat st;
+		bool is_layer = strlen(list.v[i]) >= 64;
+		if (is_layer && fstatat(s->layers, list.v[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+			return true;
+	}
+	return false;
+}
+
 int snap_choose(struct snap *s, const char *word, bool lasting, struct err *e)
 {
 	own(arena) struct arena a = {};
@@ -167,7 +185,7 @@ int snap_choose(struct snap *s, const char *word, bool lasting, struct err *e)
 	bool asked = !str_is_empty(word);
 	enum snap_storage found = parse(asked ? word : r.storage);
 	struct err why = {};
-	if (!asked && found == SNAP_UNDECIDED)
+	if (!asked && found == SNAP_UNDECIDED && has_files(s))
 		found = SNAP_FILES;
 	if (asked && found == SNAP_UNDECIDED)
 		return err_set(e, ERR_USAGE, "invalid storage \"%.40s\": erofs and files are known", word);
