@@ -75,6 +75,7 @@ static int enter(struct apply_target *to, const struct tar_entry *entry, const c
 	struct erofs_tree *t = tree_of(to);
 	if (erofs_check_memory(t, e) < 0)
 		return -1;
+	erofs_tree_rest(t, (uint32_t)t->names.n);
 	if (t->placed && strncmp(t->path, path, len) == 0 && !t->path[len])
 		return 0;
 	uint32_t dir = 0;

@@ -53,6 +53,7 @@ static void find_alive(struct erofs_tree *t, struct erofs_layout *l)
 		struct erofs_name *name = &t->names.v[i];
 		struct erofs_dir *dir = &t->dirs.v[name->dir];
 		struct erofs_node *n = &t->nodes.v[name->node];
+		erofs_tree_rest(t, (uint32_t)i);
 		if (!dir->alive)
 			name->node = 0;
 		if (!name->node)
@@ -77,7 +78,8 @@ static int compare(const char *a, size_t na, const char *b, size_t nb)
 
 static int by_name(const void *a, const void *b, void *arg)
 {
-	const struct erofs_tree *t = arg;
+	struct erofs_tree *t = arg;
+	erofs_tree_rest(t, *(const uint32_t *)a);
 	const char *x = t->texts.v + t->names.v[*(const uint32_t *)a].text, *y = t->texts.v + t->names.v[*(const uint32_t *)b].text;
 	return compare(x + 1, (unsigned char)*x, y + 1, (unsigned char)*y);
 }
@@ -95,6 +97,7 @@ static void sort_names(struct erofs_tree *t, struct erofs_layout *l)
 		struct erofs_dir *dir = &t->dirs.v[t->names.v[i].dir];
 		if (t->names.v[i].node)
 			l->order[dir->first + dir->n++] = i;
+		erofs_tree_rest(t, i);
 	}
 	for (size_t i = 0; i < t->dirs.n; i++)
 		qsort_r(l->order + t->dirs.v[i].first, t->dirs.v[i].n, sizeof *l->order, by_name, t);
@@ -102,13 +105,15 @@ static void sort_names(struct erofs_tree *t, struct erofs_layout *l)
 
 static void advance(struct erofs_listing *i)
 {
-	const struct erofs_tree *t = i->t;
+	struct erofs_tree *t = i->t;
 	const struct erofs_dir *dir = &t->dirs.v[i->dir];
 	struct erofs_entry name = {}, dot = {".", dir->node, 1};
 	if (i->dots == 1)
 		dot = (struct erofs_entry){"..", t->dirs.v[dir->parent].node, 2};
 	if (i->at < dir->n) {
-		const struct erofs_name *x = &t->names.v[i->l->order[dir->first + i->at]];
+		uint32_t number = i->l->order[dir->first + i->at];
+		const struct erofs_name *x = &t->names.v[number];
+		erofs_tree_rest(t, number);
 		const char *text = t->texts.v + x->text;
 		name = (struct erofs_entry){text + 1, x->node, (uint8_t)*text};
 	}
@@ -120,7 +125,7 @@ static void advance(struct erofs_listing *i)
 		i->at++;
 }
 
-struct erofs_listing erofs_list(const struct erofs_tree *t, const struct erofs_layout *l, uint32_t dir)
+struct erofs_listing erofs_list(struct erofs_tree *t, const struct erofs_layout *l, uint32_t dir)
 {
 	struct erofs_listing i = {.t = t, .l = l, .dir = dir};
 	advance(&i);
@@ -139,7 +144,7 @@ size_t erofs_list_block(struct erofs_listing *i, struct erofs_entry v[EROFS_NAME
 	return n;
 }
 
-static uint64_t listing_size(const struct erofs_tree *t, const struct erofs_layout *l, uint32_t dir)
+static uint64_t listing_size(struct erofs_tree *t, const struct erofs_layout *l, uint32_t dir)
 {
 	struct erofs_listing i = erofs_list(t, l, dir);
 	struct erofs_entry v[EROFS_NAMES_A_BLOCK];
@@ -169,6 +174,7 @@ static uint64_t plan_chunks(struct erofs_tree *t, struct erofs_layout *l, const 
 static void place(struct erofs_tree *t, struct erofs_layout *l, uint32_t node)
 {
 	struct erofs_node *n = &t->nodes.v[node];
+	erofs_tree_rest(t, node);
 	if (S_ISDIR(n->mode))
 		n->size = listing_size(t, l, (uint32_t)n->where);
 	unsigned form = erofs_form_of(t, n);
@@ -199,6 +205,7 @@ static void place(struct erofs_tree *t, struct erofs_layout *l, uint32_t node)
 int erofs_layout_make(struct erofs_tree *t, struct erofs_layout *ret, struct err *e)
 {
 	struct erofs_layout l = {.inode_bytes = FIRST_NID * EROFS_SLOT};
+	erofs_tree_close_names(t);
 	find_alive(t, &l);
 	sort_names(t, &l);
 	l.inodes = mem_alloc((l.n + 1) * sizeof *l.inodes);

@@ -36,12 +36,12 @@ uint64_t erofs_blocks(uint64_t bytes);
 /* The entries of a directory in blocks: "." and ".." in their places among the names. */
 struct erofs_entry { const char *name; uint32_t node; uint8_t len; };
 struct erofs_listing {
-	const struct erofs_tree *t;
+	struct erofs_tree *t;
 	const struct erofs_layout *l;
 	uint32_t dir, at;
 	int dots;                  /* of "." and ".." were given */
 	struct erofs_entry next;   /* .name NULL: none */
 };
-struct erofs_listing erofs_list(const struct erofs_tree *t, const struct erofs_layout *l, uint32_t dir) must_use;
+struct erofs_listing erofs_list(struct erofs_tree *t, const struct erofs_layout *l, uint32_t dir) must_use;
 /* The entries of the next block; 0 behind the last. *ret_bytes without what fills it up. */
 size_t erofs_list_block(struct erofs_listing *i, struct erofs_entry v[EROFS_NAMES_A_BLOCK], size_t *ret_bytes);

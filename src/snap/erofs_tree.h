@@ -2,6 +2,9 @@
 /*
  * erofs_tree: the tree of a layer in memory while its tar passes by: names, owners, links and where in the tar the data
  * is, never data. It is a target of apply_tar(). A million files take some 100 MB; ERR_LIMIT past EROFS_TREE_MAX.
+ *
+ * What of it grows past EROFS_IN_MEMORY goes on in a file without a name beside the layer, mapped, and is let go of every few
+ * thousand entries (erofs_tree_rest()): the process stays small, whatever the layer holds.
  */
 #pragma once
 
@@ -11,7 +14,7 @@
 #include <limits.h>
 #include <sys/types.h>
 
-enum { EROFS_TREE_MAX = 512 << 20, EROFS_SIZE_MAX_BITS = 44 /* of a file with holes: as on ext4 */ };
+enum { EROFS_TREE_MAX = 512 << 20, EROFS_IN_MEMORY = 3 << 20 /* of one array */, EROFS_SIZE_MAX_BITS = 44 /* of a file with holes: as on ext4 */ };
 
 /* Of a few files only: */
 struct erofs_extra {
@@ -52,14 +55,20 @@ struct erofs_dir {
 	uint32_t block;    /* layout: its first block */
 	bool alive;        /* layout */
 };
+/* Where an array lies: fd -1: in memory. */
+struct erofs_place { int fd; size_t bytes; };
+enum { EROFS_NODES, EROFS_NAMES, EROFS_DIRS, EROFS_EXTRAS, EROFS_TEXTS, EROFS_ARRAYS };
 struct erofs_tree {
 	struct apply_target target;
+	int dir;                      /* borrowed: for files without a name; -1: all stays in memory */
+	struct erofs_place at[EROFS_ARRAYS];
+	uint32_t since_rest, looked_at;
 	struct { struct erofs_node *v; size_t n, room; } nodes;  /* v[0] is none, v[1] the root */
 	struct { struct erofs_name *v; size_t n, room; } names;  /* v[0] is none */
 	struct { struct erofs_dir *v; size_t n, room; } dirs;    /* v[0] is the root */
 	struct { struct erofs_extra *v; size_t n, room; } extras;
 	struct { char *v; size_t n, room; } texts;
-	struct { uint32_t *v; size_t room; } hash;               /* of names by directory and text */
+	struct { uint32_t *v; size_t room; } hash;               /* of names by directory and text: number and some bits of the hash */
 	uint64_t seed;
 	struct arena arena;
 	size_t memory;                                           /* of what is in the arena */
@@ -69,8 +78,12 @@ struct erofs_tree {
 	bool placed, root_said;
 	uint32_t last;        /* the last file */
 };
-void erofs_tree_open(struct erofs_tree *t);
+void erofs_tree_open(struct erofs_tree *t, int dir);
 void erofs_tree_drop(struct erofs_tree *t);
+/* To be called for each entry, name or node that is looked at, with its number. */
+void erofs_tree_rest(struct erofs_tree *t, uint32_t number);
+/* No name is looked for or put any more. */
+void erofs_tree_close_names(struct erofs_tree *t);
 
 /* Numbers of names, nodes and directories. */
 uint32_t erofs_find(const struct erofs_tree *t, uint32_t dir, const char *name, size_t len); /* 0: no such name ever */

@@ -32,7 +32,7 @@ struct out {
 struct bases { uint64_t inodes, blocks, moved, end; };
 
 struct job {
-	const struct erofs_tree *t;
+	struct erofs_tree *t;
 	struct erofs_layout l;
 	struct bases base;
 	struct out out;
@@ -44,10 +44,10 @@ static void job_drop(struct job *j)
 	mem_drop(&j->out.room);
 }
 
-void erofs_open(struct erofs_writer *w, int fd)
+void erofs_open(struct erofs_writer *w, int fd, int dir)
 {
 	*w = (struct erofs_writer){.fd = fd};
-	erofs_tree_open(&w->tree);
+	erofs_tree_open(&w->tree, dir);
 }
 
 void erofs_drop(struct erofs_writer *w)
@@ -303,15 +303,15 @@ static int move_data(struct job *j, const struct erofs_node *n, struct err *e)
 
 static int put_all(struct job *j, struct err *e)
 {
-	for (size_t i = 0; i < j->l.ninodes; i++)
+	for (size_t i = 0; i < j->l.ninodes; erofs_tree_rest(j->t, j->l.inodes[i++]))
 		if (put_inode(j, &j->t->nodes.v[j->l.inodes[i]], (uint32_t)i + 1, e) < 0)
 			return -1;
-	for (size_t i = 0; i < j->l.ninodes; i++)
+	for (size_t i = 0; i < j->l.ninodes; erofs_tree_rest(j->t, j->l.inodes[i++]))
 		if (put_blocks(j, &j->t->nodes.v[j->l.inodes[i]], e) < 0)
 			return -1;
 	if (put_up_to(&j->out, j->base.moved * EROFS_BLOCK, e) < 0 || flush(&j->out, e) < 0)
 		return -1;
-	for (size_t i = 0; i < j->l.ninodes && j->l.moved; i++)
+	for (size_t i = 0; i < j->l.ninodes && j->l.moved; erofs_tree_rest(j->t, j->l.inodes[i++]))
 		if (move_data(j, &j->t->nodes.v[j->l.inodes[i]], e) < 0)
 			return -1;
 	return ftruncate(j->out.fd, (off_t)(j->base.end * EROFS_BLOCK)) < 0 ? err_sys(e, "write") : 0;

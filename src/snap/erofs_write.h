@@ -17,7 +17,8 @@ struct erofs_writer {
 	struct erofs_head head;
 	struct erofs_tree tree;
 };
-void erofs_open(struct erofs_writer *w, int fd);
+/* dir: borrowed, for what does not fit into memory (erofs_tree.h); -1: all has to. */
+void erofs_open(struct erofs_writer *w, int fd, int dir);
 void erofs_drop(struct erofs_writer *w);
 /* Reads plain to its end. */
 int erofs_take(struct erofs_writer *w, struct stream *plain, uint64_t max_entries, struct err *e) must_use;

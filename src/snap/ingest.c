@@ -159,7 +159,7 @@ static int unpack_files(struct ingest *g, int tmp, struct snap_layer_info *ret, 
 static int unpack_erofs(struct ingest *g, int tmp, struct snap_layer_info *ret, struct err *e)
 {
 	struct erofs_writer w __attribute__((cleanup(erofs_drop))) = {};
-	erofs_open(&w, tmp);
+	erofs_open(&w, tmp, g->s->layers);
 	if (erofs_take(&w, g->plain_hash, g->in->max_entries, e) < 0 || check_digests(g, e) < 0)
 		return explain(g, e);
 	if (erofs_end(&w, g->diff_id, e) < 0)

@@ -17,8 +17,8 @@
  *   <container dir>/{upper,work}         the writable layer of a container, or
  *   <container dir>/{tree,copy.json}     the whole root as a copy, where overlay is refused
  *
- * Storage: new layers are EROFS files for root where the kernel can (Linux 6.4 with a loop device, 6.12 without), files for others and
- * where it was chosen. Both can be in one store, and in one root; snap_convert() turns the one into the other.
+ * Storage: new layers are EROFS files for root where the kernel can (Linux 6.4 with a loop device, 6.12 without), files for others, in a
+ * store that has files already and where it was chosen. Both can be in one store, and in one root; snap_convert() turns the one into the other.
  *
  * Where overlay is refused (the store lies on a file system that it does not take, an old kernel without root, ids
  * that cannot be mapped in a mount) a container gets a copy of its layers instead: the same to look at, slower to make.

@@ -88,7 +88,7 @@ static int write_sample(int fd, struct err *e)
 	tar_writer_drop(&tar);
 	struct erofs_writer w __attribute__((cleanup(erofs_drop))) = {};
 	own(stream) struct stream *plain = stream_memory(b.data, b.len);
-	erofs_open(&w, fd);
+	erofs_open(&w, fd, -1);
 	return r < 0 || erofs_take(&w, plain, 0, e) < 0 ? -1 : erofs_end(&w, "sha256:00000000000000000000000000000000", e);
 }
 

@@ -61,6 +61,9 @@ class Hull:
         path = os.path.join(self.root, folder)
         return sorted(os.listdir(path)) if os.path.isdir(path) else []
 
+    def layers(self):
+        return [n for n in self.files("layers") if len(n) >= 64]
+
     def clean(self):
         assert not [n for n in self.files("layers") if "tmp" in n], self.files("layers")
         assert not [n for n in self.files("blobs/sha256") + self.files("images/names") if "tmp" in n]

@@ -180,7 +180,7 @@ def test_killed_in_the_middle():
             assert hull.images() == ""
         hull.ok("pull", f"{fake.host}/x")
         hull.clean()
-        assert len(hull.files("layers")) == 2, hull.files("layers")
+        assert len(hull.layers()) == 2, hull.layers()
 
 
 def test_twice_at_once():
@@ -193,7 +193,7 @@ def test_twice_at_once():
             assert p.returncode == 0, (out, err)
         assert hull.images() == image.id + "\n"
         hull.clean()
-        assert len(hull.files("layers")) == 4
+        assert len(hull.layers()) == 4
 
 
 def test_a_full_disk():

@@ -40,7 +40,7 @@ static bool both(int tar, struct err *ret_why, int *ret_image)
 	struct files f = {.tree = tree, .form = WHITEOUT_OVERLAY};
 	own(stream) struct stream *one = stream_range(tar, 0, (uint64_t)st.st_size), *two = stream_range(tar, 0, (uint64_t)st.st_size);
 	int r[2] = {files_unpack(&f, one, 0, &info[0], &e[0]), -1};
-	erofs_open(&w, image);
+	erofs_open(&w, image, world.root);
 	r[1] = erofs_take(&w, two, 0, &e[1]);
 	if (r[1] == 0)
 		r[1] = erofs_end(&w, "sha256:0123456789abcdef0123456789abcdef", &e[1]);
@@ -362,6 +362,42 @@ static void by_loop(void **state unused)
 		fail_with("on tmpfs", &e);
 }
 
+static void many_once(const struct buf *tar, const char *name, int dir)
+{
+	struct erofs_writer w;
+	struct err e = {};
+	struct stat st;
+	own(fd) int unnamed = dir < 0 ? -1 : openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	own(stream) struct stream *plain = stream_memory(tar->data, tar->len);
+	own(fd) int image = openat(world.root, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	erofs_open(&w, image, dir);
+	if (erofs_take(&w, plain, 0, &e) < 0 || erofs_end(&w, "sha256:0123456789abcdef0123456789abcdef", &e) < 0)
+		fail_with(name, &e);
+	assert_int_equal(w.tree.at[EROFS_NODES].fd >= 0, unnamed >= 0);
+	assert_int_equal(w.tree.at[EROFS_TEXTS].fd >= 0, unnamed >= 0);
+	erofs_drop(&w);
+	assert_int_equal(fstat(image, &st), 0);
+	assert_true((uint64_t)st.st_size > tar->len);
+}
+
+/* Arrays that leave memory for files: the same image, whether they can or not; among the names are some in an order that is not theirs. */
+static void many(void **state unused)
+{
+	struct archive a;
+	char name[60];
+	archive_open(&a);
+	for (unsigned i = 0; i < 150000; i++) {
+		snprintf(name, sizeof name, "some/dir-%03u/a-longer-name-%06u", i % 5 ? i / 500 : i % 300, (i * 7919) % 150000);
+		archive_add(&a, (struct tar_entry){.type = TAR_FILE, .name = name, .link = (char *)(uintptr_t)"", .mode = 0644}, "x");
+	}
+	archive_end(&a);
+	many_once(&a.data, "many-in-memory", -1);
+	many_once(&a.data, "many-in-files", world.root);
+	buf_drop(&a.data);
+	own(mem) char *command = mem_printf("cd %s && cmp many-in-memory many-in-files && rm many-*", world.path);
+	shell(command);
+}
+
 /* The file is what erofs_head.h shows. */
 static void form(void **state unused)
 {
@@ -401,6 +437,6 @@ int main(void)
 	usable = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 		system("grep -qw erofs /proc/filesystems || modprobe -q erofs 2>/dev/null") == 0;
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {T(form), T(real_trees), T(attributes), T(holes), T(holes_stay), T(padding), T(at_random), T(by_loop)};
+	const struct CMUnitTest tests[] = {T(form), T(real_trees), T(attributes), T(holes), T(holes_stay), T(padding), T(at_random), T(by_loop), T(many)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
