@@ -12,6 +12,8 @@ extern const struct cmd cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cm
 extern const struct cmd cmd_pause, cmd_unpause, cmd_rename, cmd_rm, cmd_container_prune, cmd_logs;
 /* pull.c, push.c, load.c, tag.c, rmi.c */
 extern const struct cmd cmd_pull, cmd_push, cmd_load, cmd_tag, cmd_rmi, cmd_image_prune;
+/* login.c, search.c */
+extern const struct cmd cmd_login, cmd_logout, cmd_search;
 /* migrate.c */
 extern const struct cmd cmd_migrate;
 /* list_containers.c, list_images.c, history.c, inspect.c, info.c, top.c, volume.c, doc.c */

@@ -28,3 +28,15 @@ int base64_decode(const char *text, struct buf *out, struct err *e)
 	}
 	return buf_check(out, e);
 }
+
+void base64_encode(const void *p, size_t n, struct buf *out)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *b = p;
+	for (size_t i = 0; i < n; i += 3) {
+		unsigned left = n - i < 3 ? (unsigned)(n - i) : 3;
+		unsigned bits = (unsigned)b[i] << 16 | (left > 1 ? (unsigned)b[i + 1] << 8 : 0) | (left > 2 ? b[i + 2] : 0);
+		for (unsigned k = 0; k < 4; k++)
+			buf_char(out, k <= left ? alphabet[bits >> (18 - 6 * k) & 63] : '=');
+	}
+}

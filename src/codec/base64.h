@@ -6,4 +6,5 @@
 
 #include "base/buf.h"
 
+void base64_encode(const void *p, size_t n, struct buf *out);
 int base64_decode(const char *text, struct buf *out, struct err *e) must_use; /* ERR_CORRUPT */

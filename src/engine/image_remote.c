@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* One for the life of the process. */
-static const char *docker_config_dir(void)
+const char *image_remote_config_dir(void)
 {
 	static char *dir;
 	const char *given = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
@@ -29,7 +29,7 @@ int image_remote_options(struct engine *g, struct pull_options *ret, struct err 
 	if (!program)
 		return err_set(e, ERR_NOT_FOUND, "hull-registry is not installed in %s", HULL_LIBEXECDIR);
 	/* strv is NULL-terminated as soon as it is not empty */
-	*ret = (struct pull_options){.program = program, .config_dir = docker_config_dir(), .platform = str_is_empty(s->platform) ? NULL : s->platform,
+	*ret = (struct pull_options){.program = program, .config_dir = image_remote_config_dir(), .platform = str_is_empty(s->platform) ? NULL : s->platform,
 		.insecure = s->insecure_registries.n ? (const char *const *)s->insecure_registries.v : NULL,
 		.uploads = s->concurrent_uploads > 0 ? (unsigned)s->concurrent_uploads : 0};
 	return 0;

@@ -11,3 +11,4 @@
 int image_remote_open(struct engine *g, const char *reference, const char *scope, struct pull *ret, struct err *e) must_use;
 /* The options for all of them; o's texts live as long as the engine. */
 int image_remote_options(struct engine *g, struct pull_options *ret, struct err *e) must_use;
+const char *image_remote_config_dir(void); /* docker's */

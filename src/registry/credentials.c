@@ -5,23 +5,19 @@
  */
 #include "registry/credentials.h"
 
-#include "base/fd.h"
 #include "base/mem.h"
-#include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "codec/json.h"
+#include "image/docker_credential.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-enum { FILE_MAX = 1 << 20, ANSWER_MAX = 65536, HELPER_MS = 60000 };
+enum { FILE_MAX = 1 << 20, ANSWER_MAX = 65536 };
 #define HUB_KEY "https://index.docker.io/v1/"
 
 void credentials_drop(struct credentials *c)
@@ -107,66 +103,6 @@ static int from_auth(const struct json *j, const char *file, const char *registr
 	return 0;
 }
 
-static void run_helper(const char *program, int in, int out)
-{
-	if (dup2(in, 0) < 0 || dup2(out, 1) < 0)
-		_exit(127);
-	fd_close_from(3, NULL, 0);
-	char *const argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "get", NULL};
-	execvp(program, argv);
-	_exit(errno == ENOENT ? 127 : 126);
-}
-
-/* What the helper prints until it ends, or too much, or too late. */
-static bool read_answer(int fd, struct buf *answer)
-{
-	int64_t end = num_monotonic_ns() + (int64_t)HELPER_MS * 1000000;
-	for (;;) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		int64_t left = (end - num_monotonic_ns()) / 1000000;
-		int r = left > 0 ? poll(&p, 1, (int)left) : 0;
-		if (r < 0 && errno == EINTR)
-			continue;
-		char *at = r > 0 ? buf_room(answer, 4096) : NULL;
-		ssize_t n = at ? read(fd, at, 4096) : -1;
-		if (n <= 0)
-			return n == 0;
-		answer->len += (size_t)n;
-		answer->data[answer->len] = 0;
-	}
-}
-
-static int ask_helper(const char *program, const char *question, struct buf *answer, int *ret_status, struct err *e)
-{
-	int in[2], out[2];
-	if (fd_pipe(in, e) < 0)
-		return -1;
-	if (fd_pipe(out, e) < 0) {
-		close(in[0]);
-		close(in[1]);
-		return -1;
-	}
-	pid_t pid = fork();
-	if (pid == 0)
-		run_helper(program, in[0], out[1]);
-	close(in[0]);
-	close(out[1]);
-	if (pid > 0)
-		(void)!fd_write_all(in[1], question, strlen(question));
-	close(in[1]);
-	bool whole = pid > 0 && read_answer(out[0], answer);
-	close(out[0]);
-	if (pid < 0)
-		return err_sys(e, "start %s", program);
-	if (!whole)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
-		;
-	if (!whole)
-		return err_set(e, ERR_TIMEOUT, "%s gives no answer", program);
-	return 0;
-}
-
 static void from_helper(const char *name, const char *registry, struct credentials *c)
 {
 	own(buf) struct buf answer = BUF(ANSWER_MAX);
@@ -178,7 +114,7 @@ static void from_helper(const char *name, const char *registry, struct credentia
 		c->note = mem_printf("the credential helper \"%.60s\" is not a name", name);
 		return;
 	}
-	if (ask_helper(program, is_hub(registry) ? HUB_KEY : registry, &answer, &status, &why) < 0) {
+	if (docker_credential_ask(program, "get", is_hub(registry) ? HUB_KEY : registry, &answer, &status, &why) < 0) {
 		c->note = mem_dup(why.text);
 		return;
 	}

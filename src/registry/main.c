@@ -93,7 +93,7 @@ static int set_up(struct session *s, const struct json *j, struct err *e)
 	s->uploads_max = json_u64(json_get(j, "uploads")) ? (unsigned)json_u64(json_get(j, "uploads")) : UPLOADS_MAX;
 	if (!s->registry || !s->repository)
 		return err_set(e, ERR_BUG, "open: no registry");
-	s->host = mem_dup(strcmp(s->registry, "docker.io") == 0 ? "registry-1.docker.io" : s->registry);
+	s->host = mem_dup(json_get_str(j, "host") ? json_get_str(j, "host") : strcmp(s->registry, "docker.io") == 0 ? "registry-1.docker.io" : s->registry);
 	s->retries = (unsigned)json_u64(json_get(j, "retries"));
 	s->timeout_s = (unsigned)json_u64(json_get(j, "timeout"));
 	s->scheme = "https";

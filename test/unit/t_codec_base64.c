@@ -21,6 +21,9 @@ static void decode(void **state)
 		struct err e = {};
 		if (base64_decode(rows[i].text, &b, &e) < 0 || b.len != rows[i].n || memcmp(buf_text(&b), rows[i].bytes, b.len) != 0)
 			fail_msg("%s", rows[i].text);
+		own(buf) struct buf text = {};
+		base64_encode(rows[i].bytes, rows[i].n, &text);
+		assert_string_equal(buf_text(&text), rows[i].text);
 	}
 	static const char *const bad[] = {"Z", "Zg", "Zg=", "Zm9", "Zg==Zg==", "Zm9v\n", " Zm9v", "Zm9-", "Zm_v", "====", "Z===", "Zh==", "Zm9=",
 		"Zm=v", "Zg== "};
