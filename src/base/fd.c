@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/fd.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -201,9 +203,9 @@ static void close_span(unsigned first, unsigned last)
 
 void fd_close_from(int first, const int *keep, size_t nkeep)
 {
-	int sorted[64];
+	own(mem) int *sorted = mem_alloc((nkeep + 1) * sizeof *sorted);
 	size_t n = 0;
-	for (size_t i = 0; i < nkeep && n < countof(sorted); i++)
+	for (size_t i = 0; i < nkeep; i++)
 		if (keep[i] >= first)
 			sorted[n++] = keep[i];
 	qsort(sorted, n, sizeof *sorted, compare);

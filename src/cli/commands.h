@@ -16,9 +16,9 @@ extern const struct cmd cmd_pull, cmd_push, cmd_load, cmd_tag, cmd_rmi, cmd_imag
 extern const struct cmd cmd_login, cmd_logout, cmd_search;
 /* migrate.c */
 extern const struct cmd cmd_migrate;
-/* list_containers.c, list_images.c, history.c, inspect.c, info.c, top.c, volume.c, doc.c */
+/* list_containers.c, list_images.c, history.c, inspect.c, info.c, top.c, volume.c, network.c, port.c, doc.c */
 extern const struct cmd cmd_ps, cmd_images, cmd_history, cmd_inspect, cmd_container_inspect, cmd_image_inspect, cmd_volume_inspect, cmd_info, cmd_version,
-	cmd_top, cmd_volume, cmd_completion, cmd_man;
+	cmd_top, cmd_volume, cmd_network, cmd_port, cmd_completion, cmd_man;
 /* oci.c: the table of the program hull-runtime under another name */
 extern struct cmd cmd_oci;
 void oci_command_fill(void);

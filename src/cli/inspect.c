@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inspect: the documents of containers, images and volumes. A name is looked for among the kinds in docker's order; what is found is
+ * inspect: the documents of containers, images, networks and volumes. A name is looked for among the kinds in docker's order; what is found is
  * printed, each name that is not gives one line of error.
  */
 #include "cli/commands.h"
 #include "engine/container.h"
 #include "engine/image.h"
+#include "engine/network.h"
 #include "engine/volume.h"
 
 struct inspect_options {
@@ -17,7 +18,7 @@ struct inspect_options {
 #define SIZE   {"size", 's', OPT_BOOL, O(size), NULL, "Sizes of a container's files too"}
 static const struct opt inspect_opts[] = {
 	FORMAT, SIZE,
-	{"type", 0, OPT_STR, O(type), "string", "Only objects of this kind", 0, "container image volume"},
+	{"type", 0, OPT_STR, O(type), "string", "Only objects of this kind", 0, "container image network volume"},
 };
 static const struct opt container_opts[] = {FORMAT, SIZE};
 static const struct opt image_opts[] = {
@@ -45,10 +46,15 @@ static struct json *find_volume(struct engine *g, const char *name, const struct
 	return volume_inspect(g, name, e);
 }
 
+static struct json *find_network(struct engine *g, const char *name, const struct inspect_options *o unused, struct err *e)
+{
+	return network_inspect(g, name, e);
+}
+
 static const struct kind {
 	const char *name;
 	struct json *(*find)(struct engine *g, const char *name, const struct inspect_options *o, struct err *e);
-} kinds[] = {{"container", find_container}, {"image", find_image}, {"volume", find_volume}};
+} kinds[] = {{"container", find_container}, {"image", find_image}, {"network", find_network}, {"volume", find_volume}};
 
 /* Among all kinds, or only the one named by type. */
 static struct json *find(struct engine *g, const char *name, const char *type, const struct inspect_options *o, struct err *e)
@@ -99,7 +105,7 @@ static int inspect(void *opts, int argc, char **argv, struct err *e)
 	while (o->type && i < countof(kinds) && strcmp(kinds[i].name, o->type) != 0)
 		i++;
 	if (i == countof(kinds))
-		return err_set(e, ERR_USAGE, "invalid --type \"%.60s\": container, image and volume are known", o->type);
+		return err_set(e, ERR_USAGE, "invalid --type \"%.60s\": container, image, network and volume are known", o->type);
 	return inspect_all(o, o->type, argc, argv, e);
 }
 
@@ -119,8 +125,8 @@ static int inspect_volumes(void *opts, int argc, char **argv, struct err *e)
 }
 
 #define ROW(usage, summary, opts, run) "inspect", usage, summary, opts, countof(opts), sizeof(struct inspect_options), 1, -1, run
-const struct cmd cmd_inspect = {ROW("NAME...", "Show all that is known of containers, images and volumes", inspect_opts, inspect),
-	.complete = "@container @image @volume",
+const struct cmd cmd_inspect = {ROW("NAME...", "Show all that is known of containers, images, networks and volumes", inspect_opts, inspect),
+	.complete = "@container @image @network @volume",
 	.examples = "$ hull inspect web\n$ hull inspect -f '{{.State.Status}}' web\n$ hull inspect -f '{{json .Mounts}}' web\n"
 		"$ hull inspect -f '{{range .Config.Env}}{{println .}}{{end}}' web"};
 const struct cmd cmd_container_inspect = {ROW("CONTAINER...", "Show all that is known of containers", container_opts, inspect_containers),

@@ -8,20 +8,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-/* docker's long form has a name and, for networks, more. */
-static int network(const struct run_options *o, struct run_request *r, struct err *e)
-{
-	if (o->network.n > 1)
-		return err_set(e, ERR_USAGE, "--network is given %zu times: hull has no networks yet, so one mode is all there is", o->network.n);
-	char *text = o->network.n ? o->network.v[0] : NULL;
-	const char *name = text ? str_after(text, "name=") : NULL;
-	if (name && strchr(name, ','))
-		return err_set(e, ERR_USAGE, "--network %.60s: hull has no networks yet, so there are no further options", text);
-	r->host.network_mode = str_is_empty(text) || str_eq(text, "default") ? arena_dup(&r->arena, "none") :
-		name ? arena_dup(&r->arena, name) : text;
-	return 0;
-}
-
 static char *joined(struct arena *a, const struct strv *rows)
 {
 	own(buf) struct buf b = {};
@@ -33,7 +19,7 @@ static char *joined(struct arena *a, const struct strv *rows)
 int run_request_namespaces(const struct run_options *o, struct run_request *r, struct err *e)
 {
 	struct host_config *h = &r->host;
-	if (network(o, r, e) < 0)
+	if (run_request_networks(o, r, e) < 0)
 		return -1;
 	if (!str_is_empty(o->userns) && (o->uidmap.n || o->gidmap.n))
 		return err_set(e, ERR_USAGE, "--userns chooses the ids itself: give it, or --uidmap and --gidmap");
@@ -102,6 +88,8 @@ int run_request_network(const struct run_options *o, struct run_request *r, stru
 	for (size_t i = 0; i < o->expose.n; i++)
 		if (ports(&r->arena, o->expose.v[i], &r->config.exposed_ports, e) < 0)
 			return -1;
+	if (run_request_ports(o, r, e) < 0)
+		return -1;
 	r->host.dns = o->dns;
 	r->host.dns_search = o->dns_search;
 	r->host.dns_options = o->dns_option;

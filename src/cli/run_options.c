@@ -52,19 +52,24 @@ const struct opt run_options[] = {
 	{"hostname", 'h', OPT_STR, R(hostname), "NAME", "Host name (the short id)"},
 	{"init", 0, OPT_BOOL, R(init), NULL, "Run an init that passes signals on and reaps processes"},
 	{"interactive", 'i', OPT_BOOL, R(interactive), NULL, "Keep stdin open"},
+	{"ip", 0, OPT_STR, R(ip), "IP", "Its IPv4 address"},
+	{"ip6", 0, OPT_STR, R(ip6), "IP", "Its IPv6 address"},
 	{"ipc", 0, OPT_STR, R(ipc), "MODE", "IPC namespace: private, shareable, none, host, container:NAME"},
 	{"isolation", 0, OPT_STR, R(isolation), "KIND", "Only \"default\"", OPT_HIDDEN},
 	{"label", 'l', OPT_STRV, R(label), "KEY[=VALUE]", "Add a label"},
 	{"label-file", 0, OPT_STRV, R(label_file), "FILE", "Read labels from a file", 0, "@file"},
+	{"link-local-ip", 0, OPT_STRV, R(link_local_ip), "IP", "A further, link-local address"},
 	{"log-driver", 0, OPT_STR, R(log_driver), "NAME", "Where its output is kept (json-file)", 0, "json-file local none"},
 	{"log-opt", 0, OPT_STRV, R(log_opt), "KEY=VALUE", "max-size=10m, max-file=3, compress=true, labels=, env=, tag= …"},
+	{"mac-address", 0, OPT_STR, R(mac_address), "MAC", "Its MAC address"},
 	{"memory", 'm', OPT_SIZE, R(memory), "BYTES", "Limit of its memory, as in 256M"},
 	{"memory-reservation", 0, OPT_SIZE, R(memory_reservation), "BYTES", "Memory it keeps when memory is scarce"},
 	{"memory-swap", 0, OPT_SIZE, R(memory_swap), "BYTES", "Limit of memory and swap together, -1: any", OPT_MINUS_ONE},
 	{"memory-swappiness", 0, OPT_I64, R(memory_swappiness), "N", "How readily it is swapped out, 0 to 100"},
 	{"mount", 0, OPT_STRV, R(mount), "SPEC", "Mount as type=bind|volume|tmpfs,source=…,target=…[,readonly]…"},
 	{"name", 0, OPT_STR, R(name), "NAME", "Name of the container (a made-up one)"},
-	{"network", 0, OPT_STRV, R(network), "MODE", "none, host, container:NAME or ns:PATH (none)", 0, "none host container: ns:", "net"},
+	{"network", 0, OPT_STRV, R(network), "NETWORK", "A network, or name=NETWORK,alias=…,ip=…; none, host, container:NAME, ns:PATH (bridge)", 0, "@network container: ns:", "net"},
+	{"network-alias", 0, OPT_STRV, R(network_alias), "NAME", "A further name in its network", 0, NULL, "net-alias"},
 	{"no-healthcheck", 0, OPT_BOOL, R(no_healthcheck), NULL, "Run no HEALTHCHECK of the image"},
 	{"oom-kill-disable", 0, OPT_BOOL, R(oom_kill_disable), NULL, "Do not kill it when its memory runs out"},
 	{"oom-score-adj", 0, OPT_I64, R(oom_score_adj), "N", "How likely it is killed when memory runs out, -1000 to 1000"},
@@ -72,8 +77,8 @@ const struct opt run_options[] = {
 	{"pids-limit", 0, OPT_I64, R(pids_limit), "N", "Limit of its processes, -1: none"},
 	{"platform", 0, OPT_STR, R(platform), "OS/ARCH", "Platform of the image, as in linux/arm64"},
 	{"privileged", 0, OPT_BOOL, R(privileged), NULL, "Give it all capabilities and devices, without seccomp"},
-	REFUSED("publish", 'p', REFUSED_PUBLISH),
-	{"publish-all", 'P', OPT_BOOL, R(publish_all), NULL, "Refused", OPT_HIDDEN},
+	{"publish", 'p', OPT_STRV, R(publish), "[[IP:]PORT:]PORT[/PROTO]", "Make a port, or a range of ports, reachable at the host's"},
+	{"publish-all", 'P', OPT_BOOL, R(publish_all), NULL, "Publish all exposed ports, at ports that are free"},
 	{"pull", 0, OPT_STR, R(pull), "WHEN", "Fetch the image: always, missing or never (missing)", 0, "always missing never"},
 	{"quiet", 'q', OPT_BOOL, R(quiet), NULL, "Say nothing while the image is fetched"},
 	{"read-only", 0, OPT_BOOL, R(read_only), NULL, "Make its root file system read-only"},
@@ -112,13 +117,8 @@ const struct opt run_options[] = {
 	REFUSED("health-timeout", 0, REFUSED_HEALTH_TIMEOUT),
 	REFUSED("io-maxbandwidth", 0, REFUSED_IO_MAXBANDWIDTH),
 	REFUSED("io-maxiops", 0, REFUSED_IO_MAXIOPS),
-	REFUSED("ip", 0, REFUSED_IP),
-	REFUSED("ip6", 0, REFUSED_IP6),
 	REFUSED("kernel-memory", 0, REFUSED_KERNEL_MEMORY),
 	REFUSED("link", 0, REFUSED_LINK),
-	REFUSED("link-local-ip", 0, REFUSED_LINK_LOCAL_IP),
-	REFUSED("mac-address", 0, REFUSED_MAC_ADDRESS),
-	REFUSED("network-alias", 0, REFUSED_NETWORK_ALIAS),
 	REFUSED("storage-opt", 0, REFUSED_STORAGE_OPT),
 };
 _Static_assert(countof(run_options) == RUN_OPTIONS, "RUN_OPTIONS");
@@ -138,14 +138,12 @@ void create_options_fill(void)
 	}
 }
 
-#define NO_NETWORKS "hull has no networks yet: use --network host, or --network container:NAME"
 #define NO_HEALTH   "hull runs no health checks yet: leave it away"
 #define WINDOWS     "is for Windows containers"
 
 static const struct {
 	const char *option, *why;
 } refused[RUN_REFUSED] = {
-	[REFUSED_PUBLISH] = {"-p, --publish", NO_NETWORKS},
 	[REFUSED_RESTART] = {"--restart", "hull does not restart containers by itself yet: leave it away"},
 	[REFUSED_GPUS] = {"--gpus", "hull has no GPU support: give the device files with --device"},
 	[REFUSED_HEALTH_CMD] = {"--health-cmd", NO_HEALTH},
@@ -154,12 +152,7 @@ static const struct {
 	[REFUSED_HEALTH_START_INTERVAL] = {"--health-start-interval", NO_HEALTH},
 	[REFUSED_HEALTH_START_PERIOD] = {"--health-start-period", NO_HEALTH},
 	[REFUSED_HEALTH_TIMEOUT] = {"--health-timeout", NO_HEALTH},
-	[REFUSED_IP] = {"--ip", NO_NETWORKS},
-	[REFUSED_IP6] = {"--ip6", NO_NETWORKS},
-	[REFUSED_LINK] = {"--link", NO_NETWORKS},
-	[REFUSED_LINK_LOCAL_IP] = {"--link-local-ip", NO_NETWORKS},
-	[REFUSED_MAC_ADDRESS] = {"--mac-address", NO_NETWORKS},
-	[REFUSED_NETWORK_ALIAS] = {"--network-alias", NO_NETWORKS},
+	[REFUSED_LINK] = {"--link", "docker's old way to names: connect both to a network of their own, where names resolve"},
 	[REFUSED_STORAGE_OPT] = {"--storage-opt", "the size of a container's files cannot be limited: leave it away"},
 	[REFUSED_KERNEL_MEMORY] = {"--kernel-memory", "Linux has no such limit any more: use --memory"},
 	[REFUSED_CPU_COUNT] = {"--cpu-count", WINDOWS ": use --cpus"},
@@ -175,8 +168,6 @@ int run_options_refuse(const struct run_options *o, struct err *e)
 			continue;
 		return err_set(e, ERR_USAGE, "%s: %s", refused[i].option, refused[i].why);
 	}
-	if (o->publish_all)
-		return err_set(e, ERR_USAGE, "-P, --publish-all: %s", NO_NETWORKS);
 	if (o->use_api_socket)
 		return err_set(e, ERR_USAGE, "--use-api-socket: hull has no daemon whose socket could be given to a container");
 	if (!str_is_empty(o->isolation) && !str_eq(o->isolation, "default"))

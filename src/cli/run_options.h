@@ -10,9 +10,9 @@
 
 /* Options that are refused: names and reasons are run_options.c's table. */
 enum run_refused {
-	REFUSED_PUBLISH, REFUSED_RESTART, REFUSED_GPUS, REFUSED_HEALTH_CMD, REFUSED_HEALTH_INTERVAL, REFUSED_HEALTH_RETRIES,
-	REFUSED_HEALTH_START_INTERVAL, REFUSED_HEALTH_START_PERIOD, REFUSED_HEALTH_TIMEOUT, REFUSED_IP, REFUSED_IP6,
-	REFUSED_LINK, REFUSED_LINK_LOCAL_IP, REFUSED_MAC_ADDRESS, REFUSED_NETWORK_ALIAS, REFUSED_STORAGE_OPT,
+	REFUSED_RESTART, REFUSED_GPUS, REFUSED_HEALTH_CMD, REFUSED_HEALTH_INTERVAL, REFUSED_HEALTH_RETRIES,
+	REFUSED_HEALTH_START_INTERVAL, REFUSED_HEALTH_START_PERIOD, REFUSED_HEALTH_TIMEOUT,
+	REFUSED_LINK, REFUSED_STORAGE_OPT,
 	REFUSED_KERNEL_MEMORY, REFUSED_CPU_COUNT, REFUSED_CPU_PERCENT, REFUSED_IO_MAXBANDWIDTH, REFUSED_IO_MAXIOPS,
 	RUN_REFUSED
 };
@@ -43,7 +43,8 @@ struct run_options {
 	bool oom_kill_disable;
 	struct strv blkio_weight_device, read_bps, write_bps, read_iops, write_iops;
 	/* network */
-	struct strv network, expose, add_host, dns, dns_option, dns_search;
+	struct strv network, network_alias, link_local_ip, publish, expose, add_host, dns, dns_option, dns_search;
+	char *ip, *ip6, *mac_address;
 	bool publish_all, use_api_socket, disable_content_trust;
 	/* logs */
 	char *log_driver;

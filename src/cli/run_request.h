@@ -26,6 +26,8 @@ int run_request_limits(const struct run_options *o, struct run_request *r, struc
 int run_request_devices(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_mounts(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_namespaces(const struct run_options *o, struct run_request *r, struct err *e) must_use;
+int run_request_networks(const struct run_options *o, struct run_request *r, struct err *e) must_use;
+int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_network(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_security(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 

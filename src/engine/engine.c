@@ -75,6 +75,7 @@ int engine_open(struct engine *g, const struct engine_options *o, struct err *e)
 {
 	*g = (struct engine){.root = -1, .run = -1, .warn = o->warn, .arg = o->arg, .user = {.lock = -1}};
 	g->containers = (struct containers){.root = -1, .names = -1, .run = -1};
+	g->networks = (struct networks)NETWORKS_INIT;
 	own(mem) char *root = mem_dup(given(o->root, "HULL_ROOT"));
 	own(mem) char *run = mem_dup(given(o->run_root, "HULL_RUN_ROOT"));
 	int run_flags = 0;
@@ -110,13 +111,14 @@ void engine_drop(struct engine *g)
 		snap_drop(&g->snap);
 	fd_drop(&g->root);
 	fd_drop(&g->run);
+	networks_drop(&g->networks);
 	rootless_drop(&g->user);
 	settings_drop(&g->settings);
 	mem_drop(&g->root_path);
 	mem_drop(&g->run_path);
 	mem_drop(&g->exe_dir);
 	mem_drop(&g->storage);
-	g->has_store = g->has_snap = g->has_storage = g->has_settings = false;
+	g->has_store = g->has_snap = g->has_storage = g->has_settings = g->has_networks = false;
 }
 
 int engine_need_store(struct engine *g, struct err *e)
@@ -132,6 +134,14 @@ int engine_need_snap(struct engine *g, struct err *e)
 	if (!g->has_snap && snap_open(&g->snap, g->root, g->root_path, g->rootless, e) < 0)
 		return -1;
 	g->has_snap = true;
+	return 0;
+}
+
+int engine_need_networks(struct engine *g, struct err *e)
+{
+	if (!g->has_networks && networks_open(&g->networks, g->root, g->run, e) < 0)
+		return -1;
+	g->has_networks = true;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/rootless.h"
 #include "engine/settings.h"
 #include "image/store.h"
+#include "net/network.h"
 #include "snap/snap.h"
 #include "state/container.h"
 
@@ -36,13 +37,15 @@ struct engine {
 	struct store store;
 	struct snap snap;
 	struct settings settings;
-	bool has_store, has_snap, has_storage, has_settings, has_warned;
+	struct networks networks;
+	bool has_store, has_snap, has_storage, has_settings, has_networks, has_warned;
 };
 
 int engine_open(struct engine *g, const struct engine_options *o, struct err *e) must_use;
 void engine_drop(struct engine *g);
 int engine_need_store(struct engine *g, struct err *e) must_use;
 int engine_need_snap(struct engine *g, struct err *e) must_use;
+int engine_need_networks(struct engine *g, struct err *e) must_use;
 int engine_need_storage(struct engine *g, struct err *e) must_use; /* and how it keeps new layers is decided */
 const struct settings *engine_settings(struct engine *g, struct err *e) must_use; /* read at the first call; NULL on error */
 /* The folder of compiled filters for the runtime, when this profile is not built in; -1: none. */

@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "engine/logs.h"
+#include "engine/network_docs.h"
 
 static const char never[] = "0001-01-01T00:00:00Z";
 
@@ -53,48 +54,15 @@ static struct json *host_json(const struct container_record *r)
 	json_add(size, json_new_i64(0));
 	json_add(size, json_new_i64(0));
 	json_set(j, "ConsoleSize", size);
-	json_set(j, "PortBindings", json_new_object());
+	json_set(j, "PortBindings", network_docs_bindings(&r->host));
+	json_del(j, "HullPorts");
+	json_del(j, "HullNetworks");
 	json_set(j, "Links", NULL);
 	json_set_str(j, "Cgroup", "");
 	json_set(j, "DeviceRequests", NULL);
 	json_set_str(j, "Isolation", "");
 	for (size_t i = 0; i < countof(zeros); i++)
 		set_i64(j, zeros[i], 0);
-	return j;
-}
-
-static struct json *endpoint_json(void)
-{
-	static const char *const texts[] = {"MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress", "IPv6Gateway", "GlobalIPv6Address"};
-	static const char *const nulls[] = {"IPAMConfig", "Links", "Aliases", "DriverOpts", "DNSNames"};
-	struct json *j = json_new_object();
-	for (size_t i = 0; i < countof(nulls); i++)
-		json_set(j, nulls[i], NULL);
-	for (size_t i = 0; i < countof(texts); i++)
-		json_set_str(j, texts[i], "");
-	set_i64(j, "IPPrefixLen", 0);
-	set_i64(j, "GlobalIPv6PrefixLen", 0);
-	return j;
-}
-
-static struct json *network_json(const struct container_record *r)
-{
-	static const char *const texts[] = {"Bridge", "SandboxID", "SandboxKey", "LinkLocalIPv6Address", "EndpointID", "Gateway",
-		"GlobalIPv6Address", "IPAddress", "IPv6Gateway", "MacAddress"};
-	const char *mode = r->host.network_mode;
-	struct json *j = json_new_object(), *networks = json_new_object();
-	for (size_t i = 0; i < countof(texts); i++)
-		json_set_str(j, texts[i], "");
-	json_set(j, "Ports", json_new_object());
-	set_bool(j, "HairpinMode", false);
-	set_i64(j, "LinkLocalIPv6PrefixLen", 0);
-	set_i64(j, "GlobalIPv6PrefixLen", 0);
-	set_i64(j, "IPPrefixLen", 0);
-	json_set(j, "SecondaryIPAddresses", NULL);
-	json_set(j, "SecondaryIPv6Addresses", NULL);
-	if (str_eq(mode, "none") || str_eq(mode, "host"))
-		json_set(networks, mode, endpoint_json());
-	json_set(j, "Networks", networks);
 	return j;
 }
 
@@ -174,6 +142,7 @@ struct json *container_inspect(struct engine *g, struct container_entry *c, bool
 	}
 	json_set(j, "Mounts", json_ref(json_get(record, "Mounts")));
 	json_set(j, "Config", json_ref(json_get(record, "Config")));
-	json_set(j, "NetworkSettings", network_json(r));
+	bool running = str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
+	json_set(j, "NetworkSettings", network_docs_settings(r, &c->state, running));
 	return take(j);
 }

@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/mounts.h"
+#include "engine/network.h"
 #include "sys/signals.h"
 
 #include <errno.h>
@@ -96,6 +97,8 @@ static void settle(struct engine *g, struct container_entry *c)
 	lose(c, same_boot ? "its monitor was killed" : "the machine was restarted while it ran");
 	c->state.pid = c->state.monitor_pid = 0;
 	c->state.finished_at = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
+	if (c->state.networks.n)
+		connect_release(g, c->id);
 	/* In this order: a start that sees the new state makes the run directory again. */
 	(void)!path_remove_tree(g->containers.run, c->id, &ignored);
 	(void)!container_save_state(c->dir, &c->state, false, &ignored);
@@ -357,6 +360,8 @@ int container_forget(struct engine *g, struct container_entry *c, struct err *e)
 
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)
 {
+	if (c->state.networks.n)
+		connect_release(g, c->id);
 	/* Before the record, which alone knows them: who is cut off here can begin again. */
 	if (volumes)
 		mounts_forget(g, c);

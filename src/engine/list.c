@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "engine/container.h"
+#include "engine/network_docs.h"
 
 #include <regex.h>
 #include <stdlib.h>
@@ -105,6 +106,9 @@ static bool any_volume(const struct query *q, const struct row *row, const char 
 static bool any_network(const struct query *q, const struct row *row, const char *want)
 {
 	(void)q;
+	for (size_t i = 0; i < row->state.networks.n; i++)
+		if (str_eq(row->state.networks.v[i].network, want) || str_has_prefix(row->state.networks.v[i].network_id, want))
+			return true;
 	return str_eq(row->state.network_mode, want);
 }
 
@@ -136,12 +140,21 @@ static bool any_exposed(const struct query *q, const struct row *row, const char
 	return false;
 }
 
-/* No port is published and no health is probed yet. */
+/* "80", "80-90", "80/udp": any of the host's. */
 static bool any_publish(const struct query *q, const struct row *row, const char *want)
 {
-	(void)q, (void)row, (void)want;
+	(void)q;
+	char *end;
+	unsigned long first = strtoul(want, &end, 10), last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
+	for (size_t i = 0; i < row->state.published.n; i++) {
+		const struct port_state *p = &row->state.published.v[i];
+		if (p->host_port <= last && p->host_port + p->count > first && (*end != '/' || str_eq(end + 1, p->protocol)))
+			return true;
+	}
 	return false;
 }
+
+/* No health is probed yet. */
 
 static bool any_health(const struct query *q, const struct row *row, const char *want)
 {
@@ -390,19 +403,11 @@ static void shared_fill(struct shared *s)
 	}
 }
 
-static struct json *ports_json(const struct container_state *s, struct shared *shared)
+static struct json *ports_json(const struct row *row, struct shared *shared)
 {
-	if (!s->ports.n)
-		return json_ref(shared->nothing);
-	struct json *j = json_new_array();
-	for (size_t i = 0; i < s->ports.n; i++) {
-		const char *slash = strchr(s->ports.v[i], '/');
-		struct json *p = json_new_object();
-		json_set(p, "PrivatePort", json_new_i64(atoll(s->ports.v[i])));
-		json_set_str(p, "Type", slash ? slash + 1 : "tcp");
-		json_add(j, p);
-	}
-	return j;
+	const struct container_state *s = &row->state;
+	bool running = str_eq(row->status, "running") || str_eq(row->status, "paused");
+	return s->ports.n || s->published.n ? network_docs_ports(s, running) : json_ref(shared->nothing);
 }
 
 static struct json *mounts_json(const struct container_state *s, struct shared *shared)
@@ -465,7 +470,7 @@ static void add_network(const struct container_state *s, struct shared *shared, 
 			return;
 		}
 	json_set(j, "HostConfig", host_json(mode));
-	json_set(j, "NetworkSettings", net_json(NULL));
+	json_set(j, "NetworkSettings", network_docs_summary(s));
 }
 
 static struct json *summary(struct query *q, const struct row *row, bool size, struct shared *shared, struct err *e)
@@ -486,7 +491,7 @@ static struct json *summary(struct query *q, const struct row *row, bool size, s
 	json_set_str(j, "ImageID", s->image ? s->image : "");
 	json_set_str(j, "Command", s->command ? s->command : "");
 	json_set(j, "Created", json_new_i64(row->created_ns / 1000000000));
-	json_set(j, "Ports", ports_json(s, shared));
+	json_set(j, "Ports", ports_json(row, shared));
 	json_set(j, "Labels", labels);
 	json_set_str(j, "State", row->status);
 	format_status(row, &status);

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/logs.h"
+#include "engine/network.h"
 #include "engine/spec.h"
 #include "engine/user.h"
 #include "sys/signals.h"
@@ -201,11 +202,20 @@ static int check_modes(const struct container_record *r, struct err *e)
 		if (str_is_empty(v) || strv_has(&words, v) || !str_is_empty(peer) ||
 			(m->path && str_has_prefix(v, "ns:/")))
 			continue;
+		if (strcmp(m->option, "--network") == 0 && !strchr(v, ':') && network_name_is_valid(v))
+			continue;
 		if (strcmp(m->option, "--network") == 0)
-			return err_set(e, ERR_USAGE, "network %s not found: none, host, container:NAME and ns:PATH are known", v);
+			return err_set(e, ERR_USAGE, "network %s not found: a network's name, none, host, container:NAME and ns:PATH are known", v);
 		return err_set(e, ERR_USAGE, "invalid %s \"%s\": %s%s are known", m->option, v, m->words, " container:NAME ns:PATH");
 	}
 	const struct host_config *h = &r->host;
+	if (h->ports.n && str_eq(h->network_mode, "host"))
+		return err_set(e, ERR_USAGE, "-p and --network host exclude each other: a port the container listens on is the machine's");
+	if ((h->ports.n || h->publish_all) && h->network_mode && !network_is_joined(h->network_mode) && !str_eq(h->network_mode, "host") &&
+		!str_eq(h->network_mode, "none"))
+		return err_set(e, ERR_USAGE, "-p and --network %s exclude each other: the other one has the ports", h->network_mode);
+	if (h->networks.n > 1 && !network_is_joined(h->network_mode))
+		return err_set(e, ERR_USAGE, "--network %s and further networks exclude each other", h->network_mode);
 	bool joins = h->network_mode && str_has_prefix(h->network_mode, "container:");
 	if (str_eq(h->uts_mode, "host") && (!str_is_empty(r->config.hostname) || !str_is_empty(r->config.domainname)))
 		return err_set(e, ERR_USAGE, "--hostname and --uts host exclude each other");
@@ -333,6 +343,36 @@ static int set_hostname(struct engine *g, struct container_entry *c, struct err 
 	return 0;
 }
 
+/* Each named network is there, and has its full name from here on. */
+static int choose_network(struct engine *g, struct container_entry *c, struct err *e)
+{
+	struct host_config *h = &c->record.host;
+	const char *preset;
+	if (str_is_empty(h->network_mode) || str_eq(h->network_mode, "default")) {
+		if (network_default(g, &preset, e) < 0)
+			return -1;
+		if (h->ports.n && str_eq(preset, "none") && str_is_empty(h->network_mode))
+			return err_set(e, ERR_UNSUPPORTED, "-p: the container has no network that could have ports: %s",
+				g->rootless ? "a plain user cannot make one" : "give one with --network");
+		h->network_mode = arena_dup(&c->arena, preset);
+	}
+	if (!network_is_joined(h->network_mode))
+		return 0;
+	if (g->rootless || !network_is_possible())
+		return err_set(e, ERR_UNSUPPORTED, "network %s: %s: --network host and none work", h->network_mode,
+			g->rootless ? "a plain user cannot make one" : "CAP_NET_ADMIN is missing");
+	for (size_t i = 0; i < h->networks.n || i == 0; i++) {
+		struct network w;
+		char **name = h->networks.n ? &h->networks.v[i].network : &h->network_mode;
+		if (network_find(g, *name, &c->arena, &w, e) < 0)
+			return -1;
+		*name = w.name;
+	}
+	if (h->networks.n)
+		h->network_mode = h->networks.v[0].network;
+	return 0;
+}
+
 int request_complete(struct engine *g, struct container_entry *c, const struct settings *s, struct err *e)
 {
 	struct host_config *h = &c->record.host;
@@ -342,9 +382,8 @@ int request_complete(struct engine *g, struct container_entry *c, const struct s
 	for (size_t i = 0; log_is_theirs && i < s->log_opts.n; i++)
 		if (!map_get(&h->log.config, s->log_opts.v[i].key))
 			map_set(a, &h->log.config, s->log_opts.v[i].key, s->log_opts.v[i].value);
-	if (str_eq(h->network_mode, "default"))
-		h->network_mode = NULL;
-	fill(&h->network_mode, NULL, "none");
+	if (choose_network(g, c, e) < 0)
+		return -1;
 	fill(&h->ipc_mode, s->ipc_mode, "private");
 	fill(&h->cgroupns_mode, s->cgroupns_mode, "private");
 	fill(&h->cgroup_parent, s->cgroup_parent, "");

@@ -32,6 +32,8 @@ static const struct jfield fields[] = {
 	JF(S, "registry-mirrors", registry_mirrors, JT_STRV),
 	JF(S, "platform", platform, JT_STR),
 	JF(S, "storage", storage, JT_STR),
+	JF(S, "default-network", network, JT_STR),
+	JF(S, "ip", publish_address, JT_STR),
 };
 #undef S
 static const struct jtable table = JTABLE(struct settings, fields);
@@ -43,7 +45,7 @@ static const char *const skipped[] = {"allow-direct-routing", "allow-nondistribu
 	"cpu-rt-runtime", "data-root", "debug", "default-address-pools", "default-gateway", "default-gateway-v6",
 	"default-network-opts", "default-runtime", "default-ulimits", "exec-opts", "exec-root", "experimental", "features",
 	"firewall-backend", "fixed-cidr", "fixed-cidr-v6", "group", "host-gateway-ip", "host-gateway-ips", "hosts", "http-proxy", "https-proxy",
-	"icc", "init-path", "ip", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "labels", "live-restore",
+	"icc", "init-path", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "labels", "live-restore",
 	"log-format", "log-level", "max-download-attempts", "metrics-addr", "mtu", "network-control-plane-mtu",
 	"node-generic-resources", "no-proxy", "oom-score-adjust", "pidfile", "proxies", "raw-logs", "runtimes",
 	"seccomp-profile", "selinux-enabled", "shutdown-timeout", "storage-driver", "storage-opts", "swarm-default-advertise-addr",

@@ -21,7 +21,8 @@ struct settings {
 	int64_t concurrent_downloads;    /* "max-concurrent-downloads"; 0: by the number of CPUs */
 	int64_t concurrent_uploads;      /* "max-concurrent-uploads"; 0: 5 */
 	struct strv registry_mirrors;    /* "registry-mirrors": URLs, of docker.io */
-	char *platform, *storage;        /* hull's own: "platform", "storage" */
+	char *publish_address;           /* "ip": where -p publishes when no address is said, on every network */
+	char *platform, *storage, *network; /* hull's own: "platform", "storage", "default-network" */
 };
 int settings_load(struct settings *ret, struct err *e) must_use;
 void settings_drop(struct settings *s);

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "engine/network.h"
 #include "engine/user.h"
 
 #include <stdio.h>
@@ -156,6 +157,10 @@ static int share(struct spec_build *b, const char *type, const char *file, const
 	const char *path = str_after(mode, "ns:");
 	if (path && *path == '/') {
 		add_namespace(b, type, path);
+		return 0;
+	}
+	if (str_eq(type, "network") && network_is_joined(mode)) {
+		add_namespace(b, type, NULL);
 		return 0;
 	}
 	if (!str_has_prefix(mode, "container:"))

@@ -220,21 +220,50 @@ static void write_resolv(const struct host_config *h, bool own_network, struct b
 		buf_printf(out, "%s%s%s", i ? " " : "options ", h->dns_options.v[i], i + 1 == h->dns_options.n ? "\n" : "");
 }
 
-static void write_hosts(const struct container_record *r, bool host_network, struct buf *out)
+/* Its names lead to its addresses. */
+static void write_own_names(const struct container_entry *c, struct buf *out)
 {
+	const struct container_config *cf = &c->record.config;
+	own(mem) char *names = str_is_empty(cf->domainname) ? mem_dup(cf->hostname) : mem_printf("%s.%s %s", cf->hostname, cf->domainname, cf->hostname);
+	bool has = false;
+	if (str_is_empty(cf->hostname))
+		return;
+	for (size_t i = 0; i < c->state.networks.n; i++) {
+		const char *ips[] = {c->state.networks.v[i].ip, c->state.networks.v[i].ip6};
+		for (size_t k = 0; k < countof(ips); k++)
+			if (!str_is_empty(ips[k])) {
+				buf_printf(out, "%s\t%s\n", ips[k], names);
+				has = true;
+			}
+	}
+	if (!has)
+		buf_printf(out, "127.0.0.1\t%s\n", names);
+}
+
+/* What host-gateway stands for: the host as the container sees it. */
+static const char *host_gateway(const struct container_state *s)
+{
+	for (size_t i = 0; i < s->networks.n; i++)
+		if (!str_is_empty(s->networks.v[i].gateway) && str_eq(s->networks.v[i].driver, "bridge"))
+			return s->networks.v[i].gateway;
+	return "127.0.0.1";
+}
+
+static void write_hosts(const struct container_entry *c, bool host_network, struct buf *out)
+{
+	const struct container_record *r = &c->record;
 	if (host_network) {
 		copy_host_file("/etc/hosts", out);
 	} else {
 		buf_str(out, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n"
 			"ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
-		if (!str_is_empty(r->config.hostname))
-			buf_printf(out, "127.0.0.1\t%s\n", r->config.hostname);
+		write_own_names(c, out);
 	}
 	for (size_t i = 0; i < r->host.extra_hosts.n; i++) {
 		const char *row = r->host.extra_hosts.v[i], *sep = strpbrk(row, ":=");
 		const char *ip = sep ? sep + 1 : "";
 		if (sep)
-			buf_printf(out, "%s\t%.*s\n", str_eq(ip, "host-gateway") ? "127.0.0.1" : ip, (int)(sep - row), row);
+			buf_printf(out, "%s\t%.*s\n", str_eq(ip, "host-gateway") ? host_gateway(&c->state) : ip, (int)(sep - row), row);
 	}
 }
 
@@ -266,7 +295,7 @@ static int add_etc(struct spec_build *b, struct err *e)
 		}
 		return 0;
 	}
-	write_hosts(r, host, &hosts);
+	write_hosts(b->c, host, &hosts);
 	write_resolv(&r->host, !host, &resolv);
 	return put_file(b, "hosts", &hosts, e) < 0 || put_file(b, "resolv.conf", &resolv, e) < 0 ? -1 : 0;
 }

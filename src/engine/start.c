@@ -28,6 +28,7 @@
 #include "base/path.h"
 #include "engine/logs.h"
 #include "engine/mounts.h"
+#include "engine/network.h"
 #include "engine/spec.h"
 #include "monitor/monitor.h"
 #include "sys/signals.h"
@@ -47,11 +48,13 @@ struct start {
 	struct spec spec;
 	struct spec_build build;
 	struct monitor monitor;
+	struct connections net;
 	int rootfs, run_dir, seccomp_cache;
 };
 
 static void start_drop(struct start *s)
 {
+	connections_drop(&s->net);
 	arena_drop(&s->arena);
 	userns_maps_drop(&s->maps);
 	fd_drop(&s->rootfs);
@@ -69,9 +72,15 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	struct container_state *st = &s->c->state;
 	char now[NUM_TEXT];
 	struct arena *a = &s->c->arena;
+	if (connect_wire(s->g, &s->net, ct->pid, e) < 0)
+		return -1;
+	__typeof__(st->networks) networks = st->networks;
+	__typeof__(st->published) published = st->published;
 	own(fd) int lock = container_change_state(s->c, e);
 	if (lock < 0 || rootless_hold(&s->g->user, e) < 0)
 		return -1;
+	st->networks = networks;
+	st->published = published;
 	st->status = arena_dup(a, "running");
 	st->pid = ct->pid;
 	st->start_time = ct->start_time;
@@ -112,6 +121,10 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	char now[NUM_TEXT];
 	bool removed = s->c->record.host.auto_remove;
 	(void)!path_remove_tree(s->g->containers.run, s->c->id, &e);
+	if (s->net.list.n || s->c->state.networks.n)
+		connect_release(s->g, s->c->id);
+	/* Who hears of the end can have the ports. */
+	connections_close(&s->net);
 	/* Read again under the lock: a rename, a pause or a stop meanwhile wrote to it. */
 	own(fd) int lock = container_change_state(s->c, &e);
 	st->status = (char *)(uintptr_t)(removed ? "removing" : "exited");
@@ -166,7 +179,7 @@ static int prepare(struct start *s, struct err *e)
 	if (s->run_dir < 0)
 		return -1;
 	s->build = (struct spec_build){.run_dir = s->run_dir, .g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
-	if (spec_build(&s->build, e) < 0)
+	if (connect_prepare(s->g, s->c, &s->net, e) < 0 || spec_build(&s->build, e) < 0)
 		return -1;
 	s->seccomp_cache = engine_seccomp_cache(s->g, &s->spec);
 	return 0;
@@ -177,7 +190,7 @@ static void keep_fds(struct start *s)
 {
 	const struct engine *g = s->g;
 	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->user.lock, s->c->dir,
-		g->has_snap ? g->snap.layers : -1, s->c->lock};
+		g->has_snap ? g->snap.layers : -1, s->c->lock, g->networks.root, g->networks.run};
 	for (size_t i = 0; i < countof(fds) && s->monitor.nkeep < countof(s->monitor.keep); i++)
 		s->monitor.keep[s->monitor.nkeep++] = fds[i];
 	for (size_t i = 0; i < s->build.nready && s->monitor.nkeep < countof(s->monitor.keep); i++)
@@ -204,6 +217,8 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	m->client = client;
 	m->client_streams = streams;
 	m->report = report;
+	m->hold = s->net.fds;
+	m->nhold = s->net.nfds;
 	int sig;
 	struct err ignored = {};
 	m->stop_signal = !str_is_empty(r->config.stop_signal) && signal_parse(r->config.stop_signal, &sig, &ignored) == 0 ? sig : 15;
@@ -221,6 +236,8 @@ static void record_failure(struct start *s, const struct err *why)
 	struct err ignored = {};
 	struct container_state *st = &s->c->state;
 	(void)!path_remove_tree(s->g->containers.run, s->c->id, &ignored);
+	if (s->net.list.n)
+		connect_release(s->g, s->c->id);
 	if (s->c->record.host.auto_remove) {
 		(void)!container_erase(s->g, s->c, true, &ignored);
 		return;

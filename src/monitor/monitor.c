@@ -63,7 +63,8 @@ static void set_signals(void)
 
 static int let_go(const struct monitor *m, struct err *e)
 {
-	int keep[countof(m->keep) + 8], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	own(mem) int *keep = mem_alloc((countof(m->keep) + 8 + m->nhold) * sizeof *keep);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return err_sys(e, "/dev/null");
 	for (int i = 0; i < 3; i++)
@@ -76,6 +77,8 @@ static int let_go(const struct monitor *m, struct err *e)
 	for (size_t i = 0; i < m->nkeep && i < countof(m->keep); i++)
 		if (m->keep[i] >= 0)
 			keep[n++] = m->keep[i];
+	for (size_t i = 0; i < m->nhold; i++)
+		keep[n++] = m->hold[i];
 	cgroupfs_forget();
 	fd_close_from(3 + m->create.preserve_fds, keep, n);
 	return chdir("/") < 0 ? err_sys(e, "/") : 0;

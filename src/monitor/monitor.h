@@ -47,6 +47,8 @@ struct monitor {
 	 * after the start. */
 	int keep[48];
 	size_t nkeep;
+	const int *hold;   /* sockets that are only to stay open while the container runs */
+	size_t nhold;
 	/* Called in the monitor. created: after container_create, before the go (the last point at which a
 	 * failure can be reported); started: right after the exec; exited: first process reaped and its cgroup removed, before attached
 	 * clients hear of the end; finished: last, after the clients were told (the place for --rm). */

@@ -58,6 +58,16 @@ struct mount_request {
 	struct tmpfs_options *tmpfs;
 };
 
+/* A network it is to be connected to, in this order; the first is network_mode. */
+struct network_request {
+	char *network;
+	struct strv aliases, link_local;
+	char *ip, *ip6, *mac, *interface;
+	int64_t priority; /* who has the highest gives the default route */
+};
+/* host_port 0: any that is free; host_last > host_port with count 1: the first of those that is free. */
+struct port_request { char *protocol, *host_ip; uint32_t host_port, host_last, port, count; };
+
 /* docker's HostConfig; hull's own keys at the end */
 struct host_config {
 	struct strv binds;
@@ -101,6 +111,8 @@ struct host_config {
 	char *umask;   /* octal */
 	char *rootfs;  /* --rootfs: a directory of the host instead of an image */
 	char *detach_keys;
+	struct { struct network_request *v; size_t n; } networks;
+	struct { struct port_request *v; size_t n; } ports;
 };
 
 /* A mount as it came out: docker's MountPoint */
@@ -126,6 +138,15 @@ struct container_record {
 	char *uid_map, *gid_map; /* "inside:outside:count,…" when it has a user namespace of its own */
 };
 
+/* How it is connected while it runs; kept afterwards, so that it gets its addresses again. */
+struct endpoint_state {
+	char *network, *network_id, *endpoint_id, *driver, *interface, *mac, *ip, *gateway, *ip6, *gateway6;
+	uint32_t prefix, prefix6;
+	struct strv aliases, names; /* as asked for; all that the resolver answers to */
+	int64_t priority;
+};
+struct port_state { char *protocol, *host_ip; uint32_t host_port, port, count; };
+
 struct container_state {
 	/* for ps, copied from the record when it is made or renamed */
 	char *name, *image_name, *image, *command, *created;
@@ -133,6 +154,8 @@ struct container_state {
 	char *network_mode;
 	struct { struct mount_point *v; size_t n; } mounts;
 	struct strv ports;       /* exposed: "80/tcp" */
+	struct { struct endpoint_state *v; size_t n; } networks;
+	struct { struct port_state *v; size_t n; } published;
 	bool auto_remove;
 	/* how it stands */
 	char *status;            /* created running paused exited dead removing; what the last writer knew */

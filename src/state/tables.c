@@ -119,6 +119,42 @@ static const struct jfield request_fields[] = {
 #undef S
 static const struct jtable request_table = JTABLE(struct mount_request, request_fields);
 
+#define S struct network_request
+static const struct jfield network_fields[] = {
+	JF(S, "Network", network, JT_STR), JF(S, "Aliases", aliases, JT_STRV), JF(S, "LinkLocalIPs", link_local, JT_STRV),
+	JF(S, "IPv4Address", ip, JT_STR), JF(S, "IPv6Address", ip6, JT_STR), JF(S, "MacAddress", mac, JT_STR),
+	JF(S, "InterfaceName", interface, JT_STR), JF(S, "GwPriority", priority, JT_I64),
+};
+#undef S
+static const struct jtable network_table = JTABLE(struct network_request, network_fields);
+
+#define S struct port_request
+static const struct jfield port_fields[] = {
+	JF(S, "Protocol", protocol, JT_STR), JF(S, "HostIp", host_ip, JT_STR), JF(S, "HostPort", host_port, JT_U32),
+	JF(S, "HostLast", host_last, JT_U32), JF(S, "Port", port, JT_U32), JF(S, "Count", count, JT_U32),
+};
+#undef S
+static const struct jtable port_table = JTABLE(struct port_request, port_fields);
+
+#define S struct endpoint_state
+static const struct jfield endpoint_fields[] = {
+	JF(S, "Network", network, JT_STR), JF(S, "NetworkID", network_id, JT_STR), JF(S, "EndpointID", endpoint_id, JT_STR),
+	JF(S, "Driver", driver, JT_STR), JF(S, "Interface", interface, JT_STR), JF(S, "MacAddress", mac, JT_STR), JF(S, "IPAddress", ip, JT_STR),
+	JF(S, "Gateway", gateway, JT_STR), JF(S, "GlobalIPv6Address", ip6, JT_STR), JF(S, "IPv6Gateway", gateway6, JT_STR),
+	JF(S, "IPPrefixLen", prefix, JT_U32), JF(S, "GlobalIPv6PrefixLen", prefix6, JT_U32), JF(S, "Aliases", aliases, JT_STRV),
+	JF(S, "DNSNames", names, JT_STRV), JF(S, "GwPriority", priority, JT_I64),
+};
+#undef S
+static const struct jtable endpoint_table = JTABLE(struct endpoint_state, endpoint_fields);
+
+#define S struct port_state
+static const struct jfield published_fields[] = {
+	JF(S, "Protocol", protocol, JT_STR), JF(S, "HostIp", host_ip, JT_STR), JF(S, "HostPort", host_port, JT_U32), JF(S, "Port", port, JT_U32),
+	JF(S, "Count", count, JT_U32),
+};
+#undef S
+static const struct jtable published_table = JTABLE(struct port_state, published_fields);
+
 #define S struct host_config
 static const struct jfield host_fields[] = {
 	JFF(S, "Binds", binds, JT_STRV, JF_ALWAYS | JF_NULL),
@@ -182,6 +218,8 @@ static const struct jfield host_fields[] = {
 	JF(S, "HullUmask", umask, JT_STR),
 	JF(S, "HullRootfs", rootfs, JT_STR),
 	JF(S, "HullDetachKeys", detach_keys, JT_STR),
+	JFS(S, "HullNetworks", networks, JT_LIST, network_table),
+	JFS(S, "HullPorts", ports, JT_LIST, port_table),
 };
 #undef S
 const struct jtable host_config_table = JTABLE(struct host_config, host_fields);
@@ -238,6 +276,8 @@ static const struct jfield state_fields[] = {
 	JF(S, "NetworkMode", network_mode, JT_STR),
 	JFS(S, "Mounts", mounts, JT_LIST, point_table),
 	JF(S, "Ports", ports, JT_STRV),
+	JFS(S, "Networks", networks, JT_LIST, endpoint_table),
+	JFS(S, "Published", published, JT_LIST, published_table),
 	JF(S, "AutoRemove", auto_remove, JT_BOOL),
 	JF(S, "Status", status, JT_STR),
 	JF(S, "Pid", pid, JT_I64),

@@ -208,7 +208,7 @@ PY
     run -1 --separate-stderr hull inspect -f '{{.Name}}' up nobody down
     [ "${lines[*]}" = "/up /down" ]
     [[ $stderr == "hull: no such object: nobody" ]]
-    refuses 125 'container, image and volume' inspect --type network up
+    refuses 125 'container, image, network and volume' inspect --type secret up
     run -0 hull container inspect -f '{{.Name}}' up
     [ "$output" = /up ]
     run -0 hull image inspect -f '{{index .RepoTags 0}}' box

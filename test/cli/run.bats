@@ -252,8 +252,9 @@ teardown_file() { hull_teardown; }
     refuses 125 'pull' run --rm --pull sometimes box true
 }
 
-@test "run -p is refused in one line until there are networks" {
-    refuses 125 '-p|publish' run --rm -p 8080:80 box true
+@test "run -p: without a network that could have the port it is refused in one line" {
+    refuses 125 '-p.*network' run --rm -p 8080:80 box true
+    refuses 125 '-p.*container:' run --rm --network container:other -p 8080:80 box true
 }
 
 @test "create, start -a, start -i" {

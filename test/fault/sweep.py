@@ -92,7 +92,7 @@ class Place:
         self.root, self.run_root = os.path.join(self.path, "root"), os.path.join(self.path, "run")
         self.parent = f"/hull-fault-{os.path.basename(self.path)[11:]}"
         self.env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        self.env.update(HULL_ROOT=self.root, HULL_RUN_ROOT=self.run_root, HOME=self.path, HULL=HULL, PARENT=self.parent)
+        self.env.update(HULL_ROOT=self.root, HULL_RUN_ROOT=self.run_root, HULL_NETWORK="none", HOME=self.path, HULL=HULL, PARENT=self.parent)
         self.before = (set(processes()), mounts())
         self.kept = set()  # pids that belong to the test
 

@@ -21,7 +21,7 @@ class Small(Place):
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", self.disk], capture_output=True).returncode != 0:
             raise Skip("tmpfs cannot be mounted")
         self.root, self.run_root = os.path.join(self.disk, "root"), os.path.join(self.disk, "run")
-        self.env.update(HULL_ROOT=self.root, HULL_RUN_ROOT=self.run_root)
+        self.env.update(HULL_ROOT=self.root, HULL_RUN_ROOT=self.run_root, HULL_NETWORK="none")
         self.before = (self.before[0], self.mounts())
         return self
 

@@ -34,7 +34,8 @@ hull_setup() {
     need_hull
     HULL_DIR=$(mktemp -d "${HULL_TEST_SCRATCH:-${TMPDIR:-/tmp}}/hull-cli.XXXXXX")
     chmod 755 "$HULL_DIR"
-    export HULL_DIR HULL_ROOT=$HULL_DIR/root HULL_RUN_ROOT=$HULL_DIR/run HOME=$HULL_DIR/home
+    # A container that names no network gets none: what needs one says so (network.bats).
+    export HULL_DIR HULL_ROOT=$HULL_DIR/root HULL_RUN_ROOT=$HULL_DIR/run HOME=$HULL_DIR/home HULL_NETWORK=none
     mkdir -p "$HOME" "$HULL_DIR/work"
     cd "$HULL_DIR/work" || return 1
     hull_mounts >"$HULL_DIR/mounts.before"

@@ -45,6 +45,7 @@ static inline int bench_setup(void **state)
 	snprintf(root, sizeof root, "%s/root", b->path);
 	snprintf(run, sizeof run, "%s/run", b->path);
 	unsetenv("HULL_CONFIG");
+	setenv("HULL_NETWORK", "none", 1);
 	setenv("XDG_CONFIG_HOME", b->path, 1);
 	struct engine_options o = {.root = root, .run_root = run};
 	if (engine_open(&b->g, &o, &b->e) < 0 || path_mkdirs(AT_FDCWD, b->path, 0755, &b->e) < 0) {

@@ -56,7 +56,7 @@ static void wrong_values(void **state)
 	REFUSED(b, cf->stop_signal = word("NOSUCH"));
 	REFUSED(b, cf->user = word("4294967296"));
 	REFUSED(b, h->pid_mode = word("elsewhere"));
-	REFUSED(b, h->network_mode = word("nowhere"));
+	REFUSED(b, h->network_mode = word("no where"));
 	REFUSED(b, h->network_mode = word("ns:relative"));
 	REFUSED(b, (h->uts_mode = word("host"), cf->hostname = word("x")));
 	REFUSED(b, h->log.type = word("syslog"));

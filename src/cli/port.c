@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port: where a running container's published ports are on the host.
+ */
+#include "cli/commands.h"
+#include "engine/container.h"
+#include "net/endpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void print_one(const struct port_state *p, uint32_t k, bool all, struct buf *out)
+{
+	const char *ip = p->host_ip ? p->host_ip : "";
+	bool six = strchr(ip, ':') != NULL;
+	if (all)
+		buf_printf(out, "%u/%s -> ", p->port + k, p->protocol);
+	buf_printf(out, six ? "[%s]:%u\n" : "%s:%u\n", ip, p->host_port + k);
+}
+
+static int run(void *opts unused, int argc, char **argv, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	own(buf) struct buf out = {};
+	struct engine *g = cli_engine(e);
+	if (!g || container_get(g, argv[0], 0, &c, e) < 0)
+		return -1;
+	const char *want = argc > 1 ? argv[1] : NULL, *slash = want ? strchr(want, '/') : NULL, *type = slash ? slash + 1 : "tcp";
+	unsigned long number = want ? strtoul(want, NULL, 10) : 0;
+	if (want && (!number || number > 65535 || !port_protocol_of(type) || strspn(want, "0123456789") != (slash ? (size_t)(slash - want) : strlen(want))))
+		return err_set(e, ERR_USAGE, "invalid port \"%.60s\": it is PORT[/tcp|udp|sctp]", want);
+	bool running = str_eq(c.state.status, "running") || str_eq(c.state.status, "paused");
+	for (size_t i = 0; running && i < c.state.published.n; i++) {
+		const struct port_state *p = &c.state.published.v[i];
+		for (uint32_t k = 0; k < p->count; k++)
+			if (!want || (p->port + k == number && str_eq(p->protocol, type)))
+				print_one(p, k, !want, &out);
+	}
+	if (want && !out.len)
+		return err_set(e, ERR_NOT_FOUND, "no public port '%s' published for %s", want, argv[0]);
+	return cli_print(&out, e);
+}
+
+const struct cmd cmd_port = {"port", "CONTAINER [PORT[/PROTO]]", "Show where its published ports are", NULL, 0, 0, 1, 2, run, .complete = "@running",
+	.examples = "$ hull port web 80"};

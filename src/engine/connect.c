@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * connect: a container's networks, from its record to the kernel.
+ *
+ *   connect_prepare()   in the command: each network is found, its bridge made when it is missing, an address taken (endpoint.h); each
+ *                       published port is bound by a socket that nobody ever reads: so a conflict is found before anything runs, and
+ *                       no other program takes the port while the monitor, which inherits the socket, lives
+ *   connect_wire()      in the monitor, while the first process waits: interfaces, then the ports
+ *   connect_release()   addresses and ports are free again
+ *
+ * Whoever is killed between them leaves lines in the networks' endpoint files. container_end() releases them, and who needs the
+ * address before that finds that the container is gone.
+ */
+#include "engine/network.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "net/firewall.h"
+#include "net/link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void connections_close(struct connections *x)
+{
+	for (size_t i = 0; i < x->nfds; i++)
+		close(x->fds[i]);
+	mem_drop(&x->fds);
+	x->nfds = 0;
+}
+
+void connections_drop(struct connections *x)
+{
+	connections_close(x);
+	x->list.n = 0;
+	arena_drop(&x->arena);
+}
+
+bool network_is_joined(const char *mode)
+{
+	return !str_is_empty(mode) && !str_eq(mode, "none") && !str_eq(mode, "host") && !str_has_prefix(mode, "container:") && !str_has_prefix(mode, "ns:");
+}
+
+bool connect_is_gone(void *arg, const char *container)
+{
+	struct engine *g = arg;
+	struct err ignored = {};
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (containers_load(&g->containers, container, ENTRY_STATE_ONLY, &c, &ignored) < 0)
+		return ignored.kind == ERR_NOT_FOUND;
+	if (container_state_is_alive(&g->containers, &c.state) || container_state_has_monitor(&g->containers, &c.state))
+		return false;
+	own(fd) int lock = path_lock(c.dir, "lock", true, false, &ignored);
+	return lock >= 0;
+}
+
+static const struct endpoint_state *before(const struct container_entry *c, const char *network_id)
+{
+	for (size_t i = 0; i < c->state.networks.n; i++)
+		if (str_eq(c->state.networks.v[i].network_id, network_id))
+			return &c->state.networks.v[i];
+	return NULL;
+}
+
+static void add_name(struct arena *a, struct strv *names, const char *name)
+{
+	if (!str_is_empty(name) && !strv_has(names, name) && !strpbrk(name, " ,\t\n"))
+		arena_strv_add(a, names, name);
+}
+
+/* All that resolves to it: its name, its aliases, its short id, its host name. */
+static void collect_names(struct arena *a, const struct container_entry *c, const struct network_request *q, struct strv *ret)
+{
+	add_name(a, ret, c->record.name ? c->record.name + 1 : NULL);
+	for (size_t i = 0; i < q->aliases.n; i++)
+		add_name(a, ret, q->aliases.v[i]);
+	add_name(a, ret, arena_ndup(a, c->id, 12));
+	add_name(a, ret, c->record.config.hostname);
+}
+
+static int take_address(struct engine *g, struct container_entry *c, const struct network_request *q, const struct network *w, const char *name,
+	struct arena *a, struct endpoint *ret, struct err *e)
+{
+	struct strv names = {};
+	char host[16], random[ID_LEN + 1];
+	const struct endpoint_state *last = before(c, w->id);
+	num_random_id(random);
+	snprintf(host, sizeof host, "ve%.12s", random);
+	collect_names(a, c, q, &names);
+	struct endpoint_request r = {.network = w, .container = c->id, .host_name = host, .name = name, .names = &names, .is_gone = connect_is_gone, .arg = g};
+	if ((!str_is_empty(q->ip) && !addr_parse(q->ip, &r.wanted[0])) || (!str_is_empty(q->ip6) && !addr_parse(q->ip6, &r.wanted[1])))
+		return err_set(e, ERR_USAGE, "network %s: invalid address", w->name);
+	if (!str_is_empty(q->mac) && !mac_parse(q->mac, r.mac))
+		return err_set(e, ERR_USAGE, "network %s: invalid MAC address \"%s\"", w->name, q->mac);
+	if (last && !str_is_empty(last->ip))
+		addr_parse(last->ip, &r.last[0]);
+	if (last && !str_is_empty(last->ip6))
+		addr_parse(last->ip6, &r.last[1]);
+	return endpoint_take(&g->networks, &r, a, ret, e);
+}
+
+static void choose_default(struct connections *x, const struct host_config *h)
+{
+	for (int f = 0; f < 2; f++) {
+		struct connection *best = NULL;
+		int64_t priority = 0;
+		for (size_t i = 0; i < x->list.n; i++) {
+			struct connection *k = &x->list.v[i];
+			struct network_range r;
+			int64_t own_priority = i < h->networks.n ? h->networks.v[i].priority : 0;
+			if (k->network.internal || !k->endpoint.ip[f].len || !network_range(&k->network, f ? 16 : 4, &r) || !r.gateway.len)
+				continue;
+			if (!best || own_priority > priority) {
+				best = k;
+				priority = own_priority;
+			}
+		}
+		if (best)
+			best->is_default[f] = true;
+	}
+}
+
+static int prepare_bridge(struct engine *g, const struct network *w, struct err *e)
+{
+	bool made;
+	struct err why = {};
+	if (!str_eq(w->driver, "bridge"))
+		return 0;
+	if (link_bridge(w, &made, e) < 0)
+		return -1;
+	int r = firewall_ensure(&g->networks, false, &why);
+	if (r == 0 && made)
+		r = firewall_add_network(w, &why);
+	if (r < 0)
+		engine_warn(g, "network %s: containers reach neither beyond this host nor are they kept apart: %s", w->name, why.text);
+	if (made && !w->internal) {
+		char name[16], chain[160];
+		network_device(w, name);
+		if (r == 0)
+			link_route_local(name);
+		if (!link_forward(w->ipv6))
+			engine_warn(g, "network %s: this host passes no packets on: set net.ipv4.ip_forward to 1", w->name);
+		if (firewall_foreign_drop(chain, sizeof chain))
+			engine_warn(g, "network %s: the chain %s drops what it does not know, containers' packets too: accept those of the interface %s there",
+				w->name, chain, name);
+	}
+	return 0;
+}
+
+static void note_state(struct arena *a, const struct connection *k, const struct network_request *q, struct endpoint_state *s)
+{
+	char text[ADDR_TEXT], mac[MAC_TEXT];
+	struct network_range r[2] = {};
+	*s = (struct endpoint_state){.network = arena_dup(a, k->network.name), .network_id = arena_dup(a, k->network.id),
+		.endpoint_id = arena_dup(a, k->endpoint.id), .driver = arena_dup(a, k->network.driver), .interface = arena_dup(a, k->endpoint.name),
+		.mac = arena_dup(a, mac_format(k->endpoint.mac, mac)), .ip = arena_dup(a, addr_format(&k->endpoint.ip[0], text)),
+		.ip6 = arena_dup(a, addr_format(&k->endpoint.ip[1], text)), .priority = q->priority};
+	if (network_range(&k->network, 4, &r[0])) {
+		s->prefix = r[0].subnet.prefix;
+		s->gateway = k->network.internal ? NULL : arena_dup(a, addr_format(&r[0].gateway, text));
+	}
+	if (network_range(&k->network, 16, &r[1])) {
+		s->prefix6 = r[1].subnet.prefix;
+		s->gateway6 = k->network.internal ? NULL : arena_dup(a, addr_format(&r[1].gateway, text));
+	}
+	for (size_t i = 0; i < q->aliases.n; i++)
+		arena_strv_add(a, &s->aliases, q->aliases.v[i]);
+	for (size_t i = 0; i < k->endpoint.names.n; i++)
+		arena_strv_add(a, &s->names, k->endpoint.names.v[i]);
+}
+
+static int join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e)
+{
+	struct connection k = {};
+	char name[16];
+	if (network_find(g, q->network, &x->arena, &k.network, e) < 0 || prepare_bridge(g, &k.network, e) < 0)
+		return -1;
+	const char *prefix = network_option(&k.network, "com.docker.network.container_iface_prefix", NULL);
+	snprintf(name, sizeof name, "%.11s%zu", prefix ? prefix : "eth", at);
+	if (!str_is_empty(q->interface))
+		snprintf(name, sizeof name, "%.15s", q->interface);
+	for (size_t i = 0; i < x->list.n; i++)
+		if (str_eq(x->list.v[i].network.id, k.network.id))
+			return err_set(e, ERR_USAGE, "network %s is named twice", k.network.name);
+	if (take_address(g, c, q, &k.network, name, &x->arena, &k.endpoint, e) < 0)
+		return -1;
+	*arena_push(&x->arena, &x->list) = k;
+	return 0;
+}
+
+int connect_prepare(struct engine *g, struct container_entry *c, struct connections *x, struct err *e)
+{
+	struct host_config *h = &c->record.host;
+	struct network_request only = {.network = h->network_mode};
+	if (!network_is_joined(h->network_mode)) {
+		c->state.networks.n = c->state.published.n = 0;
+		return 0;
+	}
+	const struct network_request *list = h->networks.n ? h->networks.v : &only;
+	size_t n = h->networks.n ? h->networks.n : 1;
+	/* Made under another lock than the one we hold on to. */
+	for (size_t i = 0; i < n; i++) {
+		struct network ignored;
+		if (network_find(g, list[i].network, &x->arena, &ignored, e) < 0)
+			return -1;
+	}
+	own(fd) int lock = networks_lock(&g->networks, false, e);
+	if (lock < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (join(g, c, &list[i], i, x, e) < 0)
+			return -1;
+	choose_default(x, h);
+	if (ports_hold(g, c, x, e) < 0)
+		return -1;
+	c->state.networks.v = arena_alloc(&c->arena, n * sizeof *c->state.networks.v);
+	c->state.networks.n = n;
+	for (size_t i = 0; i < n; i++)
+		note_state(&c->arena, &x->list.v[i], &list[i], &c->state.networks.v[i]);
+	return 0;
+}
+
+static int open_namespace(pid_t pid, struct err *e)
+{
+	char path[48];
+	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "the container's network namespace") : fd;
+}
+
+int connect_end(const struct connection *k, int netns, struct err *e)
+{
+	struct network_range r;
+	struct link_end l = {.network = &k->network, .netns = netns, .host = k->endpoint.host_name, .name = k->endpoint.name,
+		.hairpin = k->endpoint.ports.n > 0};
+	memcpy(l.mac, k->endpoint.mac, sizeof l.mac);
+	for (int f = 0; f < 2; f++) {
+		if (!k->endpoint.ip[f].len || !network_range(&k->network, f ? 16 : 4, &r))
+			continue;
+		l.ip[f] = k->endpoint.ip[f];
+		l.prefix[f] = r.subnet.prefix;
+		if (k->is_default[f])
+			l.gateway[f] = r.gateway;
+	}
+	return link_add(&l, e);
+}
+
+int connect_wire(struct engine *g, struct connections *x, pid_t pid, struct err *e)
+{
+	if (!x->list.n)
+		return 0;
+	own(fd) int netns = open_namespace(pid, e);
+	if (netns < 0)
+		return -1;
+	for (size_t i = 0; i < x->list.n; i++)
+		if (connect_end(&x->list.v[i], netns, e) < 0)
+			return -1;
+	for (size_t i = 0; i < x->list.n; i++)
+		if (x->list.v[i].endpoint.ports.n &&
+			(firewall_publish(&x->list.v[i].endpoint, e) < 0 || endpoint_set(&g->networks, x->list.v[i].network.id, &x->list.v[i].endpoint, e) < 0))
+			return -1;
+	return 0;
+}
+
+void connect_release(struct engine *g, const char *container)
+{
+	struct err ignored = {};
+	own(strv) struct strv ids = {};
+	/* Nobody was ever connected. */
+	if (!g->has_networks && (!path_exists(g->run, "networks") || engine_need_networks(g, &ignored) < 0))
+		return;
+	if (path_list(g->networks.run, ".", &ids, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < ids.n; i++) {
+		own(arena) struct arena a = {};
+		struct endpoints all;
+		if (strlen(ids.v[i]) != ID_LEN || endpoints_read(&g->networks, ids.v[i], &a, &all, &ignored) < 0)
+			continue;
+		for (size_t k = 0; k < all.n; k++)
+			if (str_eq(all.v[k].container, container)) {
+				if (all.v[k].ports.n)
+					(void)!firewall_withdraw(&all.v[k], &ignored);
+				(void)!endpoint_release(&g->networks, ids.v[i], container, &ignored);
+			}
+	}
+}

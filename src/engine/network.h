@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * network: the verbs on networks, and what connects a container when it starts (connect.c).
+ */
+#pragma once
+
+#include "engine/engine.h"
+#include "net/endpoint.h"
+
+/* bridge: made at the first use. */
+int network_find(struct engine *g, const char *text, struct arena *a, struct network *ret, struct err *e) must_use;
+int network_create(struct engine *g, struct arena *a, struct network *w, struct err *e) must_use;
+int network_remove(struct engine *g, const char *text, struct err *e) must_use;
+int network_prune(struct engine *g, const struct strv *filters, struct strv *ret_names, struct err *e) must_use;
+/* docker's documents: of all that pass, and of one. */
+struct json *network_list(struct engine *g, const struct strv *filters, struct err *e);
+struct json *network_inspect(struct engine *g, const char *text, struct err *e);
+/* What a container that names no network gets; warns when that is none because the machine cannot do better. */
+int network_default(struct engine *g, const char **ret, struct err *e) must_use;
+/* Is it connected by hull: not none, host, container:X, ns:PATH. */
+bool network_is_joined(const char *mode);
+bool network_is_possible(void); /* may this process make interfaces? */
+int network_reload(struct engine *g, struct err *e) must_use;
+
+struct connection {
+	struct network network;
+	struct endpoint endpoint;
+	bool is_default[2]; /* gives the default route of IPv4, IPv6 */
+};
+struct connections {
+	struct arena arena;
+	struct { struct connection *v; size_t n; } list;
+	int *fds;  /* sockets that hold published ports */
+	size_t nfds;
+};
+void connections_close(struct connections *x); /* the ports' sockets */
+void connections_drop(struct connections *x);
+/* Before the monitor is forked: bridges are there, addresses and ports are taken; all is in c->state. */
+int connect_prepare(struct engine *g, struct container_entry *c, struct connections *ret, struct err *e) must_use;
+/* In the monitor: the first process's namespace gets its interfaces, the firewall its ports. */
+int connect_wire(struct engine *g, struct connections *x, pid_t pid, struct err *e) must_use;
+/* Neither running nor being started: what it has in an endpoint file a killed process left. */
+bool connect_is_gone(void *g, const char *container);
+/* When it ended, however. Its interfaces went with its namespace. */
+void connect_release(struct engine *g, const char *container);
+/* One interface, as the connection says. */
+int connect_end(const struct connection *k, int netns, struct err *e) must_use;
+/* ports.c: the record's ports, bound; they go to the connection that has the default route. All is in c->state.published. */
+int ports_hold(struct engine *g, struct container_entry *c, struct connections *x, struct err *e) must_use;

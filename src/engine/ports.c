@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ports: a published port is a number of the host that leads to a container. It is bound by a socket as long as the container runs,
+ * so two cannot have it, and no program of the host either; packets never come to that socket, the firewall rewrites them before.
+ */
+#include "engine/network.h"
+
+#include "base/num.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static socklen_t make_address(const struct addr *a, uint16_t port, struct sockaddr_storage *ret)
+{
+	*ret = (struct sockaddr_storage){};
+	if (a->len == 4) {
+		struct sockaddr_in *s = (struct sockaddr_in *)ret;
+		s->sin_family = AF_INET;
+		s->sin_port = htons(port);
+		memcpy(&s->sin_addr, a->b, 4);
+		return sizeof *s;
+	}
+	struct sockaddr_in6 *s = (struct sockaddr_in6 *)ret;
+	s->sin6_family = AF_INET6;
+	s->sin6_port = htons(port);
+	memcpy(&s->sin6_addr, a->b, 16);
+	return sizeof *s;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage s;
+	socklen_t n = sizeof s;
+	if (getsockname(fd, (struct sockaddr *)&s, &n) < 0)
+		return 0;
+	return ntohs(s.ss_family == AF_INET ? ((struct sockaddr_in *)&s)->sin_port : ((struct sockaddr_in6 *)&s)->sin6_port);
+}
+
+static int try_bind(int fd, const struct sockaddr_storage *s, socklen_t n, uint8_t protocol)
+{
+	static const int on = 1;
+	if (bind(fd, (const struct sockaddr *)s, n) == 0)
+		return 0;
+	if (errno != EADDRINUSE || protocol != IPPROTO_TCP)
+		return -1;
+	/* Connections of a server that is gone linger on the port: with this they are no reason, and who listens still is. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 || bind(fd, (const struct sockaddr *)s, n) < 0)
+		return -1;
+	return listen(fd, 0);
+}
+
+/* -1 with errno. port 0: any; *port is the one it got. */
+static int hold(const struct addr *host, uint8_t protocol, uint16_t *port)
+{
+	static const int on = 1;
+	struct sockaddr_storage s;
+	socklen_t n = make_address(host, *port, &s);
+	int type = protocol == IPPROTO_UDP ? SOCK_DGRAM : protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
+	int fd = socket(s.ss_family, type | SOCK_CLOEXEC, protocol);
+	if (fd < 0 && (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) && protocol == IPPROTO_SCTP && *port)
+		return -2; /* nobody on this host can take it */
+	if (fd < 0)
+		return -1;
+	if (host->len == 16)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	if (try_bind(fd, &s, n, protocol) < 0) {
+		int saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	*port = port_of(fd);
+	return fd;
+}
+
+static void keep(struct connections *x, int fd)
+{
+	if (fd < 0)
+		return;
+	x->fds = mem_grow(x->fds, (x->nfds + 1) * sizeof *x->fds);
+	x->fds[x->nfds++] = fd;
+}
+
+static int refuse(const struct port_map *m, uint16_t port, struct err *e)
+{
+	char text[ADDR_TEXT];
+	const char *open = m->host.len == 16 ? "[" : "", *close_ = m->host.len == 16 ? "]" : "";
+	addr_format(&m->host, text);
+	if (errno == EADDRINUSE)
+		return err_set(e, ERR_CONFLICT, "%s%s%s:%u/%s: port is already allocated", open, text, close_, port, port_protocol(m->protocol));
+	if (errno == EADDRNOTAVAIL)
+		return err_set(e, ERR_USAGE, "%s:%u/%s: this host has no such address", text, port, port_protocol(m->protocol));
+	if (errno == EACCES)
+		return err_set(e, ERR_DENIED, "%s:%u/%s: ports below 1024 are root's: the sysctl net.ipv4.ip_unprivileged_port_start changes that", text, port,
+			port_protocol(m->protocol));
+	return err_sys(e, "publish %s%s%s:%u/%s", open, text, close_, port, port_protocol(m->protocol));
+}
+
+static int hold_range(struct connections *x, struct port_map *m, const struct port_request *q, struct err *e)
+{
+	uint16_t last = q->host_last > q->host_port ? (uint16_t)q->host_last : m->host_port;
+	/* One port of the container, a choice of the host's: the first that is free. */
+	for (uint32_t port = m->host_port; q->count <= 1; port++) {
+		uint16_t got = (uint16_t)port;
+		int fd = hold(&m->host, m->protocol, &got);
+		if (fd == -1 && errno == EADDRINUSE && port < last)
+			continue;
+		if (fd == -1)
+			return refuse(m, (uint16_t)port, e);
+		keep(x, fd);
+		m->host_port = got;
+		return 0;
+	}
+	for (uint32_t i = 0; i < q->count; i++) {
+		uint16_t got = (uint16_t)(m->host_port + i);
+		int fd = hold(&m->host, m->protocol, &got);
+		if (fd == -1)
+			return refuse(m, (uint16_t)(m->host_port + i), e);
+		keep(x, fd);
+	}
+	return 0;
+}
+
+/* A range of numbers that the kernel chooses is so many single ones. */
+static int add_port(struct connections *x, struct connection *to, struct container_entry *c, const struct port_request *q, const struct addr *host,
+	struct err *e)
+{
+	bool chosen = !q->host_port;
+	uint32_t n = chosen && q->count > 1 ? q->count : 1;
+	for (uint32_t i = 0; i < n; i++) {
+		char text[ADDR_TEXT];
+		struct port_request one = *q;
+		struct port_map m = {.protocol = port_protocol_of(q->protocol), .host = *host, .host_port = (uint16_t)q->host_port,
+			.port = (uint16_t)(q->port + i), .count = (uint16_t)(n > 1 || !q->count ? 1 : q->count)};
+		one.count = m.count;
+		if (hold_range(x, &m, &one, e) < 0)
+			return -1;
+		*arena_push(&x->arena, &to->endpoint.ports) = m;
+		*arena_push(&c->arena, &c->state.published) = (struct port_state){.protocol = q->protocol,
+			.host_ip = arena_dup(&c->arena, addr_format(host, text)), .host_port = m.host_port, .port = m.port, .count = m.count};
+	}
+	return 0;
+}
+
+static struct connection *target(struct connections *x, int family)
+{
+	for (size_t i = 0; i < x->list.n; i++)
+		if (x->list.v[i].is_default[family] && str_eq(x->list.v[i].network.driver, "bridge"))
+			return &x->list.v[i];
+	for (size_t i = 0; i < x->list.n; i++)
+		if (x->list.v[i].endpoint.ip[family].len && !x->list.v[i].network.internal && str_eq(x->list.v[i].network.driver, "bridge"))
+			return &x->list.v[i];
+	return NULL;
+}
+
+/* Where no address was said: the network's own preset, the settings', else any address. */
+static void preset_address(struct engine *g, const struct connection *k, struct addr *ret)
+{
+	struct err ignored = {};
+	const struct settings *s = engine_settings(g, &ignored);
+	const char *text = network_option(&k->network, "com.docker.network.bridge.host_binding_ipv4", NULL);
+	if (!text && s && !str_is_empty(s->publish_address))
+		text = s->publish_address;
+	*ret = (struct addr){.len = 4};
+	if (text)
+		addr_parse(text, ret);
+}
+
+static int publish(struct engine *g, struct container_entry *c, struct connections *x, const struct port_request *q, struct err *e)
+{
+	struct addr host = {};
+	bool said = !str_is_empty(q->host_ip);
+	if (said && !addr_parse(q->host_ip, &host))
+		return err_set(e, ERR_USAGE, "invalid address \"%.60s\" to publish at", q->host_ip);
+	struct connection *k = target(x, said && host.len == 16);
+	if (!k && said && host.len == 16)
+		return err_set(e, ERR_USAGE, "[%s]:%u cannot be published: none of the container's networks has IPv6", q->host_ip, q->host_port);
+	if (!said && k)
+		preset_address(g, k, &host);
+	/* Networks without a way in have none for published ports either, as docker has it. */
+	if (k && add_port(x, k, c, q, &host, e) < 0)
+		return -1;
+	struct connection *six = said || host.len == 16 ? NULL : target(x, 1);
+	struct addr any4 = {.len = 4}, any6 = {.len = 16};
+	if (!six || (k && !addr_eq(&host, &any4)))
+		return 0;
+	struct port_request same = *q;
+	if (k && !q->host_port)
+		same.host_port = c->state.published.v[c->state.published.n - 1].host_port;
+	return add_port(x, six, c, &same, &any6, e);
+}
+
+/* One for each port the image or --expose names, unless it was published already. */
+static int publish_exposed(struct engine *g, struct container_entry *c, struct connections *x, struct err *e)
+{
+	const struct container_record *r = &c->record;
+	for (size_t i = 0; i < r->config.exposed_ports.n; i++) {
+		const char *text = r->config.exposed_ports.v[i], *slash = strchr(text, '/');
+		uint32_t port = (uint32_t)strtoul(text, NULL, 10);
+		char proto[8];
+		bool done = false;
+		snprintf(proto, sizeof proto, "%s", slash ? slash + 1 : "tcp");
+		for (size_t k = 0; k < r->host.ports.n; k++)
+			done |= str_eq(r->host.ports.v[k].protocol, proto) && port - r->host.ports.v[k].port < r->host.ports.v[k].count;
+		if (done || !port || !port_protocol_of(proto))
+			continue;
+		struct port_request q = {.protocol = arena_dup(&c->arena, proto), .port = port, .count = 1};
+		if (publish(g, c, x, &q, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int ports_hold(struct engine *g, struct container_entry *c, struct connections *x, struct err *e)
+{
+	const struct host_config *h = &c->record.host;
+	struct rlimit limit, more;
+	int r = 0;
+	c->state.published.n = 0;
+	c->state.published.v = NULL;
+	if (!h->ports.n && !h->publish_all)
+		return 0;
+	/* A socket for each; the container has the limit that was there. */
+	bool raised = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max;
+	more = (struct rlimit){limit.rlim_max, limit.rlim_max};
+	if (raised)
+		setrlimit(RLIMIT_NOFILE, &more);
+	for (size_t i = 0; r == 0 && i < h->ports.n; i++)
+		r = publish(g, c, x, &h->ports.v[i], e);
+	if (r == 0 && h->publish_all)
+		r = publish_exposed(g, c, x, e);
+	if (raised)
+		setrlimit(RLIMIT_NOFILE, &limit);
+	return r;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * firewall: the kernel's packet filter for bridges: one nf_tables table, "inet hull", that nobody else writes to, each change
+ * one transaction. Rules never change; what comes and goes is in sets and maps: a bridge, an element for each published port.
+ *
+ *   hull-user    the owner's own rules, asked first for what is passed on to or from a container; hull never touches them
+ *   forward      passed on: answers, published ports, within one network, from a container outwards; else what would go to a container is
+ *                dropped: from another network, and from a neighbour that knows its address
+ *   prerouting, output, publish    a published port becomes the container's
+ *   postrouting  what leaves the host from a container has the host's address; so has what goes back into a bridge it came from
+ *   guard        nobody reaches the host's 127.0.0.0/8 from a bridge, where routes to it are open
+ */
+#pragma once
+
+#include "net/endpoint.h"
+
+/* The table is as it should be: it is looked at, and made with everything that belongs into it (of these networks) when something is
+ * missing; with `force` anyway. ERR_UNSUPPORTED: this kernel has no nf_tables. */
+int firewall_ensure(const struct networks *n, bool force, struct err *e) must_use;
+int firewall_add_network(const struct network *w, struct err *e) must_use;
+int firewall_remove_network(const struct network *w, struct err *e) must_use;
+/* The ports of an endpoint, whose addresses are set. Taking out what is not there is no error. */
+int firewall_publish(const struct endpoint *p, struct err *e) must_use;
+int firewall_withdraw(const struct endpoint *p, struct err *e) must_use;
+/* Another table's base chain that drops what it does not know, "table chain" in ret; false when there is none. */
+bool firewall_foreign_drop(char *ret, size_t n);

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link: a bridge's port and the container's interface are one veth(4) made by one request: the host's end named, up and in its
+ * bridge, the other end in the namespace. Address, link and route are set there, by a socket opened there.
+ */
+#include "net/link.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "sys/netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static int family(const struct addr *a)
+{
+	return a->len == 4 ? AF_INET : AF_INET6;
+}
+
+int link_enter(int netns, int (*inside)(void *arg, struct err *e), void *arg, struct err *e)
+{
+	own(fd) int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (home < 0 || setns(netns, CLONE_NEWNET) < 0)
+		return err_sys(e, "enter the container's network namespace");
+	int r = inside(arg, e);
+	if (setns(home, CLONE_NEWNET) < 0)
+		return err_sys(e, "leave the container's network namespace");
+	return r;
+}
+
+static int open_socket(void *arg, struct err *e)
+{
+	return netlink_open(arg, e);
+}
+
+int link_routes(void (*each)(void *arg, const struct subnet *s), void *arg, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	own(buf) struct buf answers = BUF(NETLINK_ANSWERS);
+	struct netlink_request r;
+	struct netlink_answer m;
+	struct rtmsg any = {};
+	size_t at = 0;
+	netlink_begin(&r, RTM_GETROUTE, NLM_F_DUMP, &any, sizeof any);
+	if (netlink_open(&n, e) < 0 || netlink_call(&n, &r, &answers, e) < 0)
+		return err_wrap(e, "routes");
+	while (netlink_next(&answers, &at, &m)) {
+		const struct nlattr *a[RTA_MAX + 1];
+		const void *p = m.type == RTM_NEWROUTE ? netlink_parse(&m, sizeof any, a, countof(a)) : NULL;
+		struct rtmsg t;
+		if (!p)
+			continue;
+		memcpy(&t, p, sizeof t);
+		struct subnet s = {.base.len = t.rtm_family == AF_INET ? 4 : 16, .prefix = t.rtm_dst_len};
+		const void *dst = netlink_bytes(a[RTA_DST], s.base.len);
+		if ((t.rtm_family != AF_INET && t.rtm_family != AF_INET6) || !dst || t.rtm_dst_len > s.base.len * 8)
+			continue;
+		memcpy(s.base.b, dst, s.base.len);
+		each(arg, &s);
+	}
+	return 0;
+}
+
+static int get_index(struct netlink *n, const char *name, unsigned *ret, unsigned *flags, struct err *e)
+{
+	own(buf) struct buf answers = BUF(NETLINK_ANSWERS);
+	struct netlink_request r;
+	struct netlink_answer m;
+	struct ifinfomsg info = {}, *found;
+	const struct nlattr *a[1];
+	size_t at = 0;
+	netlink_begin(&r, RTM_GETLINK, 0, &info, sizeof info);
+	netlink_add_str(&r, IFLA_IFNAME, name);
+	netlink_add_u32(&r, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	if (netlink_call(n, &r, &answers, e) < 0)
+		return -1;
+	found = netlink_next(&answers, &at, &m) ? (struct ifinfomsg *)(uintptr_t)netlink_parse(&m, sizeof info, a, 1) : NULL;
+	if (!found)
+		return err_set(e, ERR_SYSTEM, "interface %s: no answer", name);
+	memcpy(&info, found, sizeof info);
+	*ret = (unsigned)info.ifi_index;
+	if (flags)
+		*flags = info.ifi_flags;
+	return 0;
+}
+
+unsigned link_index(const char *name, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	unsigned index;
+	if (netlink_open(&n, e) < 0)
+		return 0;
+	if (get_index(&n, name, &index, NULL, e) == 0)
+		return index;
+	if (e->sys == ENODEV)
+		err_set_(e, ERR_NOT_FOUND, "there is no interface %s", name);
+	return 0;
+}
+
+static int add_address(struct netlink *n, unsigned index, const struct addr *a, unsigned prefix, struct err *e)
+{
+	struct netlink_request r;
+	struct ifaddrmsg m = {.ifa_family = (uint8_t)family(a), .ifa_prefixlen = (uint8_t)prefix, .ifa_index = index,
+		.ifa_flags = a->len == 16 ? IFA_F_NODAD : 0};
+	netlink_begin(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &m, sizeof m);
+	netlink_add(&r, IFA_LOCAL, a->b, a->len);
+	netlink_add(&r, IFA_ADDRESS, a->b, a->len);
+	if (a->len == 4 && prefix < 31) {
+		struct subnet s = subnet_of(a, prefix);
+		struct addr last = subnet_last(&s);
+		netlink_add(&r, IFA_BROADCAST, last.b, 4);
+	}
+	if (netlink_call(n, &r, NULL, e) < 0 && e->sys != EEXIST) {
+		char text[ADDR_TEXT];
+		return err_wrap(e, "address %s", addr_format(a, text));
+	}
+	return 0;
+}
+
+static int set_up(struct netlink *n, unsigned index, struct err *e)
+{
+	struct netlink_request r;
+	struct ifinfomsg m = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+	netlink_begin(&r, RTM_NEWLINK, 0, &m, sizeof m);
+	return netlink_call(n, &r, NULL, e);
+}
+
+/* No link-local address, nor the packets that come with one. */
+static int set_quiet(struct netlink *n, unsigned index, struct err *e)
+{
+	static const uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+	struct netlink_request r;
+	struct ifinfomsg m = {.ifi_index = (int)index};
+	netlink_begin(&r, RTM_SETLINK, 0, &m, sizeof m);
+	size_t spec = netlink_nest(&r, IFLA_AF_SPEC), six = netlink_nest(&r, AF_INET6);
+	netlink_add(&r, IFLA_INET6_ADDR_GEN_MODE, &none, 1);
+	netlink_nest_end(&r, six);
+	netlink_nest_end(&r, spec);
+	/* A kernel without IPv6 has nothing to be silenced. */
+	return netlink_call(n, &r, NULL, e) < 0 && e->sys != EAFNOSUPPORT && e->sys != EOPNOTSUPP ? -1 : 0;
+}
+
+static int make_bridge(struct netlink *n, const struct network *w, const char *name, struct err *e)
+{
+	struct netlink_request r;
+	struct ifinfomsg m = {};
+	uint8_t mac[MAC_LEN];
+	int mtu = network_mtu(w);
+	/* Of its own, or it would change with the ports. */
+	if (getrandom(mac, sizeof mac, 0) != sizeof mac)
+		return err_sys(e, "random numbers");
+	mac[0] = 0x02;
+	netlink_begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof m);
+	netlink_add_str(&r, IFLA_IFNAME, name);
+	netlink_add(&r, IFLA_ADDRESS, mac, sizeof mac);
+	if (mtu)
+		netlink_add_u32(&r, IFLA_MTU, (uint32_t)mtu);
+	size_t info = netlink_nest(&r, IFLA_LINKINFO);
+	netlink_add_str(&r, IFLA_INFO_KIND, "bridge");
+	netlink_nest_end(&r, info);
+	return netlink_call(n, &r, NULL, e);
+}
+
+static int fill_bridge(struct netlink *n, const struct network *w, const char *name, struct err *e)
+{
+	unsigned index;
+	struct network_range range;
+	if (get_index(n, name, &index, NULL, e) < 0 || (!w->ipv6 && set_quiet(n, index, e) < 0))
+		return -1;
+	for (uint8_t len = 4; len <= 16; len += 12)
+		if (network_range(w, len, &range) && range.gateway.len && add_address(n, index, &range.gateway, range.subnet.prefix, e) < 0)
+			return -1;
+	return set_up(n, index, e);
+}
+
+int link_bridge(const struct network *w, bool *made, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	struct err why = {};
+	char name[16];
+	unsigned index, flags = 0;
+	network_device(w, name);
+	if (made)
+		*made = false;
+	if (netlink_open(&n, e) < 0)
+		return -1;
+	int r = get_index(&n, name, &index, &flags, &why);
+	if (r == 0 && flags & IFF_UP)
+		return 0;
+	if (r < 0 && make_bridge(&n, w, name, e) < 0) {
+		if (e->sys == EOPNOTSUPP)
+			return err_set(e, ERR_UNSUPPORTED, "network %s: this kernel has no bridges (module bridge)", w->name);
+		if (e->sys != EEXIST)
+			return err_wrap(e, "network %s: bridge %s", w->name, name);
+	}
+	if (made)
+		*made = r < 0;
+	return fill_bridge(&n, w, name, e) < 0 ? err_wrap(e, "network %s: bridge %s", w->name, name) : 0;
+}
+
+static bool put(const char *path, const char *value)
+{
+	struct err ignored = {};
+	own(buf) struct buf old = BUF(64);
+	if (path_read(AT_FDCWD, path, &old, &ignored) == 0 && buf_text(&old)[0] == *value)
+		return true;
+	return path_put(AT_FDCWD, path, value, &ignored) == 0;
+}
+
+bool link_forward(bool ipv6)
+{
+	bool four = put("/proc/sys/net/ipv4/ip_forward", "1");
+	return four & (!ipv6 || put("/proc/sys/net/ipv6/conf/all/forwarding", "1"));
+}
+
+void link_route_local(const char *bridge)
+{
+	char path[80];
+	snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/route_localnet", bridge);
+	put(path, "1");
+}
+
+int link_remove(const char *name, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	struct netlink_request r;
+	struct ifinfomsg m = {};
+	netlink_begin(&r, RTM_DELLINK, 0, &m, sizeof m);
+	netlink_add_str(&r, IFLA_IFNAME, name);
+	if (netlink_open(&n, e) < 0)
+		return -1;
+	return netlink_call(&n, &r, NULL, e) < 0 && e->sys != ENODEV ? err_wrap(e, "remove interface %s", name) : 0;
+}
+
+static int add_veth(struct netlink *n, const struct link_end *l, struct err *e)
+{
+	struct netlink_request r;
+	struct ifinfomsg m = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP}, peer = {};
+	char bridge[16];
+	unsigned master;
+	int mtu = network_mtu(l->network);
+	network_device(l->network, bridge);
+	if (get_index(n, bridge, &master, NULL, e) < 0)
+		return err_wrap(e, "bridge %s", bridge);
+	netlink_begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof m);
+	netlink_add_str(&r, IFLA_IFNAME, l->host);
+	netlink_add_u32(&r, IFLA_MASTER, master);
+	if (mtu)
+		netlink_add_u32(&r, IFLA_MTU, (uint32_t)mtu);
+	size_t info = netlink_nest(&r, IFLA_LINKINFO);
+	netlink_add_str(&r, IFLA_INFO_KIND, "veth");
+	size_t data = netlink_nest(&r, IFLA_INFO_DATA);
+	/* The attribute begins with a struct, then has attributes of its own. */
+	size_t at = r.len;
+	netlink_add(&r, VETH_INFO_PEER, &peer, sizeof peer);
+	netlink_add_str(&r, IFLA_IFNAME, l->name);
+	netlink_add(&r, IFLA_ADDRESS, l->mac, MAC_LEN);
+	netlink_add_u32(&r, IFLA_NET_NS_FD, (uint32_t)l->netns);
+	if (mtu)
+		netlink_add_u32(&r, IFLA_MTU, (uint32_t)mtu);
+	netlink_nest_end(&r, at);
+	netlink_nest_end(&r, data);
+	netlink_nest_end(&r, info);
+	if (netlink_call(n, &r, NULL, e) < 0)
+		return e->sys == EOPNOTSUPP ? err_set(e, ERR_UNSUPPORTED, "this kernel has no virtual Ethernet (module veth)") : -1;
+	return 0;
+}
+
+/* icc=false: ports that may talk to the bridge, and not to each other. Hairpin: what br_netfilter turns back goes where it came from. */
+static int set_port(struct netlink *n, const char *port, bool isolated, bool hairpin, struct err *e)
+{
+	static const uint8_t on = 1;
+	struct netlink_request r;
+	unsigned index;
+	if (get_index(n, port, &index, NULL, e) < 0)
+		return -1;
+	struct ifinfomsg m = {.ifi_family = AF_BRIDGE, .ifi_index = (int)index};
+	netlink_begin(&r, RTM_SETLINK, 0, &m, sizeof m);
+	size_t info = netlink_nest(&r, IFLA_PROTINFO);
+	if (isolated)
+		netlink_add(&r, IFLA_BRPORT_ISOLATED, &on, 1);
+	if (hairpin)
+		netlink_add(&r, IFLA_BRPORT_MODE, &on, 1);
+	netlink_nest_end(&r, info);
+	return netlink_call(n, &r, NULL, e) < 0 ? err_wrap(e, "bridge port %s", port) : 0;
+}
+
+static uint32_t mode_of(const struct network *w)
+{
+	static const struct { const char *name; uint32_t macvlan, ipvlan; } modes[] = {{"private", MACVLAN_MODE_PRIVATE, 0}, {"vepa", MACVLAN_MODE_VEPA, 0},
+		{"bridge", MACVLAN_MODE_BRIDGE, 0}, {"passthru", MACVLAN_MODE_PASSTHRU, 0}, {"l2", 0, IPVLAN_MODE_L2}, {"l3", 0, IPVLAN_MODE_L3},
+		{"l3s", 0, IPVLAN_MODE_L3S}};
+	bool mac = strcmp(w->driver, "macvlan") == 0;
+	const char *said = network_option(w, mac ? "macvlan_mode" : "ipvlan_mode", "mode");
+	for (size_t i = 0; said && i < countof(modes); i++)
+		if (strcmp(modes[i].name, said) == 0)
+			return mac ? modes[i].macvlan : modes[i].ipvlan;
+	return mac ? MACVLAN_MODE_BRIDGE : IPVLAN_MODE_L2;
+}
+
+static int add_vlan(struct netlink *n, const struct link_end *l, struct err *e)
+{
+	struct netlink_request r;
+	struct ifinfomsg m = {};
+	char parent[16];
+	unsigned index;
+	int mtu = network_mtu(l->network);
+	bool mac = strcmp(l->network->driver, "macvlan") == 0;
+	network_device(l->network, parent);
+	if (get_index(n, parent, &index, NULL, e) < 0)
+		return e->sys == ENODEV ? err_set(e, ERR_NOT_FOUND, "there is no interface %s to be the parent", parent) : -1;
+	netlink_begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof m);
+	netlink_add_str(&r, IFLA_IFNAME, l->name);
+	netlink_add_u32(&r, IFLA_LINK, index);
+	netlink_add_u32(&r, IFLA_NET_NS_FD, (uint32_t)l->netns);
+	if (mac)
+		netlink_add(&r, IFLA_ADDRESS, l->mac, MAC_LEN);
+	if (mtu)
+		netlink_add_u32(&r, IFLA_MTU, (uint32_t)mtu);
+	size_t info = netlink_nest(&r, IFLA_LINKINFO);
+	netlink_add_str(&r, IFLA_INFO_KIND, l->network->driver);
+	size_t data = netlink_nest(&r, IFLA_INFO_DATA);
+	uint32_t mode = mode_of(l->network);
+	uint16_t narrow = (uint16_t)mode;
+	if (mac)
+		netlink_add_u32(&r, IFLA_MACVLAN_MODE, mode);
+	else
+		netlink_add(&r, IFLA_IPVLAN_MODE, &narrow, sizeof narrow);
+	netlink_nest_end(&r, data);
+	netlink_nest_end(&r, info);
+	if (netlink_call(n, &r, NULL, e) < 0)
+		return e->sys == EOPNOTSUPP ? err_set(e, ERR_UNSUPPORTED, "this kernel has no %s", l->network->driver) : -1;
+	return 0;
+}
+
+static int add_default(struct netlink *n, unsigned index, const struct addr *gateway, struct err *e)
+{
+	struct netlink_request r;
+	char text[ADDR_TEXT];
+	struct rtmsg m = {.rtm_family = (uint8_t)family(gateway), .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT,
+		.rtm_scope = RT_SCOPE_UNIVERSE, .rtm_type = RTN_UNICAST};
+	netlink_begin(&r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &m, sizeof m);
+	netlink_add(&r, RTA_GATEWAY, gateway->b, gateway->len);
+	netlink_add_u32(&r, RTA_OIF, index);
+	return netlink_call(n, &r, NULL, e) < 0 ? err_wrap(e, "route by way of %s", addr_format(gateway, text)) : 0;
+}
+
+static int set_inside(struct netlink *n, const struct link_end *l, struct err *e)
+{
+	unsigned index;
+	if (get_index(n, l->name, &index, NULL, e) < 0 || (!l->ip[1].len && set_quiet(n, index, e) < 0))
+		return -1;
+	for (int i = 0; i < 2; i++)
+		if (l->ip[i].len && add_address(n, index, &l->ip[i], l->prefix[i], e) < 0)
+			return -1;
+	if (set_up(n, index, e) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++)
+		if (l->gateway[i].len && add_default(n, index, &l->gateway[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+int link_add(const struct link_end *l, struct err *e)
+{
+	own(netlink) struct netlink here = NETLINK_INIT;
+	own(netlink) struct netlink there = NETLINK_INIT;
+	bool bridge = strcmp(l->network->driver, "bridge") == 0;
+	if (netlink_open(&here, e) < 0 || link_enter(l->netns, open_socket, &there, e) < 0)
+		return -1;
+	if ((bridge ? add_veth(&here, l, e) : add_vlan(&here, l, e)) < 0)
+		return err_wrap(e, "network %s", l->network->name);
+	bool isolated = bridge && !network_option_bool(l->network, "com.docker.network.bridge.enable_icc", NULL, true);
+	struct err ignored = {};
+	if (((isolated || (bridge && l->hairpin)) && set_port(&here, l->host, isolated, l->hairpin, e) < 0) || set_inside(&there, l, e) < 0) {
+		(void)!link_remove_in(l->netns, l->name, &ignored);
+		return err_wrap(e, "network %s: interface %s", l->network->name, l->name);
+	}
+	return 0;
+}
+
+int link_remove_in(int netns, const char *name, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	struct netlink_request r;
+	struct ifinfomsg m = {};
+	netlink_begin(&r, RTM_DELLINK, 0, &m, sizeof m);
+	netlink_add_str(&r, IFLA_IFNAME, name);
+	if (link_enter(netns, open_socket, &n, e) < 0)
+		return -1;
+	return netlink_call(&n, &r, NULL, e) < 0 && e->sys != ENODEV ? err_wrap(e, "interface %s", name) : 0;
+}
+
+int link_default_route(int netns, const char *name, const struct addr *gateway, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	unsigned index;
+	if (link_enter(netns, open_socket, &n, e) < 0 || get_index(&n, name, &index, NULL, e) < 0)
+		return -1;
+	return add_default(&n, index, gateway, e);
+}
+
+int link_free_name(int netns, const char *prefix, char ret[16], struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	if (link_enter(netns, open_socket, &n, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < 1000; i++) {
+		struct err why = {};
+		unsigned index;
+		snprintf(ret, 16, "%.11s%u", prefix, i);
+		if (get_index(&n, ret, &index, NULL, &why) == 0)
+			continue;
+		return why.sys == ENODEV ? 0 : (*e = why, -1);
+	}
+	return err_set(e, ERR_LIMIT, "no interface name is free");
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link: interfaces, addresses and routes, by rtnetlink(7) alone. A container's interface is made inside its network namespace, so it
+ * ends with that, whoever was killed.
+ */
+#pragma once
+
+#include "net/network.h"
+
+/* Destinations of the host's routes, both families, its own addresses among them. */
+int link_routes(void (*each)(void *arg, const struct subnet *s), void *arg, struct err *e) must_use;
+/* The index of an interface here; 0 with ERR_NOT_FOUND. */
+unsigned link_index(const char *name, struct err *e) must_use;
+/* The bridge of a network is there, up and has the gateways' addresses. *made (may be NULL): it was not. */
+int link_bridge(const struct network *w, bool *made, struct err *e) must_use;
+/* Sets what is needed on the host so that packets are passed on: false when they are not, and cannot be. */
+bool link_forward(bool ipv6);
+/* A published port is reached from 127.0.0.1 too. */
+void link_route_local(const char *bridge);
+int link_remove(const char *name, struct err *e) must_use; /* one that is not there is no error */
+
+struct link_end {
+	const struct network *network;
+	int netns;              /* fd: where it goes */
+	const char *host, *name; /* of a bridge's port on the host; inside: "eth0" */
+	uint8_t mac[MAC_LEN];
+	struct addr ip[2];      /* IPv4, IPv6; len 0: none */
+	unsigned prefix[2];
+	bool hairpin;           /* it reaches its own published ports */
+	struct addr gateway[2]; /* len 0: no default route */
+};
+int link_add(const struct link_end *l, struct err *e) must_use;
+/* Inside a namespace: the interface goes, with its address and routes. */
+int link_remove_in(int netns, const char *name, struct err *e) must_use;
+/* A further default route inside a namespace, when another network's went. */
+int link_default_route(int netns, const char *name, const struct addr *gateway, struct err *e) must_use;
+/* The first free name "eth0", "eth1" … inside. */
+int link_free_name(int netns, const char *prefix, char ret[16], struct err *e) must_use;
+
+/* Runs inside a network namespace and comes back: -1 with *e when it cannot. */
+int link_enter(int netns, int (*inside)(void *arg, struct err *e), void *arg, struct err *e) must_use;

@@ -1,0 +1,320 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Networks. The host is a network namespace of the file's own, so bridges, rules and ports of the machine stay as they are:
+#
+#   wan ("a neighbour", 198.51.100.1) --- host (198.51.100.2, hull's bridges) --- containers
+
+load ../lib/hull
+
+setup_file() {
+    hull_setup
+    unset HULL_NETWORK
+    export HULL_NET=$HULL_DIR/host.net WAN=$HULL_DIR/wan.net
+    network_missing >"$HULL_DIR/missing" || return 0
+    in_host ip link set lo up
+    in_wan ip link set lo up
+    in_host ip link add wan0 type veth peer name lan0 netns "$WAN"
+    in_host ip addr add 198.51.100.2/24 dev wan0
+    in_host ip -6 addr add 2001:db8::2/64 dev wan0 nodad
+    in_host ip link set wan0 up
+    in_wan ip addr add 198.51.100.1/24 dev lan0
+    in_wan ip -6 addr add 2001:db8::1/64 dev lan0 nodad
+    in_wan ip link set lan0 up
+    in_host ip route add default via 198.51.100.1
+    export HULL_FETCH=$HULL_DIR/fetch
+    printf '#!/bin/sh\nexec curl -s -f -g --noproxy "*" --max-time 2 "$1"\n' >"$HULL_FETCH"
+    chmod +x "$HULL_FETCH"
+}
+
+teardown_file() {
+    umount -l "$HULL_DIR"/*.net 2>/dev/null || true
+    hull_teardown
+}
+
+setup() {
+    [ ! -s "$HULL_DIR/missing" ] || skip "$(cat "$HULL_DIR/missing")"
+}
+
+teardown() {
+    hull ps -aq | xargs -r "$HULL" rm -f >/dev/null || true
+    hull network prune -f >/dev/null || true
+}
+
+# Why this machine cannot run these; makes the two namespaces.
+network_missing() {
+    [ "$(id -u)" = 0 ] || { echo "needs root"; return 1; }
+    for c in ip nsenter curl; do command -v $c >/dev/null || { echo "needs the command $c"; return 1; }; done
+    for f in "$HULL_NET" "$WAN"; do
+        : >"$f"
+        unshare --net="$f" true 2>/dev/null || { echo "this machine makes no network namespaces"; return 1; }
+    done
+    in_host ip link add hull-try type bridge 2>/dev/null && in_host ip link del hull-try || { echo "this kernel has no bridges"; return 1; }
+    in_host ip link add hull-try type veth 2>/dev/null && in_host ip link del hull-try || { echo "this kernel has no veth"; return 1; }
+}
+
+in_host() {
+    nsenter --net="$HULL_NET" "$@"
+}
+
+in_wan() {
+    nsenter --net="$WAN" "$@"
+}
+
+hull() {
+    if [ -e "${HULL_NET-}" ]; then in_host "$HULL" "$@"; else "$HULL" "$@"; fi
+}
+
+need_nft() {
+    hull network reload 2>/dev/null || skip "this kernel has no nf_tables"
+}
+
+# A server that says its container's name. serves NAME [OPTION...]
+serves() {
+    local name=$1
+    shift
+    hull run -d --name "$name" "$@" box sh -c 'mkdir /www; hostname >/www/name; exec httpd -f -p 80 -h /www' >/dev/null
+    wait_until 30 hull exec "$name" wget -q -O - http://127.0.0.1/name
+}
+
+ip_of() {
+    hull inspect -f "{{(index .NetworkSettings.Networks \"${2:-bridge}\").IPAddress}}" "$1"
+}
+
+@test "network create, ls, inspect, rm: docker's words" {
+    run -0 hull network create --subnet 10.89.1.0/24 --ip-range 10.89.1.128/25 --gateway 10.89.1.9 --aux-address printer=10.89.1.200 --label a=b one
+    [[ $output =~ ^[0-9a-f]{64}$ ]]
+    run -0 hull network ls --format '{{.Name}} {{.Driver}} {{.Scope}}'
+    [[ $output == *"bridge bridge local"*"host host local"*"none null local"*"one bridge local"* ]]
+    run -0 hull network ls -q --filter label=a=b --no-trunc
+    [ "$output" = "$(hull network inspect -f '{{.Id}}' one)" ]
+    run -0 hull network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}} {{.IPRange}}{{end}}' one
+    [ "$output" = "10.89.1.0/24 10.89.1.9 10.89.1.128/25" ]
+    run -0 hull network rm "$(hull network inspect -f '{{.Id}}' one | head -c 12)"
+    refuses 1 'one' network inspect one
+}
+
+@test "network create: bad input is one line" {
+    hull network create --subnet 10.89.2.0/24 two
+    refuses 1 'already exists' network create two
+    refuses 1 'overlap' network create --subnet 10.89.2.128/25 three
+    refuses 125 'gateway' network create --subnet 10.89.3.0/24 --gateway 10.89.4.1 three
+    refuses 125 'ip-range|subnet' network create --subnet 10.89.3.0/24 --ip-range 10.89.4.0/25 three
+    refuses 125 '10.89.3.0/24' network create --subnet 10.89.3.5/24 three
+    refuses 125 'driver' network create -d carrier-pigeon three
+    refuses 125 'option' network create -o color=red three
+    refuses 125 'ipv6' network create --subnet fd00:1::/64 three
+    refuses 125 'name' network create 'a/b'
+    refuses 1 'predefined|pre-defined' network create host
+    refuses 1 'pre-defined' network rm bridge
+    refuses 1 'not found' network rm nowhere
+}
+
+@test "run: eth0 of the default network, its name in /etc/hosts, the host and what is beyond it answer" {
+    need_nft
+    run -0 hull run --rm box sh -c 'ip -4 -o addr show eth0; cat /etc/hosts; hostname; ping -c 1 -W 10 198.51.100.1; ping -c 1 -W 10 198.51.100.2'
+    [[ $output == *172.17.0.2* ]]
+    [[ $output == *"2 packets"* || $output == *"1 packets received"* ]]
+    run -0 hull run --rm --hostname me box ping -c 1 -W 10 me
+}
+
+@test "the container's address is the host's outside" {
+    need_nft
+    command -v python3 >/dev/null || skip "needs python3"
+    in_wan python3 -c '
+import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("198.51.100.1", 7000))
+s.listen()
+s.settimeout(60)
+print("ready", flush=True)
+print(s.accept()[1][0], flush=True)' >"$HULL_DIR/seen" 3>&- &
+    local pid=$!
+    wait_until 30 grep -q ready "$HULL_DIR/seen"
+    hull run --rm box nc -w 10 198.51.100.1 7000 </dev/null
+    wait $pid
+    [ "$(tail -n 1 "$HULL_DIR/seen")" = 198.51.100.2 ]
+}
+
+@test "-p: from the host, from 127.0.0.1, from a neighbour, from another container, from itself" {
+    need_nft
+    serves web -p 8080:80
+    for url in http://127.0.0.1:8080/name http://198.51.100.2:8080/name; do
+        [ "$(in_host "$HULL_FETCH" "$url")" = "$(hull exec web hostname)" ]
+    done
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8080/name)" = "$(hull exec web hostname)" ]
+    run -0 hull run --rm --init box timeout 20 wget -q -O - http://172.17.0.1:8080/name
+    run -0 hull exec web timeout 20 wget -q -O - http://172.17.0.1:8080/name
+    run -0 hull port web
+    [ "$output" = "80/tcp -> 0.0.0.0:8080" ]
+    run -0 hull ps --format '{{.Ports}}'
+    [ "$output" = "0.0.0.0:8080->80/tcp" ]
+    run -0 hull inspect -f '{{json .NetworkSettings.Ports}}' web
+    [ "$output" = '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]}' ]
+    hull rm -f web
+    run ! in_host "$HULL_FETCH" http://127.0.0.1:8080/name
+}
+
+@test "-p 127.0.0.1:, and ports that are not published: a neighbour does not reach them" {
+    need_nft
+    serves web -p 127.0.0.1:8081:80
+    [ -n "$(in_host "$HULL_FETCH" http://127.0.0.1:8081/name)" ]
+    # By the host's address, by 127.0.0.1 over the wire, and by the container's own address.
+    in_wan ip route add 172.17.0.0/16 via 198.51.100.2
+    run ! in_wan "$HULL_FETCH" http://198.51.100.2:8081/name
+    run ! in_wan "$HULL_FETCH" "http://$(ip_of web)/name"
+    in_wan sysctl -q -w net.ipv4.conf.all.route_localnet=1
+    in_wan ip addr del 127.0.0.1/8 dev lo
+    in_wan ip route add 127.0.0.1/32 via 198.51.100.2 src 198.51.100.1
+    run ! in_wan "$HULL_FETCH" http://127.0.0.1:8081/name
+    in_wan ip route del 127.0.0.1/32
+    in_wan ip addr add 127.0.0.1/8 dev lo
+    in_wan ip route del 172.17.0.0/16
+    # Nor a container the host's own loopback.
+    run ! hull exec web timeout 1 wget -q -O - http://172.17.0.1:8081/name
+}
+
+@test "-p: ranges, ephemeral ports, udp, and conflicts before anything runs" {
+    need_nft
+    hull run -d --name many -p 127.0.0.1:9000-9004:90-94/udp -p 80 -p 7000-7005:81 box sleep 1000
+    run -0 hull port many
+    [ "${#lines[@]}" = 7 ]
+    run -0 hull port many 94/udp
+    [ "$output" = 127.0.0.1:9004 ]
+    run -0 hull port many 80
+    [[ $output =~ ^0.0.0.0:[0-9]+$ ]]
+    refuses 125 '9002.*already allocated' run --name late -p 127.0.0.1:9002:1/udp box true
+    status_is late created
+    # A choice of ports: the first that is free.
+    run -0 hull run --rm -p 7000-7005:81 box true
+    refuses 1 'no public port' port many 5555
+}
+
+@test "-p: what cannot be is one line" {
+    for bad in 70000:80 80:70000 80:80:80:80 x:80 80:x 0 80-70:80-70 80-81:80-82 80:80/icmp 1.2.3.4.5:80:80 ::1:80:80; do
+        refuses 125 'invalid -p' run --rm -p "$bad" box true
+    done
+    refuses 125 'no such address' run --rm -p 203.0.113.7:80:80 box true
+    refuses 125 '-p.*--network host' run --rm --network host -p 80:80 box true
+    refuses 125 'IPv6' run --rm -p '[::1]:8082:80' box true
+}
+
+@test "a program of the host has the port: told before anything runs" {
+    command -v python3 >/dev/null || skip "needs python3"
+    in_host python3 -c '
+import socket, sys
+s = socket.socket()
+s.bind(("0.0.0.0", 8083))
+s.listen()
+print("ready", flush=True)
+sys.stdin.read()' < <(sleep 100) >"$HULL_DIR/ready" 3>&- &
+    local pid=$!
+    wait_until 30 grep -q ready "$HULL_DIR/ready"
+    refuses 125 '8083.*already allocated' run --rm -p 8083:80 box true
+    kill $pid
+}
+
+@test "networks are kept apart; internal has no way out; icc=false keeps containers apart" {
+    need_nft
+    hull network create alpha
+    hull network create beta
+    hull network create --internal inner
+    hull network create -o com.docker.network.bridge.enable_icc=false shy
+    serves in-alpha --network alpha
+    serves in-inner --network inner
+    serves in-shy --network shy
+    run -0 hull run --rm --init --network alpha box timeout 20 wget -q -O - "http://$(ip_of in-alpha alpha)/name"
+    run ! hull run --rm --init --network beta box timeout 1 wget -q -O - "http://$(ip_of in-alpha alpha)/name"
+    run -0 hull run --rm --init --network inner box timeout 20 wget -q -O - "http://$(ip_of in-inner inner)/name"
+    run ! hull run --rm --network inner box ping -c 1 -W 1 198.51.100.1
+    run ! hull run --rm --init --network shy box timeout 1 wget -q -O - "http://$(ip_of in-shy shy)/name"
+    run -0 hull run --rm --network shy box ping -c 1 -W 20 198.51.100.1
+    refuses 1 'active endpoints.*in-alpha' network rm alpha
+}
+
+@test "--network: several, with addresses, aliases, a MAC address, names of interfaces" {
+    hull network create --subnet 10.89.5.0/24 five
+    hull network create --subnet 10.89.6.0/24 six
+    hull run -d --name both --network name=five,ip=10.89.5.77,mac-address=02:11:22:33:44:55,interface-name=net0 --network name=six,alias=other,gw-priority=5 \
+        box sleep 1000
+    run -0 hull exec both sh -c 'ip -o addr; ip route; cat /sys/class/net/net0/address'
+    [[ $output == *"net0"*10.89.5.77* ]]
+    [[ $output == *eth1*10.89.6.2* ]]
+    [[ $output == *"default via 10.89.6.1"* ]]
+    [[ $output == *02:11:22:33:44:55* ]]
+    refuses 125 '10.89.5.77.*in use' run --rm --network five --ip 10.89.5.77 box true
+    refuses 125 '10.89.7.1.*subnet' run --rm --network five --ip 10.89.7.1 box true
+    refuses 125 'gateway' run --rm --network five --ip 10.89.5.1 box true
+    run -0 hull inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}}={{$v.IPAddress}} {{end}}' both
+    [ "$output" = "five=10.89.5.77 six=10.89.6.2 " ]
+    hull stop -t 0 both
+    hull start both
+    [ "$(ip_of both six)" = 10.89.6.2 ]
+}
+
+@test "IPv6: a private prefix, published on [::], and from a neighbour" {
+    need_nft
+    [ -e /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"
+    hull network create --ipv6 dual
+    run -0 hull network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' dual
+    [[ $output == *fd*::/64* ]]
+    hull run -d --name six --network dual -p 8084:80 box sh -c 'mkdir /www; hostname >/www/name; exec httpd -f -p [::]:80 -h /www'
+    wait_until 30 in_wan "$HULL_FETCH" 'http://[2001:db8::2]:8084/name'
+    [ "$(in_wan "$HULL_FETCH" 'http://198.51.100.2:8084/name')" = "$(hull exec six hostname)" ]
+    run -0 hull port six
+    [ "${#lines[@]}" = 2 ]
+    run -0 hull exec six ping -c 1 -W 20 2001:db8::1
+}
+
+@test "an exhausted pool says so, and is free again" {
+    hull network create --subnet 10.89.8.0/29 tiny
+    for i in 1 2 3 4 5; do hull run -d --name "t$i" --network tiny box sleep 1000 >/dev/null; done
+    refuses 125 'tiny.*no address' run --rm --network tiny box true
+    hull rm -f t3
+    run -0 hull run --rm --network tiny box true
+}
+
+@test "the firewall is put back after a flush: by the next command, by reload; the owner's chain stays" {
+    need_nft
+    need_cmd nft
+    serves web -p 8085:80
+    in_host nft flush ruleset
+    run ! in_host "$HULL_FETCH" http://198.51.100.2:8085/name
+    hull run --rm box true
+    [ -n "$(in_host "$HULL_FETCH" http://198.51.100.2:8085/name)" ]
+    in_host nft flush ruleset
+    hull network reload
+    [ -n "$(in_wan "$HULL_FETCH" http://198.51.100.2:8085/name)" ]
+    in_host nft insert rule inet hull hull-user tcp dport 80 drop
+    run ! in_wan "$HULL_FETCH" http://198.51.100.2:8085/name
+    hull network reload
+    run -0 in_host nft list chain inet hull hull-user
+    [[ $output == *drop* ]]
+    in_host nft flush chain inet hull hull-user
+}
+
+@test "kill -9 of the monitor: address and port are free for the next" {
+    need_nft
+    serves web --ip 172.17.0.55 -p 8086:80
+    local monitor
+    monitor=$(sed -n 's/.*"MonitorPid":\([0-9]*\).*/\1/p' "$HULL_ROOT/containers/$(hull inspect -f '{{.Id}}' web)/state.json")
+    kill -9 "$monitor"
+    kill -9 "$(hull inspect -f '{{.State.Pid}}' web)"
+    wait_until 30 status_is web exited
+    serves next --ip 172.17.0.55 -p 8086:80
+    [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8086/name)" = "$(hull exec next hostname)" ]
+    run -0 hull network inspect -f '{{len .Containers}}' bridge
+    [ "$output" = 1 ]
+}
+
+@test "ten at once get ten addresses" {
+    local i pids=()
+    hull network create crowd
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        hull run -d --name "crowd$i" --network crowd box sleep 1000 >/dev/null 3>&- &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do wait "$i"; done
+    run -0 hull network inspect -f '{{range .Containers}}{{println .IPv4Address}}{{end}}' crowd
+    [ "$(sort -u <<<"$output" | grep -c /)" = 10 ]
+}
