@@ -13,6 +13,7 @@
 #include "snap/erofs_head.h"
 #include "snap/files.h"
 #include "snap/info.h"
+#include "snap/storage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,6 +143,7 @@ int layers_sweep(struct snap *s, struct err *e)
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 			layers_remove_tmp(s, names.v[i]);
 	}
+	storage_sweep(s, &names);
 	s->swept = true;
 	return 0;
 }

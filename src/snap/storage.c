@@ -6,7 +6,7 @@
  * overlay and read. That is asked once; the answer, good for this kernel, stands in layers/storage.json beside what
  * `system migrate` chose for the store. A refusal that is about this process alone (EPERM) is not written down.
  */
-#include "snap/snap.h"
+#include "snap/storage.h"
 
 #include "base/fd.h"
 #include "base/path.h"
@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -46,6 +47,21 @@ static const struct jtable table = JTABLE(struct record, fields);
 static const char *const names[] = {[SNAP_FILES] = "files", [SNAP_EROFS] = "erofs"};
 static const char *const ways[] = {[EROFS_WAY_NONE] = "none", [EROFS_WAY_FILE] = "file", [EROFS_WAY_LOOP] = "loop"};
 
+/* Held while the record is written: on the folder itself. */
+static int storage_lock(const struct snap *s, int how)
+{
+	own(fd) int fd = openat(s->layers, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 && flock(fd, how) == 0 ? take_fd(fd) : -1;
+}
+
+void storage_sweep(const struct snap *s, const struct strv *found)
+{
+	own(fd) int lock = storage_lock(s, LOCK_EX | LOCK_NB);
+	for (size_t i = 0; lock >= 0 && i < found->n; i++)
+		if (str_has_prefix(found->v[i], RECORD ".tmp-"))
+			unlinkat(s->layers, found->v[i], 0);
+}
+
 /* A record that cannot be read is as good as none. */
 static struct record load(const struct snap *s, struct arena *a)
 {
@@ -62,6 +78,7 @@ static int save(const struct snap *s, const struct record *r, struct err *e)
 	own(json) struct json *j = jmap_format(&table, r);
 	own(buf) struct buf b = BUF(4096);
 	json_format(j, 0, &b);
+	own(fd) int lock = storage_lock(s, LOCK_EX);
 	return path_write(s->layers, RECORD, buf_text(&b), b.len, 0600, 0, e);
 }
 

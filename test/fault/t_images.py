@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""t_images: load, pull, tag, rmi and volumes, broken at every system call: the command, its workers and hull-registry."""
+"""t_images: load, pull, tag, rmi, migrate and volumes, broken at every system call: the command, its workers and hull-registry."""
 
 import os
+import subprocess
 import sys
 import tarfile
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from sweep import BOX, Failure, Verb, alone, registry, tests  # noqa: E402
+from sweep import BOX, HULL, Failure, Verb, alone, registry, tests  # noqa: E402
 
 
 def box(place):
@@ -81,6 +83,16 @@ if FAKE:
 NAME = f"{FAKE.host}/x" if FAKE else "x"
 
 
+def has_erofs():
+    if not FAKE:
+        return False
+    with tempfile.TemporaryDirectory() as root:
+        return subprocess.run([HULL, "--root", root, "--run-root", root, "--storage", "erofs", "info"], capture_output=True).returncode == 0
+
+
+EROFS = has_erofs()
+
+
 def pulled(place, o):
     has(NAME + ":latest")(place, o)
 
@@ -96,12 +108,39 @@ def fresh(place):
     place.wipe()
 
 
+def on(storage):
+    def setup(place):
+        box(place)
+        place.ok("system", "migrate", storage)
+    return setup
+
+
+def moved(storage):
+    """The store says so, and box's layer has that form."""
+    def check(place, o):
+        layers = os.path.join(place.root, "layers")
+        isfile = [os.path.isfile(os.path.join(layers, n)) for n in os.listdir(layers) if len(n) == 64]
+        if isfile != [storage == "erofs"] or place.ok("info", "-f", "{{.Driver}}") != storage + "\n":
+            raise Failure(f"layers {os.listdir(layers)}")
+    return check
+
+
+def move_again(storage):
+    def again(place):
+        place.ok("system", "migrate", storage)
+        moved(storage)(place, None)
+        box_runs(place)
+    return again
+
+
 VERBS = [
     Verb("load", ["load", "-i", BOX], setup=fresh, done=has("box:latest"), again=box_runs),
     Verb("pull", ["pull", NAME], setup=fresh, done=pulled, again=pull_again, calls=("recvmsg",)),
     Verb("tag", ["tag", "box", "other:1"], begin=box, done=has("box:latest", "other:1"), again=tag_again),
     Verb("rmi of a name", ["rmi", "other:1"], begin=box, setup=lambda p: p.ok("tag", "box", "other:1"), done=has("box:latest"), again=untag_again),
     Verb("rmi", ["rmi", "box"], begin=box, setup=remake_box, done=has(), again=rmi_again),
+    *[Verb(f"migrate to {to}", ["system", "migrate", to], begin=box, setup=on(source), done=moved(to), again=move_again(to))
+      for source, to in (("files", "erofs"), ("erofs", "files")) if EROFS],
     Verb("volume create", ["volume", "create", "v1"], begin=box, again=volumes_again),
     Verb("volume rm", ["volume", "rm", "v1"], begin=box, setup=lambda p: p.ok("volume", "create", "v1"), again=volumes_again),
 ]
