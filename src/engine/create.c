@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/image.h"
 #include "engine/mounts.h"
 #include "engine/name.h"
 #include "engine/request.h"
@@ -147,7 +148,7 @@ static int take_name(struct engine *g, const struct create_request *q, struct co
 static int find_layers(struct engine *g, const struct create_request *q, struct image *image,
 	struct container_entry *c, struct err *e)
 {
-	if (engine_need_store(g, e) < 0 || store_find(&g->store, q->config->image, image, e) < 0)
+	if (engine_need_store(g, e) < 0 || image_find(g, q->config->image, image, e) < 0)
 		return -1;
 	c->record.image = image->record.id;
 	c->record.platform = image->config.os;

@@ -46,6 +46,8 @@ int image_push(struct engine *g, const struct image_push_request *r, struct aren
 /* path NULL: fd. ret: "Loaded image: …" names, or ids of images without a name. */
 int image_load(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e) must_use;
+/* store_find(), and what a short name stands for (image/registries.h). */
+int image_find(struct engine *g, const char *text, struct image *ret, struct err *e) must_use;
 /* Finds it, or makes it be here by policy "always", "missing", "never" (docker's --pull). The image `box` is loaded from the
  * installation's own archive when it is not in the store. */
 int image_ensure(struct engine *g, const char *reference, const char *policy, const char *platform,

@@ -117,22 +117,65 @@ static int pull_all(struct engine *g, struct pull *p, const struct image_pull_re
 	return 0;
 }
 
-int image_pull(struct engine *g, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret, struct err *e)
+static int pull_from(struct engine *g, const struct image_pull_request *r, const char *name, const struct endpoint *at, struct arena *a,
+	struct image_pulled_list *ret, struct err *e)
 {
-	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
-		return -1;
-	engine_warn_ids(g);
 	struct pull_options o;
-	if (image_remote_options(g, &o, e) < 0)
-		return err_wrap(e, "pull %s", r->reference);
+	struct pull p = {};
+	if (image_remote_options_at(g, at, a, &o, e) < 0)
+		return -1;
 	if (!str_is_empty(r->platform))
 		o.platform = r->platform;
-	struct pull p = {};
-	if (pull_open(&p, r->reference, &o, e) < 0)
+	if (pull_open(&p, name, &o, e) < 0)
 		return -1;
 	int result = pull_all(g, &p, r, a, ret, e);
 	pull_drop(&p);
 	return result;
+}
+
+/* May another place have it? What this machine cannot do it cannot do there either. */
+static bool may_be_elsewhere(const struct err *e)
+{
+	return !e->sys && (e->kind == ERR_NOT_FOUND || e->kind == ERR_DENIED || e->kind == ERR_REMOTE || e->kind == ERR_TIMEOUT || e->kind == ERR_LIMIT ||
+		e->kind == ERR_CORRUPT);
+}
+
+/* Mirrors first, then the registry itself. */
+static int pull_name(struct engine *g, const struct image_pull_request *r, const char *name, struct arena *a, struct image_pulled_list *ret,
+	struct err *e)
+{
+	struct endpoints places = {};
+	struct ref ref;
+	const struct registries *all = image_remote_registries(g, e);
+	if (!all || ref_parse(name, &ref, e) < 0 || registries_resolve(all, &ref, true, a, &places, e) < 0)
+		return -1;
+	size_t before = ret->n;
+	for (size_t i = 0; i < places.n; i++) {
+		if (pull_from(g, r, name, &places.v[i], a, ret, e) == 0)
+			return 0;
+		if (i + 1 == places.n || !may_be_elsewhere(e))
+			return -1;
+		ret->n = before;
+	}
+	return -1;
+}
+
+int image_pull(struct engine *g, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret, struct err *e)
+{
+	own(strv) struct strv names = {};
+	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
+		return -1;
+	engine_warn_ids(g);
+	const struct registries *all = image_remote_registries(g, e);
+	if (!all || registries_names(all, r->reference, &names, e) < 0)
+		return err_wrap(e, "pull %s", r->reference);
+	for (size_t i = 0; i < names.n; i++) {
+		if (pull_name(g, r, names.v[i], a, ret, e) == 0)
+			return 0;
+		if (i + 1 == names.n || !may_be_elsewhere(e))
+			return -1;
+	}
+	return -1;
 }
 
 static bool is_box(const struct ref *r)
@@ -167,12 +210,29 @@ static int load_box(struct engine *g, struct image *ret, struct err *e)
 	return child_do(load_box_archive, &(struct box_load){g, path}, e) < 0 ? -1 : store_find(&g->store, "box", ret, e);
 }
 
+int image_find(struct engine *g, const char *text, struct image *ret, struct err *e)
+{
+	own(strv) struct strv names = {};
+	struct err ignored = {};
+	if (store_find(&g->store, text, ret, e) == 0)
+		return 0;
+	if (e->kind != ERR_NOT_FOUND || ref_is_id(text))
+		return -1;
+	const struct registries *all = image_remote_registries(g, &ignored);
+	if (!all || registries_names(all, text, &names, &ignored) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (strcmp(names.v[i], text) != 0 && store_find(&g->store, names.v[i], ret, &ignored) == 0)
+			return 0;
+	return -1;
+}
+
 /* 1: it is here; 0: it is not, or of another platform when `fetch` may bring the right one. */
 static int find(struct engine *g, const char *reference, const char *platform, bool fetch, struct image *ret, struct err *e)
 {
 	own(image) struct image image = {};
 	struct ref ref;
-	if (store_find(&g->store, reference, &image, e) < 0) {
+	if (image_find(g, reference, &image, e) < 0) {
 		if (e->kind != ERR_NOT_FOUND)
 			return -1;
 		if (ref_parse(reference, &ref, e) < 0)
@@ -215,6 +275,9 @@ int image_ensure(struct engine *g, const char *reference, const char *policy, co
 	struct image_pulled_list list = {};
 	struct image_pull_request r = {.reference = reference, .platform = platform, .progress = progress};
 	int result = image_pull(g, &r, &a, &list, e);
+	/* A short name may stand for something else. */
+	if (result == 0)
+		result = store_find(&g->store, list.n ? list.v[0].reference : reference, ret, e);
 	arena_drop(&a);
-	return result < 0 ? -1 : store_find(&g->store, reference, ret, e);
+	return result;
 }

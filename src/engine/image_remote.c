@@ -1,45 +1,129 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image_remote: see image_remote.h.
+ * image_remote: see image_remote.h. Of docker's own daemon.json (HULL_DOCKER_JSON, else /etc/docker/daemon.json, unless HULL_CONFIG names
+ * the settings) registry-mirrors and insecure-registries count beside those of the settings.
  */
 #include "engine/image_remote.h"
 
 #include "base/mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* One for the life of the process. */
+enum { DOCKER_JSON_MAX = 1 << 20 };
+
+/* For the life of the process. */
+static struct {
+	struct registries registries;
+	struct strv insecure, mirrors;
+	char *program, *config_dir;
+	bool ready;
+} known;
+
 const char *image_remote_config_dir(void)
 {
-	static char *dir;
 	const char *given = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
-	if (!dir)
-		dir = !str_is_empty(given) ? mem_dup(given) : mem_printf("%s/.docker", home ? home : "/root");
-	return dir;
+	if (!known.config_dir)
+		known.config_dir = !str_is_empty(given) ? mem_dup(given) : mem_printf("%s/.docker", home ? home : "/root");
+	return known.config_dir;
+}
+
+static void add(struct strv *to, const struct json *list)
+{
+	for (size_t i = 0; i < json_len(list); i++)
+		if (!str_is_empty(json_str(json_at(list, i))) && !strv_has(to, json_str(json_at(list, i))))
+			strv_add(to, json_str(json_at(list, i)));
+}
+
+static int read_docker(struct err *e)
+{
+	const char *given = getenv("HULL_DOCKER_JSON");
+	own(json) struct json *j = NULL;
+	struct err why = {};
+	if (str_is_empty(given) && !str_is_empty(getenv("HULL_CONFIG")))
+		return 0;
+	if (json_read(AT_FDCWD, str_is_empty(given) ? "/etc/docker/daemon.json" : given, DOCKER_JSON_MAX, &j, &why) < 0) {
+		if (why.sys == ENOENT || why.sys == ENOTDIR || why.sys == EACCES)
+			return 0;
+		*e = why;
+		return -1;
+	}
+	add(&known.insecure, json_get(j, "insecure-registries"));
+	add(&known.mirrors, json_get(j, "registry-mirrors"));
+	return 0;
+}
+
+static int get_ready(struct engine *g, struct err *e)
+{
+	const struct settings *s = engine_settings(g, e);
+	if (known.ready)
+		return 0;
+	if (!s)
+		return -1;
+	for (size_t i = 0; i < s->insecure_registries.n; i++)
+		strv_add(&known.insecure, s->insecure_registries.v[i]);
+	for (size_t i = 0; i < s->registry_mirrors.n; i++)
+		strv_add(&known.mirrors, s->registry_mirrors.v[i]);
+	if (read_docker(e) < 0 || registries_load(&known.mirrors, &known.registries, e) < 0)
+		return -1;
+	known.program = engine_libexec(g, "hull-registry");
+	if (!known.program)
+		return err_set(e, ERR_NOT_FOUND, "hull-registry is not installed in %s", HULL_LIBEXECDIR);
+	known.ready = true;
+	return 0;
+}
+
+const struct registries *image_remote_registries(struct engine *g, struct err *e)
+{
+	return get_ready(g, e) < 0 ? NULL : &known.registries;
 }
 
 int image_remote_options(struct engine *g, struct pull_options *ret, struct err *e)
 {
-	static char *program;
 	const struct settings *s = engine_settings(g, e);
-	if (!s)
+	if (!s || get_ready(g, e) < 0)
 		return -1;
-	if (!program)
-		program = engine_libexec(g, "hull-registry");
-	if (!program)
-		return err_set(e, ERR_NOT_FOUND, "hull-registry is not installed in %s", HULL_LIBEXECDIR);
 	/* strv is NULL-terminated as soon as it is not empty */
-	*ret = (struct pull_options){.program = program, .config_dir = image_remote_config_dir(), .platform = str_is_empty(s->platform) ? NULL : s->platform,
-		.insecure = s->insecure_registries.n ? (const char *const *)s->insecure_registries.v : NULL,
+	*ret = (struct pull_options){.program = known.program, .config_dir = image_remote_config_dir(),
+		.platform = str_is_empty(s->platform) ? NULL : s->platform, .insecure = known.insecure.n ? (const char *const *)known.insecure.v : NULL,
 		.uploads = s->concurrent_uploads > 0 ? (unsigned)s->concurrent_uploads : 0};
+	return 0;
+}
+
+int image_remote_options_at(struct engine *g, const struct endpoint *at, struct arena *a, struct pull_options *ret, struct err *e)
+{
+	struct strv insecure = {};
+	if (image_remote_options(g, ret, e) < 0)
+		return -1;
+	ret->at_registry = at->registry;
+	ret->at_repository = at->repository;
+	ret->ns = at->ns;
+	/* There is another place to ask. */
+	if (at->mirror)
+		ret->retries = 1;
+	if (!at->insecure)
+		return 0;
+	for (size_t i = 0; i < known.insecure.n; i++)
+		arena_strv_add(a, &insecure, known.insecure.v[i]);
+	arena_strv_add(a, &insecure, at->registry);
+	ret->insecure = (const char *const *)insecure.v;
 	return 0;
 }
 
 int image_remote_open(struct engine *g, const char *reference, const char *scope, struct pull *ret, struct err *e)
 {
+	own(arena) struct arena a = {};
+	struct endpoints places = {};
 	struct pull_options o;
-	if (image_remote_options(g, &o, e) < 0)
+	struct ref ref;
+	const struct registries *r = image_remote_registries(g, e);
+	if (!r || ref_parse(reference, &ref, e) < 0 || registries_resolve(r, &ref, false, &a, &places, e) < 0 ||
+		image_remote_options_at(g, &places.v[0], &a, &o, e) < 0)
 		return -1;
-	o.scope = scope;
+	/* Elsewhere the repositories have other names: the registry says which. */
+	bool same = strcmp(places.v[0].registry, ref.registry) == 0 && strcmp(places.v[0].repository, ref.repository) == 0;
+	o.scope = same ? scope : NULL;
 	return pull_open(ret, reference, &o, e);
 }

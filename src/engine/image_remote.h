@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image_remote: a registry that is spoken to: what the settings and docker's configuration say of it, and hull-registry started.
+ * image_remote: a registry that is spoken to: what the settings, registries.conf and docker's configuration say of it, and
+ * hull-registry started.
  */
 #pragma once
 
 #include "engine/engine.h"
 #include "image/pull.h"
+#include "image/registries.h"
 
-/* scope: NULL: what is asked for by the registry. */
+/* scope: NULL: what is asked for by the registry. Never a mirror. */
 int image_remote_open(struct engine *g, const char *reference, const char *scope, struct pull *ret, struct err *e) must_use;
-/* The options for all of them; o's texts live as long as the engine. */
+/* The options for all of them; o's texts live as long as the process. */
 int image_remote_options(struct engine *g, struct pull_options *ret, struct err *e) must_use;
+/* The same for one endpoint: texts in `a`. */
+int image_remote_options_at(struct engine *g, const struct endpoint *at, struct arena *a, struct pull_options *ret, struct err *e) must_use;
+const struct registries *image_remote_registries(struct engine *g, struct err *e); /* read at the first call; NULL on error */
 const char *image_remote_config_dir(void); /* docker's */

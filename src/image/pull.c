@@ -61,8 +61,8 @@ static int send_open(struct pull *p, const struct pull_options *o, struct err *e
 	for (size_t i = 0; o->insecure && o->insecure[i]; i++)
 		json_add(insecure, json_new_str(o->insecure[i]));
 	json_set_str(j, "op", "open");
-	json_set_str(j, "registry", p->ref.registry);
-	json_set_str(j, "repository", p->ref.repository);
+	json_set_str(j, "registry", o->at_registry ? o->at_registry : p->ref.registry);
+	json_set_str(j, "repository", o->at_repository ? o->at_repository : p->ref.repository);
 	const struct { const char *key, *value; } texts[] = {{"scope", o->scope}, {"user", o->user}, {"password", o->password}, {"ns", o->ns},
 		{"host", o->host}};
 	for (size_t i = 0; i < countof(texts); i++)

@@ -27,6 +27,7 @@ struct pull_options {
 	unsigned retries;        /* 0: the default, 5; PULL_NO_RETRY */
 	unsigned timeout_s;      /* without a byte; 0: the default, 60 */
 	const char *scope;       /* what tokens are asked for ("repository:x:pull,push"); NULL: what the registry says */
+	const char *at_registry, *at_repository; /* where they are, when it is not where the reference says: a mirror; or NULL */
 	const char *host;        /* where the registry is, when it is not where its name says; or NULL */
 	const char *user, *password; /* instead of those of config_dir; or NULL */
 	const char *ns;          /* the registry that a mirror stands for; or NULL */

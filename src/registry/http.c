@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "registry/certs.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -25,6 +26,9 @@ struct http {
 	CURLM *multi;
 	struct http_transfer *all;
 	const char *ca_file, *ca_dir;
+	const struct certs *certs;
+	char *certs_host;
+	unsigned certs_port;
 };
 
 struct http_transfer {
@@ -99,6 +103,7 @@ void http_drop(struct http **h)
 	while ((*h)->all)
 		transfer_free((*h)->all);
 	curl_multi_cleanup((*h)->multi);
+	mem_drop(&(*h)->certs_host);
 	mem_drop(h);
 }
 
@@ -224,6 +229,39 @@ static void add_header(struct http_transfer *t, const char *name, const char *va
 	t->headers = curl_slist_append(t->headers, line);
 }
 
+void http_set_certs(struct http *h, const char *host, unsigned port, const struct certs *certs)
+{
+	mem_drop(&h->certs_host);
+	h->certs_host = mem_dup(host);
+	h->certs_port = port;
+	h->certs = certs;
+}
+
+static void set_blob(CURL *easy, CURLoption option, const struct buf *b)
+{
+	struct curl_blob blob = {b->data, b->len, CURL_BLOB_NOCOPY};
+	if (b->len)
+		curl_easy_setopt(easy, option, &blob);
+}
+
+static void set_certs(struct http_transfer *t, const char *url)
+{
+	const struct http *h = t->http;
+	struct http_place p = {};
+	if (!str_is_empty(h->ca_file))
+		curl_easy_setopt(t->easy, CURLOPT_CAINFO, h->ca_file);
+	if (!str_is_empty(h->ca_dir))
+		curl_easy_setopt(t->easy, CURLOPT_CAPATH, h->ca_dir);
+	if (!h->certs || http_place_of(url, &p) < 0)
+		return;
+	if (strcasecmp(p.host, h->certs_host) == 0 && p.port == h->certs_port) {
+		set_blob(t->easy, CURLOPT_CAINFO_BLOB, &h->certs->authorities);
+		set_blob(t->easy, CURLOPT_SSLCERT_BLOB, &h->certs->cert);
+		set_blob(t->easy, CURLOPT_SSLKEY_BLOB, &h->certs->key);
+	}
+	http_place_drop(&p);
+}
+
 static void set_method(struct http_transfer *t, const struct http_call *c)
 {
 	CURL *easy = t->easy;
@@ -266,10 +304,7 @@ static void set_up(struct http_transfer *t, const struct http_call *c)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	if (!str_is_empty(t->http->ca_file))
-		curl_easy_setopt(easy, CURLOPT_CAINFO, t->http->ca_file);
-	if (!str_is_empty(t->http->ca_dir))
-		curl_easy_setopt(easy, CURLOPT_CAPATH, t->http->ca_dir);
+	set_certs(t, c->url);
 	if (c->from) {
 		own(mem) char *range = mem_printf("%llu-", (unsigned long long)c->from);
 		curl_easy_setopt(easy, CURLOPT_RANGE, range);

@@ -56,6 +56,9 @@ struct http_call {
 };
 
 int http_new(struct http **ret, struct err *e) must_use;
+struct certs;
+/* What is trusted, and shown, at one host: borrowed. Others see and get nothing of it. */
+void http_set_certs(struct http *h, const char *host, unsigned port, const struct certs *certs);
 void http_drop(struct http **h); /* ends all transfers without done() */
 struct http_transfer *http_start(struct http *h, const struct http_call *c) must_use; /* copies c's texts */
 void http_resume(struct http_transfer *t);

@@ -14,6 +14,7 @@
 #include "codec/json.h"
 #include "image/transfer.h"
 #include "registry/auth.h"
+#include "registry/certs.h"
 #include "registry/fetch.h"
 #include "registry/insecure.h"
 #include "registry/jail.h"
@@ -102,7 +103,11 @@ static int set_up(struct session *s, const struct json *j, struct err *e)
 	if (http_place_of(url, &p) < 0)
 		return err_set(e, ERR_USAGE, "registry %s: not a host", s->registry);
 	s->plain_allowed = insecure_allows(&s->insecure, p.host, p.port);
+	s->bare_host = take(p.host);
+	s->port = p.port;
 	http_place_drop(&p);
+	if (certs_load(s->host, &s->certs, e) < 0)
+		return err_wrap(e, "registry %s", s->registry);
 	if (json_get_str(j, "user") && json_get_str(j, "password")) {
 		s->credentials = (struct credentials){.user = mem_dup(json_get_str(j, "user")), .password = mem_dup(json_get_str(j, "password"))};
 		return 0;
@@ -204,6 +209,8 @@ static int serve(struct session *s, struct err *e)
 		return err_wrap(e, "hull-registry");
 	if (http_new(&s->http, e) < 0)
 		return -1;
+	if (s->bare_host)
+		http_set_certs(s->http, s->bare_host, s->port, &s->certs);
 	return loop(s, e);
 }
 
@@ -234,6 +241,8 @@ int main(void)
 	mem_drop(&s.repository);
 	mem_drop(&s.host);
 	mem_drop(&s.ns);
+	mem_drop(&s.bare_host);
+	certs_drop(&s.certs);
 	mem_drop(&s.scope);
 	return r < 0;
 }

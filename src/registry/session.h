@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "codec/json.h"
+#include "registry/certs.h"
 #include "registry/credentials.h"
 #include "registry/http.h"
 
@@ -32,6 +33,9 @@ struct session {
 	struct http *http;
 	char *registry, *repository;
 	char *host;          /* where it really is: host[:port] */
+	char *bare_host;     /* without the port */
+	unsigned port;
+	struct certs certs;
 	char *ns;            /* of a mirror: the registry it stands for; else NULL */
 	char *scope;         /* what tokens are asked for: words of "repository:x:pull,push"; NULL: what the registry says */
 	const char *scheme;
