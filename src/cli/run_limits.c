@@ -93,7 +93,7 @@ static int block_io(const struct run_options *o, struct run_request *r, struct e
 		throttle(a, "device-write-iops", &o->write_iops, false, &h->write_iops, e) < 0 ? -1 : 0;
 }
 
-static int one_ulimit(struct arena *a, const char *text, struct ulimit *ret, struct err *e)
+int run_parse_ulimit(struct arena *a, const char *text, struct ulimit *ret, struct err *e)
 {
 	size_t n = strcspn(text, "=");
 	if (!n || !text[n])
@@ -112,7 +112,7 @@ static int ulimits(const struct run_options *o, struct run_request *r, struct er
 {
 	for (size_t i = 0; i < o->ulimit.n; i++) {
 		struct ulimit u = {};
-		if (one_ulimit(&r->arena, o->ulimit.v[i], &u, e) < 0)
+		if (run_parse_ulimit(&r->arena, o->ulimit.v[i], &u, e) < 0)
 			return -1;
 		struct ulimit *at = NULL;
 		for (size_t k = 0; k < r->host.ulimits.n; k++)

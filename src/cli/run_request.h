@@ -30,6 +30,8 @@ int run_request_networks(const struct run_options *o, struct run_request *r, str
 int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_network(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_security(const struct run_options *o, struct run_request *r, struct err *e) must_use;
+/* One --ulimit. */
+int run_parse_ulimit(struct arena *a, const char *text, struct ulimit *ret, struct err *e) must_use;
 
 /* env.c: files first, then -e; NAME alone is taken from our environment. A name that is not set here comes out as
  * `NAME` without a value, which takes the variable away from the image's. Strings are allocated. */

@@ -281,6 +281,21 @@ static int subtract_containers(struct engine *g, struct strv *left, struct err *
 	return 0;
 }
 
+/* Layers that the build cache wants kept: a file each. */
+static int subtract_cached(struct engine *g, struct strv *left, struct err *e)
+{
+	own(strv) struct strv names = {};
+	own(strv) struct strv ids = {};
+	if (!path_exists(g->root, "build/layers"))
+		return 0;
+	if (path_list(g->root, "build/layers", &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		strv_add_take(&ids, mem_printf("%s:%s", strlen(names.v[i]) == 128 ? "sha512" : "sha256", names.v[i]));
+	subtract(left, &ids);
+	return 0;
+}
+
 int layers_collect(struct engine *g, struct json *ret, struct err *e)
 {
 	struct err busy = {};
@@ -297,7 +312,7 @@ int layers_collect(struct engine *g, struct json *ret, struct err *e)
 	if (bad)
 		return 0;
 	subtract(&left, &used);
-	if (left.n && subtract_containers(g, &left, e) < 0)
+	if (left.n && (subtract_containers(g, &left, e) < 0 || subtract_cached(g, &left, e) < 0))
 		return -1;
 	for (size_t i = 0; i < left.n; i++) {
 		struct snap_layer_info info = {};

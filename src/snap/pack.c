@@ -26,6 +26,7 @@ enum { ROOM = 256 << 10 };
 
 struct seen { dev_t dev; ino_t ino; char *path; };
 struct pack {
+	int64_t until; /* the latest time there is */
 	struct tar_writer *tar;
 	char *room;
 	struct { struct seen *v; size_t n, room; } links; /* open addressing by inode */
@@ -72,12 +73,12 @@ static const char *first_name(struct pack *p, const struct stat *st, const char 
 	return NULL;
 }
 
-static int64_t time_of(const struct stat *st)
+static int64_t time_of(const struct pack *p, const struct stat *st)
 {
 	int64_t ns;
 	if (__builtin_mul_overflow((int64_t)st->st_mtim.tv_sec, 1000000000, &ns) || __builtin_add_overflow(ns, st->st_mtim.tv_nsec, &ns))
-		return st->st_mtim.tv_sec < 0 ? INT64_MIN : INT64_MAX;
-	return ns;
+		return st->st_mtim.tv_sec < 0 ? INT64_MIN : p->until;
+	return ns > p->until ? p->until : ns;
 }
 
 static int read_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e)
@@ -186,9 +187,9 @@ static int put_entry(struct pack *p, int dir, const char *name, char *path, unsi
 		return 0;
 	if (whiteout_is(&st)) {
 		own(mem) char *mark = mem_printf(WHITEOUT_PREFIX "%s", name);
-		return put_mark(p, path, mark, time_of(&st), e);
+		return put_mark(p, path, mark, time_of(p, &st), e);
 	}
-	struct tar_entry t = {.name = path, .link = none, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid, .mtime_ns = time_of(&st)};
+	struct tar_entry t = {.name = path, .link = none, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid, .mtime_ns = time_of(p, &st)};
 	const char *first = !S_ISDIR(st.st_mode) && st.st_nlink > 1 ? first_name(p, &st, path) : NULL;
 	if (first) {
 		t.type = TAR_HARDLINK;
@@ -232,19 +233,24 @@ static int put_below(struct pack *p, int dir, const char *path, unsigned depth, 
 	return 0;
 }
 
-int pack_tree(int tree, bool said, struct tar_writer *tar, struct err *e)
+int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, struct err *e)
 {
-	struct pack p __attribute__((cleanup(pack_drop))) = {.tar = tar, .room = mem_grow(NULL, ROOM)};
+	struct pack p __attribute__((cleanup(pack_drop))) = {.until = until, .tar = tar, .room = mem_grow(NULL, ROOM)};
 	own(arena) struct arena a = {};
 	struct stat st;
 	char none[] = "", root[] = ".";
 	if (fstat(tree, &st) < 0)
 		return err_sys(e, "look");
 	struct tar_entry t = {.type = TAR_DIR, .name = root, .link = none, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid,
-		.mtime_ns = time_of(&st)};
+		.mtime_ns = time_of(&p, &st)};
 	if (said && (read_xattrs(tree, &a, &t, e) < 0 || tar_write_entry(tar, &t, e) < 0))
 		return -1;
 	if (whiteout_is_opaque(tree) && !path_exists(tree, WHITEOUT_OPAQUE) && put_mark(&p, "x", WHITEOUT_OPAQUE, t.mtime_ns, e) < 0)
 		return -1;
 	return put_below(&p, tree, "", 0, e) < 0 ? -1 : tar_write_end(tar, e);
+}
+
+int pack_tree(int tree, bool said, struct tar_writer *tar, struct err *e)
+{
+	return pack_tree_until(tree, said, INT64_MAX, tar, e);
 }

@@ -11,3 +11,5 @@
 
 /* tree: open for reading. said: the root directory's own owner, mode and time are part of it. Ends the archive. */
 int pack_tree(int tree, bool said, struct tar_writer *tar, struct err *e) must_use;
+/* The same with no time later than `until` (ns). */
+int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, struct err *e) must_use;

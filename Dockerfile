@@ -1,0 +1,2 @@
+FROM box
+PULL ./FILE.py .

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base: what a stage begins with or copies from: in this order a --build-context of that name, an earlier stage, `scratch`, an image.
+ */
+#include "build/stage.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "engine/image.h"
+#include "image/platform.h"
+
+#include <fcntl.h>
+
+void source_drop(struct source *s)
+{
+	fd_drop(&s->dir);
+}
+
+static int from_stage(struct build *b, const struct state *of, ssize_t index, struct arena *a, struct source *ret, struct err *e)
+{
+	const struct state *s = &b->states[index];
+	if (s == of || !s->done)
+		return err_set(e, ERR_BUG, "stage %zd is used before it is built", index);
+	ret->state = s;
+	ret->config = s->config;
+	for (size_t i = 0; i < s->config.rootfs.diff_ids.n; i++)
+		arena_strv_add(a, &ret->layers, s->config.rootfs.diff_ids.v[i]);
+	return 0;
+}
+
+static int from_context(const char *value, struct source *ret, struct err *e)
+{
+	ret->dir = open(value, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return ret->dir < 0 ? err_sys(e, "--build-context %.200s", value) : 0;
+}
+
+static int from_image(struct build *b, const char *name, const char *platform, struct arena *a, struct source *ret, struct json **ret_document,
+	struct err *e)
+{
+	own(image) struct image image = {};
+	const char *pull = str_eq(b->q->pull, "true") ? "always" : str_eq(b->q->pull, "false") ? "missing" : b->q->pull;
+	if (str_is_empty(platform))
+		platform = b->q->platform;
+	if (image_ensure(b->g, name, pull, platform, NULL, &image, e) < 0)
+		return -1;
+	own(buf) struct buf text = BUF(4 << 20);
+	own(json) struct json *j = NULL;
+	json_format(image.document, 0, &text);
+	if (json_parse(buf_text(&text), text.len, &j, e) < 0 || image_config_parse(j, a, &ret->config, e) < 0)
+		return err_wrap(e, "image %.200s", name);
+	ret->layers = ret->config.rootfs.diff_ids;
+	if (ret_document)
+		*ret_document = take(j);
+	else
+		*arena_push(&b->arena, &b->documents) = take(j);
+	return 0;
+}
+
+int source_find(struct build *b, const struct state *of, const char *name, const char *platform, struct arena *a, struct source *ret,
+	struct json **ret_document, struct err *e)
+{
+	*ret = (struct source){.dir = -1};
+	const char *context = map_get(&b->q->contexts, name);
+	if (context) {
+		const char *image = str_after(context, "docker-image://");
+		return image ? from_image(b, image, platform, a, ret, ret_document, e) : from_context(context, ret, e);
+	}
+	ssize_t index = dockerfile_stage(&b->df, name, of->stage->index);
+	if (index >= 0)
+		return from_stage(b, of, index, a, ret, e);
+	ssize_t later = dockerfile_stage(&b->df, name, b->df.stages.n);
+	if (later >= 0 && b->df.stages.v[later].name)
+		return err_set(e, ERR_USAGE, "stage %.60s comes later, or is this one: a stage can use those before it", name);
+	if (strcmp(name, "scratch") == 0)
+		return 0;
+	return from_image(b, name, platform, a, ret, ret_document, e);
+}

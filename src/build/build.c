@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * build: the coordinator.
+ *
+ *   read     Dockerfile, ignore file; context opened (context.c); stages parsed (dockerfile.c), those needed found (plan.c)
+ *   solve    a stage whose stages before are done is gone through in this process as long as the cache has its steps (stage.c): a build
+ *            that has them all ends here, without a process, a mount or a layer that was read. The first step that is missing makes
+ *            a worker (worker.c) of the stage; as many at once as `jobs` says
+ *   commit   the target becomes an image (commit.c)
+ *
+ * layers.lock is held, shared, from the first look at the cache until the record is written: nobody collects layers meanwhile.
+ */
+#include "build/build.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "build/run.h"
+#include "build/stage.h"
+#include "engine/layers.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void build_result_drop(struct build_result *r)
+{
+	strv_drop(&r->names);
+}
+
+static void build_drop(struct build *b)
+{
+	worker_stop(b);
+	for (size_t i = 0; b->states && i < b->df.stages.n; i++) {
+		json_drop(&b->states[i].document);
+		arena_drop(&b->states[i].arena);
+	}
+	for (size_t i = 0; i < b->documents.n; i++)
+		json_drop(&b->documents.v[i]);
+	context_close(b);
+	statcache_drop(&b->stats);
+	ignore_drop(&b->ignore);
+	strv_drop(&b->globals);
+	dockerfile_drop(&b->df);
+	cache_drop(&b->cache);
+	arena_drop(&b->arena);
+}
+
+static void show_source(struct build *b)
+{
+	own(buf) struct buf text = BUF(1 << 20);
+	if (!b->df.text.where.line)
+		return;
+	lex_show(&b->df.text, b->df.text.where, 0, &text);
+	event_send(b, BUILD_SHOW, 0, NULL, 0, buf_text(&text), text.len);
+}
+
+static int read_epoch(struct build *b, struct err *e)
+{
+	const char *text = strv_env_get(&b->q->args, "SOURCE_DATE_EPOCH");
+	int64_t seconds;
+	if (!text)
+		text = getenv("SOURCE_DATE_EPOCH");
+	if (str_is_empty(text))
+		return 0;
+	if (num_i64(text, 0, INT64_MAX / 1000000000, &seconds, "SOURCE_DATE_EPOCH", e) < 0)
+		return -1;
+	b->has_epoch = true;
+	b->epoch = seconds * 1000000000;
+	return 0;
+}
+
+/* --- solve --- */
+
+static bool is_ready(const struct build *b, size_t i)
+{
+	size_t n = b->df.stages.n;
+	if (!b->needed[i] || b->states[i].done || b->states[i].worker)
+		return false;
+	for (size_t k = 0; k < n; k++)
+		if (b->uses[i * n + k] && !b->states[k].done)
+			return false;
+	return true;
+}
+
+static unsigned running(const struct build *b)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < b->df.stages.n; i++)
+		n += b->states[i].worker != 0;
+	return n;
+}
+
+/* What can be begun is begun; 1: something was done without a worker. */
+static int begin(struct build *b, unsigned jobs, struct err *e)
+{
+	int progress = 0;
+	for (size_t i = 0; i < b->df.stages.n; i++) {
+		struct state *s = &b->states[i];
+		if (!is_ready(b, i))
+			continue;
+		int r = s->needs_work ? 1 : stage_go(b, s, true, e);
+		if (r < 0)
+			return -1;
+		s->done = r == 0;
+		s->needs_work = r == 1;
+		progress |= r == 0;
+		if (s->needs_work && running(b) < jobs && worker_start(b, s, e) < 0)
+			return -1;
+	}
+	return progress;
+}
+
+static int hear(struct build *b, struct err *e)
+{
+	size_t n = b->df.stages.n, count = 0;
+	struct pollfd *f = arena_alloc(&b->arena, n * sizeof *f);
+	struct state **of = arena_alloc(&b->arena, n * sizeof *of);
+	for (size_t i = 0; i < n; i++)
+		if (b->states[i].worker) {
+			of[count] = &b->states[i];
+			f[count++] = (struct pollfd){.fd = b->states[i].sock, .events = POLLIN};
+		}
+	while (count) {
+		if (run_is_interrupted())
+			return err_set(e, ERR_CONFLICT, "interrupted");
+		if (poll(f, count, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_sys(e, "poll");
+		}
+		for (size_t i = 0; i < count; i++) {
+			int r = f[i].revents ? worker_hear(b, of[i], e) : 0;
+			if (r)
+				return r < 0 ? -1 : 0;
+		}
+	}
+	return 0;
+}
+
+static int solve(struct build *b, struct err *e)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned jobs = b->q->jobs ? b->q->jobs : cpus > 4 ? (unsigned)cpus : 4;
+	while (!b->states[b->target].done) {
+		int r = begin(b, jobs, e);
+		if (r < 0)
+			return -1;
+		if (r == 0 && !running(b) && !b->states[b->target].done)
+			return err_set(e, ERR_BUG, "no stage can be built");
+		if (r == 0 && running(b) && hear(b, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- the whole --- */
+
+static int check_request(const struct build_request *q, struct err *e)
+{
+	for (size_t i = 0; i < q->tags.n; i++) {
+		struct ref ref;
+		if (ref_parse(q->tags.v[i], &ref, e) < 0)
+			return err_wrap(e, "--tag");
+	}
+	return 0;
+}
+
+/* --build-arg that no ARG takes. */
+static void warn_args(struct build *b)
+{
+	static const char *const known[] = {"SOURCE_DATE_EPOCH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy",
+		"NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"};
+	own(buf) struct buf left = BUF(8192);
+	for (size_t i = 0; i < b->q->args.n; i++) {
+		own(mem) char *name = mem_ndup(b->q->args.v[i], strcspn(b->q->args.v[i], "="));
+		bool used = str_has_prefix(name, "BUILDKIT_");
+		for (size_t k = 0; k < countof(known); k++)
+			used |= strcmp(known[k], name) == 0;
+		for (size_t k = 0; k < b->df.text.nodes.n; k++) {
+			const struct node *n = &b->df.text.nodes.v[k];
+			used |= strcmp(n->word, "arg") == 0 && strstr(n->text, name) != NULL;
+		}
+		if (!used)
+			buf_printf(&left, "%s%s", left.len ? ", " : "", name);
+	}
+	if (left.len) {
+		own(mem) char *text = mem_printf("one or more build-args were not consumed: %s", buf_text(&left));
+		event_send(b, BUILD_WARNING, 0, NULL, 0, text, strlen(text));
+	}
+}
+
+static int go(struct build *b, struct build_result *ret, struct err *e)
+{
+	own(buf) struct buf text = BUF(LEX_MAX + 1);
+	own(mem) char *name = NULL;
+	if (check_request(b->q, e) < 0 || read_epoch(b, e) < 0 || cache_open(&b->cache, b->g, e) < 0)
+		return -1;
+	b->cache.read = !b->q->no_cache;
+	run_sweep(b);
+	run_catch_signals();
+	own(fd) int hold = layers_hold(b->g, e);
+	if (hold < 0 || context_open(b, &text, &name, e) < 0 || dockerfile_parse(name, buf_text(&text), text.len, &b->df, e) < 0)
+		return -1;
+	warn_args(b);
+	if (plan_make(b, e) < 0 || solve(b, e) < 0)
+		return -1;
+	return commit_image(b, ret, e);
+}
+
+int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e)
+{
+	struct build b = {.g = g, .q = q, .context = -1, .events = -1, .cache.dir = -1, .work_lock = -1};
+	*ret = (struct build_result){};
+	int r = go(&b, ret, e);
+	if (r < 0) {
+		worker_stop(&b);
+		show_source(&b);
+	}
+	ret->steps = b.steps;
+	ret->cached = b.cached;
+	build_drop(&b);
+	return r;
+}

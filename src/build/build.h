@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * build: from a Dockerfile and a context to an image in the store. The image is there when it can be run: there is no export and no
+ * load in between.
+ */
+#pragma once
+
+#include "engine/engine.h"
+
+enum build_event_kind {
+	BUILD_BEGIN,   /* a step begins */
+	BUILD_CACHED,  /* a step was done before */
+	BUILD_OUTPUT,  /* text of a step */
+	BUILD_DONE,
+	BUILD_FAILED,  /* text: why */
+	BUILD_WARNING, /* text; a line of its own */
+	BUILD_SHOW,    /* lines of the Dockerfile around what failed */
+};
+struct build_event {
+	enum build_event_kind kind;
+	unsigned step;     /* its number in this build; 0: none */
+	int64_t ns;        /* since the step began */
+	const char *name;  /* of the step: "[2/3] RUN make"; may be "" */
+	const char *text;
+	size_t len;
+};
+
+struct build_secret { char *id, *source; bool is_env; };
+struct build_request {
+	const char *context;     /* a directory, "-": a tar or a Dockerfile on stdin */
+	const char *file;        /* -f; "-": stdin; NULL: <context>/Dockerfile */
+	const char *ignore_file; /* instead of .dockerignore; NULL */
+	int in;                  /* stdin */
+	struct strv tags, args, labels, annotations, no_cache_filter, extra_hosts, cap_add, cap_drop, security_opt;
+	struct map contexts;     /* --build-context */
+	struct { struct build_secret *v; size_t n; } secrets, agents;
+	const char *target, *platform, *pull, *network, *shell_on_error;
+	bool no_cache, allow_insecure, check, format_docker;
+	unsigned jobs;           /* 0: as many as there are CPUs */
+	int64_t shm_size, memory, memory_swap, nano_cpus, cpu_shares, cpu_quota, cpu_period;
+	const char *cpuset_cpus, *cpuset_mems, *cgroup_parent;
+	struct { struct ulimit *v; size_t n; } ulimits;
+	void (*event)(void *arg, const struct build_event *ev);
+	void *arg;
+};
+struct build_result {
+	char id[136];
+	struct strv names;       /* whole references */
+	uint64_t steps, cached;
+};
+void build_result_drop(struct build_result *r);
+/* ERR_USAGE for what is wrong in the Dockerfile or the request. A step that fails: ERR_CONFLICT with its exit status in e->sys. */
+int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e) must_use;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache: which layer a step gave, by the key of all that it depends on.
+ *
+ *   <root>/build/keys/<sha256>    a step that was done: its layer (none: it changed nothing) and what it was
+ *   <root>/build/layers/<hex>     layers that the cache wants kept: layers_collect() leaves them; the time of the file is that of the last use
+ *   <root>/build/work/<id>/       a step that runs now; its lock is held
+ *   <root>/build/stat/<sha256>    statcache of a context
+ *
+ * A key is the digest of named parts. The parts are written behind the answer: `--explain` compares them.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/str.h"
+
+struct engine;
+struct cache { int dir; bool read, write; };
+int cache_open(struct cache *c, struct engine *g, struct err *e) must_use;
+void cache_drop(struct cache *c);
+
+struct key { struct buf parts; };
+void key_drop(struct key *k);
+void key_add(struct key *k, const char *name, const char *value);      /* NULL is not "" */
+void key_add_list(struct key *k, const char *name, const struct strv *l);
+void key_end(const struct key *k, char ret[65]);
+
+struct cached { char layer[136]; /* "": none */ char created[40]; };
+/* 1: found, and its layer is here; 0: not. */
+int cache_get(struct cache *c, struct engine *g, const char key[65], struct cached *ret, struct err *e) must_use;
+/* step: its text, for lists. */
+int cache_put(struct cache *c, const char key[65], const struct key *k, const char *layer, const char *step, struct err *e) must_use;

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copy_write: from files to entries of a layer. A directory of the destination that is a symlink below is followed, so that nothing
+ * that is there is hidden; with --link there is nothing below.
+ */
+#include "build/copy.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "build/mode.h"
+#include "build/place.h"
+#include "snap/whiteout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+struct twin { dev_t dev; ino_t ino; char *path; };
+struct level { char *rel, *dest; };
+struct writer {
+	struct copy *c;
+	struct lay lay;
+	struct arena arena;
+	struct tree_sum sum;
+	struct { struct twin *v; size_t n; } twins;
+	struct level levels[260]; /* the directories we are in, with where they go */
+	size_t depth;
+	char *file;               /* where the source itself goes when it is no directory */
+};
+
+static void levels_cut(struct writer *w, size_t depth)
+{
+	while (w->depth > depth) {
+		w->depth--;
+		mem_drop(&w->levels[w->depth].rel);
+		mem_drop(&w->levels[w->depth].dest);
+	}
+}
+
+int copy_dress(const struct copy *c, struct tar_entry *t, struct err *e)
+{
+	if (c->has_owner) {
+		t->uid = c->uid;
+		t->gid = c->gid;
+	}
+	if (c->chmod && t->type != TAR_SYMLINK)
+		return mode_change(c->chmod, t->mode, t->type == TAR_DIR, &t->mode, e);
+	return 0;
+}
+
+/* dest/name as the root has it; a symlink to a directory is followed when `is_dir`. */
+static char *destination(struct writer *w, const char *dest, const char *name, bool is_dir, struct err *e)
+{
+	own(mem) char *path = *dest ? mem_printf("%s/%s", dest, name) : mem_dup(name);
+	struct place p __attribute__((cleanup(place_drop))) = {};
+	if (!is_dir || w->lay.root < 0)
+		return take(path);
+	if (place_find(w->lay.root, path, true, &p, e) < 0)
+		return NULL;
+	if (p.exists && !S_ISDIR(p.st.st_mode))
+		return err_set_(e, ERR_USAGE, "cannot copy to /%.200s: it is no directory", path), NULL;
+	return mem_dup(buf_text(&p.path));
+}
+
+static char *twin_of(struct writer *w, const struct stat *st, const char *path)
+{
+	if (st->st_nlink < 2)
+		return NULL;
+	for (size_t i = 0; i < w->twins.n; i++)
+		if (w->twins.v[i].ino == st->st_ino && w->twins.v[i].dev == st->st_dev)
+			return w->twins.v[i].path;
+	*arena_push(&w->arena, &w->twins) = (struct twin){st->st_dev, st->st_ino, arena_dup(&w->arena, path)};
+	return NULL;
+}
+
+static int put_file(struct writer *w, const struct tree_item *i, struct tar_entry *t, struct err *e)
+{
+	own(arena) struct arena a = {};
+	own(fd) int fd = tree_open(i, e);
+	struct stat st;
+	struct tree_content content = {};
+	unsigned char digest[32] = {};
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd < 0 ? -1 : err_sys(e, "%.200s", i->path);
+	t->size = t->stored = (uint64_t)st.st_size;
+	char *twin = twin_of(w, &st, t->name);
+	if (twin) {
+		*t = (struct tar_entry){.type = TAR_HARDLINK, .name = t->name, .link = twin, .mode = t->mode, .uid = t->uid, .gid = t->gid,
+			.mtime_ns = t->mtime_ns};
+		return lay_entry(&w->lay, t, e) < 0 ? -1 : tree_add(&w->c->tree, &w->sum, i, e);
+	}
+	if (lay_xattrs(fd, &a, t, e) < 0 || tree_content_begin(&content, fd, e) < 0)
+		return -1;
+	int r = lay_entry(&w->lay, t, e) < 0 || lay_data(&w->lay, fd, t->stored, tree_content_add, &content, e) < 0 ? -1 : 0;
+	if (r == 0) {
+		struct tree_item now = *i;
+		now.st = st;
+		tree_content_end(&content, digest);
+		tree_add_known(&w->c->tree, &w->sum, &now, digest);
+		if (w->c->tree.cache)
+			statcache_put(w->c->tree.cache, i->path, &st, digest);
+	}
+	digest_drop(&content.digest);
+	return r < 0 ? err_wrap(e, "%.200s", i->path) : 0;
+}
+
+static int put_item(struct writer *w, const struct tree_item *i, char *name, struct err *e)
+{
+	char target[PATH_MAX] = "";
+	struct tar_entry t = {.name = name, .link = target, .mode = i->st.st_mode & 07777, .mtime_ns = lay_time(&i->st)};
+	if (!w->c->tree.is_context) {
+		t.uid = i->st.st_uid;
+		t.gid = i->st.st_gid;
+	}
+	switch (i->st.st_mode & S_IFMT) {
+	case S_IFREG: t.type = TAR_FILE; break;
+	case S_IFDIR: t.type = TAR_DIR; break;
+	case S_IFLNK: t.type = TAR_SYMLINK; break;
+	case S_IFIFO: t.type = TAR_FIFO; break;
+	default:
+		t.type = S_ISBLK(i->st.st_mode) ? TAR_BLOCK : TAR_CHAR;
+		t.dev_major = major(i->st.st_rdev);
+		t.dev_minor = minor(i->st.st_rdev);
+	}
+	if (t.type == TAR_SYMLINK && readlinkat(i->dir, i->name, target, sizeof target - 1) < 0)
+		return err_sys(e, "read the symlink %.200s", i->path);
+	if (str_has_prefix(path_base(name), WHITEOUT_PREFIX))
+		return err_set(e, ERR_USAGE, "%.200s: a layer cannot have names that begin with " WHITEOUT_PREFIX, i->path);
+	if (copy_dress(w->c, &t, e) < 0)
+		return -1;
+	if (t.type == TAR_DIR)
+		return lay_dir(&w->lay, name, &t, e) < 0 ? -1 : tree_add(&w->c->tree, &w->sum, i, e);
+	if (lay_parents(&w->lay, name, e) < 0)
+		return -1;
+	if (t.type == TAR_FILE)
+		return put_file(w, i, &t, e);
+	return lay_entry(&w->lay, &t, e) < 0 ? -1 : tree_add(&w->c->tree, &w->sum, i, e);
+}
+
+static int each(void *arg, const struct tree_item *i, struct err *e)
+{
+	struct writer *w = arg;
+	bool is_dir = S_ISDIR(i->st.st_mode);
+	if (!*i->rel && w->file)
+		return put_item(w, i, w->file, e);
+	if (!*i->rel) {
+		/* Of a directory what is in it is copied; it itself is only seen to be there. */
+		return (*w->levels[0].dest ? lay_dir(&w->lay, w->levels[0].dest, NULL, e) : 0) < 0 ? -1 : tree_add(&w->c->tree, &w->sum, i, e);
+	}
+	size_t depth = w->depth;
+	for (; depth > 1; depth--) {
+		const char *rest = str_after(i->rel, w->levels[depth - 1].rel);
+		if (rest && *rest == '/')
+			break;
+	}
+	levels_cut(w, depth);
+	const char *base = *w->levels[depth - 1].rel ? i->rel + strlen(w->levels[depth - 1].rel) + 1 : i->rel;
+	own(mem) char *name = destination(w, w->levels[depth - 1].dest, base, is_dir, e);
+	if (!name || put_item(w, i, name, e) < 0)
+		return -1;
+	if (is_dir && w->depth < countof(w->levels))
+		w->levels[w->depth++] = (struct level){mem_dup(i->rel), take(name)};
+	return 0;
+}
+
+/* With --parents the directories from the pivot (/./) on are made below the destination. */
+static char *parents_of(const char *written, const char *path)
+{
+	const char *pivot = strstr(written, "/./"), *slash = strrchr(path, '/');
+	own(mem) char *before = pivot ? mem_ndup(written, (size_t)(pivot - written)) : mem_dup("");
+	own(mem) char *absolute = mem_printf("/%s", before);
+	own(mem) char *clean = path_clean(absolute);
+	size_t skip = strlen(clean) > 1 ? strlen(clean) : 0;
+	if (!slash || skip > (size_t)(slash - path) || strncmp(path, clean + 1, skip ? skip - 1 : 0) != 0)
+		return mem_dup("");
+	return mem_ndup(path + skip, (size_t)(slash - path) - skip);
+}
+
+static int put_body(struct writer *w, const struct copy_source *s, char *name, struct err *e)
+{
+	struct tar_entry t = {.type = TAR_FILE, .name = name, .mode = 0644, .size = strlen(s->body), .stored = strlen(s->body), .mtime_ns = w->lay.epoch};
+	if (copy_dress(w->c, &t, e) < 0 || lay_parents(&w->lay, name, e) < 0 || lay_entry(&w->lay, &t, e) < 0)
+		return -1;
+	return tar_write_data(w->lay.tar, s->body, t.stored, e);
+}
+
+static int put_archive(struct writer *w, const struct copy_source *s, const char *dest, struct err *e)
+{
+	own(fd) int fd = path_open_in(w->c->tree.root, s->path, O_RDONLY | O_NOFOLLOW, 0, e);
+	if (fd < 0 || (*dest && lay_dir(&w->lay, dest, NULL, e) < 0) || copy_unpack(w->c, &w->lay, fd, dest, e) < 0)
+		return err_wrap(e, "%.200s", s->path);
+	return 0;
+}
+
+static int put_source(struct writer *w, const struct copy_source *s, struct err *e)
+{
+	struct copy *c = w->c;
+	struct place p __attribute__((cleanup(place_drop))) = {};
+	if (place_find(w->lay.root, c->dest, true, &p, e) < 0)
+		return -1;
+	const char *to = buf_text(&p.path);
+	bool is_dir = c->dest_is_dir || (p.exists && S_ISDIR(p.st.st_mode)) || c->parents;
+	bool needs_dir = c->dest_is_dir || s->is_dir || s->is_archive || c->sources.n > 1;
+	if (needs_dir && p.exists && !S_ISDIR(p.st.st_mode))
+		return err_set(e, ERR_USAGE, "cannot copy to %.200s: it is no directory", c->dest);
+	own(mem) char *above = c->parents && !s->body ? parents_of(s->written ? s->written : s->path, s->path) : mem_dup("");
+	own(mem) char *below = NULL;
+	if (c->parents && s->is_dir)
+		below = *above ? path_join(above, path_base(s->path)) : mem_dup(path_base(s->path));
+	else
+		below = mem_dup(above);
+	own(mem) char *dir = *below ? *to ? path_join(to, below) : mem_dup(below) : mem_dup(to);
+	if (s->is_archive)
+		return put_archive(w, s, dir, e);
+	own(mem) char *file = is_dir ? *dir ? path_join(dir, path_base(s->path)) : mem_dup(path_base(s->path)) : mem_dup(dir);
+	if (s->body)
+		return put_body(w, s, file, e);
+	w->file = s->is_dir ? NULL : file;
+	w->levels[0] = (struct level){mem_dup(""), mem_dup(dir)};
+	w->depth = 1;
+	int r = tree_walk(&c->tree, s->path, each, w, e);
+	levels_cut(w, 0);
+	w->file = NULL;
+	return r;
+}
+
+static int add_only(void *arg, const struct tree_item *i, struct err *e)
+{
+	struct writer *w = arg;
+	return tree_add(&w->c->tree, &w->sum, i, e);
+}
+
+static int put_all(struct writer *w, struct err *e)
+{
+	struct copy *c = w->c;
+	char digest[DIGEST_TEXT];
+	for (size_t k = 0; k < c->sources.n; k++) {
+		const struct copy_source *s = &c->sources.v[k];
+		if (copy_sum_source(s, &w->sum, e) < 0 || put_source(w, s, e) < 0)
+			return -1;
+		if (s->is_archive && tree_walk(&c->tree, s->path, add_only, w, e) < 0)
+			return -1;
+	}
+	if (!w->sum.digest && digest_begin(NULL, &w->sum.digest, e) < 0)
+		return -1;
+	digest_end(w->sum.digest, digest);
+	memcpy(c->content, digest_hex(digest), 64);
+	return lay_end(&w->lay, e);
+}
+
+int copy_write(void *copy, int out, struct err *e)
+{
+	struct copy *c = copy;
+	struct writer w = {.c = c};
+	lay_open(&w.lay, out, c->root, c->x->s->epoch);
+	if (c->has_owner) {
+		w.lay.uid = c->uid;
+		w.lay.gid = c->gid;
+	}
+	int r = put_all(&w, e);
+	if (r == 0 && c->tree.cache)
+		r = statcache_save(c->tree.cache, e);
+	levels_cut(&w, 0);
+	digest_drop(&w.sum.digest);
+	arena_drop(&w.arena);
+	lay_drop(&w.lay);
+	return r;
+}

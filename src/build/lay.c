@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/lay.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "snap/apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+static int sink(void *arg, const void *p, size_t n, struct err *e)
+{
+	struct lay *l = arg;
+	return fd_write_all(l->out, p, n) < 0 ? err_sys(e, "write the layer") : 0;
+}
+
+void lay_open(struct lay *l, int out, int root, int64_t epoch)
+{
+	*l = (struct lay){.out = out, .root = root, .epoch = epoch, .room = mem_grow(NULL, LAY_ROOM)};
+	l->tar = tar_writer_new(sink, l);
+}
+
+void lay_drop(struct lay *l)
+{
+	tar_writer_drop(&l->tar);
+	strv_drop(&l->dirs);
+	mem_drop(&l->room);
+}
+
+int64_t lay_time(const struct stat *st)
+{
+	int64_t ns;
+	if (__builtin_mul_overflow((int64_t)st->st_mtim.tv_sec, 1000000000, &ns) || __builtin_add_overflow(ns, st->st_mtim.tv_nsec, &ns))
+		return st->st_mtim.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
+}
+
+int lay_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e)
+{
+	char names[4096];
+	ssize_t n = flistxattr(fd, names, sizeof names);
+	if (n < 0)
+		return errno == EOPNOTSUPP || errno == ERANGE ? 0 : err_sys(e, "list xattrs");
+	for (const char *x = names; x < names + n; x += strlen(x) + 1) {
+		if (!apply_takes_xattr(x))
+			continue;
+		ssize_t len = fgetxattr(fd, x, NULL, 0);
+		char *value = arena_alloc(a, len > 0 ? (size_t)len : 1);
+		if (len < 0 || (len = fgetxattr(fd, x, value, (size_t)len)) < 0)
+			return err_sys(e, "read %.64s", x);
+		*arena_push(a, &t->xattrs) = (struct tar_xattr){arena_dup(a, x), value, (size_t)len};
+	}
+	return 0;
+}
+
+int lay_entry(struct lay *l, struct tar_entry *t, struct err *e)
+{
+	char none[] = "";
+	if (!t->link)
+		t->link = none;
+	if (t->mtime_ns > l->epoch)
+		t->mtime_ns = l->epoch;
+	return tar_write_entry(l->tar, t, e) < 0 ? err_wrap(e, "%.200s", t->name) : 0;
+}
+
+int lay_dir(struct lay *l, const char *path, const struct tar_entry *like, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct stat st;
+	if (!*path || strv_has(&l->dirs, path))
+		return 0;
+	if (lay_parents(l, path, e) < 0)
+		return -1;
+	strv_add(&l->dirs, path);
+	struct tar_entry t = {.type = TAR_DIR, .mode = 0755, .uid = l->uid, .gid = l->gid, .mtime_ns = l->epoch};
+	if (like)
+		t = *like;
+	t.name = arena_dup(&a, path);
+	struct err none = {};
+	own(fd) int fd = l->root < 0 ? -1 : path_open_in(l->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
+	if (fd >= 0) {
+		if (fstat(fd, &st) < 0)
+			return err_sys(e, "look at %.200s", path);
+		t = (struct tar_entry){.type = TAR_DIR, .name = t.name, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid,
+			.mtime_ns = lay_time(&st)};
+		if (lay_xattrs(fd, &a, &t, e) < 0)
+			return err_wrap(e, "%.200s", path);
+	}
+	return lay_entry(l, &t, e);
+}
+
+int lay_parents(struct lay *l, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	if (!slash)
+		return 0;
+	own(mem) char *parent = mem_ndup(path, (size_t)(slash - path));
+	return lay_dir(l, parent, NULL, e);
+}
+
+int lay_data(struct lay *l, int fd, uint64_t size, void (*heard)(void *arg, const void *p, size_t n), void *arg, struct err *e)
+{
+	while (size > 0) {
+		ssize_t n = read(fd, l->room, size < LAY_ROOM ? (size_t)size : LAY_ROOM);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? err_sys(e, "read") : err_set(e, ERR_CONFLICT, "the file became shorter while it was read");
+		if (heard)
+			heard(arg, l->room, (size_t)n);
+		if (tar_write_data(l->tar, l->room, (size_t)n, e) < 0)
+			return -1;
+		size -= (uint64_t)n;
+	}
+	return 0;
+}
+
+int lay_end(struct lay *l, struct err *e)
+{
+	return tar_write_end(l->tar, e);
+}

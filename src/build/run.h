@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run: what the files of RUN share, inside src/build: run.c (the step, its key), run_mounts.c (--mount), run_container.c (the container
+ * itself), run_layer.c (what it left as a layer).
+ */
+#pragma once
+
+#include "build/stage.h"
+#include "runtime/spec.h"
+#include "state/container.h"
+
+enum run_mount_kind { RUN_BIND, RUN_CACHE, RUN_TMPFS, RUN_SECRET, RUN_SSH };
+struct run_mount {
+	enum run_mount_kind kind;
+	const char *id, *target, *source, *from, *env, *sharing, *size;
+	bool rw, required, has_owner, is_there;
+	uint32_t mode, uid, gid;
+	const char *path;      /* where it is on the host, when it is known; "" */
+	int lock, ready;       /* ready: a detached mount that goes in place of path; -1 */
+};
+struct run {
+	struct step *x;
+	struct strv args, env;
+	const char *network, *security;
+	struct { struct run_mount *v; size_t n; } mounts;
+	struct { const char *name, *body; } script; /* a here-document that is executed; body NULL: none */
+
+	char id[65];
+	int dir, lock;         /* build/work/<id> */
+	int root;              /* the mounted root */
+	int run_dir;
+	struct container_entry c;
+	struct { char *path; bool is_dir; } *stubs; /* mount points that are not the image's */
+	size_t nstubs;
+	struct stat before;    /* of the root directory */
+};
+/* Reads all --mount of the instruction. */
+int run_mounts_read(struct run *r, struct err *e) must_use;
+void run_mounts_key(struct run *r, struct key *k);
+/* Content of binds from the context counts too. 1: not known while probing. */
+int run_mounts_content(struct run *r, struct key *k, struct err *e) must_use;
+/* Adds them to the container's record; what has to be mounted for them is mounted. */
+int run_mounts_place(struct run *r, struct err *e) must_use;
+/* Gives the container what was mounted. */
+void run_mounts_ready(struct run *r, struct spec *spec);
+void run_mounts_drop(struct run *r);
+
+/* Makes the container, runs the command, hands its output on. The exit status, or -1. */
+int run_container(struct run *r, struct err *e) must_use;
+/* Remembers which of these mount points the image does not have, and takes away what the container left of them. */
+int run_stubs_note(struct run *r, const char *const *paths, size_t n, struct err *e) must_use;
+void run_stubs_remove(struct run *r);
+/* A command that is executed, not a shell's. */
+int run_layer(struct run *r, char layer[136], struct err *e) must_use;
+/* Removes directories of steps whose process was killed, with their containers. */
+void run_sweep(struct build *b);
+/* SIGTERM and SIGINT came. */
+bool run_is_interrupted(void);
+void run_catch_signals(void);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_container: the container of a RUN. It is made as `hull run` makes one, of a record (engine/spec.h), but this process is its parent and
+ * waits for it; nothing of it is kept.
+ */
+#include "build/run.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "build/place.h"
+#include "engine/request.h"
+#include "engine/spec.h"
+#include "runtime/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+void run_catch_signals(void)
+{
+	struct sigaction s = {.sa_handler = on_signal};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+	for (size_t i = 0; i < countof(signals); i++)
+		sigaction(signals[i], &s, NULL);
+}
+
+bool run_is_interrupted(void)
+{
+	return interrupted != 0;
+}
+
+/* --- the record --- */
+
+static char *text_of(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static void fill_host(struct run *r, struct host_config *h)
+{
+	const struct build_request *q = r->x->b->q;
+	h->network_mode = text_of(str_eq(r->network, "none") ? "none" : "host");
+	h->privileged = str_eq(r->security, "insecure");
+	h->shm_size = q->shm_size;
+	h->memory = q->memory;
+	h->memory_swap = q->memory_swap;
+	h->nano_cpus = q->nano_cpus;
+	h->cpu_shares = q->cpu_shares;
+	h->cpu_quota = q->cpu_quota;
+	h->cpu_period = q->cpu_period;
+	h->cpuset_cpus = text_of(q->cpuset_cpus ? q->cpuset_cpus : "");
+	h->cpuset_mems = text_of(q->cpuset_mems ? q->cpuset_mems : "");
+	h->cgroup_parent = text_of(q->cgroup_parent ? q->cgroup_parent : "");
+	h->extra_hosts = q->extra_hosts;
+	h->cap_add = q->cap_add;
+	h->cap_drop = q->cap_drop;
+	h->security_opt = q->security_opt;
+	h->ulimits.v = q->ulimits.v;
+	h->ulimits.n = q->ulimits.n;
+}
+
+static int fill_record(struct run *r, struct err *e)
+{
+	struct container_record *c = &r->c.record;
+	struct container_config *f = &c->config;
+	struct arena *a = &r->c.arena;
+	const struct image_run_config *image = &r->x->s->config.config;
+	const struct settings *settings = engine_settings(r->x->b->g, e);
+	const char *profile = NULL;
+	if (!settings)
+		return -1;
+	memcpy(r->c.id, r->id, sizeof r->c.id);
+	c->id = r->c.id;
+	c->name = arena_printf(a, "/%s", r->id);
+	c->path = r->args.v[0];
+	for (size_t i = 1; i < r->args.n; i++)
+		arena_strv_add(a, &c->args, r->args.v[i]);
+	/* Secrets come in as variables too. */
+	if (run_mounts_place(r, e) < 0)
+		return -1;
+	f->env = r->env;
+	for (size_t i = 0; i < r->x->s->predefined.n; i++)
+		arena_strv_add(a, &f->env, r->x->s->predefined.v[i]);
+	f->user = text_of(image->user ? image->user : "");
+	f->working_dir = text_of(str_is_empty(image->working_dir) ? "/" : image->working_dir);
+	f->hostname = text_of("buildkitsandbox");
+	fill_host(r, &c->host);
+	if (request_complete(r->x->b->g, &r->c, settings, e) < 0 ||
+		spec_choose_apparmor(r->x->b->g, &c->host, &profile, e) < 0)
+		return -1;
+	c->apparmor = arena_dup(a, profile ? profile : "");
+	return 0;
+}
+
+/* The environment is the image's own: no HOSTNAME of ours. */
+static void drop_hostname(struct spec *s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->process->env.n; i++)
+		if (strcmp(s->process->env.v[i], "HOSTNAME=buildkitsandbox") != 0)
+			s->process->env.v[n++] = s->process->env.v[i];
+	s->process->env.n = n;
+	s->process->env.v[n] = NULL;
+}
+
+/* --- mount points --- */
+
+int run_stubs_note(struct run *r, const char *const *paths, size_t n, struct err *e)
+{
+	r->stubs = arena_alloc(&r->c.arena, (n + 1) * sizeof *r->stubs);
+	for (size_t i = 0; i < n; i++) {
+		struct place p __attribute__((cleanup(place_drop))) = {};
+		if (place_find(r->root, paths[i], true, &p, e) < 0)
+			return -1;
+		if (!p.exists)
+			r->stubs[r->nstubs++].path = arena_dup(&r->c.arena, buf_text(&p.path));
+	}
+	return 0;
+}
+
+/* --- the container --- */
+
+static int hand_on(struct run *r, int out, int64_t began)
+{
+	char room[16384];
+	ssize_t n = read(out, room, sizeof room);
+	if (n > 0)
+		event_send(r->x->b, BUILD_OUTPUT, r->x->number, r->x->name, num_monotonic_ns() - began, room, (size_t)n);
+	return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)) ? 1 : 0;
+}
+
+/* Until it ends; the pipe may be held open longer by what it left behind. */
+static int serve(struct run *r, struct container *ct, int out, struct err *e)
+{
+	bool killed = false, ended = false;
+	while (!ended) {
+		struct pollfd f[2] = {{.fd = out, .events = POLLIN}, {.fd = ct->pidfd, .events = POLLIN}};
+		if (poll(f, 2, run_is_interrupted() && !killed ? 0 : -1) < 0 && errno != EINTR)
+			return err_sys(e, "poll");
+		if (run_is_interrupted() && !killed) {
+			killed = true;
+			kill(ct->pid, SIGKILL);
+			continue;
+		}
+		if (f[0].revents && !hand_on(r, out, r->x->began))
+			out = -1;
+		ended = f[1].revents != 0;
+	}
+	int status = 0;
+	siginfo_t info = {};
+	while (waitid(P_PID, (id_t)ct->pid, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	if (out >= 0) {
+		fd_set_nonblock(out, true);
+		for (struct pollfd f = {.fd = out, .events = POLLIN}; poll(&f, 1, 0) > 0 && f.revents & POLLIN;)
+			if (!hand_on(r, out, r->x->began))
+				break;
+	}
+	if (run_is_interrupted())
+		return err_set(e, ERR_CONFLICT, "interrupted");
+	return status;
+}
+
+static int run_it(struct run *r, const struct spec *spec, int cache, struct err *e)
+{
+	int out[2];
+	struct container ct = {.pidfd = -1, .console = -1, .start = -1};
+	struct err why = {};
+	if (fd_pipe(out, e) < 0)
+		return -1;
+	own(fd) int from = out[0];
+	own(fd) int to = out[1];
+	struct container_create c = {.id = r->id, .spec = spec, .rootfs = r->root, .stdio = {-1, to, to}, .console = -1, .seccomp_cache = cache};
+	if (r->x->b->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !spec->linux_->resources->memory && !spec->linux_->resources->cpu)
+		c.cgroup_manager = CGROUP_MANAGER_DISABLED;
+	if (container_create(&c, &ct, e) < 0)
+		return -1;
+	fd_drop(&to);
+	int status = container_start(&ct, e);
+	if (status < 0)
+		container_reap(&ct);
+	else
+		status = serve(r, &ct, from, e);
+	if (container_remove(&ct, &why) < 0 && status >= 0) {
+		*e = why;
+		status = -1;
+	}
+	container_drop(&ct);
+	return status;
+}
+
+/* A command that cannot be executed is a step that failed, as a shell would have it. */
+static int judge(struct run *r, int status, struct err *e)
+{
+	if (status >= 0 || (e->kind != ERR_NOCMD && e->kind != ERR_NOEXEC))
+		return status;
+	own(mem) char *line = mem_printf("%s\n", e->text);
+	event_send(r->x->b, BUILD_OUTPUT, r->x->number, r->x->name, num_monotonic_ns() - r->x->began, line, strlen(line));
+	return e->kind == ERR_NOCMD ? 127 : 126;
+}
+
+int run_container(struct run *r, struct err *e)
+{
+	struct build *b = r->x->b;
+	struct spec spec = {};
+	struct userns_maps maps = {};
+	r->run_dir = containers_run_dir(&b->g->containers, r->id, true, e);
+	if (r->run_dir < 0 || fill_record(r, e) < 0)
+		return -1;
+	struct spec_build sb = {.g = b->g, .c = &r->c, .arena = &r->c.arena, .root = r->root, .run_dir = r->run_dir, .maps = &maps, .spec = &spec};
+	if (spec_build(&sb, e) < 0)
+		return -1;
+	drop_hostname(&spec);
+	run_mounts_ready(r, &spec);
+	const char **paths = arena_alloc(&r->c.arena, (spec.mounts.n + 1) * sizeof *paths);
+	size_t n = 0;
+	for (size_t i = 0; i < spec.mounts.n; i++)
+		paths[n++] = spec.mounts.v[i].destination;
+	if (fstat(r->root, &r->before) < 0)
+		return err_sys(e, "look at the root");
+	if (run_stubs_note(r, paths, n, e) < 0)
+		return -1;
+	own(fd) int cache = engine_seccomp_cache(b->g, &spec);
+	int status = run_it(r, &spec, cache, e);
+	/* The mount is of no use any more, and what is above it is looked at directly. */
+	fd_drop(&r->root);
+	return judge(r, status, e);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_layer: the upper directory of a RUN as a layer: first without what only the container needed, then as a tar. And: what is removed
+ * of steps that were killed.
+ */
+#include "build/run.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "codec/tar.h"
+#include "runtime/cgroup.h"
+#include "snap/pack.h"
+#include "snap/whiteout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+/* Does a directory of the upper one say no more than the one below it does? */
+static bool says_nothing(int upper, int below, const char *path)
+{
+	struct stat a, b;
+	struct err none = {};
+	own(fd) int mine = path_open_in(upper, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
+	own(fd) int theirs = below < 0 ? -1 : path_open_in(below, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
+	own(strv) struct strv names = {};
+	if (mine < 0 || theirs < 0 || fstat(mine, &a) < 0 || fstat(theirs, &b) < 0 || path_list(mine, ".", &names, &none) < 0)
+		return false;
+	return !names.n && !whiteout_is_opaque(mine) && a.st_mode == b.st_mode && a.st_uid == b.st_uid && a.st_gid == b.st_gid;
+}
+
+static bool is_stub(int upper, const char *path)
+{
+	struct stat st;
+	struct err none = {};
+	own(fd) int fd = path_open_in(upper, path, O_PATH | O_NOFOLLOW, 0, &none);
+	return fd >= 0 && fstat(fd, &st) == 0 && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size == 0 && st.st_nlink == 1));
+}
+
+static void remove_at(int upper, const char *path)
+{
+	struct err none = {};
+	const char *slash = strrchr(path, '/');
+	own(mem) char *parent = slash ? mem_ndup(path, (size_t)(slash - path)) : mem_dup(".");
+	own(fd) int dir = path_open_in(upper, parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
+	if (dir >= 0 && unlinkat(dir, path_base(path), 0) < 0 && (errno == EISDIR || errno == EPERM))
+		unlinkat(dir, path_base(path), AT_REMOVEDIR);
+}
+
+/* Mount points that were made, then the directories above that were copied up for nothing else. */
+static void remove_stubs(struct run *r, int upper)
+{
+	struct snap_mount m = {.layers = &r->x->s->config.rootfs.diff_ids, .dir = -1, .read_only = true};
+	struct err none = {};
+	own(fd) int below = m.layers->n ? snap_mount(&r->x->b->g->snap, &m, &none) : -1;
+	for (size_t i = r->nstubs; i-- > 0;) {
+		own(mem) char *path = mem_dup(r->stubs[i].path);
+		if (is_stub(upper, path))
+			remove_at(upper, path);
+		for (char *slash; (slash = strrchr(path, '/'));) {
+			*slash = 0;
+			struct stat st;
+			own(fd) int there = below < 0 ? -1 : path_open_in(below, path, O_PATH | O_NOFOLLOW, 0, &none);
+			/* One that was made on the way to a mount point goes too when it is empty. */
+			if (there >= 0 ? says_nothing(upper, below, path) : is_stub(upper, path) && fstatat(upper, path, &st, 0) == 0 && S_ISDIR(st.st_mode))
+				remove_at(upper, path);
+		}
+	}
+}
+
+struct packing { struct run *r; int upper; bool said; int out; };
+
+static int sink(void *arg, const void *p, size_t n, struct err *e)
+{
+	const struct packing *k = arg;
+	return fd_write_all(k->out, p, n) < 0 ? err_sys(e, "write the layer") : 0;
+}
+
+static int write_upper(void *arg, int out, struct err *e)
+{
+	struct packing *k = arg;
+	k->out = out;
+	own(tar_writer) struct tar_writer *tar = tar_writer_new(sink, k);
+	return pack_tree_until(k->upper, k->said, k->r->x->s->epoch, tar, e);
+}
+
+static bool is_empty(int upper)
+{
+	own(strv) struct strv names = {};
+	struct err none = {};
+	return path_list(upper, ".", &names, &none) == 0 && !names.n;
+}
+
+int run_layer(struct run *r, char layer[136], struct err *e)
+{
+	struct stat now;
+	if (path_exists(r->dir, "tree"))
+		return err_set(e, ERR_UNSUPPORTED, "RUN needs overlay, and this store's file system or kernel refuses it");
+	own(fd) int upper = path_open_dir(r->dir, "upper", e);
+	if (upper < 0 || fstat(upper, &now) < 0)
+		return upper < 0 ? -1 : err_sys(e, "look at the layer");
+	remove_stubs(r, upper);
+	struct packing k = {.r = r, .upper = upper};
+	k.said = now.st_mode != r->before.st_mode || now.st_uid != r->before.st_uid || now.st_gid != r->before.st_gid;
+	if (is_empty(upper) && !k.said && !whiteout_is_opaque(upper)) {
+		*layer = 0;
+		return 0;
+	}
+	struct writing w = {.write = write_upper, .arg = &k};
+	return writing_do(r->x->b, &w, layer, e);
+}
+
+/* --- what a killed build left --- */
+
+static void end_container(const char *id)
+{
+	struct cgroup cg = {.v2 = -1};
+	struct err none = {};
+	own(mem) char *path = mem_printf("/hull/%s", id);
+	if (cgroup_open(path, &cg, &none) < 0)
+		return;
+	(void)!cgroup_kill(&cg, SIGKILL, &none);
+	(void)!cgroup_remove(&cg, &none);
+	cgroup_drop(&cg);
+}
+
+void run_sweep(struct build *b)
+{
+	own(strv) struct strv ids = {};
+	struct err none = {};
+	if (path_list(b->cache.dir, "work", &ids, &none) < 0)
+		return;
+	for (size_t i = 0; i < ids.n; i++) {
+		own(mem) char *path = mem_printf("work/%s", ids.v[i]);
+		own(fd) int dir = path_open_dir(b->cache.dir, path, &none);
+		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, false, &none);
+		if (lock < 0)
+			continue;
+		if (num_is_hex(ids.v[i], 64)) {
+			end_container(ids.v[i]);
+			(void)!path_remove_tree(b->g->containers.run, ids.v[i], &none);
+		}
+		(void)!path_remove_tree(b->cache.dir, path, &none);
+	}
+}

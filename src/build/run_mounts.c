@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_mounts: RUN --mount: read by a table of options, made into mount points of the container's record. What has to be mounted first (a
+ * stage or an image, a writable view of the context) is mounted nowhere, and given to the container as it is.
+ */
+#include "build/run.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "build/tree.h"
+#include "engine/user.h"
+#include "engine/volume.h"
+#include "snap/overlay.h"
+#include "sys/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ALL = 31, B = 1 << RUN_BIND, C = 1 << RUN_CACHE, T = 1 << RUN_TMPFS, S = 1 << RUN_SECRET, H = 1 << RUN_SSH };
+static const char *const kinds[] = {"bind", "cache", "tmpfs", "secret", "ssh"};
+
+enum option_kind { TEXT, YES, NO, NUMBER, MODE };
+static const struct option {
+	const char *name;
+	unsigned kinds;
+	enum option_kind kind;
+	size_t at;
+} options[] = {
+	{"target", ALL, TEXT, offset_of(struct run_mount, target)}, {"dst", ALL, TEXT, offset_of(struct run_mount, target)},
+	{"destination", ALL, TEXT, offset_of(struct run_mount, target)}, {"source", B | C, TEXT, offset_of(struct run_mount, source)},
+	{"src", B | C, TEXT, offset_of(struct run_mount, source)}, {"from", B | C, TEXT, offset_of(struct run_mount, from)},
+	{"id", C | S | H, TEXT, offset_of(struct run_mount, id)}, {"sharing", C, TEXT, offset_of(struct run_mount, sharing)},
+	{"size", T, TEXT, offset_of(struct run_mount, size)}, {"env", S, TEXT, offset_of(struct run_mount, env)},
+	{"rw", B | C, YES, offset_of(struct run_mount, rw)}, {"readwrite", B | C, YES, offset_of(struct run_mount, rw)},
+	{"ro", B | C, NO, offset_of(struct run_mount, rw)}, {"readonly", B | C, NO, offset_of(struct run_mount, rw)},
+	{"required", S | H, YES, offset_of(struct run_mount, required)}, {"mode", C | S | H, MODE, offset_of(struct run_mount, mode)},
+	{"uid", C | S | H, NUMBER, offset_of(struct run_mount, uid)}, {"gid", C | S | H, NUMBER, offset_of(struct run_mount, gid)},
+};
+
+static int wrong(struct run *r, struct err *e, const char *fmt, ...) printf_like(3, 4);
+static int wrong(struct run *r, struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+	own(buf) struct buf b = BUF(2000);
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	return lex_error(&r->x->b->df.text, r->x->i->node, "--mount", e, "--mount: %s", buf_text(&b));
+}
+
+static int set_option(struct run *r, struct run_mount *m, const struct option *o, const char *value, struct err *e)
+{
+	void *at = (char *)m + o->at;
+	uint64_t n;
+	char *end;
+	switch (o->kind) {
+	case TEXT: *(const char **)at = value ? value : ""; return 0;
+	case YES:
+	case NO:
+		if (value && *value && !str_eq(value, "true") && !str_eq(value, "false") && !str_eq(value, "1") && !str_eq(value, "0"))
+			return wrong(r, e, "invalid value for %s: %.40s", o->name, value);
+		*(bool *)at = (str_is_empty(value) || str_eq(value, "true") || str_eq(value, "1")) == (o->kind == YES);
+		return 0;
+	case NUMBER:
+		if (num_u64(value ? value : "", INT32_MAX, &n, o->name, e) < 0)
+			return wrong(r, e, "%.200s", e->text);
+		*(uint32_t *)at = (uint32_t)n;
+		m->has_owner = true;
+		return 0;
+	case MODE:
+		*(uint32_t *)at = (uint32_t)strtoul(value ? value : "", &end, 8);
+		return str_is_empty(value) || *end || m->mode > 07777 ? wrong(r, e, "invalid mode %.40s", value ? value : "") : 0;
+	}
+	return 0;
+}
+
+static int read_option(struct run *r, struct run_mount *m, char *word, struct err *e)
+{
+	char *eq = strchr(word, '=');
+	if (eq)
+		*eq++ = 0;
+	str_lower(word);
+	if (str_eq(word, "type"))
+		return 0;
+	const char *names[countof(options)];
+	size_t n = 0;
+	const char *value = eq;
+	for (size_t i = 0; i < countof(options); i++) {
+		if (!(options[i].kinds & 1u << m->kind))
+			continue;
+		names[n++] = options[i].name;
+		if (strcmp(options[i].name, word) != 0)
+			continue;
+		if (eq && !(value = step_expanded(r->x, eq, e)))
+			return -1;
+		return set_option(r, m, &options[i], value, e);
+	}
+	const char *near = str_nearest(word, names, n);
+	return wrong(r, e, "type=%s has no option %.40s%s%s%s", kinds[m->kind], word, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+}
+
+static int settle(struct run *r, struct run_mount *m, struct err *e)
+{
+	struct arena *a = &r->x->s->arena;
+	bool optional = m->kind == RUN_SECRET || m->kind == RUN_SSH;
+	if (m->kind == RUN_SECRET && str_is_empty(m->id)) {
+		if (str_is_empty(m->target))
+			return wrong(r, e, "type=secret needs an id");
+		m->id = path_base(m->target);
+	}
+	if (m->kind == RUN_SSH && str_is_empty(m->id))
+		m->id = "default";
+	if (m->kind == RUN_SECRET && str_is_empty(m->target) && !m->env)
+		m->target = arena_printf(a, "/run/secrets/%s", m->id);
+	if (m->kind == RUN_SSH && str_is_empty(m->target))
+		m->target = arena_printf(a, "/run/buildkit/ssh_agent.%zu", r->mounts.n - 1);
+	if (str_is_empty(m->target) && !optional)
+		return wrong(r, e, "type=%s needs a target", kinds[m->kind]);
+	if (!str_is_empty(m->target))
+		m->target = step_path(r->x, m->target);
+	if (m->target && strcmp(m->target, "/") == 0)
+		return wrong(r, e, "the target cannot be /");
+	if (m->kind == RUN_CACHE && str_is_empty(m->id))
+		m->id = m->target;
+	if (m->kind == RUN_CACHE && m->sharing && !str_eq(m->sharing, "shared") && !str_eq(m->sharing, "private") && !str_eq(m->sharing, "locked"))
+		return wrong(r, e, "sharing=%.40s: shared, private and locked are known", m->sharing);
+	return 0;
+}
+
+static int read_mount(struct run *r, const char *text, struct err *e)
+{
+	own(strv) struct strv words = {};
+	const char *type = "bind";
+	strv_split(&words, text, ',');
+	for (size_t i = 0; i < words.n; i++)
+		if (strncasecmp(words.v[i], "type=", 5) == 0)
+			type = words.v[i] + 5;
+	size_t kind = 0;
+	while (kind < countof(kinds) && strcmp(kinds[kind], type) != 0)
+		kind++;
+	if (kind == countof(kinds))
+		return wrong(r, e, "unknown type %.40s: bind, cache, tmpfs, secret and ssh are known", type);
+	struct run_mount *m = arena_push(&r->x->s->arena, &r->mounts);
+	*m = (struct run_mount){.kind = (enum run_mount_kind)kind, .rw = kind == RUN_CACHE, .lock = -1, .ready = -1,
+		.mode = kind == RUN_SECRET ? 0400 : kind == RUN_SSH ? 0600 : 0755};
+	for (size_t i = 0; i < words.n; i++)
+		if (read_option(r, m, words.v[i], e) < 0)
+			return -1;
+	return settle(r, m, e);
+}
+
+int run_mounts_read(struct run *r, struct err *e)
+{
+	const char *text;
+	for (size_t i = 0; (text = inst_flag(r->x->i, "mount", i)); i++)
+		if (read_mount(r, text, e) < 0)
+			return -1;
+	return 0;
+}
+
+void run_mounts_drop(struct run *r)
+{
+	for (size_t i = 0; i < r->mounts.n; i++) {
+		fd_drop(&r->mounts.v[i].lock);
+		fd_drop(&r->mounts.v[i].ready);
+	}
+}
+
+/* --- keys --- */
+
+void run_mounts_key(struct run *r, struct key *k)
+{
+	for (size_t i = 0; i < r->mounts.n; i++) {
+		const struct run_mount *m = &r->mounts.v[i];
+		own(mem) char *fixed = mem_printf("%s mode=%o owner=%u:%u:%d rw=%d", kinds[m->kind], m->mode, m->uid, m->gid, m->has_owner, m->rw);
+		key_add(k, "mount", fixed);
+		key_add(k, "target", m->target);
+		key_add(k, "source", m->source);
+		key_add(k, "id", m->kind == RUN_CACHE ? NULL : m->id);
+		key_add(k, "variable", m->env);
+		key_add(k, "size", m->size);
+	}
+}
+
+struct summing { struct tree t; struct tree_sum sum; };
+
+static int sum_item(void *arg, const struct tree_item *i, struct err *e)
+{
+	struct summing *s = arg;
+	return tree_add(&s->t, &s->sum, i, e);
+}
+
+static int add_context(struct run *r, const struct run_mount *m, struct key *k, struct err *e)
+{
+	struct build *b = r->x->b;
+	struct summing s = {.t = {.root = b->context, .ignore = &b->ignore, .cache = b->stats, .is_context = true}};
+	own(strv) struct strv paths = {};
+	char digest[DIGEST_TEXT] = "";
+	if (b->context < 0)
+		return wrong(r, e, "there is no context to bind from");
+	if (tree_sources(&s.t, str_is_empty(m->source) ? "." : m->source, &paths, e) < 0)
+		return wrong(r, e, "%.300s", e->text);
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < paths.n; i++)
+		result = tree_walk(&s.t, paths.v[i], sum_item, &s, e);
+	if (s.sum.digest)
+		digest_end(s.sum.digest, digest);
+	digest_drop(&s.sum.digest);
+	key_add(k, "content", digest);
+	return result == 0 && b->stats ? statcache_save(b->stats, e) : result;
+}
+
+int run_mounts_content(struct run *r, struct key *k, struct err *e)
+{
+	for (size_t i = 0; i < r->mounts.n; i++) {
+		struct run_mount *m = &r->mounts.v[i];
+		if (m->kind == RUN_BIND && str_is_empty(m->from) && add_context(r, m, k, e) < 0)
+			return -1;
+		if ((m->kind != RUN_BIND && m->kind != RUN_CACHE) || str_is_empty(m->from))
+			continue;
+		struct source of __attribute__((cleanup(source_drop))) = {.dir = -1};
+		if (source_find(r->x->b, r->x->s, m->from, NULL, &r->x->s->arena, &of, NULL, e) < 0)
+			return e->kind == ERR_USAGE ? wrong(r, e, "%.300s", e->text) : -1;
+		key_add_list(k, "from", &of.layers);
+		if (of.dir >= 0)
+			key_add(k, "from", m->from);
+	}
+	return 0;
+}
+
+/* --- places --- */
+
+/* A place inside of a mount that is attached nowhere, as a mount of its own: older kernels clone none of those, so a child attaches it in a
+ * mount namespace of its own and hands the clone over. */
+static int clone_inside(struct run *r, int mounted, const char *source, struct err *e)
+{
+	int s[2], got = -1;
+	size_t n = 1;
+	struct err why = {};
+	own(mem) char *place = mem_printf("%s/build/work/%s", r->x->b->g->root_path, r->id);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s) < 0)
+		return err_sys(e, "socket");
+	own(fd) int ours = s[0];
+	own(fd) int theirs = s[1];
+	pid_t pid = fork();
+	if (pid == 0) {
+		int clone = -1;
+		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+			err_sys_(&why, "a mount namespace");
+		int at = why.kind ? -1 : open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (at >= 0 && mount_attach(mounted, at, &why) == 0) {
+			int top = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = path_open_in(top, source, O_PATH, 0, &why);
+			clone = fd < 0 ? -1 : mount_clone(fd, "", false, &why);
+		}
+		_exit(fd_send(theirs, &why, sizeof why, &clone, clone >= 0, &why) < 0);
+	}
+	fd_drop(&theirs);
+	if (pid < 0)
+		return err_sys(e, "fork");
+	ssize_t m = fd_recv(ours, &why, sizeof why, &got, &n, e);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (m == sizeof why && n == 1)
+		return got;
+	if (m >= 0)
+		*e = why;
+	return wrong(r, e, "source %.200s: %s", source, e->text);
+}
+
+/* A writable view: what is written goes to the work directory. mounted: what the lower directory is on, when that is attached nowhere; -1. */
+static int writable(struct run *r, int lower, int mounted, size_t i, struct err *e)
+{
+	char upper[32], work[32];
+	bool detached = mounted >= 0;
+	snprintf(upper, sizeof upper, "mount-%zu-upper", i);
+	snprintf(work, sizeof work, "mount-%zu-work", i);
+	if (mkdirat(r->dir, upper, 0755) < 0 || mkdirat(r->dir, work, 0700) < 0)
+		return err_sys(e, "--mount");
+	own(fd) int u = path_open_dir(r->dir, upper, e);
+	own(fd) int w = u < 0 ? -1 : path_open_dir(r->dir, work, e);
+	struct stat st;
+	if (w < 0 || fstat(lower, &st) < 0 || fchown(u, st.st_uid, st.st_gid) < 0 || fchmod(u, st.st_mode & 07777) < 0)
+		return w < 0 ? -1 : err_sys(e, "--mount");
+	struct overlay o = {.lowers = &lower, .n = 1, .upper = u, .work = w, .user_xattrs = r->x->b->g->rootless, .is_volatile = true,
+		.detached = &detached, .mounts = &mounted, .nmounts = detached, .attach_at = r->dir};
+	return overlay_mount(&o, e);
+}
+
+/* A bind's source below root, resolved inside of it; mounted as for writable(). */
+static int place_source(struct run *r, int root, int mounted, struct run_mount *m, size_t i, struct err *e)
+{
+	char link[64];
+	struct stat st;
+	const char *source = str_is_empty(m->source) ? "." : m->source;
+	own(fd) int fd = path_open_in(root, source, O_PATH, 0, e);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd < 0 ? wrong(r, e, "source %.300s", e->text) : err_sys(e, "--mount");
+	m->path = "-";
+	if (m->rw && S_ISDIR(st.st_mode)) {
+		own(fd) int lower = path_open_in(root, source, O_RDONLY | O_DIRECTORY, 0, e);
+		m->ready = lower < 0 ? -1 : writable(r, lower, mounted, i, e);
+		return m->ready < 0 ? -1 : 0;
+	}
+	m->rw = false;
+	if (mounted >= 0) {
+		m->ready = clone_inside(r, mounted, source, e);
+		return m->ready < 0 ? -1 : 0;
+	}
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	own(mem) char *whole = realpath(link, NULL);
+	if (!whole)
+		return err_sys(e, "--mount");
+	m->path = arena_dup(&r->c.arena, whole);
+	return 0;
+}
+
+void run_mounts_ready(struct run *r, struct spec *spec)
+{
+	for (size_t i = 0; i < r->mounts.n; i++)
+		for (size_t k = 0; r->mounts.v[i].ready >= 0 && k < spec->mounts.n; k++)
+			if (str_eq(spec->mounts.v[k].destination, r->mounts.v[i].target))
+				spec->mounts.v[k].ready = r->mounts.v[i].ready;
+}
+
+static int place_bind(struct run *r, struct run_mount *m, size_t i, struct err *e)
+{
+	struct build *b = r->x->b;
+	if (str_is_empty(m->from))
+		return place_source(r, b->context, -1, m, i, e);
+	struct source of __attribute__((cleanup(source_drop))) = {.dir = -1};
+	if (source_find(b, r->x->s, m->from, NULL, &r->c.arena, &of, NULL, e) < 0)
+		return -1;
+	if (of.dir >= 0)
+		return place_source(r, of.dir, -1, m, i, e);
+	struct snap_mount q = {.layers = &of.layers, .dir = -1, .read_only = true};
+	own(fd) int mounted = snap_mount(&b->g->snap, &q, e);
+	return mounted < 0 ? -1 : place_source(r, mounted, mounted, m, i, e);
+}
+
+/* A volume of that name; what no volume may be called is told by a digest. */
+static char *cache_name(struct arena *a, const char *id)
+{
+	char digest[DIGEST_TEXT] = "";
+	struct err none = {};
+	char *name = arena_printf(a, "build-%s", *id == '/' ? id + 1 : id);
+	bool plain = strlen(name) < 100;
+	for (char *p = name; *p; p++)
+		if (*p == '/')
+			*p = '.';
+		else if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("_.-", *p)))
+			plain = false;
+	if (!plain && digest_of(id, strlen(id), digest, &none) == 0)
+		name = arena_printf(a, "build-%.32s", digest_hex(digest));
+	return name;
+}
+
+static int place_cache(struct run *r, struct run_mount *m, size_t i, struct err *e)
+{
+	struct build *b = r->x->b;
+	struct user u = {};
+	struct arena *a = &r->c.arena;
+	char *name = cache_name(a, str_eq(m->sharing, "private") ? arena_printf(a, "%s-%s", m->id, r->id) : m->id);
+	if (!m->has_owner && user_lookup(r->root, r->x->s->config.config.user ? r->x->s->config.config.user : "", a, &u, e) == 0) {
+		m->uid = u.uid;
+		m->gid = u.gid;
+	}
+	own(fd) int lock = path_lock(b->g->root, "volumes.lock", false, true, e);
+	if (lock < 0 || volume_ensure(b->g, name, false, e) < 0)
+		return -1;
+	own(mem) char *path = volume_path(b->g, name);
+	own(fd) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, "cache %s", name);
+	bool is_new = volume_is_new(b->g, name);
+	if (is_new && !str_is_empty(m->from)) {
+		struct run_mount from = *m;
+		from.kind = RUN_BIND;
+		from.rw = false;
+		if (place_bind(r, &from, i, e) < 0)
+			return -1;
+		own(fd) int ready = from.ready;
+		own(fd) int fill = ready >= 0 ? openat(ready, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+					      : open(from.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fill < 0 || volume_fill(b->g, name, fill, m->uid, m->gid, e) < 0)
+			return fill < 0 ? err_sys(e, "cache %s", name) : -1;
+	} else if (is_new && volume_fill(b->g, name, -1, m->uid, m->gid, e) < 0) {
+		return -1;
+	}
+	if (is_new && fchmod(dir, m->mode) < 0)
+		return err_sys(e, "cache %s", name);
+	if (str_eq(m->sharing, "locked") && flock(m->lock = take_fd(dir), LOCK_EX) < 0)
+		return err_sys(e, "cache %s", name);
+	m->path = arena_dup(a, path);
+	return 0;
+}
+
+static int read_secret(struct run *r, const struct build_secret *s, struct buf *out, struct err *e)
+{
+	const char *value = s->is_env ? getenv(s->source) : NULL;
+	if (s->is_env && !value)
+		return wrong(r, e, "secret %.100s: the variable %.100s is not set", s->id, s->source);
+	if (s->is_env)
+		return buf_str(out, value), 0;
+	return path_read(AT_FDCWD, s->source, out, e) < 0 ? err_wrap(e, "secret %.100s", s->id) : 0;
+}
+
+static int place_secret(struct run *r, struct run_mount *m, size_t i, struct err *e)
+{
+	const struct build_request *q = r->x->b->q;
+	const struct build_secret *s = NULL;
+	char name[32];
+	own(buf) struct buf text = BUF(500 << 10);
+	for (size_t k = 0; k < q->secrets.n; k++)
+		if (str_eq(q->secrets.v[k].id, m->id))
+			s = &q->secrets.v[k];
+	if (!s)
+		return m->required ? wrong(r, e, "secret %.100s was not given: --secret id=%.100s,src=FILE", m->id, m->id) : 0;
+	if (read_secret(r, s, &text, e) < 0)
+		return -1;
+	if (m->env)
+		arena_strv_add(&r->x->s->arena, &r->env, arena_printf(&r->c.arena, "%s=%s", m->env, buf_text(&text)));
+	if (str_is_empty(m->target))
+		return 0;
+	snprintf(name, sizeof name, "secret-%zu", i);
+	own(fd) int fd = openat(r->run_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || fd_write_all(fd, buf_text(&text), text.len) < 0 || fchown(fd, m->uid, m->gid) < 0 || fchmod(fd, m->mode) < 0)
+		return err_sys(e, "secret %.100s", m->id);
+	m->path = arena_printf(&r->c.arena, "%s/containers/%s/%s", r->x->b->g->run_path, r->id, name);
+	return 0;
+}
+
+static int place_ssh(struct run *r, struct run_mount *m, struct err *e)
+{
+	const struct build_request *q = r->x->b->q;
+	const char *source = NULL;
+	for (size_t k = 0; k < q->agents.n; k++)
+		if (str_eq(q->agents.v[k].id, m->id))
+			source = str_is_empty(q->agents.v[k].source) ? getenv("SSH_AUTH_SOCK") : q->agents.v[k].source;
+	if (str_is_empty(source))
+		return m->required ? wrong(r, e, "the agent %.100s was not given: --ssh %.100s", m->id, m->id) : 0;
+	m->path = source;
+	m->rw = true;
+	arena_strv_add(&r->x->s->arena, &r->env, arena_printf(&r->c.arena, "SSH_AUTH_SOCK=%s", m->target));
+	return 0;
+}
+
+static void add_point(struct run *r, const char *type, const char *source, const char *target, bool rw, const char *mode)
+{
+	struct arena *a = &r->c.arena;
+	*arena_push(a, &r->c.record.mounts) = (struct mount_point){.type = arena_dup(a, type), .source = arena_dup(a, source ? source : ""),
+		.destination = arena_dup(a, target), .rw = rw, .mode = arena_dup(a, mode ? mode : ""), .propagation = arena_dup(a, "rprivate")};
+}
+
+static int place_script(struct run *r, struct err *e)
+{
+	if (!r->script.body)
+		return 0;
+	own(fd) int fd = openat(r->run_dir, "script", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	if (fd < 0 || fd_write_all(fd, r->script.body, strlen(r->script.body)) < 0 || fchmod(fd, 0755) < 0)
+		return err_sys(e, "here-document");
+	own(mem) char *source = mem_printf("%s/containers/%s/script", r->x->b->g->run_path, r->id);
+	add_point(r, "bind", source, r->args.v[0], false, NULL);
+	return 0;
+}
+
+int run_mounts_place(struct run *r, struct err *e)
+{
+	for (size_t i = 0; i < r->mounts.n; i++) {
+		struct run_mount *m = &r->mounts.v[i];
+		int result = 0;
+		switch (m->kind) {
+		case RUN_BIND: result = place_bind(r, m, i, e); break;
+		case RUN_CACHE: result = place_cache(r, m, i, e); break;
+		case RUN_SECRET: result = place_secret(r, m, i, e); break;
+		case RUN_SSH: result = place_ssh(r, m, e); break;
+		case RUN_TMPFS: {
+			own(mem) char *size = str_is_empty(m->size) ? NULL : mem_printf("size=%s", m->size);
+			add_point(r, "tmpfs", "", m->target, true, size);
+		}
+		}
+		if (result < 0)
+			return -1;
+		if (m->path)
+			add_point(r, "bind", m->path, m->target, m->rw, NULL);
+	}
+	return place_script(r, e);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stage: from FROM to the last instruction.
+ */
+#include "build/stage.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "build/run.h"
+#include "image/platform.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STEPS_MAX = 10000 };
+
+static const struct { enum inst_kind kind; } counted[] = {{INST_RUN}, {INST_COPY}, {INST_ADD}, {INST_WORKDIR}};
+
+static bool is_counted(const struct inst *i)
+{
+	for (size_t k = 0; k < countof(counted); k++)
+		if (counted[k].kind == i->kind)
+			return true;
+	return false;
+}
+
+static unsigned count_steps(const struct stage *s)
+{
+	unsigned n = 1;
+	for (size_t i = 0; i < s->steps.n; i++)
+		n += is_counted(&s->steps.v[i]);
+	return n;
+}
+
+static char *label(struct build *b, struct state *s, const char *where, const char *text)
+{
+	own(mem) char *line = mem_ndup(text, strnlen(text, 600));
+	str_harmless(line);
+	if (b->df.stages.n == 1)
+		return arena_printf(&s->arena, "[%s] %s", where, line);
+	if (s->stage->name)
+		return arena_printf(&s->arena, "[%s %s] %s", s->stage->name, where, line);
+	return arena_printf(&s->arena, "[stage-%u %s] %s", s->stage->index, where, line);
+}
+
+static void reset(struct build *b, struct state *s)
+{
+	static const char *const proxies[] = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy", "NO_PROXY",
+		"no_proxy", "ALL_PROXY", "all_proxy"};
+	json_drop(&s->document);
+	arena_drop(&s->arena);
+	s->config = (struct image_config){};
+	s->args = s->predefined = (struct strv){};
+	s->has_cmd = false;
+	for (size_t i = 0; i < countof(proxies); i++) {
+		const char *v = strv_env_get(&b->q->args, proxies[i]);
+		if (v)
+			arena_strv_add(&s->arena, &s->predefined, arena_printf(&s->arena, "%s=%s", proxies[i], v));
+	}
+}
+
+/* A stage from scratch is as young as the youngest that it uses. */
+static void set_epoch(struct build *b, struct state *s, const struct source *of)
+{
+	size_t n = b->df.stages.n;
+	s->epoch = 0;
+	if (b->has_epoch)
+		s->epoch = b->epoch;
+	else if (of->state)
+		s->epoch = of->state->epoch;
+	else if (of->config.created)
+		s->epoch = num_time_of(of->config.created);
+	if (b->has_epoch || of->state || of->layers.n)
+		return;
+	for (size_t k = 0; k < n; k++)
+		if (b->uses[s->stage->index * n + k] && b->states[k].epoch > s->epoch)
+			s->epoch = b->states[k].epoch;
+}
+
+static int take_base(struct build *b, struct state *s, const struct source *of, const char *platform, struct err *e)
+{
+	struct platform_want want;
+	struct image_config *c = &s->config;
+	if (config_copy(&of->config, &s->arena, &s->document, c, e) < 0)
+		return -1;
+	if (platform_parse(!str_is_empty(platform) ? platform : b->q->platform, &want, e) < 0)
+		return -1;
+	if (str_is_empty(c->os))
+		c->os = arena_dup(&s->arena, *want.os ? want.os : "linux");
+	if (str_is_empty(c->architecture)) {
+		c->architecture = arena_dup(&s->arena, want.architecture);
+		if (want.has_variant)
+			c->variant = arena_dup(&s->arena, want.variant);
+	}
+	/* What docker says of the container that a base was committed from. */
+	c->docker_version = c->container = c->comment = c->parent = NULL;
+	c->config.hostname = c->config.domainname = NULL;
+	if (of->state)
+		for (size_t i = 0; i < of->state->args.n; i++)
+			arena_strv_add(&s->arena, &s->args, of->state->args.v[i]);
+	if (!c->config.env.n && !of->state)
+		arena_strv_add(&s->arena, &c->config.env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	set_epoch(b, s, of);
+	return 0;
+}
+
+static int from(struct build *b, struct state *s, unsigned number, unsigned total, struct err *e)
+{
+	const struct stage *stage = s->stage;
+	own(buf) struct buf base = BUF(4096);
+	own(buf) struct buf platform = BUF(256);
+	struct source of __attribute__((cleanup(source_drop))) = {.dir = -1};
+	own(json) struct json *document = NULL;
+	const char *flag = inst_flag(&stage->from, "platform", 0);
+	char where[40];
+	if (plan_expand(b, stage->from.node, stage->base, &b->globals, &base, e) < 0 ||
+		(flag && plan_expand(b, stage->from.node, flag, &b->globals, &platform, e) < 0))
+		return -1;
+	if (!base.len)
+		return lex_error(&b->df.text, stage->from.node, stage->base, e, "FROM %.100s: the name of the image is empty", stage->base);
+	snprintf(where, sizeof where, "%*s1/%u", total > 9 ? 2 : 1, "", total);
+	own(mem) char *text = mem_printf("FROM %s", buf_text(&base));
+	struct step x = {.b = b, .s = s, .i = &stage->from, .number = number, .name = label(b, s, where + strspn(where, " "), text)};
+	struct err why = {};
+	bool tells = number > s->told && dockerfile_stage(&b->df, buf_text(&base), stage->index) < 0 && !str_eq(buf_text(&base), "scratch");
+	if (tells)
+		step_begin(&x);
+	if (source_find(b, s, buf_text(&base), buf_text(&platform), &s->arena, &of, &document, &why) < 0) {
+		(void)!lex_error(&b->df.text, stage->from.node, stage->base, e, "%s", why.text);
+		e->kind = why.kind;
+		e->sys = why.sys;
+		if (tells)
+			event_send(b, BUILD_FAILED, number, x.name, num_monotonic_ns() - x.began, e->text, strlen(e->text));
+		return -1;
+	}
+	if (tells) {
+		event_send(b, BUILD_DONE, number, x.name, num_monotonic_ns() - x.began, NULL, 0);
+		s->told = number;
+	}
+	return take_base(b, s, &of, buf_text(&platform), e);
+}
+
+struct going { struct build *b; struct state *s; unsigned number, at, total; bool probing; };
+
+static int one(struct going *g, const struct inst *i, struct err *e)
+{
+	char where[40];
+	struct step x = {.b = g->b, .s = g->s, .i = i, .number = ++g->number, .probing = g->probing};
+	if (is_counted(i) && !i->is_trigger)
+		g->at++;
+	snprintf(where, sizeof where, "%u/%u", g->at, g->total);
+	x.name = label(g->b, g->s, where, i->node->original);
+	int r = step_do(&x, e);
+	if (r == 0 && !g->probing && run_is_interrupted())
+		return err_set(e, ERR_CONFLICT, "interrupted");
+	return r;
+}
+
+/* ONBUILD of the base, once. */
+static int triggers(struct going *g, struct err *e)
+{
+	struct strv texts = g->s->config.config.on_build;
+	g->s->config.config.on_build = (struct strv){};
+	for (size_t i = 0; i < texts.n; i++) {
+		struct inst *what = arena_alloc(&g->s->arena, sizeof *what);
+		if (dockerfile_trigger(&g->b->df, texts.v[i], g->s->stage->from.node->at.line, what, e) < 0)
+			return -1;
+		int r = one(g, what, e);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int stage_go(struct build *b, struct state *s, bool probing, struct err *e)
+{
+	struct going g = {.b = b, .s = s, .number = s->stage->index * STEPS_MAX, .at = 1, .total = count_steps(s->stage), .probing = probing};
+	reset(b, s);
+	if (from(b, s, ++g.number, g.total, e) < 0)
+		return -1;
+	int r = triggers(&g, e);
+	for (size_t i = 0; r == 0 && i < s->stage->steps.n; i++)
+		r = one(&g, &s->stage->steps.v[i], e);
+	return r;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * build: an image from a Dockerfile. What the build is doing goes to stderr (build_progress.c); with -q the image's id alone to stdout.
+ */
+#include "build/build.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "cli/build_progress.h"
+#include "cli/commands.h"
+#include "cli/run_request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct build_cli {
+	char *file, *target, *platform, *pull, *network, *progress, *iidfile, *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
+	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
+	bool no_cache, quiet, rm, force_rm, load;
+	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
+};
+#define AT(m) offset_of(struct build_cli, m)
+static const struct opt options[] = {
+	{"add-host", 0, OPT_STRV, AT(extra_hosts), "HOST:IP", "One more line of /etc/hosts while building"},
+	{"allow", 0, OPT_STRV, AT(allow), "ENTITLEMENT", "Let the Dockerfile do more: security.insecure, network.host", 0, "security.insecure network.host"},
+	{"build-arg", 0, OPT_STRV, AT(args), "NAME[=VALUE]", "The value of an ARG; without one the variable of the environment"},
+	{"build-context", 0, OPT_STRV, AT(contexts), "NAME=PATH", "One more context: a directory, or docker-image://IMAGE"},
+	{"cap-add", 0, OPT_STRV, AT(cap_add), "CAP", "Give RUN one more capability"},
+	{"cap-drop", 0, OPT_STRV, AT(cap_drop), "CAP", "Take a capability from RUN"},
+	{"cgroup-parent", 0, OPT_STR, AT(cgroup_parent), "PATH", "Below which control group RUN is"},
+	{"cpu-period", 0, OPT_I64, AT(cpu_period), "US", "Period of the CPU quota"},
+	{"cpu-quota", 0, OPT_I64, AT(cpu_quota), "US", "CPU time of RUN in a period"},
+	{"cpu-shares", 'c', OPT_I64, AT(cpu_shares), "N", "Weight of RUN for the CPU"},
+	{"cpus", 0, OPT_STR, AT(cpus), "N", "How many CPUs RUN may use, as in 1.5"},
+	{"cpuset-cpus", 0, OPT_STR, AT(cpuset_cpus), "LIST", "CPUs that RUN may use, as in 0-2,4"},
+	{"cpuset-mems", 0, OPT_STR, AT(cpuset_mems), "LIST", "Memory nodes that RUN may use"},
+	{"file", 'f', OPT_STR, AT(file), "FILE", "The Dockerfile; - is stdin", 0, "@file"},
+	{"force-rm", 0, OPT_BOOL, AT(force_rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
+	{"ignorefile", 0, OPT_STR, AT(ignorefile), "FILE", "Instead of .dockerignore", 0, "@file"},
+	{"iidfile", 0, OPT_STR, AT(iidfile), "FILE", "Write the image's id to a file", 0, "@file"},
+	{"jobs", 'j', OPT_U64, AT(jobs), "N", "How many stages are built at once"},
+	{"label", 0, OPT_STRV, AT(labels), "NAME=VALUE", "One more label of the image"},
+	{"load", 0, OPT_BOOL, AT(load), NULL, "Has no effect: the image is where it can be run", OPT_HIDDEN},
+	{"memory", 'm', OPT_SIZE, AT(memory), "BYTES", "Memory that RUN may use"},
+	{"memory-swap", 0, OPT_SIZE, AT(memory_swap), "BYTES", "Memory and swap together; -1: no limit on swap", OPT_MINUS_ONE},
+	{"network", 0, OPT_STR, AT(network), "MODE", "The network of RUN: default, none, host", 0, "default none host"},
+	{"no-cache", 0, OPT_BOOL, AT(no_cache), NULL, "Do every step again"},
+	{"no-cache-filter", 0, OPT_STRV, AT(no_cache_filter), "STAGE", "Do every step of a stage again"},
+	{"platform", 0, OPT_STR, AT(platform), "OS/ARCH", "Another platform than this machine's"},
+	{"progress", 0, OPT_STR, AT(progress), "KIND", "How progress is shown: auto, plain, tty, rawjson, quiet", 0, "auto plain tty rawjson quiet"},
+	{"pull", 0, OPT_OPTSTR, AT(pull), "POLICY", "Fetch base images: always, missing, never", 0, "always missing never", NULL, "always"},
+	{"quiet", 'q', OPT_BOOL, AT(quiet), NULL, "Print the image's id alone"},
+	{"rm", 0, OPT_BOOL, AT(rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
+	{"secret", 0, OPT_STRV, AT(secrets), "id=ID[,src=FILE|env=NAME]", "A secret for RUN --mount=type=secret"},
+	{"security-opt", 0, OPT_STRV, AT(security_opt), "OPTION", "Security options of RUN, as those of hull run"},
+	{"shm-size", 0, OPT_SIZE, AT(shm_size), "BYTES", "Size of /dev/shm while building"},
+	{"ssh", 0, OPT_STRV, AT(ssh), "ID[=SOCKET]", "An SSH agent for RUN --mount=type=ssh"},
+	{"tag", 't', OPT_STRV, AT(tags), "NAME[:TAG]", "The image's name; may be repeated", 0, "@image"},
+	{"target", 0, OPT_STR, AT(target), "STAGE", "The stage to build, instead of the last"},
+	{"ulimit", 0, OPT_STRV, AT(ulimits), "NAME=SOFT[:HARD]", "Limits of RUN's processes"},
+};
+
+static int read_args(const struct build_cli *o, struct build_request *q, struct err *e)
+{
+	for (size_t i = 0; i < o->args.n; i++) {
+		const char *line = o->args.v[i];
+		if (!*line || *line == '=')
+			return err_set(e, ERR_USAGE, "invalid --build-arg \"%s\": as in NAME=VALUE", line);
+		if (strchr(line, '=')) {
+			strv_env_set(&q->args, line);
+			continue;
+		}
+		const char *value = getenv(line);
+		own(mem) char *whole = value ? mem_printf("%s=%s", line, value) : NULL;
+		if (whole)
+			strv_env_set(&q->args, whole);
+	}
+	return 0;
+}
+
+static int read_contexts(const struct build_cli *o, struct arena *a, struct build_request *q, struct err *e)
+{
+	for (size_t i = 0; i < o->contexts.n; i++) {
+		const char *eq = strchr(o->contexts.v[i], '=');
+		if (!eq || eq == o->contexts.v[i] || !eq[1])
+			return err_set(e, ERR_USAGE, "invalid --build-context \"%s\": as in NAME=PATH", o->contexts.v[i]);
+		*arena_push(a, &q->contexts) = (struct pair){arena_ndup(a, o->contexts.v[i], (size_t)(eq - o->contexts.v[i])), arena_dup(a, eq + 1)};
+	}
+	return 0;
+}
+
+static int read_secret(const char *text, struct arena *a, struct build_secret *s, struct err *e)
+{
+	own(strv) struct strv words = {};
+	const char *type = NULL;
+	strv_split(&words, text, ',');
+	for (size_t i = 0; i < words.n; i++) {
+		const char *v;
+		if ((v = str_after(words.v[i], "id=")))
+			s->id = arena_dup(a, v);
+		else if ((v = str_after(words.v[i], "src=")) || (v = str_after(words.v[i], "source=")))
+			s->source = arena_dup(a, v);
+		else if ((v = str_after(words.v[i], "env="))) {
+			s->source = arena_dup(a, v);
+			s->is_env = true;
+		} else if ((v = str_after(words.v[i], "type=")))
+			type = v;
+		else
+			return err_set(e, ERR_USAGE, "invalid --secret \"%s\": as in id=token,src=FILE or id=token,env=NAME", text);
+	}
+	if (str_is_empty(s->id) || (type && !str_eq(type, "file") && !str_eq(type, "env")))
+		return err_set(e, ERR_USAGE, "invalid --secret \"%s\": as in id=token,src=FILE or id=token,env=NAME", text);
+	if (str_eq(type, "env"))
+		s->is_env = true;
+	/* Without a source: the variable of that name, else the file. */
+	if (!s->source) {
+		s->is_env = getenv(s->id) != NULL || s->is_env;
+		s->source = s->id;
+	}
+	return 0;
+}
+
+static int read_keys(const struct build_cli *o, struct arena *a, struct build_request *q, struct err *e)
+{
+	for (size_t i = 0; i < o->secrets.n; i++)
+		if (read_secret(o->secrets.v[i], a, arena_push(a, &q->secrets), e) < 0)
+			return -1;
+	for (size_t i = 0; i < o->ssh.n; i++) {
+		const char *eq = strchr(o->ssh.v[i], '=');
+		*arena_push(a, &q->agents) = (struct build_secret){
+			.id = eq ? arena_ndup(a, o->ssh.v[i], (size_t)(eq - o->ssh.v[i])) : arena_dup(a, o->ssh.v[i]),
+			.source = eq ? arena_dup(a, eq + 1) : NULL};
+	}
+	for (size_t i = 0; i < o->allow.n; i++) {
+		if (!str_eq(o->allow.v[i], "security.insecure") && !str_eq(o->allow.v[i], "network.host") && !str_eq(o->allow.v[i], "device"))
+			return err_set(e, ERR_USAGE, "invalid --allow \"%s\": security.insecure and network.host are known", o->allow.v[i]);
+		q->allow_insecure |= str_eq(o->allow.v[i], "security.insecure");
+	}
+	return 0;
+}
+
+static int read_limits(const struct build_cli *o, struct arena *a, struct build_request *q, struct err *e)
+{
+	q->jobs = o->jobs.set ? (unsigned)o->jobs.v : 0;
+	q->shm_size = o->shm_size.v;
+	q->memory = o->memory.v;
+	q->memory_swap = o->memory_swap.v;
+	q->cpu_shares = o->cpu_shares.v;
+	q->cpu_quota = o->cpu_quota.v;
+	q->cpu_period = o->cpu_period.v;
+	if (o->cpus && num_cpus(o->cpus, &q->nano_cpus, e) < 0)
+		return -1;
+	for (size_t i = 0; i < o->ulimits.n; i++) {
+		struct ulimit *u = arena_push(a, &q->ulimits);
+		if (run_parse_ulimit(a, o->ulimits.v[i], u, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int make_request(const struct build_cli *o, const char *context, struct arena *a, struct build_request *q, struct err *e)
+{
+	*q = (struct build_request){.context = context, .file = o->file, .ignore_file = o->ignorefile, .in = 0, .tags = o->tags, .labels = o->labels,
+		.no_cache_filter = o->no_cache_filter, .extra_hosts = o->extra_hosts, .cap_add = o->cap_add, .cap_drop = o->cap_drop,
+		.security_opt = o->security_opt, .target = o->target, .platform = o->platform, .pull = o->pull, .network = o->network,
+		.no_cache = o->no_cache, .cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
+	return read_args(o, q, e) < 0 || read_contexts(o, a, q, e) < 0 || read_keys(o, a, q, e) < 0 || read_limits(o, a, q, e) < 0 ? -1 : 0;
+}
+
+static int write_id(const char *path, const char *id, struct err *e)
+{
+	own(fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	return fd < 0 || fd_write_all(fd, id, strlen(id)) < 0 ? err_sys(e, "--iidfile %s", path) : 0;
+}
+
+static int run(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct build_cli *o = opts;
+	own(arena) struct arena a = {};
+	struct build_request q;
+	own(build_result) struct build_result result = {};
+	struct engine *g = cli_engine(e);
+	if (!g || make_request(o, argv[0], &a, &q, e) < 0)
+		return -1;
+	own(build_progress) struct build_progress *p = build_progress_new(o->quiet ? "quiet" : o->progress, e);
+	if (!p)
+		return -1;
+	q.event = build_progress_event;
+	q.arg = p;
+	int r = build_run(g, &q, &result, e);
+	build_progress_end(p, r == 0);
+	strv_drop(&q.args);
+	if (r < 0)
+		return e->kind == ERR_CONFLICT ? 1 : -1;
+	if (o->iidfile && write_id(o->iidfile, result.id, e) < 0)
+		return -1;
+	if (o->quiet)
+		return cli_printf(e, "%s\n", result.id);
+	build_progress_result(p, result.id, &result.names);
+	return 0;
+}
+
+const struct cmd cmd_build = {"build", "CONTEXT | -", "Build an image from a Dockerfile", options, countof(options), sizeof(struct build_cli), 1, 1, run,
+	.complete = "@dir",
+	.about = "The context is a directory, or - for a tar archive or a Dockerfile on stdin. Steps that were done before with the same inputs are "
+		 "taken from the cache; stages that the target does not need are not built, and those that do not need each other are built side by "
+		 "side. The image can be run at once. The same inputs give the same image: no time in it is later than the base image's, or "
+		 "SOURCE_DATE_EPOCH.",
+	.examples = "$ hull build -t hello .\n$ hull build -t hello -f Dockerfile.test --build-arg VERSION=2 --target test .\n"
+		    "$ hull build -t hello - < Dockerfile"};

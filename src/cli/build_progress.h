@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * build_progress: what a build is doing, on stderr: plain (a line a piece of news), tty (drawn again), rawjson (an object a line), quiet.
+ */
+#pragma once
+
+#include "build/build.h"
+
+struct build_progress;
+/* kind NULL or "auto": tty on a terminal, else plain. ERR_USAGE. */
+struct build_progress *build_progress_new(const char *kind, struct err *e) must_use;
+void build_progress_drop(struct build_progress **p);
+void build_progress_event(void *p, const struct build_event *ev);
+void build_progress_end(struct build_progress *p, bool well);
+void build_progress_result(struct build_progress *p, const char *id, const struct strv *names);

@@ -1,0 +1,463 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# hull build: Dockerfiles, with the image box; no network.
+# machines: native v2
+
+load ../lib/hull
+setup_file() { hull_setup; }
+teardown_file() {
+    # A build leaves nothing of its steps.
+    [ ! -d "$HULL_ROOT/build/work" ] || [ -z "$(ls "$HULL_ROOT/build/work")" ] || { ls "$HULL_ROOT/build/work" >&2; return 1; }
+    hull_teardown
+}
+
+setup() {
+    rm -rf "$HULL_DIR/ctx"
+    mkdir "$HULL_DIR/ctx"
+    cd "$HULL_DIR/ctx" || return 1
+}
+
+# A build that has to go well; what it says is in $said.
+build() {
+    said=$(hull build --progress plain "$@" 2>&1) || { echo "$said"; return 1; }
+}
+
+# A build that fails; the last line says /$1/.
+fails() {
+    local pattern=$1
+    shift
+    ! said=$(hull build --progress plain "$@" 2>&1) || { echo "it was built: $said"; return 1; }
+    [[ $(tail -n 1 <<<"$said") =~ $pattern ]] || { echo "has no /$pattern/: $said"; return 1; }
+}
+
+config() {
+    hull inspect -f "$2" "$1"
+}
+
+@test "build: the files of a lecture, as they stand" {
+    cat >Dockerfile_cmd <<'EOF'
+FROM box
+CMD ["echo", "Hello World"]
+EOF
+    build -t hello_world_cmd:first -f Dockerfile_cmd .
+    run -0 hull run --rm hello_world_cmd:first
+    [ "$output" = "Hello World" ]
+    cat >Dockerfile_entrypoint <<'EOF'
+FROM box
+ENTRYPOINT ["echo", "Hello"]
+CMD ["World"]
+EOF
+    build -t hello:second -f Dockerfile_entrypoint .
+    run -0 hull run --rm hello:second
+    [ "$output" = "Hello World" ]
+    run -0 hull run --rm hello:second Pavlos
+    [ "$output" = "Hello Pavlos" ]
+    printf 'FROM box\nPULL ./FILE.py .\n' >Dockerfile
+    fails 'Dockerfile:2:1: unknown instruction: PULL \(did you mean COPY or ADD\?\)' .
+    [[ $said == *'>>> PULL ./FILE.py .'* ]]
+}
+
+@test "build: the instructions come into the image's config" {
+    cat >Dockerfile <<'EOF'
+FROM box
+ARG VERSION=1 PORT=80
+ENV A=x B="$A y" C=$VERSION
+ENV D=$A-$B
+LABEL one=1 "two words"="a $VERSION"
+EXPOSE $PORT 53/udp 8000-8001
+VOLUME /data
+VOLUME ["/one", "/two"]
+USER 1000:50
+WORKDIR /wd
+WORKDIR app
+STOPSIGNAL SIGQUIT
+SHELL ["/bin/sh", "-ec"]
+HEALTHCHECK --interval=5s --timeout=1m --retries=4 CMD true || false
+ONBUILD RUN echo child
+MAINTAINER me
+ENTRYPOINT exec top
+CMD a b
+EOF
+    build -t config --build-arg VERSION=2 --label three=3 .
+    [ "$(config config '{{json .Config.Env}}')" = '["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin","A=x","B= y","C=2","D=x- y"]' ]
+    [ "$(config config '{{index .Config.Labels "one"}} {{index .Config.Labels "three"}} {{index .Config.Labels "two words"}}')" = "1 3 a 2" ]
+    [ "$(config config '{{range $k, $v := .Config.ExposedPorts}}{{$k}} {{end}}')" = "53/udp 80/tcp 8000/tcp 8001/tcp " ]
+    [ "$(config config '{{range $k, $v := .Config.Volumes}}{{$k}} {{end}}')" = "/data /one /two " ]
+    [ "$(config config '{{.Config.User}} {{.Config.WorkingDir}} {{.Config.StopSignal}} {{.Author}}')" = "1000:50 /wd/app SIGQUIT me" ]
+    [ "$(config config '{{json .Config.Entrypoint}} {{json .Config.Cmd}}')" = '["/bin/sh","-ec","exec top"] ["/bin/sh","-ec","a b"]' ]
+    [ "$(config config '{{json .Config.OnBuild}} {{json .Config.Healthcheck.Test}}')" = '["RUN echo child"] ["CMD-SHELL","true || false"]' ]
+    run -0 hull run --rm --entrypoint stat config -c '%u %g %a' /wd /wd/app
+    [ "$output" = $'1000 50 755\n1000 50 755' ]
+    printf 'FROM config\nENTRYPOINT ["x"]\n' >Dockerfile
+    build -t child .
+    [[ $said == *' child'* ]]
+    [ "$(config child '{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{json .Config.OnBuild}}')" = '["x"] null null' ]
+}
+
+@test "build: RUN sees ARG and ENV, the user, the directory and the shell" {
+    cat >Dockerfile <<'EOF'
+FROM box
+ARG A=arg B=arg
+ENV B=env
+RUN echo "$A $B $(pwd) $(id -u)" >/one
+USER 1000
+WORKDIR /tmp
+RUN ["sh", "-c", "echo $(pwd) $(id -u) > two"]
+SHELL ["/bin/sh", "-c", "echo shell $0 > /tmp/three"]
+RUN word
+EOF
+    build -t sees .
+    run -0 hull run --rm sees cat /one /tmp/two /tmp/three
+    [ "$output" = $'arg env / 0\n/tmp 1000\nshell word' ]
+}
+
+@test "build: COPY puts files where docker does" {
+    mkdir -p src/sub src/empty
+    echo a >src/a.txt
+    echo b >src/sub/b.txt
+    echo c >c.txt
+    chmod 750 src/sub
+    ln -s a.txt src/link
+    cat >Dockerfile <<'EOF'
+FROM box
+RUN mkdir -p /usr/real && ln -s usr/real /alias
+COPY c.txt /plain
+COPY c.txt /dir/
+COPY src /tree
+COPY src/*.txt c.* /many/
+COPY --chown=5:6 --chmod=u=rw,go= src/sub/b.txt /owned/
+COPY src /alias/
+COPY ["c.txt", "/with blank"]
+WORKDIR /work
+COPY c.txt relative
+COPY --parents src/sub/b.txt src/./sub/b.txt /parents/
+COPY --exclude=*.txt --exclude=link src /few/
+EOF
+    build -t copy .
+    run -0 hull run --rm copy sh -c 'cat /plain /dir/c.txt /tree/sub/b.txt /many/a.txt /many/c.txt /usr/real/a.txt "/with blank" /work/relative
+        readlink /tree/link; readlink /alias; stat -c "%u:%g %a" /tree/sub /owned/b.txt /tree; ls -d /tree/empty; find /parents -type f | sort; find /few | sort'
+    [ "$output" = "c
+c
+b
+a
+c
+a
+c
+c
+a.txt
+usr/real
+0:0 750
+5:6 600
+0:0 755
+/tree/empty
+/parents/src/sub/b.txt
+/parents/sub/b.txt
+/few
+/few/empty
+/few/sub
+/few/sub/b.txt" ]
+}
+
+@test "build: COPY that cannot be done says why, and nothing leads out of the context" {
+    ln -s /etc/passwd out
+    ln -s ../../../../etc up
+    echo x >file
+    printf 'FROM box\nCOPY ../../etc/passwd /p\n' >Dockerfile
+    fails 'Dockerfile:2:6: ../../etc/passwd: not found' .
+    printf 'FROM box\nCOPY out /p\n' >Dockerfile
+    fails 'out: not found' .
+    printf 'FROM box\nCOPY up/passwd /p\n' >Dockerfile
+    fails 'up/passwd: not found' .
+    printf 'FROM box\nCOPY file file /p\n' >Dockerfile
+    fails 'more than one source.*end with a /' .
+    printf 'FROM box\nCOPY missing /p\n' >Dockerfile
+    fails 'missing: not found' .
+    printf 'FROM box\nCOPY --from=nowhere/at/all:x a /p\n' >Dockerfile
+    fails 'nowhere/at/all' --pull=never .
+    printf 'FROM box\nCOPY --chmod=u=q file /x\n' >Dockerfile
+    fails 'invalid mode' .
+    printf 'FROM box\nCOPY file /etc/passwd/\n' >Dockerfile
+    fails 'it is no directory' .
+}
+
+@test "build: stages, by name and number; what the target does not need is not built" {
+    cat >Dockerfile <<'EOF'
+ARG BASE=box
+FROM ${BASE} AS first
+RUN echo first >/first && mkdir /both && echo 1 >/both/one && chown 7 /both/one
+FROM box AS never
+RUN exit 9
+FROM first AS second
+ARG FROM_STAGE=first
+RUN echo second >/second
+COPY --from=$FROM_STAGE /both /copied
+COPY --from=0 /first /zero
+COPY --from=box /etc/passwd /of-image
+FROM scratch
+COPY --from=second /first /second /zero /copied /of-image /bin/busybox /
+EOF
+    build -t stages .
+    [[ $said != *'exit 9'* ]]
+    run -0 hull run --rm --entrypoint /busybox stages cat /first /second /zero /one
+    [ "$output" = $'first\nsecond\nfirst\n1' ]
+    run -0 hull run --rm --entrypoint /busybox stages stat -c %u /one
+    [ "$output" = 7 ]
+    build -t only --target FIRST .
+    [[ $said != *second* ]]
+    fails 'no stage is called "secnd" \(did you mean second\?\)' --target secnd .
+    printf 'FROM box AS a\nCOPY --from=b x y\nFROM box AS b\n' >Dockerfile
+    fails 'stage b comes later' --target a .
+}
+
+@test "build: here-documents" {
+    cat >Dockerfile <<'EOF'
+FROM box
+ENV WHO=me
+RUN <<A
+echo one >/one
+echo "$WHO" >>/one
+A
+RUN <<A
+#!/bin/cp /dev/pipes/A
+A
+RUN <<A
+#!/bin/sh -e
+echo "$0" >/two
+A
+RUN cat <<A >/three && cat <<'B' >>/three
+hello $WHO
+A
+raw $WHO
+B
+COPY <<x.txt <<-"y.txt" /docs/
+hello ${WHO} \$WHO "q"
+x.txt
+	raw $WHO
+	y.txt
+COPY --chmod=700 <<EOT /single
+one
+EOT
+EOF
+    sed -i '/^RUN <<A$/{N;/cp .dev/{N;d}}' Dockerfile
+    build -t docs .
+    run -0 hull run --rm docs sh -c 'cat /one /two /three /docs/x.txt /docs/y.txt /single; stat -c %a /single /docs/x.txt'
+    [ "$output" = $'one\nme\n/dev/pipes/A\nhello me\nraw $WHO\nhello me $WHO "q"\nraw $WHO\none\n700\n644' ]
+}
+
+@test "build: ONBUILD runs in the child, once" {
+    cat >Dockerfile <<'EOF'
+FROM box
+ONBUILD COPY file /from-child
+ONBUILD RUN <<A
+cat /from-child >/seen
+A
+EOF
+    build -t parent .
+    echo mine >file
+    printf 'FROM parent\nRUN cat /seen\n' >Dockerfile
+    build -t onchild .
+    [ "$(hull run --rm onchild cat /seen)" = mine ]
+    printf 'FROM onchild\nRUN rm /seen\n' >Dockerfile
+    build -t grandchild .
+    run ! hull run --rm grandchild cat /seen
+}
+
+@test "build: a step that fails shows its lines, its output and its status" {
+    printf 'FROM box\nRUN echo before\nRUN echo some output; exit 42\nRUN echo never\n' >Dockerfile
+    fails 'Dockerfile:3:1: RUN: "/bin/sh -c echo some output; exit 42": exit status 42' -t broken .
+    [[ $said == *'>>> RUN echo some output; exit 42'* && $said == *'some output'* && $said != *'#4'* ]]
+    run ! hull inspect broken
+    printf 'FROM box\nRUN ["/no/such", "program"]\n' >Dockerfile
+    fails 'exit status 127' .
+    printf 'FROM box\nRUN sh -c "kill -9 \\$\\$"; exit $?\n' >Dockerfile
+    fails 'exit status 137' .
+}
+
+@test "build: what did not change is not done again; what gave the same bytes counts as the same" {
+    echo 1 >file
+    cat >Dockerfile <<'EOF'
+FROM box AS one
+COPY file /file
+RUN echo same >/same; cat /file >/dev/null
+FROM box
+COPY --from=one /same /
+RUN cat /proc/sys/kernel/random/uuid >/when
+EOF
+    build -t cached --iidfile id1 .
+    [[ $said != *CACHED* ]]
+    when=$(hull run --rm cached cat /when)
+    build -t cached --iidfile id2 .
+    [ "$(grep -c CACHED <<<"$said")" = 4 ]
+    cmp id1 id2
+    touch -d 2001-01-01 file
+    build -t cached .
+    [ "$(grep -c CACHED <<<"$said")" = 4 ]
+    # Another file: the first stage is done again, its /same is what it was, so what was made of that is not.
+    echo 2 >file
+    build -t cached .
+    [ "$(hull run --rm cached cat /when)" = "$when" ]
+    build -t cached --no-cache .
+    [[ $said != *CACHED* ]]
+    [ "$(hull run --rm cached cat /when)" != "$when" ]
+}
+
+@test "build: the same inputs give the same image" {
+    mkdir -p d/e
+    echo x >d/e/f
+    printf 'FROM box\nCOPY d /d\nRUN mkdir /n && echo y >/n/y && rm /d/e/f && touch /d/g\nWORKDIR /w/x\n' >Dockerfile
+    one=$(hull build -q --no-cache .)
+    touch d/e/f
+    two=$(hull build -q --no-cache .)
+    [ -n "$one" ] && [ "$one" = "$two" ]
+    SOURCE_DATE_EPOCH=86400 hull build -q -t epoch .
+    [ "$(config epoch '{{.Created}}')" = 1970-01-02T00:00:00Z ]
+    run -0 hull run --rm epoch stat -c %Y /n/y
+    [ "$output" = 86400 ]
+}
+
+@test "build: .dockerignore" {
+    mkdir -p a/b node_modules/x
+    touch a/x.log a/b/keep.log a/b/y.txt node_modules/x/z top.log
+    printf '# comment\nnode_modules\n**/*.log\n!a/b/keep.log\nDockerfile*\n' >.dockerignore
+    printf 'FROM box\nCOPY . /c\n' >Dockerfile
+    build -t ignore .
+    run -0 hull run --rm ignore sh -c 'cd /c && find . -type f | sort'
+    [ "$output" = $'./.dockerignore\n./a/b/keep.log\n./a/b/y.txt' ]
+    printf 'FROM box\nCOPY top.log /\n' >Dockerfile
+    fails 'top.log: not found \(the ignore file leaves it out\)' .
+    printf 'a\n' >Dockerfile.dockerignore
+    build -t ignore -f Dockerfile .
+    printf 'a[\n' >.dockerignore
+    rm Dockerfile.dockerignore
+    fails '.dockerignore:1: malformed pattern' .
+}
+
+@test "build: a context or a Dockerfile on stdin" {
+    echo x >file
+    printf 'FROM box\nCOPY file /file\nCMD ["cat", "/file"]\n' >Dockerfile
+    tar cf - . | hull build -q -t tarred -
+    [ "$(hull run --rm tarred)" = x ]
+    tar czf - --transform 's,Dockerfile,D2,' . | hull build -q -t tarred2 -f D2 -
+    [ "$(hull run --rm tarred2)" = x ]
+    printf 'FROM box\nRUN echo y >/y\n' | hull build -q -t alone -
+    [ "$(hull run --rm alone cat /y)" = y ]
+    printf 'FROM box\nCOPY file /f2\n' | hull build -q -t beside -f - .
+    [ "$(hull run --rm beside cat /f2)" = x ]
+    printf 'FROM box\nCOPY a b\n' >Dockerfile
+    fails 'there is no context' - <Dockerfile
+}
+
+@test "build: ADD unpacks archives, COPY does not; names that lead out are refused" {
+    mkdir -p t/d
+    echo in >t/d/f
+    ln -s d t/l
+    tar cf a.tar -C t .
+    tar czf a.tgz -C t .
+    printf 'FROM box\nADD a.tar /one\nADD a.tgz /two/\nADD --unpack=false a.tar /three\nCOPY a.tar /four\nADD --chown=3:4 a.tar /five\n' >Dockerfile
+    build -t add .
+    run -0 hull run --rm add sh -c 'cat /one/d/f /two/l/f; cmp /three /four && stat -c %u:%g /five/d/f'
+    [ "$output" = $'in\nin\n3:4' ]
+    tar cPf bad.tar --transform 's,^t/d/f,../../escaped,' t/d/f
+    printf 'FROM box\nADD bad.tar /one\n' >Dockerfile
+    fails '\.\.' .
+}
+
+@test "build: RUN --mount: bind, cache, tmpfs, secret" {
+    echo ctx >file
+    printf hush >key
+    cat >Dockerfile <<'EOF'
+FROM box AS other
+RUN mkdir /o && echo other >/o/f
+FROM box
+RUN --mount=target=/ctx cat /ctx/file >/out
+RUN --mount=type=bind,source=file,target=/one cat /one >>/out
+RUN --mount=type=bind,rw,target=/ctx echo no >/ctx/file && cat /ctx/file >>/out
+ARG STAGE=other
+RUN --mount=from=$STAGE,source=/o,target=/o cat /o/f >>/out
+RUN --mount=type=cache,target=/var/cache/x,id=mine echo c >>/var/cache/x/n && wc -l </var/cache/x/n >>/out
+RUN --mount=type=cache,target=/elsewhere,id=mine echo c >>/elsewhere/n && wc -l </elsewhere/n >>/out
+RUN --mount=type=tmpfs,target=/t touch /t/x && grep -c ' /t tmpfs' /proc/mounts >>/out
+RUN --mount=type=secret,id=key cat /run/secrets/key >>/out; echo >>/out
+RUN --mount=type=secret,id=key,env=KEY,target=/k,mode=444 echo "$KEY $(stat -c %a /k)" >>/out
+RUN --mount=type=secret,id=none ls /run/secrets/none || echo none >>/out
+EOF
+    build -t mounts --secret id=key,src=key .
+    run -0 hull run --rm mounts cat /out
+    [ "$output" = $'ctx\nctx\nno\nother\n1\n2\n1\nhush\nhush 444\nnone' ]
+    [ "$(cat file)" = ctx ]
+    # Mount points that the image did not have are not left in it.
+    run -0 hull run --rm mounts sh -c 'ls -d /ctx /one /o /t /elsewhere /run/secrets /k /var/cache/x 2>/dev/null | wc -l'
+    [ "$output" = 0 ]
+    run -0 hull volume ls -q
+    [[ $output == *build-mine* ]]
+    build -t mounts --secret id=key,src=key .
+    [ "$(grep -c CACHED <<<"$said")" = 11 ]
+    printf 'FROM box\nRUN --mount=type=secret,id=key,required true\n' >Dockerfile
+    fails 'secret key was not given' .
+    printf 'FROM box\nRUN --mount=type=bund,target=/x true\n' >Dockerfile
+    fails 'unknown type bund' .
+    printf 'FROM box\nRUN --mount=type=cache,targte=/x true\n' >Dockerfile
+    fails 'did you mean target' .
+}
+
+@test "build: what is removed and replaced stays so" {
+    printf 'FROM box\nRUN mkdir /d && touch /d/a /d/b && echo x >/f\nRUN rm -r /d && mkdir /d && touch /d/c && rm /f && mkdir /f\nRUN touch /d/d\n' >Dockerfile
+    build -t white .
+    run -0 hull run --rm white sh -c 'ls /d; stat -c %F /f'
+    [ "$output" = $'c\nd\ndirectory' ]
+}
+
+@test "build: stages that do not need each other are built side by side" {
+    # Each waits for the other's mark in a shared cache.
+    cat >Dockerfile <<'EOF'
+FROM box AS a
+RUN --mount=type=cache,id=meet,target=/m touch /m/a; for i in $(seq 300); do [ -e /m/b ] && exit 0; sleep 0.1; done; exit 1
+FROM box AS b
+RUN --mount=type=cache,id=meet,target=/m touch /m/b; for i in $(seq 300); do [ -e /m/a ] && exit 0; sleep 0.1; done; exit 1
+FROM box
+COPY --from=a /etc/passwd /a
+COPY --from=b /etc/passwd /b
+EOF
+    build .
+}
+
+@test "build: an interrupt leaves nothing, and what was finished is there the next time" {
+    printf 'FROM box\nRUN echo finished >/f\nRUN echo begun; sleep 300\n' >Dockerfile
+    # A job of a shell without job control ignores SIGINT: one of its own process group does not.
+    "$HULL" build --progress plain . >out 2>&1 &
+    pid=$!
+    for _ in $(seq 300); do ! grep -q '^#3 .* begun' out || break; sleep 0.1; done
+    kill -TERM $pid
+    run ! wait $pid
+    grep -q interrupted out
+    [ -z "$(ls "$HULL_ROOT/build/work")" ]
+    sed -i 's/sleep 300/true/' Dockerfile
+    build .
+    [ "$(grep -c CACHED <<<"$said")" = 1 ]
+}
+
+@test "build: options that are wrong, and what they print" {
+    printf 'FROM box\nRUN true\n' >Dockerfile
+    fails 'missing' -f missing .
+    fails 'invalid reference' -t 'A B' .
+    fails 'nowhere' nowhere
+    refuses 125 'progress' build --progress loud .
+    run -0 --separate-stderr hull build -q .
+    [[ $output =~ ^sha256:[0-9a-f]{64}$ && -z $stderr ]]
+    id=$output
+    run -0 --separate-stderr hull build --progress rawjson -t raw .
+    [[ $stderr == *'"event":"cached"'* ]]
+    run -0 hull build --progress plain --build-arg NOBODY=1 .
+    [[ $output == *'not consumed: NOBODY'* ]]
+    run -0 hull images -q --no-trunc raw
+    [ "$output" = "$id" ]
+}
+
+@test "build: layers that the cache knows stay when an image goes" {
+    printf 'FROM box\nRUN echo a-layer >/x\n' >Dockerfile
+    build -t gone .
+    hull rmi gone
+    build -t gone .
+    [[ $said == *CACHED* ]]
+    [ "$(hull run --rm gone cat /x)" = a-layer ]
+}
