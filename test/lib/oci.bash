@@ -22,17 +22,25 @@ oci_setup() {
     [ -x "$OCI" ] || { echo "hull-runtime is not built: $OCI" >&2; return 1; }
     OCI_DIR=$(mktemp -d "${HULL_TEST_SCRATCH:-${TMPDIR:-/tmp}}/hull-oci.XXXXXX")
     chmod 755 "$OCI_DIR"
-    export OCI_DIR OCI_ROOT=$OCI_DIR/state OCI_GROUP=/hull-oci-${OCI_DIR##*.}-$$
+    export OCI_DIR OCI_ROOT=$OCI_DIR/state OCI_GROUP=/hull-oci-${OCI_DIR##*.}-$$ OCI_MAPS='[]'
+    local as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        # A plain user's: his ids and his range, below the group that is his.
+        as_root=(unshare -r)
+        OCI_GROUP=${OCI_GROUP#/}
+        OCI_MAPS=$(awk -F: -v user="$(id -un)" -v me="$(id -u)" '$1 == user {
+            printf "[{\"containerID\": 0, \"hostID\": %d, \"size\": 1}, {\"containerID\": 1, \"hostID\": %d, \"size\": %d}]", me, $2, $3; exit }' /etc/subuid)
+    fi
     mkdir -p "$OCI_DIR"/base/{bin,etc,proc,sys,dev,tmp,root} "$OCI_DIR/work"
     cp /bin/busybox "$OCI_DIR/base/bin/busybox"
-    chroot "$OCI_DIR/base" /bin/busybox --install -s /bin
+    "${as_root[@]}" chroot "$OCI_DIR/base" /bin/busybox --install -s /bin
     printf 'root:x:0:0::/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n' >"$OCI_DIR/base/etc/passwd"
     cd "$OCI_DIR/work" || return 1
     hull_mounts >"$OCI_DIR/mounts.before"
 }
 
 oci_config() {
-    jq -n --arg group "$OCI_GROUP/$1" '
+    jq -n --arg group "$OCI_GROUP/$1" --argjson maps "$OCI_MAPS" '
     ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT"] as $caps |
     ["nosuid", "noexec", "nodev"] as $safe | {
         ociVersion: "1.3.0",
@@ -55,7 +63,7 @@ oci_config() {
             maskedPaths: ["/proc/kcore", "/sys/firmware"],
             readonlyPaths: ["/proc/sys", "/proc/sysrq-trigger"]
         }
-    }'
+    } | if $maps == [] then . else .linux |= (.namespaces += [{type: "user"}] | .uidMappings = $maps | .gidMappings = $maps) end'
 }
 
 # A bundle below $OCI_DIR, with a root of its own; its configuration is changed by jq. usage: bundle NAME [JQ...]
@@ -101,7 +109,7 @@ oci_refuses() {
 
 # Groups of the file's containers, in every hierarchy.
 oci_groups() {
-    find /sys/fs/cgroup -maxdepth 4 -type d -path "*$OCI_GROUP*" 2>/dev/null
+    find /sys/fs/cgroup -maxdepth 8 -type d -path "*$OCI_GROUP*" 2>/dev/null
 }
 
 oci_left() {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """image: a Debian 12 as a disk image, a kernel and an initramfs, from Debian's packages alone.
 
-Made once per recipe, in a temporary directory beside its final name: a folder with that name is complete. The key covers
+Made once per recipe, in a temporary directory beside its final name: a folder with that name is complete, and what somebody who was
+killed has left goes when the next is made. The key covers
 this file, the guest's files and the architecture; the packages are those of the day it was made.
 """
 
@@ -147,10 +148,12 @@ def label(root):
 
 
 def make_kernel(work, root, out):
-    package = run("apt-cache", "depends", "linux-image-cloud-amd64").split("Depends: ")[1].split()[0]
+    package = run("apt-cache", "depends", "linux-image-cloud-amd64").partition("Depends: ")[2].split()[:1]
+    if not package:
+        raise ImageError("apt does not know linux-image-cloud-amd64: run apt-get update")
     kernel = os.path.join(work, "kernel")
     os.mkdir(kernel)
-    run("apt-get", "-q", "download", package, cwd=kernel)
+    run("apt-get", "-q", "download", *package, cwd=kernel)
     run("dpkg-deb", "-x", glob.glob(kernel + "/*.deb")[0], kernel)
     shutil.copy(glob.glob(kernel + "/boot/vmlinuz-*")[0], out + "/vmlinuz")
     modules = kernel + "/lib/modules"
@@ -202,7 +205,7 @@ def ensure(cache, name):
             raise ImageError("making the image needs root")
         for old in glob.glob(os.path.join(cache, f"vm-{name}-*")):
             shutil.rmtree(old, ignore_errors=True)
-        out = tempfile.mkdtemp(prefix="vm-tmp-", dir=cache)
+        out = tempfile.mkdtemp(prefix=f"vm-{name}-tmp-", dir=cache)
         os.chmod(out, 0o755)
         try:
             make(name, out)

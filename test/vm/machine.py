@@ -279,9 +279,17 @@ def blank(path, size):
         f.truncate(size)
 
 
+def place_for_memory(plan):
+    """Where the memory lies while a machine boots: a file on a disk would be written back all the time."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage("/dev/shm").free > MEMORY_MB << 20:
+            return "/dev/shm"
+    return plan.cache
+
+
 def save(plan, out, limit):
-    """Boots once and saves. The memory lies in /dev/shm while the machine boots: a file on a disk would be written back."""
-    with Machine(plan, limit) as m, tempfile.TemporaryDirectory(prefix="hull-vm.", dir="/dev/shm") as shm:
+    """Boots once and saves."""
+    with Machine(plan, limit) as m, tempfile.TemporaryDirectory(prefix="hull-vm.", dir=place_for_memory(plan)) as shm:
         subprocess.run(["cp", "--sparse=always", plan.files + "/root.img", out + "/disk.img"], check=True, stderr=subprocess.DEVNULL)
         blank(m.tmp + "/tar", TAR_BYTES)
         blank(m.tmp + "/data", DATA_BYTES)
@@ -293,7 +301,7 @@ def save(plan, out, limit):
         q.call("migrate", uri=f"exec:cat > {out}/devices")
         q.migrated()
         q.call("quit")
-        m.process.wait(20)
+        m.process.wait(120)
         subprocess.run(["cp", "--sparse=always", shm + "/memory", out + "/memory"], check=True, stderr=subprocess.DEVNULL)
 
 
@@ -308,7 +316,7 @@ def saved_state(plan, limit=1200):
         for old in glob.glob(prefix + "*"):
             if os.path.isdir(old):
                 shutil.rmtree(old, ignore_errors=True)
-        out = tempfile.mkdtemp(prefix="state-tmp-", dir=plan.cache)
+        out = tempfile.mkdtemp(prefix=prefix + "tmp-")
         os.chmod(out, 0o755)
         try:
             save(plan, out, limit)
@@ -317,6 +325,8 @@ def saved_state(plan, limit=1200):
             raise MachineError(f"the machine {plan.profile} was not up within {limit} s") from None
         except subprocess.CalledProcessError:
             raise MachineError(f"{plan.cache}: no room for the saved state") from None
+        except subprocess.TimeoutExpired:
+            raise MachineError("QEMU does not end") from None
         finally:
             shutil.rmtree(out, ignore_errors=True)
     return done

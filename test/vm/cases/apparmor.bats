@@ -50,7 +50,7 @@ confinement() {
     [[ $output == *sleep* ]]
     run -0 hull exec looked-at sh -c 'sleep 100 & kill -9 $! && cat /proc/1/environ >/dev/null && echo both'
     [ "$output" = both ]
-    hull stop -t 20 looked-at
+    hull stop -t 300 looked-at
     run -0 hull inspect -f '{{.State.ExitCode}}' looked-at
     [ "$output" = 7 ]
 }
