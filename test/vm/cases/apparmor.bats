@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # AppArmor: hull's own profile, which hull loads when a container needs it, others, and none.
-# machines: v2
+# machines: v2+
 
 load ../../lib/hull
 setup_file() { hull_setup; }

@@ -50,21 +50,23 @@ group_of() {
 life() {
     says hello engine run --rm "$@" box echo hello
     run -7 engine run --rm "$@" box sh -c 'exit 7'
-    engine run -d --name c -m 64m --pids-limit 50 --cpus 0.5 "$@" box sh -c 'trap "exit 5" TERM; while :; do sleep 0.2; done'
-    pid=$(engine inspect -f '{{.State.Pid}}' c)
+    engine run -d --name web -m 64m --pids-limit 50 --cpus 0.5 "$@" box sh -c 'trap "exit 5" TERM; while :; do sleep 0.2; done'
+    pid=$(engine inspect -f '{{.State.Pid}}' web)
     group=/sys/fs/cgroup$(group_of "$pid")
     [ "$(cat "$group/memory.max" "$group/pids.max" "$group/cpu.max" | tr '\n' ' ')" = "67108864 50 50000 100000 " ]
-    says in engine exec c echo in
-    run -3 engine exec c sh -c 'exit 3'
-    engine pause c
-    says paused engine inspect -f '{{.State.Status}}' c
+    says in engine exec web echo in
+    run -3 engine exec web sh -c 'exit 3'
+    engine pause web
+    says paused engine inspect -f '{{.State.Status}}' web
     grep -qx 'frozen 1' "$group/cgroup.events"
-    engine unpause c
-    engine stop -t 60 c
-    says 'exited 5' engine inspect -f '{{.State.Status}} {{.State.ExitCode}}' c
+    engine unpause web
+    engine update --cpus 0.25 web
+    [ "$(cat "$group/cpu.max")" = "25000 100000" ]
+    engine stop -t 60 web
+    says 'exited 5' engine inspect -f '{{.State.Status}} {{.State.ExitCode}}' web
     [ ! -e "$group" ]
-    engine start c
-    engine rm -f c
+    engine start web
+    engine rm -f web
 }
 
 @test "docker, with control groups by files" {

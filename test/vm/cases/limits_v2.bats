@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Control groups of the unified hierarchy, with all its controllers: what hull-runtime writes to the kernel's files, and that it holds.
-# machines: v2
+# machines: v2+
 
 load ../../lib/oci
 setup_file() {

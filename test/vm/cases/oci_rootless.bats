@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # hull-runtime for a plain user with a session of systemd: his ranges of ids, limits in the groups that are delegated to him, scopes of
 # his own manager.
-# machines: v2:tester
+# machines: v2:tester+
 
 load ../../lib/oci
 setup_file() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # A plain user with a session of systemd: limits in the groups that are delegated to him, pause, out of memory.
-# machines: v2:tester
+# machines: v2:tester+
 
 load ../../lib/hull
 setup_file() { hull_setup; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # hull-runtime --systemd-cgroup: systemd makes the container's control group, as a scope.
-# machines: v2
+# machines: v2+
 
 load ../../lib/oci
 setup_file() {
