@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # criu: what checkpoint and restore ask criu for, and make of its answers; with test/lib/criu in its place, which runs everywhere.
+# machines: native v2
 
 load ../lib/oci
 setup_file() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # exec: one more process in a running container.
-# machines: native v2
+# machines: native native-v2 v2
 
 load ../lib/oci
 setup_file() {
@@ -229,6 +229,7 @@ E
 }
 
 @test "groups: --cgroup, an existing group below the container's, never out of it" {
+    need_controller memory
     dir=$(cgroup_dir memory "$OCI_GROUP/web")
     name=memory:
     [ ! -e "$dir/cgroup.controllers" ] || name=
@@ -248,6 +249,7 @@ E
 }
 
 @test "a group that takes no processes any more: beside the container's first process" {
+    need_controller memory
     dir=$(cgroup_dir memory "$OCI_GROUP/web")
     grep -qw memory "$dir/cgroup.controllers" 2>/dev/null || skip "needs the memory controller in a v2 tree"
     mkdir "$dir/init"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # The program itself: its options, its errors and its log; hull oci is the same under another name.
+# machines: native v2
 
 load ../lib/oci
 setup_file() { oci_setup; }
