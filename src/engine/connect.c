@@ -39,6 +39,7 @@ void connections_close(struct connections *x)
 void connections_drop(struct connections *x)
 {
 	connections_close(x);
+	resolver_drop(&x->resolver);
 	x->list.n = 0;
 	arena_drop(&x->arena);
 }
@@ -227,6 +228,45 @@ int connect_prepare(struct engine *g, struct container_entry *c, struct connecti
 	return 0;
 }
 
+/* A name server of the host's that is not on its loopback. */
+static bool host_has_server(void)
+{
+	struct err ignored = {};
+	own(buf) struct buf text = BUF(1 << 20);
+	own(strv) struct strv lines = {};
+	if (path_read(AT_FDCWD, "/etc/resolv.conf", &text, &ignored) < 0)
+		return false;
+	strv_split(&lines, buf_text(&text), '\n');
+	for (size_t i = 0; i < lines.n; i++)
+		if (str_has_prefix(lines.v[i], "nameserver") && !strstr(lines.v[i], " 127.") && !strstr(lines.v[i], " ::1"))
+			return true;
+	return false;
+}
+
+bool connect_has_resolver(const struct container_state *s)
+{
+	for (size_t i = 0; i < s->networks.n; i++)
+		if (!str_eq(s->networks.v[i].network, "bridge"))
+			return true;
+	return s->networks.n && !host_has_server();
+}
+
+int connect_put_resolver(const struct container_state *s, const struct strv *servers, int run_dir, struct err *e)
+{
+	own(buf) struct buf out = BUF(1 << 20);
+	bool way_out = false;
+	for (size_t i = 0; i < s->networks.n; i++) {
+		if (!str_eq(s->networks.v[i].network, "bridge"))
+			buf_printf(&out, "network %s\n", s->networks.v[i].network_id);
+		way_out |= !str_is_empty(s->networks.v[i].gateway) || !str_is_empty(s->networks.v[i].gateway6);
+	}
+	for (size_t i = 0; i < servers->n; i++)
+		buf_printf(&out, "server %s\n", servers->v[i]);
+	if (!way_out)
+		buf_str(&out, "local\n");
+	return path_write(run_dir, "resolver", buf_text(&out), out.len, 0600, 0, e);
+}
+
 static int open_namespace(pid_t pid, struct err *e)
 {
 	char path[48];
@@ -252,7 +292,7 @@ int connect_end(const struct connection *k, int netns, struct err *e)
 	return link_add(&l, e);
 }
 
-int connect_wire(struct engine *g, struct connections *x, pid_t pid, struct err *e)
+int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid, struct err *e)
 {
 	if (!x->list.n)
 		return 0;
@@ -266,7 +306,8 @@ int connect_wire(struct engine *g, struct connections *x, pid_t pid, struct err 
 		if (x->list.v[i].endpoint.ports.n &&
 			(firewall_publish(&x->list.v[i].endpoint, e) < 0 || endpoint_set(&g->networks, x->list.v[i].network.id, &x->list.v[i].endpoint, e) < 0))
 			return -1;
-	return 0;
+	/* The file is there when it is wanted. */
+	return path_exists(run_dir, "resolver") ? resolver_open(netns, g->networks.run, run_dir, &x->resolver, e) : 0;
 }
 
 void connect_release(struct engine *g, const char *container)

@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "net/endpoint.h"
+#include "net/resolver.h"
 
 /* bridge: made at the first use. */
 int network_find(struct engine *g, const char *text, struct arena *a, struct network *ret, struct err *e) must_use;
@@ -30,6 +31,7 @@ struct connection {
 struct connections {
 	struct arena arena;
 	struct { struct connection *v; size_t n; } list;
+	struct resolver *resolver;
 	int *fds;  /* sockets that hold published ports */
 	size_t nfds;
 };
@@ -38,7 +40,11 @@ void connections_drop(struct connections *x);
 /* Before the monitor is forked: bridges are there, addresses and ports are taken; all is in c->state. */
 int connect_prepare(struct engine *g, struct container_entry *c, struct connections *ret, struct err *e) must_use;
 /* In the monitor: the first process's namespace gets its interfaces, the firewall its ports. */
-int connect_wire(struct engine *g, struct connections *x, pid_t pid, struct err *e) must_use;
+/* Is 127.0.0.11 its name server: on a network of the user's, or where the host's own are out of reach. */
+bool connect_has_resolver(const struct container_state *s);
+/* The resolver's file in the container's run directory; servers: --dns. */
+int connect_put_resolver(const struct container_state *s, const struct strv *servers, int run_dir, struct err *e) must_use;
+int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid, struct err *e) must_use;
 /* Neither running nor being started: what it has in an endpoint file a killed process left. */
 bool connect_is_gone(void *g, const char *container);
 /* When it ended, however. Its interfaces went with its namespace. */

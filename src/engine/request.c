@@ -364,6 +364,8 @@ static int choose_network(struct engine *g, struct container_entry *c, struct er
 	for (size_t i = 0; i < h->networks.n || i == 0; i++) {
 		struct network w;
 		char **name = h->networks.n ? &h->networks.v[i].network : &h->network_mode;
+		if (!network_name_is_valid(*name))
+			return err_set(e, ERR_USAGE, "invalid network name \"%.200s\"", *name);
 		if (network_find(g, *name, &c->arena, &w, e) < 0)
 			return -1;
 		*name = w.name;

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/network.h"
 #include "engine/volume.h"
 #include "snap/overlay.h"
 #include "sys/mount.h"
@@ -195,7 +196,7 @@ static void copy_host_file(const char *path, struct buf *out)
 		buf_reset(out);
 }
 
-static void write_resolv(const struct host_config *h, bool own_network, struct buf *out)
+static void write_resolv(const struct host_config *h, bool own_network, bool resolver, struct buf *out)
 {
 	own(buf) struct buf host = BUF(1 << 20);
 	copy_host_file("/etc/resolv.conf", &host);
@@ -206,12 +207,14 @@ static void write_resolv(const struct host_config *h, bool own_network, struct b
 		bool server = str_has_prefix(l, "nameserver"), search = str_has_prefix(l, "search") || str_has_prefix(l, "domain");
 		bool option = str_has_prefix(l, "options");
 		/* A name server on the host's loopback cannot be reached from another network namespace. */
-		if ((server && (h->dns.n || (own_network && strstr(l, " 127.")))) || (search && h->dns_search.n) || (option && h->dns_options.n))
+		if ((server && (resolver || h->dns.n || (own_network && strstr(l, " 127.")))) || (search && h->dns_search.n) || (option && h->dns_options.n))
 			continue;
 		if (*l)
 			buf_printf(out, "%s\n", l);
 	}
-	for (size_t i = 0; i < h->dns.n; i++)
+	if (resolver)
+		buf_str(out, "nameserver 127.0.0.11\n");
+	for (size_t i = 0; i < h->dns.n && !resolver; i++)
 		buf_printf(out, "nameserver %s\n", h->dns.v[i]);
 	for (size_t i = 0; i < h->dns_search.n; i++)
 		if (strcmp(h->dns_search.v[i], ".") != 0)
@@ -296,7 +299,10 @@ static int add_etc(struct spec_build *b, struct err *e)
 		return 0;
 	}
 	write_hosts(b->c, host, &hosts);
-	write_resolv(&r->host, !host, &resolv);
+	bool resolver = connect_has_resolver(&b->c->state);
+	if (resolver && connect_put_resolver(&b->c->state, &r->host.dns, b->run_dir, e) < 0)
+		return -1;
+	write_resolv(&r->host, !host, resolver, &resolv);
 	return put_file(b, "hosts", &hosts, e) < 0 || put_file(b, "resolv.conf", &resolv, e) < 0 ? -1 : 0;
 }
 

@@ -72,7 +72,7 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	struct container_state *st = &s->c->state;
 	char now[NUM_TEXT];
 	struct arena *a = &s->c->arena;
-	if (connect_wire(s->g, &s->net, ct->pid, e) < 0)
+	if (connect_wire(s->g, &s->net, s->run_dir, ct->pid, e) < 0)
 		return -1;
 	__typeof__(st->networks) networks = st->networks;
 	__typeof__(st->published) published = st->published;
@@ -155,6 +155,18 @@ static void on_finished(void *arg)
 	(void)!container_erase(s->g, s->c, true, &e);
 }
 
+static size_t resolver_wants(void *arg, struct pollfd *ret, size_t room, int *ms)
+{
+	struct start *s = arg;
+	return s->net.resolver ? resolver_polls(s->net.resolver, ret, room, ms) : 0;
+}
+
+static void resolver_has(void *arg, const struct pollfd *p, size_t n)
+{
+	struct start *s = arg;
+	resolver_serve(s->net.resolver, p, n);
+}
+
 static int mount_root(struct start *s, struct err *e)
 {
 	const struct container_record *r = &s->c->record;
@@ -227,6 +239,8 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	m->started = on_started;
 	m->exited = on_exited;
 	m->finished = on_finished;
+	m->polls = resolver_wants;
+	m->served = resolver_has;
 	m->arg = s;
 }
 

@@ -227,6 +227,18 @@ static int wait_for_any(struct server *s, int ms, const sigset_t *mask)
 	return ppoll(s->polls, s->npolls, ms < 0 ? NULL : &t, mask);
 }
 
+static size_t guest_polls(struct server *s, struct pollfd *at, int *ms)
+{
+	int other = -1;
+	if (!s->monitor->polls)
+		return 0;
+	size_t n = s->monitor->polls(s->monitor->arg, at, countof(s->polls) - s->npolls, &other);
+	s->npolls += n;
+	if (other >= 0 && (*ms < 0 || other < *ms))
+		*ms = other;
+	return n;
+}
+
 static void serve(struct server *s, const sigset_t *mask)
 {
 	int64_t settle = num_monotonic_ns() + SETTLE_MS * 1000000LL, kill_at = 0;
@@ -240,6 +252,8 @@ static void serve(struct server *s, const sigset_t *mask)
 			ms = SETTLE_MS;
 		if (got_term)
 			stop_container(s, &kill_at, &ms);
+		struct pollfd *others = &s->polls[s->npolls];
+		size_t nothers = guest_polls(s, others, &ms);
 		int n = wait_for_any(s, ms, mask);
 		if (settle && (n == 0 || num_monotonic_ns() > settle)) {
 			become_small(s);
@@ -251,6 +265,8 @@ static void serve(struct server *s, const sigset_t *mask)
 		/* Also when nothing happened: a client may have held the program up for too long. */
 		pump_serve(s);
 		clients_serve(s);
+		if (nothers)
+			s->monitor->served(s->monitor->arg, others, nothers);
 		if (end->revents)
 			return;
 		if (!settle && n > 0)

@@ -14,6 +14,8 @@
 
 #include "runtime/container.h"
 
+#include <poll.h>
+
 enum log_driver { LOG_JSON_FILE, LOG_LOCAL, LOG_NONE };
 struct log_options {
 	enum log_driver driver;
@@ -56,6 +58,10 @@ struct monitor {
 	void (*started)(void *arg, const struct container *c, int64_t started_ns);
 	void (*exited)(void *arg, const struct monitor_exit *x);
 	void (*finished)(void *arg);
+	/* May be NULL. Something else that is served while the container runs: what it waits for (at most `room`), how long at most (*ms, -1: for
+	 * ever); then what happened. Neither waits. */
+	size_t (*polls)(void *arg, struct pollfd *ret, size_t room, int *ms);
+	void (*served)(void *arg, const struct pollfd *p, size_t n);
 	void *arg;
 };
 

@@ -166,8 +166,8 @@ wrong() {
 }
 
 @test "what hull cannot do yet says so" {
-    wrong '-p.*--network host' -p 80:80
-    wrong '-P' -P
+    wrong '-p.*--network host' --network host -p 80:80
+    wrong 'invalid -p' -p 70000:80
     wrong '--restart' --restart always
     wrong '--health-cmd' --health-cmd true
     wrong '--gpus' --gpus all

@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Names of containers, and what is passed on to the host's resolvers.
+
+load ../lib/network
+
+setup_file() { network_setup; }
+teardown_file() { network_teardown; }
+setup() { network_or_skip; }
+teardown() { network_clean; }
+
+# In the network of a container: dns NAME TYPE tcp|udp: its code and addresses, as 127.0.0.11 answers.
+dns() {
+    nsenter --net="/proc/$(hull inspect -f '{{.State.Pid}}' "$1")/ns/net" python3 - "$2" "$3" "$4" <<'PY'
+import socket, struct, sys
+name, kind, how = sys.argv[1:]
+kind = {"A": 1, "AAAA": 28, "PTR": 12}[kind]
+q = struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + b"".join(bytes([len(l)]) + l.encode() for l in name.split(".")) + b"\0" + struct.pack(">2H", kind, 1)
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if how == "tcp" else socket.SOCK_DGRAM)
+s.settimeout(60)
+s.connect(("127.0.0.11", 53))
+s.sendall(struct.pack(">H", len(q)) + q if how == "tcp" else q)
+f = s.makefile("rb")
+a = f.read(struct.unpack(">H", f.read(2))[0]) if how == "tcp" else s.recv(65535)
+n, at, out = struct.unpack(">H", a[6:8])[0], len(q), []
+for _ in range(n):
+    t, _, _, size = struct.unpack(">HHIH", a[at + 2:at + 12])
+    data = a[at + 12:at + 12 + size]
+    out.append(socket.inet_ntoa(data) if t == 1 else socket.inet_ntop(socket.AF_INET6, data) if t == 28 else data[1:1 + data[0]].decode())
+    at += 12 + size
+print(a[3] & 15, *sorted(out))
+PY
+}
+
+@test "names: container, alias, short id, PTR; UDP and TCP; before the first process runs" {
+    need_cmd python3
+    hull network create --subnet 10.89.9.0/24 names
+    hull run -d --name db --network names --network-alias data box sleep 1000
+    hull run -d --name web --network names box sleep 1000
+    for how in udp tcp; do
+        [ "$(dns web db A $how)" = "0 10.89.9.2" ]
+        [ "$(dns web DATA A $how)" = "0 10.89.9.2" ]
+        [ "$(dns web "$(hull inspect -f '{{.Id}}' db | head -c 12)" A $how)" = "0 10.89.9.2" ]
+        [ "$(dns web db AAAA $how)" = 0 ]
+        [ "$(dns web 2.9.89.10.in-addr.arpa PTR $how)" = "0 db" ]
+    done
+    for i in 1 2 3 4 5; do
+        run -0 hull run --rm --name "early$i" --network names box ping -c 1 -W 20 "early$i"
+    done
+    hull rm -f db
+    run dns web db A udp
+    [ "$output" != "0 10.89.9.2" ]
+}
+
+@test "names: others are asked for at --dns; on an internal network nobody is; a container may serve port 53 itself" {
+    need_cmd python3
+    cat >"$HULL_DIR/upstream.py" <<'PY'
+import socket, struct, threading
+def answer(q):
+    return q[:2] + b"\x81\x80" + q[4:6] + b"\0\1" + b"\0" * 4 + q[12:] + b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 9, 4) + bytes([192, 0, 2, 77])
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.bind(("198.51.100.1", 53))
+t = socket.socket()
+t.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+t.bind(("198.51.100.1", 53))
+t.listen()
+def tcp():
+    while True:
+        f = t.accept()[0].makefile("rwb")
+        a = answer(f.read(struct.unpack(">H", f.read(2))[0]))
+        f.write(struct.pack(">H", len(a)) + a)
+        f.flush()
+threading.Thread(target=tcp, daemon=True).start()
+print("ready", flush=True)
+while True:
+    q, a = u.recvfrom(4096)
+    u.sendto(answer(q), a)
+PY
+    in_wan python3 "$HULL_DIR/upstream.py" >"$HULL_DIR/upstream.out" 2>&1 3>&- &
+    local server=$!
+    wait_until 30 grep -q ready "$HULL_DIR/upstream.out"
+    hull network create outer
+    hull network create --internal closed
+    hull run -d --name asks --network outer --dns 198.51.100.1 --dns-search lan.example --dns-option timeout:3 box sleep 1000
+    run -0 hull exec asks cat /etc/resolv.conf
+    [[ $output == *"nameserver 127.0.0.11"* && $output == *"search lan.example"* && $output == *"options timeout:3"* && $output != *198.51* ]]
+    [ "$(dns asks www.example.org A udp)" = "0 192.0.2.77" ]
+    [ "$(dns asks www.example.org A tcp)" = "0 192.0.2.77" ]
+    hull run -d --name shut --network closed --dns 198.51.100.1 box sleep 1000
+    [ "$(dns shut www.example.org A udp)" = 2 ]
+    [ "$(dns shut shut A tcp)" = "0 $(ip_of shut closed)" ]
+    # 0.0.0.0:53 is free for the container's own.
+    nsenter --net="/proc/$(hull inspect -f '{{.State.Pid}}' asks)/ns/net" python3 -c '
+import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
+    kill $server
+}
+
+@test "host-gateway is the network's gateway" {
+    hull network create --subnet 10.89.10.0/24 hosts
+    run -0 hull run --rm --network hosts --add-host up:host-gateway box cat /etc/hosts
+    [[ $output == *"10.89.10.1"*up* ]]
+}
