@@ -192,10 +192,12 @@ static size_t on_read(char *p, size_t size, size_t n, void *arg)
 	return (size_t)r;
 }
 
-/* curl begins anew where a kept connection turned out to be dead. */
+/* curl begins anew where a kept connection turned out to be dead: whether the body had arrived it does not ask. */
 static int on_seek(void *arg, curl_off_t offset, int origin)
 {
 	struct http_transfer *t = arg;
+	if (t->call.once && t->sent)
+		return CURL_SEEKFUNC_FAIL;
 	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->call.length)
 		return CURL_SEEKFUNC_FAIL;
 	t->sent = (uint64_t)offset;

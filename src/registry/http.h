@@ -41,6 +41,7 @@ struct http_call {
 	const char *type, *content_range; /* headers of the body, or NULL */
 	int fd;                    /* the body of PUT, POST and PATCH: `length` bytes from `at` on, read by pread; not owned */
 	uint64_t at, length;
+	bool once;                 /* a body of which something was sent is never begun anew: HTTP_DROPPED */
 	uint64_t from;             /* not 0: Range: bytes=from- */
 	bool untrusted;            /* certificates are not checked */
 	unsigned connect_s;        /* 0: 30 */

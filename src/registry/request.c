@@ -143,7 +143,9 @@ static void redirect(struct request *r, const struct http_reply *reply)
 static void unauthorized(struct request *r, const struct http_reply *reply)
 {
 	char text[200];
-	if (r->target && !reply_is_registry(r->s, r->target)) {
+	own(mem) char *url = base_of(r);
+	/* What such a server says of logins is nothing: neither behind a redirect nor at the Location of an upload. */
+	if (!reply_is_registry(r->s, url)) {
 		fail(r, ERR_DENIED, "the server it redirects to refuses access");
 	} else if (++r->auth_tries > 2 || auth_demand(r->s, reply, r->generation, &r->why) < 0) {
 		if (!r->why.kind)
@@ -245,7 +247,7 @@ static void start(struct request *r)
 		return;
 	}
 	struct http_call call = {.url = url, .accept = r->accept, .method = r->method, .type = r->type, .content_range = r->content_range, .fd = r->fd,
-		.at = r->at, .length = r->length, .arg = r, .head = on_head, .body = on_body, .sent = on_sent, .done = on_done,
+		.at = r->at, .length = r->length, .once = r->once, .arg = r, .head = on_head, .body = on_body, .sent = on_sent, .done = on_done,
 		.untrusted = insecure_allows(&s->insecure, p.host, p.port), .connect_s = s->timeout_s < 30 ? s->timeout_s : 0};
 	http_place_drop(&p);
 	if (!s->scheme_known && s->plain_allowed && strcmp(s->scheme, "https") == 0 && (!call.connect_s || call.connect_s > 5))

@@ -283,7 +283,9 @@ static void on_over(void *arg, struct request *r)
 {
 	struct upload *u = arg;
 	u->sending = 0;
-	if (r->why.kind && !(r->unsure || r->status)) {
+	if (u->step == STEP_CANCEL) {
+		next_mount(u); /* a registry may keep what it began: to take it back needs rights that a push does not */
+	} else if (r->why.kind && !(r->unsure || r->status)) {
 		fail(u, &r->why);
 	} else if (r->unsure) {
 		/* A pause that was asked for, else a longer one each time. */
@@ -297,8 +299,7 @@ static void on_over(void *arg, struct request *r)
 		case STEP_BEGIN: on_begin(u); break;
 		case STEP_PUT: on_put(u); break;
 		case STEP_PATCH: on_patch(u); break;
-		case STEP_ASK: on_ask(u); break;
-		default: next_mount(u); break;
+		default: on_ask(u); break;
 		}
 	}
 }

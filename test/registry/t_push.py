@@ -100,6 +100,13 @@ def test_mount_that_is_not_granted_is_an_upload():
         assert not fake.uploads, fake.uploads
         hull.ok("rmi", "-f", f"{fake.host}/x", f"{fake.host}/y:1")
         hull.ok("pull", "-q", f"{fake.host}/y:1")
+        # That needs other rights than a push.
+        fake.hook = lambda h: h.command == "DELETE" and h.error(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="x"')
+        hull.ok("tag", f"{fake.host}/y:1", f"{fake.host}/z:1")
+        for digest in list(fake.blobs):
+            fake.owners[digest] = {"elsewhere"}
+        assert hull.ok("push", f"{fake.host}/z:1").count(": Pushed") == 2
+        assert "DELETE" in methods(fake, "/v2/z/blobs/uploads")
 
 
 def test_to_another_registry_and_there_again():
@@ -134,6 +141,22 @@ def test_breaks_and_goes_on():
         assert len(sent) == 2 and sent[0].startswith("0-") and sent[1].startswith(f"{3 << 20}-"), sent
         fake.hook = None
         other.ok("pull", "-q", f"{fake.host}/x:1")
+
+
+def test_all_of_it_arrived_but_not_the_answer():
+    with Fake() as fake, Hull() as hull:
+        loaded(hull, hull.path, Image([BIG]))
+        hull.ok("tag", hull.images().split()[0], f"{fake.host}/x:1")
+        sent = []
+
+        def hook(h):
+            if h.command == "PATCH":
+                sent.append(h.headers["Content-Range"])
+                fake.uploads[h.path.split("?")[0].split("/")[-1]] += h.read_body()
+                h.drop()
+        fake.hook = hook
+        hull.ok("push", f"{fake.host}/x:1")
+        assert len(sent) == 1, sent
 
 
 def test_out_of_order_is_asked_for():
@@ -228,7 +251,7 @@ def test_credentials_stay_with_the_registry():
                 if h.command in ("PUT", "PATCH"):
                     h.read_body()
                 return h.error(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="x"')
-            if h.command == "POST" and not store.begun:
+            if h.command == "POST" and "mount=" not in h.path and not store.begun:
                 store.begun.append("s")
                 return h.reply(202, Location=f"http://{store.host}/v2/x/blobs/uploads/s")
         fake.hook = hook
@@ -242,6 +265,15 @@ def test_credentials_stay_with_the_registry():
         hull.ok("push", f"{fake.host}/x:1")
         assert methods(store, "uploads/s")
         assert all("Authorization" not in headers for _, _, headers in store.requests)
+        # Nor does it say who else is to see them.
+        store.begun.clear()
+        store.uploads["s"] = bytearray()
+        store.hook = lambda h: (h.command == "PATCH" and h.read_body() or True) and h.error(
+            401, "UNAUTHORIZED", WWW_Authenticate=f'Bearer realm="http://{store.host}/token",service="s"')
+        hull.ok("tag", f"{fake.host}/x:1", f"{fake.host}/w:1")
+        fake.blobs.clear()
+        hull.refuses("refuses access", "push", f"{fake.host}/w:1")
+        assert not store.seen("/token"), store.requests
 
 
 def test_index_goes_when_all_of_it_is_here():
