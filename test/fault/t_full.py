@@ -140,7 +140,7 @@ def test_a_log_that_finds_no_room_blocks_nobody_and_the_exit_status_is_kept():
             os.unlink(os.path.join(place.disk, "fill"))
             place.size()
             if p.returncode != 0:
-                place.ok("stop", "c1")
+                place.ok("stop", "-t", "45", "c1")
             found = place.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c1")
             assert found == "exited 7\n", (left, found)
             place.ok("logs", "c1")
