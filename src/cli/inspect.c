@@ -10,7 +10,7 @@
 #include "engine/volume.h"
 
 struct inspect_options {
-	bool size;
+	bool size, raw;
 	char *format, *type, *platform;
 };
 #define O(m) offset_of(struct inspect_options, m)
@@ -24,6 +24,7 @@ static const struct opt container_opts[] = {FORMAT, SIZE};
 static const struct opt image_opts[] = {
 	FORMAT,
 	{"platform", 0, OPT_STR, O(platform), "OS[/ARCH[/VARIANT]]", "Of this platform"},
+	{"raw", 0, OPT_BOOL, O(raw), NULL, "The manifest, byte for byte as it came, instead"},
 };
 static const struct opt volume_opts[] = {FORMAT};
 #undef O
@@ -114,8 +115,22 @@ static int inspect_containers(void *opts, int argc, char **argv, struct err *e)
 	return inspect_all(opts, "container", argc, argv, e);
 }
 
+static int print_raw(const struct inspect_options *o, int argc, char **argv, struct err *e)
+{
+	struct engine *g = cli_engine(e);
+	for (int i = 0; i < argc; i++) {
+		own(buf) struct buf b = {};
+		if (!g || image_raw(g, argv[i], o->platform, &b, e) < 0 || cli_print(&b, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int inspect_images(void *opts, int argc, char **argv, struct err *e)
 {
+	const struct inspect_options *o = opts;
+	if (o->raw)
+		return o->format ? err_set(e, ERR_USAGE, "--raw and --format cannot be combined") : print_raw(o, argc, argv, e);
 	return inspect_all(opts, "image", argc, argv, e);
 }
 

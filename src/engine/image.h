@@ -62,4 +62,5 @@ int image_remove(struct engine *g, const char *text, bool force, bool no_prune, 
 struct image_list_request { const struct strv *filters; /* "key=value" */ const char *reference; bool all, digests; };
 struct json *image_list(struct engine *g, const struct image_list_request *r, struct err *e) must_use;   /* newest first */
 struct json *image_inspect(struct engine *g, const char *text, const char *platform, struct err *e) must_use;
+int image_raw(struct engine *g, const char *text, const char *platform, struct buf *ret, struct err *e) must_use; /* its manifest */
 struct json *image_history(struct engine *g, const char *text, const char *platform, struct err *e) must_use; /* newest first */

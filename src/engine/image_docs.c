@@ -181,6 +181,16 @@ static int find(struct engine *g, const char *text, const char *platform, struct
 	return platform_check(platform, r->os, r->architecture, r->variant, e) < 0 ? err_wrap(e, "image %s", text) : 0;
 }
 
+int image_raw(struct engine *g, const char *text, const char *platform, struct buf *ret, struct err *e)
+{
+	own(image) struct image image = {};
+	if (find(g, text, platform, &image, e) < 0)
+		return -1;
+	if (str_is_empty(image.record.manifest))
+		return err_set(e, ERR_NOT_FOUND, "image %s came without a manifest", text);
+	return store_get_blob(&g->store, image.record.manifest, 4 << 20, ret, e);
+}
+
 static const char *or_empty(const char *s)
 {
 	return s ? s : "";

@@ -7,8 +7,10 @@
 #include "base/fd.h"
 #include "codec/digest.h"
 #include "image/pull_wire.h"
+#include "image/remote_manifest.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define ACCEPT TYPE_OCI_INDEX ", " TYPE_DOCKER_LIST ", " TYPE_OCI_MANIFEST ", " TYPE_DOCKER_MANIFEST
@@ -49,11 +51,11 @@ static int kind_of(const struct json *j)
 	return -1;
 }
 
-int push_event(struct pull *p, struct push_event *ret, struct err *e)
+static int next_event(struct pull *p, int timeout_ms, struct push_event *ret, struct err *e)
 {
 	for (;;) {
 		own(json) struct json *j = NULL;
-		int r = pull_receive(p, 0, &j, e);
+		int r = pull_receive(p, timeout_ms, &j, e);
 		if (r <= 0)
 			return r;
 		int kind = kind_of(j);
@@ -66,6 +68,19 @@ int push_event(struct pull *p, struct push_event *ret, struct err *e)
 			pull_error_of(j, &ret->why);
 		return 1;
 	}
+}
+
+int push_event(struct pull *p, struct push_event *ret, struct err *e)
+{
+	return next_event(p, 0, ret, e);
+}
+
+int push_event_wait(struct pull *p, struct push_event *ret, struct err *e)
+{
+	int r;
+	while ((r = next_event(p, -1, ret, e)) == 0)
+		;
+	return r;
 }
 
 static int memory_file(const void *text, size_t len, struct err *e)
@@ -119,7 +134,28 @@ int push_has_manifest(struct pull *p, const char *digest, struct err *e)
 	return -1;
 }
 
-int push_manifest(struct pull *p, const char *reference, const char *type, const void *text, size_t len, struct err *e)
+static int note_subject(struct pull *p, const char *type, const char *text, size_t len, const char *digest, struct err *e)
+{
+	own(json) struct json *j = NULL;
+	own(json) struct json *d = json_new_object();
+	struct err ignored = {};
+	if (json_parse(text, len, &j, &ignored) < 0)
+		return 0;
+	const char *subject = json_get_str(json_get(j, "subject"), "digest"), *artifact = json_get_str(j, "artifactType");
+	if (!subject || !digest_is_valid(subject))
+		return 0;
+	json_set_str(d, "mediaType", type);
+	json_set_str(d, "digest", digest);
+	json_set(d, "size", json_new_u64(len));
+	artifact = artifact ? artifact : json_get_str(json_get(j, "config"), "mediaType");
+	if (artifact)
+		json_set_str(d, "artifactType", artifact);
+	if (json_get(j, "annotations"))
+		json_set(d, "annotations", json_ref(json_get(j, "annotations")));
+	return remote_referrers_add(p, subject, d, e);
+}
+
+int push_manifest(struct pull *p, const char *reference, const char *type, const char *text, size_t len, struct err *e)
 {
 	own(json) struct json *j = json_new_object();
 	own(json) struct json *answer = NULL;
@@ -134,6 +170,9 @@ int push_manifest(struct pull *p, const char *reference, const char *type, const
 	json_set(j, "size", json_new_u64(len));
 	if (send_one(p, j, fd, &answer, e) < 0)
 		return err_wrap(e, "manifest");
+	/* A registry that does not list referrers by itself has their list under a tag. */
+	if (strstr(text, "\"subject\"") && !json_get_str(answer, "subject") && note_subject(p, type, text, len, digest, e) < 0)
+		return -1;
 	const char *said = json_get_str(answer, "digest");
 	if (said && str_has_prefix(said, "sha256:") && strcmp(said, digest) != 0)
 		return err_set(e, ERR_CORRUPT, "manifest: the registry has something else now: %.80s, not %.19s…", said, digest);

@@ -25,10 +25,12 @@ struct push_event {
 };
 /* 1: an event; 0: none now; -1: hull-registry is gone. Never blocks. */
 int push_event(struct pull *p, struct push_event *ret, struct err *e) must_use;
+int push_event_wait(struct pull *p, struct push_event *ret, struct err *e) must_use; /* the same, and waits for one */
 /* One document as a blob, and waits; no other may be under way. */
 int push_document(struct pull *p, const struct descriptor *d, const void *text, struct err *e) must_use;
-/* reference: a tag or a digest. Checks what the registry says it has now. */
-int push_manifest(struct pull *p, const char *reference, const char *type, const void *text, size_t len, struct err *e) must_use;
+/* reference: a tag or a digest; text ends with a NUL behind len. Checks what the registry says it has now. One that has a subject is added to
+ * the list of its referrers. */
+int push_manifest(struct pull *p, const char *reference, const char *type, const char *text, size_t len, struct err *e) must_use;
 /* Is a manifest of this digest there? 1, 0, -1. */
 int push_has_manifest(struct pull *p, const char *digest, struct err *e) must_use;
 /* Any request without a body; ret_answer may be NULL, else the event. */
