@@ -8,13 +8,14 @@
 #include "base/mem.h"
 #include "engine/login.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
-enum { SECRET_MAX = 65536, NAME_MAX_INPUT = 1024 };
+enum { SECRET_MAX = 65536, LINE_ROOM = 4200 /* more than a terminal gives */ };
 
 struct login_options {
 	char *user, *password;
@@ -41,25 +42,52 @@ static int from_stdin(char **ret, struct err *e)
 	return 0;
 }
 
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+static struct termios shown;
+
+/* Whoever ends us while nothing is shown gets his terminal back. */
+static void on_end(int sig)
+{
+	tcsetattr(0, TCSANOW, &shown);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static bool hide(struct sigaction before[countof(ends)])
+{
+	if (tcgetattr(0, &shown) < 0)
+		return false;
+	struct termios now = shown;
+	for (size_t i = 0; i < countof(ends); i++) {
+		sigaction(ends[i], NULL, &before[i]);
+		if (before[i].sa_handler == SIG_DFL)
+			sigaction(ends[i], &(struct sigaction){.sa_handler = on_end}, NULL);
+	}
+	now.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(0, TCSAFLUSH, &now);
+	return true;
+}
+
+static void show(const struct sigaction before[countof(ends)])
+{
+	tcsetattr(0, TCSAFLUSH, &shown);
+	for (size_t i = 0; i < countof(ends); i++)
+		sigaction(ends[i], &before[i], NULL);
+	fputc('\n', stderr);
+}
+
 /* A line of the terminal, shown or not. */
 static int ask(const char *what, bool hidden, char **ret, struct err *e)
 {
-	char line[NAME_MAX_INPUT] = "";
-	struct termios before, now;
+	char line[LINE_ROOM] = "";
+	struct sigaction before[countof(ends)];
 	if (!isatty(0))
 		return err_set(e, ERR_USAGE, "login: %s is missing, and stdin is no terminal to ask at: use --username and --password-stdin", what);
 	fprintf(stderr, "%c%s: ", what[0] - 'a' + 'A', what + 1);
-	bool changed = hidden && tcgetattr(0, &before) == 0;
-	if (changed) {
-		now = before;
-		now.c_lflag &= ~(tcflag_t)ECHO;
-		tcsetattr(0, TCSAFLUSH, &now);
-	}
+	bool changed = hidden && hide(before);
 	bool got = fgets(line, sizeof line, stdin) != NULL;
-	if (changed) {
-		tcsetattr(0, TCSAFLUSH, &before);
-		fputc('\n', stderr);
-	}
+	if (changed)
+		show(before);
 	line[strcspn(line, "\r\n")] = 0;
 	if (!got || !*line)
 		return err_set(e, ERR_USAGE, "login: %s is missing", what);

@@ -19,7 +19,6 @@
 #include <sys/wait.h>
 
 enum { FILE_MAX = 1 << 20, ANSWER_MAX = 65536 };
-#define HUB_KEY "https://index.docker.io/v1/"
 
 struct config {
 	int lock;
@@ -60,7 +59,7 @@ static int load(const char *dir, const char *registry, struct config *ret, struc
 		return err_set(e, ERR_USAGE, "%s: must be a JSON object", c.path);
 	if (!c.j)
 		c.j = json_new_object();
-	c.key = strcmp(registry, "docker.io") == 0 ? HUB_KEY : registry;
+	c.key = docker_credential_key(registry);
 	const char *helper = json_get_str(json_get(c.j, "credHelpers"), c.key);
 	if (!helper)
 		helper = json_get_str(c.j, "credsStore");
@@ -90,7 +89,8 @@ static struct json *auths(const struct config *c)
 	return json_get(c->j, "auths");
 }
 
-static int ask(const struct config *c, const char *verb, const char *question, bool may_fail, struct err *e)
+/* 1: done; 0: there was nothing, which may be. */
+static int ask(const struct config *c, const char *verb, const char *question, bool may_miss, struct err *e)
 {
 	own(buf) struct buf answer = BUF(ANSWER_MAX);
 	int status = 0;
@@ -98,9 +98,11 @@ static int ask(const struct config *c, const char *verb, const char *question, b
 		return -1;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return err_set(e, ERR_NOT_FOUND, "%s: not found in PATH", c->helper);
-	if (status == 0 || may_fail)
-		return status == 0;
+	if (status == 0)
+		return 1;
 	own(mem) char *text = mem_dup(buf_text(&answer));
+	if (may_miss && (!*str_trim(text) || strstr(text, "not found")))
+		return 0;
 	str_harmless(text);
 	return err_set(e, ERR_DENIED, "%s %s failed: %.200s", c->helper, verb, str_trim(text));
 }
@@ -149,12 +151,14 @@ int docker_config_logout(const char *dir, const char *registry, bool *ret_was, s
 	if (erased < 0)
 		return -1;
 	*ret_was = erased == 1;
-	own(mem) char *https = mem_printf("https://%s", c.key);
-	const char *keys[] = {c.key, https};
-	for (size_t i = 0; i < countof(keys); i++)
-		if (json_has(json_get(c.j, "auths"), keys[i])) {
-			json_del(auths(&c), keys[i]);
-			*ret_was = true;
-		}
+	/* All that would be taken for it the next time. */
+	own(strv) struct strv keys = {};
+	struct json_iter it = {};
+	while (json_next(json_get(c.j, "auths"), &it))
+		if (docker_credential_is_key(it.key, registry))
+			strv_add(&keys, it.key);
+	for (size_t i = 0; i < keys.n; i++)
+		json_del(auths(&c), keys.v[i]);
+	*ret_was = *ret_was || keys.n;
 	return *ret_was ? save(&c, e) : 0;
 }

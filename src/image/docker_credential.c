@@ -5,7 +5,9 @@
 #include "image/docker_credential.h"
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "base/num.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +17,26 @@
 #include <unistd.h>
 
 enum { HELPER_MS = 60000 };
+
+static bool is_hub(const char *host)
+{
+	return strcmp(host, "docker.io") == 0 || strcmp(host, "index.docker.io") == 0 || strcmp(host, "registry-1.docker.io") == 0;
+}
+
+const char *docker_credential_key(const char *registry)
+{
+	return is_hub(registry) ? "https://index.docker.io/v1/" : registry;
+}
+
+bool docker_credential_is_key(const char *key, const char *registry)
+{
+	const char *rest = str_after(key, "https://");
+	if (!rest)
+		rest = str_after(key, "http://");
+	rest = rest ? rest : key;
+	own(mem) char *host = mem_ndup(rest, strcspn(rest, "/"));
+	return strcmp(host, registry) == 0 || (is_hub(host) && is_hub(registry));
+}
 
 static void run_helper(const char *program, const char *verb, int in, int out)
 {

@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 
 enum { FILE_MAX = 1 << 20, ANSWER_MAX = 65536 };
-#define HUB_KEY "https://index.docker.io/v1/"
 
 void credentials_drop(struct credentials *c)
 {
@@ -28,30 +27,14 @@ void credentials_drop(struct credentials *c)
 	mem_drop(&c->note);
 }
 
-static bool is_hub(const char *host)
-{
-	return strcmp(host, "docker.io") == 0 || strcmp(host, "index.docker.io") == 0 || strcmp(host, "registry-1.docker.io") == 0;
-}
-
-/* Does a key of auths or credHelpers mean this registry? */
-static bool is_key_of(const char *key, const char *registry)
-{
-	const char *rest = str_after(key, "https://");
-	if (!rest)
-		rest = str_after(key, "http://");
-	rest = rest ? rest : key;
-	own(mem) char *host = mem_ndup(rest, strcspn(rest, "/"));
-	return strcmp(host, registry) == 0 || (is_hub(host) && is_hub(registry));
-}
-
 static const struct json *value_of(const struct json *object, const char *registry)
 {
 	struct json_iter it = {};
-	const struct json *exact = json_get(object, registry);
+	const struct json *exact = json_get(object, docker_credential_key(registry));
 	if (exact)
 		return exact;
 	while (json_next(object, &it))
-		if (is_key_of(it.key, registry))
+		if (docker_credential_is_key(it.key, registry))
 			return it.value;
 	return NULL;
 }
@@ -114,7 +97,7 @@ static void from_helper(const char *name, const char *registry, struct credentia
 		c->note = mem_printf("the credential helper \"%.60s\" is not a name", name);
 		return;
 	}
-	if (docker_credential_ask(program, "get", is_hub(registry) ? HUB_KEY : registry, &answer, &status, &why) < 0) {
+	if (docker_credential_ask(program, "get", docker_credential_key(registry), &answer, &status, &why) < 0) {
 		c->note = mem_dup(why.text);
 		return;
 	}

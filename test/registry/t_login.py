@@ -4,8 +4,11 @@
 is told, and that nothing else in the file changes."""
 
 import os
+import signal
 import stat
 import sys
+import termios
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from registry import *  # noqa: E402,F403
@@ -52,6 +55,48 @@ def test_login_and_logout():
         assert hull.ok("logout", fake.host) == f"Removing login credentials for {fake.host}\n"
         assert config(hull)["auths"] == {"other.example": {"auth": "eDp5"}}
         assert hull.ok("logout", fake.host) == f"Not logged in to {fake.host}\n"
+
+
+def test_logout_forgets_all_that_would_be_used():
+    with Fake() as fake, Hull() as hull:
+        closed(fake)
+        fake.add(Image())
+        auth = {"auth": basic("me", "secret")[6:]}
+        write_config(hull, {"auths": {f"http://{fake.host}": auth, f"https://{fake.host}/v2/": auth, "other.example": auth}})
+        hull.ok("pull", "-q", f"{fake.host}/x")
+        assert "Removing" in hull.ok("logout", fake.host)
+        assert config(hull)["auths"] == {"other.example": auth}
+        hull.refuses("denied", "pull", f"{fake.host}/x")
+        write_config(hull, {"auths": {key: auth for key in ("docker.io", "https://index.docker.io/v1/", "other.example")}})
+        assert "Removing" in hull.ok("logout")
+        assert config(hull)["auths"] == {"other.example": auth}
+        # A helper that fails has not forgotten.
+        os.mkdir(os.path.join(hull.path, "bin"))
+        program = os.path.join(hull.path, "bin/docker-credential-locked")
+        with open(program, "w") as f:
+            f.write("#!/bin/sh\necho the keyring is locked\nexit 1\n")
+        os.chmod(program, 0o755)
+        hull.env["PATH"] = os.path.join(hull.path, "bin") + ":" + hull.env["PATH"]
+        write_config(hull, {"credsStore": "locked", "auths": {fake.host: {}}})
+        hull.refuses("the keyring is locked", "logout", fake.host)
+        assert config(hull)["auths"] == {fake.host: {}}
+
+
+def test_terminal_is_as_before():
+    with Hull() as hull:
+        ours, theirs = os.openpty()
+        echoes = lambda: bool(termios.tcgetattr(theirs)[3] & termios.ECHO)  # noqa: E731
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            p = subprocess.Popen([HULL, "login", "-u", "me", "localhost:1"], env=hull.env, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            end = time.monotonic() + 60
+            while echoes() and time.monotonic() < end:
+                time.sleep(0.01)
+            assert not echoes()
+            p.send_signal(sig)
+            assert p.wait(60) == -sig and echoes()
+            p.stdout.close()
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_wrong_password_is_not_kept():
