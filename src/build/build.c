@@ -106,7 +106,11 @@ static int begin(struct build *b, unsigned jobs, struct err *e)
 		s->done = r == 0;
 		s->needs_work = r == 1;
 		progress |= r == 0;
-		if (s->needs_work && running(b) < jobs && worker_start(b, s, e) < 0)
+		if (!s->needs_work || running(b) >= jobs)
+			continue;
+		/* From here on an interrupt has to be told to somebody. */
+		run_catch_signals();
+		if (worker_start(b, s, e) < 0)
 			return -1;
 	}
 	return progress;
@@ -199,7 +203,6 @@ static int go(struct build *b, struct build_result *ret, struct err *e)
 		return -1;
 	b->cache.read = !b->q->no_cache;
 	run_sweep(b);
-	run_catch_signals();
 	own(fd) int hold = layers_hold(b->g, e);
 	if (hold < 0 || context_open(b, &text, &name, e) < 0 || dockerfile_parse(name, buf_text(&text), text.len, &b->df, e) < 0)
 		return -1;

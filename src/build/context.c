@@ -93,6 +93,8 @@ static int from_stdin(struct build *b, struct buf *text, struct err *e)
 
 static int open_dir(struct build *b, struct err *e)
 {
+	if (strstr(b->q->context, "://") || str_has_prefix(b->q->context, "git@"))
+		return err_set(e, ERR_UNSUPPORTED, "context %.200s: contexts are not fetched yet: name a directory, or pipe a tar to -", b->q->context);
 	own(mem) char *whole = realpath(b->q->context, NULL);
 	if (!whole)
 		return err_sys(e, "context %.200s", b->q->context);

@@ -41,6 +41,15 @@ static const struct heredoc *heredoc_of(const struct inst *i, const char *word, 
 	return !i->json && str_has_prefix(word, "<<") && *next < i->node->docs.n ? &i->node->docs.v[(*next)++] : NULL;
 }
 
+static bool is_remote(const char *path)
+{
+	static const char *const schemes[] = {"http://", "https://", "git://", "ssh://", "git@"};
+	for (size_t i = 0; i < countof(schemes); i++)
+		if (str_has_prefix(path, schemes[i]))
+			return true;
+	return false;
+}
+
 static const char *body_of(struct copy *c, const struct heredoc *h, struct err *e)
 {
 	if (!h->expand)
@@ -61,6 +70,8 @@ static int read_words(struct copy *c, struct err *e)
 			return -1;
 		if (!h && !*s->path)
 			return wrong(c, i->words.v[k], e, "a source is empty");
+		if (!h && c->is_add && is_remote(s->path))
+			return wrong(c, i->words.v[k], e, "ADD does not fetch URLs and git repositories yet: fetch it in a RUN, or before the build");
 	}
 	char *dest = step_expanded(c->x, i->words.v[i->words.n - 1], e);
 	if (!dest)
@@ -93,6 +104,9 @@ static int read_flags(struct copy *c, struct err *e)
 		(void)!user_check(c->chown, &why);
 	if (why.kind != ERR_NONE)
 		return wrong(c, inst_flag(i, "chmod", 0) ? "--chmod" : NULL, e, why.text);
+	if (inst_flag(i, "checksum", 0) || inst_flag(i, "keep-git-dir", 0))
+		return wrong(c, inst_flag(i, "checksum", 0) ? "--checksum" : "--keep-git-dir", e,
+			"only what is fetched has that, and ADD fetches nothing here");
 	for (size_t k = 0; inst_flag(i, "exclude", k); k++) {
 		char *pattern = step_expanded(c->x, inst_flag(i, "exclude", k), e);
 		if (!pattern || ignore_add(&c->exclude, pattern, e) < 0)

@@ -219,6 +219,8 @@ static int read_modes(struct run *r, struct err *e)
 	const char *network = inst_flag(r->x->i, "network", 0), *security = inst_flag(r->x->i, "security", 0);
 	r->network = network && !str_eq(network, "default") ? network : str_is_empty(b->q->network) ? "default" : b->q->network;
 	r->security = security ? security : "sandbox";
+	if (inst_flag(r->x->i, "device", 0))
+		return lex_error(&b->df.text, r->x->i->node, "--device", e, "--device: devices by CDI names are not known here");
 	if (!str_eq(r->network, "default") && !str_eq(r->network, "none") && !str_eq(r->network, "host"))
 		return lex_error(&b->df.text, r->x->i->node, "--network", e, "--network=%.40s: default, none and host are known", r->network);
 	if (!str_eq(r->security, "sandbox") && !str_eq(r->security, "insecure"))

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 struct build_cli {
-	char *file, *target, *platform, *pull, *network, *progress, *iidfile, *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
+	char *file, *target, *platform, *pull, *network, *progress, *iidfile, *metadata_file;
+	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
 	bool no_cache, quiet, rm, force_rm, load;
 	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
@@ -45,6 +46,7 @@ static const struct opt options[] = {
 	{"load", 0, OPT_BOOL, AT(load), NULL, "Has no effect: the image is where it can be run", OPT_HIDDEN},
 	{"memory", 'm', OPT_SIZE, AT(memory), "BYTES", "Memory that RUN may use"},
 	{"memory-swap", 0, OPT_SIZE, AT(memory_swap), "BYTES", "Memory and swap together; -1: no limit on swap", OPT_MINUS_ONE},
+	{"metadata-file", 0, OPT_STR, AT(metadata_file), "FILE", "Write what was built to a file, as JSON", 0, "@file"},
 	{"network", 0, OPT_STR, AT(network), "MODE", "The network of RUN: default, none, host", 0, "default none host"},
 	{"no-cache", 0, OPT_BOOL, AT(no_cache), NULL, "Do every step again"},
 	{"no-cache-filter", 0, OPT_STRV, AT(no_cache_filter), "STAGE", "Do every step of a stage again"},
@@ -175,6 +177,22 @@ static int write_id(const char *path, const char *id, struct err *e)
 	return fd < 0 || fd_write_all(fd, id, strlen(id)) < 0 ? err_sys(e, "--iidfile %s", path) : 0;
 }
 
+static int write_metadata(const char *path, const struct build_result *r, struct err *e)
+{
+	own(json) struct json *j = json_new_object();
+	own(buf) struct buf text = {};
+	own(buf) struct buf names = {};
+	for (size_t i = 0; i < r->names.n; i++)
+		buf_printf(&names, "%s%s", i ? "," : "", r->names.v[i]);
+	json_set_str(j, "containerimage.config.digest", r->id);
+	json_set_str(j, "containerimage.digest", r->id);
+	json_set_str(j, "image.name", buf_text(&names));
+	json_format(j, 2, &text);
+	buf_char(&text, '\n');
+	own(fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	return fd < 0 || fd_write_all(fd, buf_text(&text), text.len) < 0 ? err_sys(e, "--metadata-file %s", path) : 0;
+}
+
 static int run(void *opts, int argc unused, char **argv, struct err *e)
 {
 	const struct build_cli *o = opts;
@@ -194,7 +212,7 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 	strv_drop(&q.args);
 	if (r < 0)
 		return e->kind == ERR_CONFLICT ? 1 : -1;
-	if (o->iidfile && write_id(o->iidfile, result.id, e) < 0)
+	if ((o->iidfile && write_id(o->iidfile, result.id, e) < 0) || (o->metadata_file && write_metadata(o->metadata_file, &result, e) < 0))
 		return -1;
 	if (o->quiet)
 		return cli_printf(e, "%s\n", result.id);

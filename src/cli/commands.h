@@ -14,8 +14,8 @@ extern const struct cmd cmd_pause, cmd_unpause, cmd_rename, cmd_rm, cmd_containe
 extern const struct cmd cmd_pull, cmd_push, cmd_load, cmd_tag, cmd_rmi, cmd_image_prune;
 /* login.c, search.c, manifest.c */
 extern const struct cmd cmd_manifest, cmd_login, cmd_logout, cmd_search;
-/* build.c */
-extern const struct cmd cmd_build;
+/* build.c, builder.c */
+extern const struct cmd cmd_build, cmd_builder;
 /* migrate.c */
 extern const struct cmd cmd_migrate;
 /* list_containers.c, list_images.c, history.c, inspect.c, info.c, top.c, volume.c, network.c, port.c, doc.c */

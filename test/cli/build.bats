@@ -423,12 +423,14 @@ EOF
 
 @test "build: an interrupt leaves nothing, and what was finished is there the next time" {
     printf 'FROM box\nRUN echo finished >/f\nRUN echo begun; sleep 300\n' >Dockerfile
-    # A job of a shell without job control ignores SIGINT: one of its own process group does not.
+    # SIGTERM: a job of a shell without job control ignores SIGINT.
     "$HULL" build --progress plain . >out 2>&1 &
     pid=$!
     for _ in $(seq 300); do ! grep -q '^#3 .* begun' out || break; sleep 0.1; done
     kill -TERM $pid
-    run ! wait $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" -eq 1 ]
     grep -q interrupted out
     [ -z "$(ls "$HULL_ROOT/build/work")" ]
     sed -i 's/sleep 300/true/' Dockerfile
@@ -451,6 +453,33 @@ EOF
     [[ $output == *'not consumed: NOBODY'* ]]
     run -0 hull images -q --no-trunc raw
     [ "$output" = "$id" ]
+}
+
+@test "build: what is not done yet says so" {
+    printf 'FROM box\nADD https://example.org/x /x\n' >Dockerfile
+    fails 'Dockerfile:2:5: ADD does not fetch' .
+    printf 'FROM box\nRUN --device=vendor.com/x=y true\n' >Dockerfile
+    fails 'device' .
+    printf 'FROM box\nCOPY Dockerfile /x\n' >Dockerfile
+    fails 'contexts are not fetched' https://example.org/x.git
+}
+
+@test "builder: ls, prune; an image keeps its layers" {
+    printf 'FROM box\nRUN echo "to be pruned" >/x\n' >Dockerfile
+    build -t pruned --metadata-file meta --iidfile id .
+    grep -q "\"containerimage.config.digest\": \"$(cat id)\"" meta
+    run -0 hull builder ls --format '{{.Description}}'
+    [[ $output == *'[2/2] RUN echo "to be pruned" >/x'* ]]
+    run -0 hull builder prune -f --filter until=24h
+    [[ $output == "Total reclaimed space: 0B" ]]
+    run -0 hull builder prune -f
+    [[ $output == *"Total reclaimed space: "* ]]
+    run -0 hull builder ls --format '{{.ID}}'
+    [ -z "$output" ]
+    [ "$(hull run --rm pruned cat /x)" = "to be pruned" ]
+    build -t pruned .
+    [[ $said != *CACHED* ]]
+    refuses 125 'until' builder prune -f --filter x=y
 }
 
 @test "build: layers that the cache knows stay when an image goes" {

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * prune: see prune.h. A step is forgotten before its layer is let go, so that no key names a layer that nobody keeps.
+ */
+#include "build/prune.h"
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "build/cache.h"
+#include "codec/json.h"
+#include "engine/layers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ENTRY_MAX = 4 << 20 };
+
+struct kept { char *hex, *step; int64_t used; uint64_t bytes; bool goes; };
+struct keys {
+	struct arena arena;
+	struct { struct kept *v; size_t n; } layers;
+	struct { char **v; size_t n; } keys, of; /* of: the layer of each, "" for none */
+};
+
+static void keys_drop(struct keys *k)
+{
+	arena_drop(&k->arena);
+}
+
+static int by_use(const void *a, const void *b)
+{
+	const struct kept *x = a, *y = b;
+	return x->used != y->used ? (x->used < y->used ? -1 : 1) : strcmp(x->hex, y->hex);
+}
+
+static int read_layers(struct cache *c, struct engine *g, struct keys *k, struct err *e)
+{
+	own(strv) struct strv names = {};
+	if (path_list(c->dir, "layers", &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		struct stat st;
+		struct snap_layer_info info = {};
+		struct err gone = {};
+		own(mem) char *path = mem_printf("layers/%s", names.v[i]);
+		own(mem) char *id = mem_printf("%s:%s", strlen(names.v[i]) == 128 ? "sha512" : "sha256", names.v[i]);
+		if (fstatat(c->dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (snap_layer_info(&g->snap, id, &info, &gone) < 0)
+			info.bytes = 0;
+		*arena_push(&k->arena, &k->layers) = (struct kept){.hex = arena_dup(&k->arena, names.v[i]), .step = arena_dup(&k->arena, ""),
+			.used = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, .bytes = info.bytes};
+	}
+	if (k->layers.n)
+		qsort(k->layers.v, k->layers.n, sizeof *k->layers.v, by_use);
+	return 0;
+}
+
+static struct kept *find(struct keys *k, const char *hex)
+{
+	for (size_t i = 0; i < k->layers.n; i++)
+		if (strcmp(k->layers.v[i].hex, hex) == 0)
+			return &k->layers.v[i];
+	return NULL;
+}
+
+static int read_keys(struct cache *c, struct keys *k, struct err *e)
+{
+	own(strv) struct strv names = {};
+	if (path_list(c->dir, "keys", &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		own(buf) struct buf text = BUF(ENTRY_MAX);
+		own(json) struct json *j = NULL;
+		struct err none = {};
+		own(mem) char *path = mem_printf("keys/%s", names.v[i]);
+		if (path_read(c->dir, path, &text, &none) < 0 || json_parse(buf_text(&text), strcspn(buf_text(&text), "\n"), &j, &none) < 0)
+			json_drop(&j);
+		const char *layer = j ? json_get_str(j, "layer") : NULL, *step = j ? json_get_str(j, "step") : NULL;
+		const char *hex = layer && strchr(layer, ':') ? strchr(layer, ':') + 1 : "";
+		*arena_push(&k->arena, &k->keys) = arena_dup(&k->arena, path);
+		*arena_push(&k->arena, &k->of) = arena_dup(&k->arena, hex);
+		struct kept *l = *hex ? find(k, hex) : NULL;
+		if (l && step)
+			l->step = arena_dup(&k->arena, step);
+	}
+	return 0;
+}
+
+static int read_all(struct cache *c, struct engine *g, struct keys *k, struct err *e)
+{
+	return engine_need_snap(g, e) < 0 || engine_need_store(g, e) < 0 || cache_open(c, g, e) < 0 || read_layers(c, g, k, e) < 0 || read_keys(c, k, e) < 0
+		? -1 : 0;
+}
+
+struct json *prune_list(struct engine *g, struct err *e)
+{
+	own(cache) struct cache c = {.dir = -1};
+	own(keys) struct keys k = {};
+	if (read_all(&c, g, &k, e) < 0)
+		return NULL;
+	struct json *out = json_new_array();
+	for (size_t i = 0; i < k.layers.n; i++) {
+		const struct kept *l = &k.layers.v[i];
+		struct json *j = json_new_object();
+		char when[NUM_TEXT];
+		own(mem) char *id = mem_printf("%s:%s", strlen(l->hex) == 128 ? "sha512" : "sha256", l->hex);
+		json_set_str(j, "ID", id);
+		json_set(j, "Size", json_new_u64(l->bytes));
+		json_set_str(j, "LastUsedAt", num_format_time(l->used, when));
+		json_set_str(j, "Description", l->step);
+		json_add(out, j);
+	}
+	return out;
+}
+
+static void choose(struct keys *k, int64_t unused_ns, uint64_t keep)
+{
+	int64_t before = num_now_ns() - unused_ns;
+	uint64_t all = 0;
+	for (size_t i = 0; i < k->layers.n; i++)
+		all += k->layers.v[i].bytes;
+	for (size_t i = 0; i < k->layers.n; i++) {
+		struct kept *l = &k->layers.v[i];
+		l->goes = (!unused_ns || l->used < before) && (!keep || all > keep);
+		if (l->goes)
+			all -= l->bytes;
+	}
+}
+
+static int forget(struct cache *c, struct keys *k, bool everything, struct strv *ret_ids, struct err *e)
+{
+	for (size_t i = 0; i < k->keys.n; i++) {
+		const struct kept *l = *k->of.v[i] ? find(k, k->of.v[i]) : NULL;
+		bool goes = *k->of.v[i] ? !l || l->goes : everything;
+		if (goes && unlinkat(c->dir, k->keys.v[i], 0) < 0 && errno != ENOENT)
+			return err_sys(e, "build cache");
+	}
+	for (size_t i = 0; i < k->layers.n; i++) {
+		own(mem) char *path = mem_printf("layers/%s", k->layers.v[i].hex);
+		if (!k->layers.v[i].goes)
+			continue;
+		if (unlinkat(c->dir, path, 0) < 0 && errno != ENOENT)
+			return err_sys(e, "build cache");
+		strv_add_take(ret_ids, mem_printf("%s:%s", strlen(k->layers.v[i].hex) == 128 ? "sha512" : "sha256", k->layers.v[i].hex));
+	}
+	return 0;
+}
+
+int prune_cache(struct engine *g, int64_t unused_ns, uint64_t keep, struct strv *ret_ids, uint64_t *ret_bytes, struct err *e)
+{
+	own(cache) struct cache c = {.dir = -1};
+	own(keys) struct keys k = {};
+	own(json) struct json *gone = json_new_array();
+	if (read_all(&c, g, &k, e) < 0)
+		return -1;
+	choose(&k, unused_ns, keep);
+	bool everything = !unused_ns && !keep;
+	if (forget(&c, &k, everything, ret_ids, e) < 0 || (everything && path_remove_tree(c.dir, "stat", e) < 0) || layers_collect(g, gone, e) < 0)
+		return -1;
+	*ret_bytes = 0;
+	for (size_t i = 0; i < json_len(gone); i++)
+		*ret_bytes += json_u64(json_get(json_at(gone, i), ".size"));
+	return 0;
+}
