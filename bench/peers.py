@@ -62,6 +62,7 @@ class Engine:
         return {
             "run": self.cmd("run", *self.run_options, "--rm", "--network", "host", "box", "true"),
             "run-isolated": self.cmd("run", *self.run_options, "--rm", "--network", "none", "box", "true"),
+            "run-port": self.cmd("run", *self.run_options, "--rm", "-p", "18080:80", "box", "true"),
             "exec": self.cmd("exec", "bench", "true"),
             "ps": self.cmd("ps", "-a"),
             "pull": self.pull_command(),
@@ -116,7 +117,7 @@ class Hull(Engine):
         return None if os.access(self.base[0], os.X_OK) else f"not built: {self.base[0]}"
 
     def setup(self):
-        self.do("run", "--rm", "box", "true")
+        self.do("run", "--rm", "--network", "none", "box", "true")
 
     def beside_container(self):
         state = json.loads(self.do("inspect", "bench"))[0]["State"]
@@ -167,7 +168,8 @@ class Docker(Engine):
         self.wait(lambda: os.path.exists(d + "/ctd.sock"))
         self.children.append(self.start(
             "dockerd", "--data-root", d + "/data", "--exec-root", self.run + "/docker", "--pidfile", d + "/pid", "-H", f"unix://{d}/docker.sock",
-            "--containerd", d + "/ctd.sock", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "overlay2"))
+            "--containerd", d + "/ctd.sock", *([] if self.args.own_network else ["--bridge", "none", "--iptables=false", "--ip6tables=false"]),
+            "--storage-driver", "overlay2"))
         self.wait(lambda: subprocess.run([*self.base, "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
         docker_archive(self.box, d + "/box.tar")
         self.do("load", "-i", d + "/box.tar")

@@ -6,6 +6,7 @@
 
 #include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/run_request.h"
 
 #include <stdio.h>
 
@@ -244,6 +245,48 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	return cli_print(&out, e);
 }
 
+struct connect_options {
+	struct strv aliases, link_local, links, driver_opts;
+	char *ip, *ip6;
+	struct opt_num priority;
+};
+#define O(m) offset_of(struct connect_options, m)
+static const struct opt connect_opts[] = {
+	{"alias", 0, OPT_STRV, O(aliases), "NAME", "A further name in this network"},
+	{"driver-opt", 0, OPT_STRV, O(driver_opts), "KEY=VALUE", "com.docker.network.endpoint.ifname=NAME: the interface's name"},
+	{"gw-priority", 0, OPT_I64, O(priority), "N", "Who has the highest gives the default route, from the next start on"},
+	{"ip", 0, OPT_STR, O(ip), "IP", "Its IPv4 address"},
+	{"ip6", 0, OPT_STR, O(ip6), "IP", "Its IPv6 address"},
+};
+#undef O
+
+static int join(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct connect_options *o = opts;
+	struct network_request q = {.ip = o->ip, .ip6 = o->ip6, .aliases = o->aliases, .priority = o->priority.set ? o->priority.v : 0};
+	for (size_t i = 0; i < o->driver_opts.n; i++) {
+		const char *name = str_after(o->driver_opts.v[i], "com.docker.network.endpoint.ifname=");
+		if (!name)
+			return err_set(e, ERR_USAGE, "invalid --driver-opt \"%.100s\": com.docker.network.endpoint.ifname=NAME is known", o->driver_opts.v[i]);
+		q.interface = o->driver_opts.v[i] + (name - o->driver_opts.v[i]);
+	}
+	if (run_network_check(&q, e) < 0)
+		return -1;
+	struct engine *g = cli_engine(e);
+	return g ? network_connect(g, argv[0], argv[1], &q, e) : -1;
+}
+
+static int leave(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct rm_options *o = opts;
+	struct engine *g = cli_engine(e);
+	return g ? network_disconnect(g, argv[0], argv[1], o->force, e) : -1;
+}
+
+static const struct opt disconnect_opts[] = {
+	{"force", 'f', OPT_BOOL, offset_of(struct rm_options, force), NULL, "One that is not connected is no error"},
+};
+
 static int reload(void *opts unused, int argc unused, char **argv unused, struct err *e)
 {
 	struct engine *g = cli_engine(e);
@@ -263,6 +306,10 @@ static const struct cmd cmd_network_prune = {"prune", "", "Remove networks that 
 static const struct cmd cmd_network_reload = {"reload", "", "Put bridges and the firewall's rules back", NULL, 0, 0, 0, 0, reload,
 	.about = "Another program may have flushed the firewall (nft flush ruleset). Every command that connects a container puts the rules back; "
 	"this one does nothing else."};
-static const struct cmd *const below[] = {&cmd_network_create, &cmd_network_inspect, &cmd_network_ls, &cmd_network_list, &cmd_network_prune,
-	&cmd_network_reload, &cmd_network_rm, &cmd_network_remove, NULL};
+static const struct cmd cmd_network_connect = {"connect", "NETWORK CONTAINER", "Connect a container to a network, running or not", connect_opts,
+	countof(connect_opts), sizeof(struct connect_options), 2, 2, join, .complete = "@network @container"};
+static const struct cmd cmd_network_disconnect = {"disconnect", "NETWORK CONTAINER", "Disconnect a container from a network", disconnect_opts,
+	countof(disconnect_opts), sizeof(struct rm_options), 2, 2, leave, .complete = "@network @container"};
+static const struct cmd *const below[] = {&cmd_network_connect, &cmd_network_create, &cmd_network_disconnect, &cmd_network_inspect, &cmd_network_ls,
+	&cmd_network_list, &cmd_network_prune, &cmd_network_reload, &cmd_network_rm, &cmd_network_remove, NULL};
 const struct cmd cmd_network = {"network", "COMMAND", "Work with networks", .sub = below};

@@ -128,6 +128,16 @@ static int short_options(const struct run_options *o, struct run_request *r, str
 	return 0;
 }
 
+int run_network_check(const struct network_request *q, struct err *e)
+{
+	for (size_t i = 0; i < q->aliases.n; i++)
+		if (check_alias(q->aliases.v[i], e) < 0)
+			return -1;
+	if ((q->ip && check_address("--ip", q->ip, 4, e) < 0) || (q->ip6 && check_address("--ip6", q->ip6, 16, e) < 0))
+		return -1;
+	return q->interface ? check_device(q->interface, e) : 0;
+}
+
 static bool is_plain(const struct network_request *q)
 {
 	return !q->aliases.n && !q->link_local.n && !q->ip && !q->ip6 && !q->mac && !q->interface && !q->priority;

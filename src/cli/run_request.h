@@ -26,6 +26,7 @@ int run_request_limits(const struct run_options *o, struct run_request *r, struc
 int run_request_devices(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_mounts(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_namespaces(const struct run_options *o, struct run_request *r, struct err *e) must_use;
+int run_network_check(const struct network_request *q, struct err *e) must_use; /* the grammar of what stands in it */
 int run_request_networks(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_network(const struct run_options *o, struct run_request *r, struct err *e) must_use;

@@ -155,7 +155,7 @@ static int prepare_bridge(struct engine *g, const struct network *w, struct err 
 	return 0;
 }
 
-static void note_state(struct arena *a, const struct connection *k, const struct network_request *q, struct endpoint_state *s)
+void connect_note(struct arena *a, const struct connection *k, const struct network_request *q, struct endpoint_state *s)
 {
 	char text[ADDR_TEXT], mac[MAC_TEXT];
 	struct network_range r[2] = {};
@@ -177,7 +177,7 @@ static void note_state(struct arena *a, const struct connection *k, const struct
 		arena_strv_add(a, &s->names, k->endpoint.names.v[i]);
 }
 
-static int join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e)
+int connect_join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e)
 {
 	struct connection k = {};
 	char name[16];
@@ -216,7 +216,7 @@ int connect_prepare(struct engine *g, struct container_entry *c, struct connecti
 	if (lock < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (join(g, c, &list[i], i, x, e) < 0)
+		if (connect_join(g, c, &list[i], i, x, e) < 0)
 			return -1;
 	choose_default(x, h);
 	if (ports_hold(g, c, x, e) < 0)
@@ -224,7 +224,7 @@ int connect_prepare(struct engine *g, struct container_entry *c, struct connecti
 	c->state.networks.v = arena_alloc(&c->arena, n * sizeof *c->state.networks.v);
 	c->state.networks.n = n;
 	for (size_t i = 0; i < n; i++)
-		note_state(&c->arena, &x->list.v[i], &list[i], &c->state.networks.v[i]);
+		connect_note(&c->arena, &x->list.v[i], &list[i], &c->state.networks.v[i]);
 	return 0;
 }
 

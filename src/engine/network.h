@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "engine/engine.h"
+#include "engine/container.h"
 #include "net/endpoint.h"
 #include "net/resolver.h"
 
@@ -53,3 +53,9 @@ void connect_release(struct engine *g, const char *container);
 int connect_end(const struct connection *k, int netns, struct err *e) must_use;
 /* ports.c: the record's ports, bound; they go to the connection that has the default route. All is in c->state.published. */
 int ports_hold(struct engine *g, struct container_entry *c, struct connections *x, struct err *e) must_use;
+/* Takes an address in one network, whose lock is held; adds to x->list. */
+int connect_join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e) must_use;
+void connect_note(struct arena *a, const struct connection *k, const struct network_request *q, struct endpoint_state *ret);
+/* connect_live.c: running or not. q: addresses and aliases; its network is not looked at. */
+int network_connect(struct engine *g, const char *network, const char *container, const struct network_request *q, struct err *e) must_use;
+int network_disconnect(struct engine *g, const char *network, const char *container, bool force, struct err *e) must_use;

@@ -77,7 +77,7 @@ while True:
     u.sendto(answer(q), a)
 PY
     in_wan python3 "$HULL_DIR/upstream.py" >"$HULL_DIR/upstream.out" 2>&1 3>&- &
-    local server=$!
+    echo $! >"$HULL_DIR/server.pid"
     wait_until 30 grep -q ready "$HULL_DIR/upstream.out"
     hull network create outer
     hull network create --internal closed
@@ -93,11 +93,47 @@ PY
     nsenter --net="/proc/$(hull inspect -f '{{.State.Pid}}' asks)/ns/net" python3 -c '
 import socket
 socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
-    kill $server
 }
 
 @test "host-gateway is the network's gateway" {
     hull network create --subnet 10.89.10.0/24 hosts
     run -0 hull run --rm --network hosts --add-host up:host-gateway box cat /etc/hosts
     [[ $output == *"10.89.10.1"*up* ]]
+}
+
+@test "network connect and disconnect: while it runs and before it does; names follow" {
+    need_cmd python3
+    hull network create --subnet 10.89.11.0/24 left
+    hull network create --subnet 10.89.12.0/24 right
+    hull run -d --name moves --network left box sleep 1000
+    hull run -d --name stays --network right box sleep 1000
+    hull network connect --ip 10.89.12.50 --alias mover right moves
+    [ "$(dns stays mover A udp)" = "0 10.89.12.50" ]
+    [ "$(dns moves stays A udp)" = "0 10.89.12.2" ]
+    run -0 hull exec moves sh -c 'ip -o -4 addr; ip route'
+    [[ $output == *eth1*10.89.12.50* && $output == *"default via 10.89.11.1"* ]]
+    run -0 hull exec moves ping -c 1 -W 20 stays
+    refuses 1 'already connected' network connect right moves
+    hull run -d --name third --network left box sleep 1000
+    refuses 1 'in use' network connect --ip 10.89.12.50 right third
+    run -0 hull exec third ip -o -4 addr
+    [[ $output != *10.89.12* ]]
+    hull rm -f third
+    hull network disconnect left moves
+    run -0 hull exec moves sh -c 'ip -o -4 addr; ip route'
+    [[ $output != *10.89.11* && $output == *"default via 10.89.12.1"* ]]
+    refuses 1 'not connected' network disconnect left moves
+    run -0 hull network rm left
+    hull stop -t 0 moves
+    hull start moves
+    [ "$(ip_of moves right)" = 10.89.12.50 ]
+    run -0 hull inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.Aliases}}{{end}}' moves
+    [ "$output" = "right [mover]" ]
+    hull create --name later --network none box ip -o -4 addr
+    hull network connect right later
+    run -0 hull start -a later
+    [[ $output == *10.89.12.* ]]
+    refuses 125 'host' network connect host later
+    refuses 1 'not found' network connect nowhere later
+    refuses 1 'no such container' network connect right nobody
 }

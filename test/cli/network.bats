@@ -131,16 +131,15 @@ print(s.accept()[1][0], flush=True)' >"$HULL_DIR/seen" 3>&- &
 @test "a program of the host has the port: told before anything runs" {
     command -v python3 >/dev/null || skip "needs python3"
     in_host python3 -c '
-import socket, sys
+import socket, time
 s = socket.socket()
 s.bind(("0.0.0.0", 8083))
 s.listen()
 print("ready", flush=True)
-sys.stdin.read()' < <(sleep 100) >"$HULL_DIR/ready" 3>&- &
-    local pid=$!
+time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
+    echo $! >"$HULL_DIR/server.pid"
     wait_until 30 grep -q ready "$HULL_DIR/ready"
     refuses 125 '8083.*already allocated' run --rm -p 8083:80 box true
-    kill $pid
 }
 
 @test "networks are kept apart; internal has no way out; icc=false keeps containers apart" {

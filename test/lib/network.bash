@@ -45,6 +45,8 @@ network_or_skip() {
 
 network_clean() {
     local all
+    [ ! -e "$HULL_DIR/server.pid" ] || kill "$(cat "$HULL_DIR/server.pid")" 2>/dev/null || true
+    rm -f "$HULL_DIR/server.pid"
     all=$(hull ps -aq)
     # shellcheck disable=SC2086
     [ -z "$all" ] || hull rm -f $all >/dev/null || true

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * connect_live: a container joins a network, or leaves one, at any time. One that does not run has it in its record alone. While it
+ * runs the order is: address, record and state, interface; back: interface, state and record, address. Who is killed on the way leaves a
+ * container whose record is right at its next start, and an address that connect_is_gone() frees.
+ */
+#include "engine/network.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "net/firewall.h"
+#include "net/link.h"
+#include "net/resolver.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static bool runs(const struct container_entry *c)
+{
+	return str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
+}
+
+/* A container that has only a mode gets the list that stands for it. */
+static void spell_out(struct container_entry *c)
+{
+	struct host_config *h = &c->record.host;
+	if (!h->networks.n && network_is_joined(h->network_mode))
+		arena_push(&c->arena, &h->networks)->network = h->network_mode;
+}
+
+static int save(struct container_entry *c, struct err *e)
+{
+	__typeof__(c->state.networks) networks = c->state.networks;
+	own(fd) int lock = container_change_state(c, e);
+	if (lock < 0)
+		return -1;
+	c->state.networks = networks;
+	if (c->record.host.network_mode)
+		c->state.network_mode = c->record.host.network_mode;
+	return container_save_record(c, true, e) < 0 || container_save_state(c->dir, &c->state, false, e) < 0 ? -1 : 0;
+}
+
+static int open_namespace(const struct container_entry *c, struct err *e)
+{
+	char path[48];
+	snprintf(path, sizeof path, "/proc/%lld/ns/net", (long long)c->state.pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "the container's network namespace") : fd;
+}
+
+/* Its monitor answers for the new network too, if it answers at all. */
+static int tell_resolver(struct engine *g, struct container_entry *c, struct err *e)
+{
+	own(fd) int run = containers_run_dir(&g->containers, c->id, false, e);
+	if (run < 0)
+		return -1;
+	return path_exists(run, "resolver") ? connect_put_resolver(&c->state, &c->record.host.dns, run, e) : 0;
+}
+
+static int add_interface(struct engine *g, struct container_entry *c, const struct network_request *q, struct err *e)
+{
+	struct connections x __attribute__((cleanup(connections_drop))) = {};
+	char name[16];
+	own(fd) int netns = open_namespace(c, e);
+	if (netns < 0 || link_free_name(netns, "eth", name, e) < 0)
+		return -1;
+	struct network_request named = *q;
+	if (str_is_empty(named.interface))
+		named.interface = name;
+	if (connect_join(g, c, &named, 0, &x, e) < 0)
+		return -1;
+	struct connection *k = &x.list.v[0];
+	struct network_range r;
+	/* The first way out it has. */
+	for (int f = 0; f < 2; f++) {
+		bool has = false;
+		for (size_t i = 0; i < c->state.networks.n; i++)
+			has |= !str_is_empty(f ? c->state.networks.v[i].gateway6 : c->state.networks.v[i].gateway);
+		k->is_default[f] = !has && !k->network.internal && k->endpoint.ip[f].len && network_range(&k->network, f ? 16 : 4, &r) && r.gateway.len;
+	}
+	size_t before = c->state.networks.n;
+	connect_note(&c->arena, k, q, arena_push(&c->arena, &c->state.networks));
+	struct err ignored = {};
+	if (save(c, e) == 0 && connect_end(k, netns, e) == 0 && tell_resolver(g, c, e) == 0)
+		return 0;
+	c->state.networks.n = before;
+	(void)!link_remove_in(netns, named.interface, &ignored);
+	(void)!endpoint_release(&g->networks, k->network.id, c->id, &ignored);
+	return -1;
+}
+
+int network_connect(struct engine *g, const char *network, const char *container, const struct network_request *q, struct err *e)
+{
+	own(arena) struct arena a = {};
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct network w;
+	if (str_eq(network, "host") || str_eq(network, "none"))
+		return err_set(e, ERR_USAGE, "network %s cannot be connected to: it is given when the container is made", network);
+	if (network_find(g, network, &a, &w, e) < 0 || container_get(g, container, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	struct host_config *h = &c.record.host;
+	if (!network_is_joined(h->network_mode) && !str_eq(h->network_mode, "none"))
+		return err_set(e, ERR_USAGE, "container %s has the network of %s: it cannot be connected to another", container_label(&c), h->network_mode);
+	spell_out(&c);
+	for (size_t i = 0; i < h->networks.n; i++)
+		if (str_eq(h->networks.v[i].network, w.name))
+			return err_set(e, ERR_EXISTS, "container %s is already connected to network %s", container_label(&c), w.name);
+	struct network_request *mine = arena_push(&c.arena, &h->networks);
+	*mine = *q;
+	mine->network = arena_dup(&c.arena, w.name);
+	if (!network_is_joined(h->network_mode))
+		h->network_mode = mine->network;
+	own(fd) int lock = networks_lock(&g->networks, false, e);
+	if (lock < 0)
+		return -1;
+	if (!runs(&c))
+		return save(&c, e);
+	if (add_interface(g, &c, mine, e) == 0)
+		return 0;
+	/* It was saved before the interface was made. */
+	struct err ignored = {};
+	h->networks.n--;
+	if (!h->networks.n)
+		h->network_mode = arena_dup(&c.arena, "none");
+	(void)!save(&c, &ignored);
+	return -1;
+}
+
+/* Another one gives the default route from here on. */
+static int move_default(const struct container_entry *c, int netns, struct err *e)
+{
+	for (int f = 0; f < 2; f++)
+		for (size_t i = 0; i < c->state.networks.n; i++) {
+			const struct endpoint_state *s = &c->state.networks.v[i];
+			const char *text = f ? s->gateway6 : s->gateway;
+			struct addr gateway;
+			if (str_is_empty(text) || !addr_parse(text, &gateway))
+				continue;
+			if (link_default_route(netns, s->interface, &gateway, e) < 0)
+				return -1;
+			break;
+		}
+	return 0;
+}
+
+static int remove_interface(struct engine *g, struct container_entry *c, const struct network *w, size_t at, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct endpoints all;
+	struct endpoint_state gone = c->state.networks.v[at];
+	own(fd) int netns = open_namespace(c, e);
+	if (netns < 0 || endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++)
+		if (str_eq(all.v[i].container, c->id) && all.v[i].ports.n && firewall_withdraw(&all.v[i], e) < 0)
+			return -1;
+	if (link_remove_in(netns, gone.interface, e) < 0)
+		return -1;
+	for (size_t i = at + 1; i < c->state.networks.n; i++)
+		c->state.networks.v[i - 1] = c->state.networks.v[i];
+	c->state.networks.n--;
+	if (save(c, e) < 0 || move_default(c, netns, e) < 0 || tell_resolver(g, c, e) < 0)
+		return -1;
+	return endpoint_release(&g->networks, w->id, c->id, e);
+}
+
+int network_disconnect(struct engine *g, const char *network, const char *container, bool force, struct err *e)
+{
+	own(arena) struct arena a = {};
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct network w;
+	if (network_find(g, network, &a, &w, e) < 0 || container_get(g, container, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	struct host_config *h = &c.record.host;
+	size_t i = 0, at = 0;
+	spell_out(&c);
+	while (i < h->networks.n && !str_eq(h->networks.v[i].network, w.name))
+		i++;
+	if (i == h->networks.n)
+		return force ? 0 : err_set(e, ERR_CONFLICT, "container %s is not connected to network %s", container_label(&c), w.name);
+	for (size_t k = i + 1; k < h->networks.n; k++)
+		h->networks.v[k - 1] = h->networks.v[k];
+	h->networks.n--;
+	h->network_mode = arena_dup(&c.arena, h->networks.n ? h->networks.v[0].network : "none");
+	while (at < c.state.networks.n && !str_eq(c.state.networks.v[at].network_id, w.id))
+		at++;
+	return runs(&c) && at < c.state.networks.n ? remove_interface(g, &c, &w, at, e) : save(&c, e);
+}
