@@ -133,7 +133,7 @@ static int find_child(struct push *x, const char *digest, struct image *ret)
 	struct err ignored = {};
 	if (store_get_blob(&x->g->store, digest, DOCUMENT_MAX, &text, &ignored) < 0 || json_parse(buf_text(&text), text.len, &j, &ignored) < 0 ||
 		manifest_parse(j, &a, &m, &ignored) < 0 || store_find(&x->g->store, m.config.digest, &image, &ignored) < 0 ||
-		strcmp(image.record.manifest, digest) != 0 || !layers_are_here(&x->g->snap, &image.record.diff_ids))
+		!str_eq(image.record.manifest, digest) || !layers_are_here(&x->g->snap, &image.record.diff_ids))
 		return 0;
 	*ret = image;
 	image = (struct image){};
@@ -148,7 +148,7 @@ static int find_index(struct push *x, const struct image *image, struct index *r
 		own(buf) struct buf text = {};
 		struct index n __attribute__((cleanup(index_drop))) = {};
 		struct err ignored = {};
-		if (!at || strcmp(at + 1, image->record.manifest) == 0 || store_get_blob(&x->g->store, at + 1, DOCUMENT_MAX, &text, &ignored) < 0 ||
+		if (!at || str_eq(at + 1, image->record.manifest) || store_get_blob(&x->g->store, at + 1, DOCUMENT_MAX, &text, &ignored) < 0 ||
 			json_parse(buf_text(&text), text.len, &n.document, &ignored) < 0 || types_document(NULL, n.document) != DOCUMENT_INDEX ||
 			image_index_parse(n.document, &x->arena, &n.x, &ignored) < 0)
 			continue;

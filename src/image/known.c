@@ -162,7 +162,7 @@ static int take_image(void *arg, const struct image *i, struct err *e unused)
 	for (size_t k = 0; k < r->digests.n; k++) {
 		const char *at = strchr(r->digests.v[k], '@');
 		struct strv none = {};
-		if (at && strcmp(at + 1, r->manifest) != 0)
+		if (at && !str_eq(at + 1, r->manifest))
 			take_manifest(g, at + 1, &r->diff_ids, &none);
 	}
 	return 0;

@@ -227,6 +227,10 @@ static void add_header(struct http_transfer *t, const char *name, const char *va
 {
 	if (!value)
 		return;
+	/* A media type is the word of whoever made the image: it does not end the line. */
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 127)
+			return;
 	own(mem) char *line = mem_printf("%s: %s", name, value);
 	t->headers = curl_slist_append(t->headers, line);
 }

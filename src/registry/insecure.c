@@ -79,6 +79,24 @@ bool insecure_is_loopback(const char *host)
 		(parse_address(host, &a) && (a.family == AF_INET ? a.bytes[0] == 127 : memcmp(a.bytes, &in6addr_loopback, 16) == 0));
 }
 
+/* "localhost." and all below localhost; the address that stands for any leads here too, and IPv4's as IPv6 writes them. */
+bool insecure_leads_here(const char *host)
+{
+	struct address a;
+	static const unsigned char none[16], mapped[12] = {[10] = 0xff, [11] = 0xff};
+	own(mem) char *name = mem_dup(host);
+	size_t n = strlen(name);
+	if (n && name[n - 1] == '.')
+		name[--n] = 0;
+	if (insecure_is_loopback(name) || (n > 10 && strcasecmp(name + n - 10, ".localhost") == 0))
+		return true;
+	if (!parse_address(name, &a))
+		return false;
+	bool four = a.family == AF_INET || memcmp(a.bytes, mapped, sizeof mapped) == 0;
+	const unsigned char *b = a.family == AF_INET ? a.bytes : a.bytes + 12;
+	return four ? b[0] == 127 || memcmp(b, none, 4) == 0 : memcmp(a.bytes, none, 16) == 0;
+}
+
 bool insecure_allows(const struct strv *names, const char *host, unsigned port)
 {
 	bool loopback = insecure_is_loopback(host);

@@ -85,7 +85,8 @@ char *reply_location(const struct session *s, const char *base, const char *loca
 	/* Nobody else may send us to services of this machine. */
 	struct http_place home = {};
 	own(mem) char *own_url = mem_printf("%s://%s/", s->scheme, s->host);
-	bool outside = http_place_of(own_url, &home) == 0 && !insecure_is_loopback(home.host) && insecure_is_loopback(p.host);
+	bool outside = http_place_of(own_url, &home) == 0 && !insecure_is_loopback(home.host) && insecure_leads_here(p.host) &&
+		strcasecmp(home.host, p.host) != 0;
 	http_place_drop(&home);
 	http_place_drop(&p);
 	if (bad || outside) {

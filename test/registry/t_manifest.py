@@ -206,9 +206,14 @@ def test_registry_elsewhere_does_not_lead_to_this_machine():
         with open(os.path.join(hull.path, "hull.json"), "w") as f:
             json.dump({"insecure-registries": [place]}, f)
         hull.env["HULL_CONFIG"] = os.path.join(hull.path, "hull.json")
-        for where in (f"http://{inside.host}/secret", f"http://localhost:{inside.port}/secret", f"http://[::1]:{inside.port}/secret"):
+        for where in (f"http://{inside.host}/secret", f"http://localhost:{inside.port}/secret", f"http://[::1]:{inside.port}/secret",
+                      f"https://[::]:{inside.port}/secret", f"https://[::ffff:127.0.0.1]:{inside.port}/secret", f"https://localhost.:{inside.port}/secret",
+                      f"https://a.localhost:{inside.port}/secret", f"https://127.1:{inside.port}/secret"):
             fake.hook = lambda h, where=where: layer in h.path and h.reply(307, Location=where)
             hull.refuses("this machine", "pull", f"{place}/x")
+        # To itself it may, by whatever name.
+        fake.hook = lambda h: "again" not in h.path and layer in h.path and h.reply(307, Location=f"{h.path}?again=1")
+        hull.ok("pull", "-q", f"{place}/x")
         assert not inside.requests
 
 

@@ -76,6 +76,19 @@ def test_pulled_image_keeps_its_digest():
         assert not fake.begun
 
 
+def test_media_type_is_one_line():
+    with Fake() as fake, Hull() as hull:
+        image = Image([SMALL])
+        image.document["mediaType"] += "\r\nX-Evil: 1"
+        fake.add(image)
+        fake.manifests["x", "latest"] = (image.type, image.manifest)
+        hull.ok("pull", "-q", f"{fake.host}/x")
+        hull.ok("tag", f"{fake.host}/x", f"{fake.host}/x:2")
+        fake.hook = lambda h: h.command == "PUT" and (h.read_body() or True) and h.reply(201)
+        hull.run("push", f"{fake.host}/x:2")
+        assert "PUT" in methods(fake, "manifests/2") and not any("X-Evil" in headers for _, _, headers in fake.requests)
+
+
 def test_mounts_from_the_repository_it_came_from():
     with Fake() as fake, Hull() as hull:
         image = pulled(fake, hull)
