@@ -715,3 +715,53 @@ int store_each(struct store *s, int (*each)(void *arg, const struct image *i, st
 		*ret_bad = l.bad;
 	return r;
 }
+
+struct checking {
+	struct store *s;
+	int (*each)(void *arg, const struct store_finding *f, struct err *e);
+	void *arg;
+};
+
+static int check_one(void *arg, const char *id, struct err *e)
+{
+	struct checking *c = arg;
+	own(arena) struct arena a = {};
+	own(strv) struct strv blobs = {}, bad = {};
+	struct image_record r;
+	struct store_finding f = {.id = id, .record = &r};
+	if (load_record(c->s, id, &a, &r, &f.why) < 0) {
+		f.record = NULL;
+		return c->each(c->arg, &f, e);
+	}
+	list_blobs(&r, &blobs);
+	for (size_t i = 0; i < blobs.n; i++) {
+		own(buf) struct buf text = {};
+		own(digest) struct digest *d = NULL;
+		struct err why = {};
+		char found[DIGEST_TEXT] = "";
+		int got = store_get_blob(c->s, blobs.v[i], DOCUMENT_MAX, &text, &why);
+		if (got == 0 && digest_begin(blobs.v[i], &d, &why) == 0) {
+			digest_add(d, text.data, text.len);
+			digest_end(d, found);
+		}
+		if (strcmp(found, blobs.v[i]) != 0 && !strv_has(&bad, blobs.v[i]))
+			strv_add(&bad, blobs.v[i]);
+	}
+	f.bad = bad;
+	return c->each(c->arg, &f, e);
+}
+
+int store_check(struct store *s, int (*each)(void *arg, const struct store_finding *f, struct err *e), void *arg, struct err *e)
+{
+	return walk(s, check_one, &(struct checking){s, each, arg}, e);
+}
+
+int store_discard(struct store *s, const char *digest, bool record, struct err *e)
+{
+	char path[DIGEST_TEXT + 16];
+	if (!digest_is_valid(digest) || (!record && !blob_path(digest, path)))
+		return err_set(e, ERR_CORRUPT, "invalid digest");
+	if (record)
+		record_path(digest, path);
+	return unlinkat(s->root, path, 0) < 0 && errno != ENOENT ? err_sys(e, "remove %s", path) : 0;
+}

@@ -69,3 +69,14 @@ int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struc
 int store_remove(struct store *s, const char *id, struct strv *ret_layers, struct err *e) must_use;
 /* Calls each(arg, image) for all images, the newest first; an unreadable record is skipped and counted. */
 int store_each(struct store *s, int (*each)(void *arg, const struct image *i, struct err *e), void *arg, size_t *ret_bad, struct err *e) must_use;
+/* Reads all that images need of the store, and calls each() for every one of them. record NULL: it cannot be read, why says it. bad: its blobs
+ * that are missing or not what their names say. */
+struct store_finding {
+	const char *id;
+	const struct image_record *record;
+	struct strv bad;
+	struct err why;
+};
+int store_check(struct store *s, int (*each)(void *arg, const struct store_finding *f, struct err *e), void *arg, struct err *e) must_use;
+/* A blob, or the record of an image, that is damaged: so that it can come again. */
+int store_discard(struct store *s, const char *digest, bool record, struct err *e) must_use;

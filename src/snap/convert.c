@@ -59,7 +59,7 @@ static int to_erofs(struct snap *s, const char *diff_id, int fd, struct err *e)
 	if (fstat(tree, &root) < 0)
 		return err_sys(e, "look");
 	erofs_open(&w, fd, s->layers);
-	if (pack_into(tree, lower_root_is_said(&root), fd, &bytes, e) < 0 || erofs_take_written(&w, bytes, e) < 0)
+	if (pack_into(tree, lower_root_is_said(&root), fd, &bytes, e) < 0 || erofs_take_written(&w, NULL, bytes, e) < 0)
 		return -1;
 	w.head.made = true;
 	w.head.info = info;

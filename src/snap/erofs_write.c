@@ -36,6 +36,7 @@ struct job {
 	struct erofs_layout l;
 	struct bases base;
 	struct out out;
+	int source;
 };
 
 static void job_drop(struct job *j)
@@ -46,7 +47,7 @@ static void job_drop(struct job *j)
 
 void erofs_open(struct erofs_writer *w, int fd, int dir)
 {
-	*w = (struct erofs_writer){.fd = fd};
+	*w = (struct erofs_writer){.fd = fd, .source = fd};
 	erofs_tree_open(&w->tree, dir);
 }
 
@@ -97,13 +98,13 @@ int erofs_take(struct erofs_writer *w, struct stream *plain, uint64_t max_entrie
 	return 0;
 }
 
-int erofs_take_written(struct erofs_writer *w, uint64_t bytes, struct err *e)
+int erofs_take_written(struct erofs_writer *w, struct stream *tar, uint64_t bytes, struct err *e)
 {
-	own(stream) struct stream *tar = stream_range(w->fd, EROFS_TAR_AT, bytes);
+	own(stream) struct stream *range = tar ? NULL : stream_range(w->source, EROFS_TAR_AT, bytes);
 	w->head.tar_bytes = bytes;
 	if (lseek(w->fd, (off_t)(EROFS_TAR_AT + bytes), SEEK_SET) < 0)
 		return err_sys(e, "write");
-	return take_entries(w, tar, UINT64_MAX, e);
+	return take_entries(w, tar ? tar : range, UINT64_MAX, e);
 }
 
 static int flush(struct out *o, struct err *e)
@@ -265,7 +266,7 @@ static int put_blocks(struct job *j, const struct erofs_node *n, struct err *e)
 static int copy_bytes(struct job *j, uint64_t from, uint64_t to, uint64_t n, struct err *e)
 {
 	while (n > 0) {
-		ssize_t r = pread(j->out.fd, j->out.room, n < OUT_ROOM ? (size_t)n : OUT_ROOM, (off_t)from);
+		ssize_t r = pread(j->source, j->out.room, n < OUT_ROOM ? (size_t)n : OUT_ROOM, (off_t)from);
 		if (r <= 0)
 			return r < 0 ? err_sys(e, "read") : err_set(e, ERR_BUG, "the layer's file ends early");
 		if (lseek(j->out.fd, (off_t)to, SEEK_SET) < 0 || fd_write_all(j->out.fd, j->out.room, (size_t)r) < 0)
@@ -344,7 +345,8 @@ static int put_head(const struct erofs_writer *w, const struct job *j, const cha
 
 int erofs_end(struct erofs_writer *w, const char *diff_id, struct err *e)
 {
-	struct job j __attribute__((cleanup(job_drop))) = {.t = &w->tree, .out = {.fd = w->fd, .at = EROFS_TAR_AT + w->head.tar_bytes}};
+	struct job j __attribute__((cleanup(job_drop))) = {.t = &w->tree, .source = w->source,
+		.out = {.fd = w->fd, .at = EROFS_TAR_AT + w->head.tar_bytes}};
 	if (erofs_layout_make(&w->tree, &j.l, e) < 0)
 		return -1;
 	j.base.inodes = erofs_blocks(j.out.at);

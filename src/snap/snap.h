@@ -71,6 +71,9 @@ int snap_ingest(struct snap *s, const struct snap_ingest *in, char ret_diff_id[1
  * of a layer must not be in use then; a mounted EROFS file may be. 1: it was converted; 0: it has that form, or is not here. */
 int snap_convert(struct snap *s, const char *diff_id, enum snap_storage to, int (*may)(void *arg, struct err *e), void *arg,
 	struct err *e) must_use;
+/* Reads the whole layer. ERR_NOT_FOUND, or ERR_CORRUPT: it is not what it was, and must be fetched again; damage that can be mended with what is
+ * there is, when repair says so. Of a layer of files only that it is complete can be told. */
+int snap_verify(struct snap *s, const char *diff_id, bool repair, bool *ret_mended, struct err *e) must_use;
 /* Removes a layer; the caller knows that nobody uses it. A missing one is success. */
 int snap_remove_layer(struct snap *s, const char *diff_id, struct err *e) must_use;
 /* All layers that are there, as diff_ids, sorted. */

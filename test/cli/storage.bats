@@ -128,3 +128,49 @@ look() {
     [ -z "$(forms)" ]
     [ -z "$(find "$HULL_ROOT/layers" -name 'tmp-*')" ]
 }
+
+# The file of the one layer of this store. usage: hurt OFFSET (negative: from its end)
+hurt() {
+    local file at=$1
+    file=$(find "$HULL_ROOT/layers" -regextype posix-extended -regex '.*/[0-9a-f]{64}')
+    [ "$at" -ge 0 ] || at=$(($(stat -c %s "$file") + at))
+    printf '\377\377\377\377' | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
+}
+
+@test "system check: a whole store, and each kind of damage in one of EROFS" {
+    need_erofs
+    new_store checked --storage erofs
+    run -0 hull system check
+    [ "$output" = "images: 1, layers: 1: all whole" ]
+    run -0 hull system check -q
+    [ -z "$output" ]
+    # Metadata is made anew of the tar.
+    hurt -6000
+    run -1 hull system check
+    [[ $output == "layer sha256:"*": its EROFS metadata is damaged (docker.io/library/box:latest)" ]]
+    run -0 hull system check --repair
+    [[ $output == *": mended" ]]
+    run -0 hull system check
+    hull run --rm --network host box true
+    # The tar cannot be: it comes from where the image came from, or is told to be missing.
+    hurt 200000
+    run -1 hull system check
+    [[ $output == "layer sha256:"*": its tar is damaged"* ]]
+    run -1 hull system check --repair
+    [[ $output == *"load it again (docker.io/library/box:latest)" ]]
+    [ -z "$(forms)" ]
+    run -1 hull system check
+    [[ $output == "layer sha256:"*": it is missing (docker.io/library/box:latest)" ]]
+    hull load -q -i "$HULL_BUILD/box/box.tar"
+    run -0 hull system check
+    # A blob, and a record that cannot be read.
+    printf x >>"$(find "$HULL_ROOT/blobs" -type f | head -n 1)"
+    run -1 hull system check
+    [[ $output == "blob sha256:"*": it is missing, or not what its name says (docker.io/library/box:latest)" ]]
+    echo broken >"$(echo "$HULL_ROOT"/images/*.json)"
+    run -1 hull system check
+    [[ $output == "image sha256:"* ]]
+    run -0 hull system check --repair
+    hull load -q -i "$HULL_BUILD/box/box.tar"
+    run -0 hull system check
+}

@@ -196,6 +196,35 @@ def test_twice_at_once():
         assert len(hull.layers()) == 4
 
 
+def test_damage_is_found_and_fetched_again():
+    with Fake() as fake, Hull() as hull:
+        image = fake.add(Image([make_layer({"f": noise(300000, i)}) for i in range(3)]))
+        name = f"{fake.host}/x"
+        hull.ok("pull", "-q", name)
+        assert hull.ok("system", "check") == "images: 1, layers: 3: all whole\n"
+        layer = os.path.join(hull.root, "layers", hull.layers()[0])
+        if os.path.isfile(layer):
+            with open(layer, "r+b") as f:
+                f.seek(100000)
+                f.write(b"damage")
+        else:
+            os.unlink(os.path.join(layer, "layer.json"))
+        os.unlink(os.path.join(hull.root, "blobs/sha256", image.id.split(":")[1]))
+        p = hull.run("system", "check")
+        lines = sorted(p.out.splitlines())
+        assert p.returncode == 1 and len(lines) == 2, p.out
+        assert lines[0].startswith(f"blob {image.id}: it is missing") and lines[1].startswith("layer sha256:" + os.path.basename(layer)), lines
+        assert all(line.endswith(f" ({name}:latest)") for line in lines), lines
+        before = len(fake.requests)
+        p = hull.run("system", "check", "--repair")
+        assert p.returncode == 0 and p.out.count(": mended\n") == 2, (p.out, p.err)
+        blobs = [r[1] for r in fake.requests[before:] if "/blobs/" in r[1]]
+        assert len(blobs) == 2, blobs  # the config, and that one layer
+        assert hull.ok("system", "check", "-q") == ""
+        assert hull.images() == image.id + "\n"
+        hull.clean()
+
+
 def test_a_full_disk():
     if os.geteuid() != 0:
         raise Skip("needs root")
