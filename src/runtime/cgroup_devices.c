@@ -28,7 +28,8 @@ const struct spec_device_rule cgroup_default_devices[] = {
 };
 const size_t cgroup_default_devices_n = countof(cgroup_default_devices);
 
-enum { RULES_MAX = 400, INSNS = (RULES_MAX + (int)countof(cgroup_default_devices)) * 9 + 8 };
+/* A rule takes nine instructions at most; the kernel takes a million of them, unless we have no right to load any. */
+enum { RULES_MAX = 10000, RULE_INSNS = 9, FRAME_INSNS = 8 };
 
 enum { PROGRAMS_MAX = 16 };
 static const char program_name[] = "hull_devices"; /* less than BPF_OBJ_NAME_LEN */
@@ -141,7 +142,7 @@ int cgroup_devices_attach(int dir, const struct spec_resources *r, struct err *e
 		return 0;
 	if (r->devices.n > RULES_MAX)
 		return err_set(e, ERR_LIMIT, "%zu device rules: at most %d are possible", r->devices.n, RULES_MAX);
-	own(mem) struct bpf_insn *insns = mem_alloc(INSNS * sizeof *insns);
+	own(mem) struct bpf_insn *insns = mem_alloc(((r->devices.n + cgroup_default_devices_n) * RULE_INSNS + FRAME_INSNS) * sizeof *insns);
 	struct program p = {.v = insns};
 	emit(&p, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_3, BPF_REG_1, 0, 0);
 	emit(&p, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_4, BPF_REG_1, 4, 0);

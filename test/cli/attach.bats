@@ -93,12 +93,13 @@ PY
 }
 
 @test "hull run is killed: the container goes on, its log and its exit are complete" {
-    "$HULL" run --name orphan box sh -c 'echo begun; sleep 1; seq 1000; exit 3' >orphan.out 3>&- &
+    "$HULL" run --name orphan box sh -c 'echo begun; until [ -e /go ]; do sleep 0.1; done; seq 1000; exit 3' >orphan.out 3>&- &
     pid=$!
     wait_until 10 grep -q begun orphan.out
     kill -9 $pid
     wait $pid || true
     status_is orphan running
+    hull exec orphan touch /go
     run -0 hull wait orphan
     [ "$output" = 3 ]
     [ "$(hull logs orphan | tail -n 1)" = 1000 ]

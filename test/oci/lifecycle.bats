@@ -184,3 +184,10 @@ teardown_file() { oci_teardown; }
     run ! grep -E 'many|other' <<<"$(oci list -q)"
     oci_refuses 1 'regular expression' delete --regex '('
 }
+
+@test "a thousand device rules, the last of which decide" {
+    bundle devices '.process.args = ["sh", "-c", "echo >/dev/null && ! echo >/dev/full && head -c 1 /dev/zero | wc -c"] | .linux.resources.devices =
+        [{allow: false, access: "rwm"}] + [range(1000) | {allow: (. % 2 == 0), type: "c", major: 240, minor: ., access: "rwm"}]'
+    run -0 oci run -b "$OCI_DIR/devices" devices
+    [ "${lines[-1]}" = 1 ]
+}
