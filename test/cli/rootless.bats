@@ -21,7 +21,7 @@ mount --bind "$HULL_DIR/passwd" /etc/passwd
 mount --bind "$HULL_DIR/$RANGES" /etc/subuid
 mount --bind "$HULL_DIR/$RANGES" /etc/subgid
 exec setpriv --reuid $HULL_UID --regid $HULL_UID --clear-groups env -i PATH="$PATH" HOME="$HULL_DIR/home" \
-    XDG_RUNTIME_DIR="$HULL_DIR/run" "$HULL" "$@"
+    XDG_RUNTIME_DIR="$HULL_DIR/run" HULL_NETWORK="${HULL_NETWORK-none}" "$HULL" "$@"
 SH
     touch_subid
     hull run --rm box true || skip "this machine lets no plain user run containers"
@@ -132,4 +132,15 @@ hull() {
     [[ $output == *subuid* ]]
     run hull info
     [[ $output == *"one user id"* ]]
+}
+
+@test "a plain user's container has no network, and one line says so; one that is asked for is refused" {
+    HULL_NETWORK='' hull run --rm box ls /sys/class/net >"$HULL_DIR/out" 2>"$HULL_DIR/err"
+    [ "$(cat "$HULL_DIR/out")" = lo ]
+    [ "$(wc -l <"$HULL_DIR/err")" = 1 ]
+    grep -q 'warning.*no network' "$HULL_DIR/err"
+    run ! hull run --rm --network web box true
+    [[ $output == *"plain user"* ]]
+    HULL_NETWORK='' run ! hull run --rm -p 8080:80 box true
+    [[ $output == *"-p"*"plain user"* ]]
 }

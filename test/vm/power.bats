@@ -12,13 +12,13 @@ vm() { "$RUN" --disk disk --limit 400 "$@"; }
 
 # cut WHEN SEED COMMANDS
 cut_in() {
-    run -0 --separate-stderr vm --cut "$1" --seed "$2" -- "hull=/job/build/src/cli/hull; $3"
+    run -0 --separate-stderr vm --cut "$1" --seed "$2" -- "export HULL_NETWORK=none; hull=/job/build/src/cli/hull; $3"
     [[ $stderr == *"writes were safe"* ]] || { echo "$stderr"; return 1; }
 }
 
 # What must hold after any of it: every verb works, layers are whole, nothing temporary stays once a verb has run.
 # shellcheck disable=SC2016
-SOUND='hull=/job/build/src/cli/hull store=/var/lib/hull
+SOUND='export HULL_NETWORK=none; hull=/job/build/src/cli/hull store=/var/lib/hull
     tree() { (cd "$1"/layers/*/tree && find . | sort | tar -c --no-recursion -T - | sha256sum); }
     set -e
     $hull ps -a; $hull images; $hull volume ls

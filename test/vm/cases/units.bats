@@ -15,7 +15,7 @@ in_unit() {
     local user=() unit=$1
     shift
     [ "$(id -u)" = 0 ] || user=(--user)
-    systemd-run "${user[@]}" -q --wait --pipe --collect --unit "$unit" -E HULL_ROOT -E HULL_RUN_ROOT -E HOME "$@"
+    systemd-run "${user[@]}" -q --wait --pipe --collect --unit "$unit" -E HULL_ROOT -E HULL_RUN_ROOT -E HULL_NETWORK -E HOME "$@"
 }
 
 @test "a container outlives the unit that started it, and the unit does not wait for it" {
@@ -33,7 +33,7 @@ in_unit() {
 @test "a unit that is a container in the foreground is stopped as a container is" {
     local user=()
     [ "$(id -u)" = 0 ] || user=(--user)
-    systemd-run "${user[@]}" -q --collect --unit hull-test-front -E HULL_ROOT -E HULL_RUN_ROOT -E HOME "$HULL" run --name front box \
+    systemd-run "${user[@]}" -q --collect --unit hull-test-front -E HULL_ROOT -E HULL_RUN_ROOT -E HULL_NETWORK -E HOME "$HULL" run --name front box \
         sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done'
     wait_until 60 status_is front running
     systemctl "${user[@]}" stop hull-test-front
