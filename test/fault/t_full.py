@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from sweep import ALL, BOX, SEED, Failure, Place, Skip, alone, registry  # noqa: E402
@@ -132,8 +133,13 @@ def test_a_log_that_finds_no_room_blocks_nobody_and_the_exit_status_is_kept():
             box(place)
             place.ok("run", "-d", "--name", "c1", "--cgroup-parent", place.parent, "--stop-signal", "TERM", "box", "sh", "-c",
                      "trap 'exit 7' TERM; while :; do echo 0123456789012345678901234567890123456789; sleep 0.001; done")
+            # Before it has said something it may not have set its trap.
+            until = time.monotonic() + 60
+            while not place.ok("logs", "--tail", "1", "c1") and time.monotonic() < until:
+                time.sleep(0.1)
             place.free("size", left)
             subprocess.run(["head", "-c", "100000000", "/dev/zero"], stdout=open(os.path.join(place.disk, "fill"), "w"), stderr=subprocess.DEVNULL)
+            began = time.monotonic()
             p = place.hull("stop", "-t", "45", "c1")
             if p.returncode != 0:
                 refused(p)
@@ -142,7 +148,7 @@ def test_a_log_that_finds_no_room_blocks_nobody_and_the_exit_status_is_kept():
             if p.returncode != 0:
                 place.ok("stop", "-t", "45", "c1")
             found = place.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c1")
-            assert found == "exited 7\n", (left, found)
+            assert found == "exited 7\n", (left, found, p.returncode, p.stderr, round(time.monotonic() - began))
             place.ok("logs", "c1")
             place.ok("start", "c1")
             place.ok("rm", "-f", "c1")
