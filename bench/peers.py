@@ -66,6 +66,8 @@ class Engine:
             "exec": self.cmd("exec", "bench", "true"),
             "ps": self.cmd("ps", "-a"),
             "pull": self.pull_command(),
+            "push": self.push_command(),
+            "push-again": self.push_command(),
         }.get(case)
 
     def pull_command(self):
@@ -74,12 +76,29 @@ class Engine:
         line = " ".join(self.cmd("pull", "-q", *self.pull_options, self.args.image))
         return ["sh", "-c", f"{' '.join(self.cmd('rmi', '-f', self.args.image))} >/dev/null 2>&1; {line}"]
 
+    def target(self):
+        return f"{self.args.registry.host}/{self.name}:1"
+
+    def push_command(self):
+        return self.cmd("push", *self.pull_options, self.target()) if self.args.registry else None
+
+    def before(self, case):
+        """Right before a round, not counted."""
+        if case == "push":
+            shutil.rmtree(os.path.join(self.args.registry.folder, "data"), ignore_errors=True)
+
     pull_options = run_options = ()
 
     def prepare(self, case):
         if case in ("exec", "memory") and "bench" not in self.done:
             self.do("run", *self.run_options, "-d", "--name", "bench", "--network", "none", "box", "sleep", "100000")
             self.done.add("bench")
+        if case in ("push", "push-again") and "push" not in self.done:
+            self.do("pull", *self.pull_options, self.args.image)
+            self.do("tag", self.args.image, self.target())
+            self.done.add("push")
+        if case == "push-again":
+            self.do("push", *self.pull_options, self.target())
         if case == "ps" and "ps" not in self.done:
             for i in range(self.args.containers - len(self.done & {"bench"})):
                 self.do("create", *self.run_options, "--name", f"n{i}", "--network", "none", "box", "true")
