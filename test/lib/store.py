@@ -22,7 +22,7 @@ class Hull:
         os.chmod(self.path, 0o755)
         self.root = os.path.join(self.path, "root")
         self.env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k not in ("XDG_RUNTIME_DIR", "DOCKER_CONFIG")}
-        self.env.update(HULL_ROOT=self.root, HULL_RUN_ROOT=os.path.join(self.path, "run"), HOME=self.path)
+        self.env.update(HULL_ROOT=self.root, HULL_NETWORK="none", HULL_RUN_ROOT=os.path.join(self.path, "run"), HOME=self.path)
         return self
 
     def __exit__(self, *args):
