@@ -431,7 +431,7 @@ EOF
     status=0
     wait $pid || status=$?
     [ "$status" -eq 1 ]
-    grep -q interrupted out
+    grep -q interrupted out || { cat out; false; }
     [ -z "$(ls "$HULL_ROOT/build/work")" ]
     sed -i 's/sleep 300/true/' Dockerfile
     build .
