@@ -31,10 +31,12 @@ complete_line() {
         program=hull
         [[ $name != hull-runtime* ]] || program=hull-runtime
         words=${name#"$program"}
-        run -0 "$(dirname "$HULL")/$program" ${words//-/ } --help
-        [[ $output == "Usage:  $program${words//-/ }"* ]] || { echo "$name: $output"; return 1; }
-        ! command -v groff >/dev/null || [ -z "$(groff -man -Tutf8 -ww -z "$page" 2>&1)" ]
+        help=$("$(dirname "$HULL")/$program" ${words//-/ } --help)
+        [[ $help == "Usage:  $program${words//-/ }"* ]] || { echo "$name: $help"; return 1; }
     done
+    if command -v groff >/dev/null; then
+        said=$(groff -man -Tutf8 -ww -z pages/*.1 2>&1) && [ -z "$said" ] || { echo "$said"; return 1; }
+    fi
     grep -qF '\fB\-\-memory\fR' pages/hull-run.1
 }
 
