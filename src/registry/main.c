@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 enum { OUTBOX_MAX = 4096, PIPES_MAX = 60, UPLOADS_MAX = 5 };
+static const int64_t NO_MEMORY_NS = 10LL * 1000000000;
 
 char *session_text(const char *text, char out[200])
 {
@@ -48,14 +49,20 @@ int64_t session_back_off(unsigned tries)
 	return ns + ns / 8 * (int64_t)(num_monotonic_ns() / 1000 % 8) / 4;
 }
 
-/* false: the socket has no room. */
+/* false: the socket has no room. A word that can never be sent is one that hull would wait for without end: then this process ends,
+ * which hull hears of. */
 static bool send_text(int sock, const char *text)
 {
+	static int64_t no_memory_since;
 	ssize_t n;
 	do
 		n = send(sock, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	return n >= 0 || (errno != EAGAIN && errno != ENOBUFS);
+	bool no_memory = n < 0 && errno == ENOBUFS;
+	if ((n < 0 && errno != EAGAIN && !no_memory) || (no_memory && no_memory_since && num_monotonic_ns() - no_memory_since > NO_MEMORY_NS))
+		_exit(1);
+	no_memory_since = no_memory ? no_memory_since ? no_memory_since : num_monotonic_ns() : 0;
+	return n >= 0;
 }
 
 static void send_outbox(struct session *s)
