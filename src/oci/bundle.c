@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "oci/foreground.h"
 #include "oci/notify.h"
 #include "runtime/annotations.h"
 #include "runtime/checkpoint.h"
@@ -143,8 +144,11 @@ static int open_console(struct oci_creation *x, bool leave, struct err *e)
 		return err_set(e, ERR_USAGE, "--console-socket: the configuration asks for no terminal (process.terminal)");
 	if (terminal && !o->console_socket && (leave || o->detach))
 		return err_set(e, ERR_USAGE, "a terminal (process.terminal) needs --console-socket when the container is left alone");
-	if (!o->console_socket)
+	if (!o->console_socket) {
+		if (terminal)
+			foreground_size(&x->c.arena, x->c.spec.process);
 		return 0;
+	}
 	x->console = oci_connect(o->console_socket, "--console-socket", e);
 	return x->console < 0 ? -1 : 0;
 }

@@ -81,8 +81,10 @@ static int open_console(struct execution *x, struct err *e)
 		return err_set(e, ERR_USAGE, "--console-socket: the process asks for no terminal (--tty)");
 	if (x->process.terminal && o->detach && !o->console_socket)
 		return err_set(e, ERR_USAGE, "a terminal needs --console-socket when the process is left alone (--detach)");
-	if (!o->console_socket)
+	if (!o->console_socket) {
+		foreground_size(&x->c.arena, &x->process);
 		return 0;
+	}
 	x->console = oci_connect(o->console_socket, "--console-socket", e);
 	return x->console < 0 ? -1 : 0;
 }

@@ -49,6 +49,15 @@ static void copy_size(int master)
 		(void)!tty_set_size(master, rows, cols);
 }
 
+void foreground_size(struct arena *a, struct spec_process *p)
+{
+	unsigned short rows, cols;
+	if (!p->terminal || p->console || !tty_get_size(0, &rows, &cols) || !rows || !cols)
+		return;
+	p->console = arena_alloc(a, sizeof *p->console);
+	*p->console = (struct spec_console){.height = rows, .width = cols};
+}
+
 /* Orphans that came to us; the process itself stays for the end. */
 static void reap_others(pid_t pid)
 {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "runtime/spec.h"
 
 #include <signal.h>
 #include <sys/types.h>
@@ -22,5 +23,7 @@ struct foreground {
 void foreground_drop(struct foreground *f);
 /* adopt: orphans of the container become ours (PR_SET_CHILD_SUBREAPER), and are reaped. */
 int foreground_begin(struct foreground *f, bool adopt, struct err *e) must_use;
+/* A terminal that is to be ours has our terminal's size from its first moment, unless the configuration says another. */
+void foreground_size(struct arena *a, struct spec_process *p);
 /* master: the process's terminal, or -1. Returns its exit status, 128 + the signal that killed it, or -1. The process is reaped. */
 int foreground_follow(struct foreground *f, pid_t pid, int pidfd, int master, struct err *e) must_use;

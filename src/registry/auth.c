@@ -36,7 +36,7 @@ int auth_denied(const struct session *s, const char *reason, struct err *e)
 	if (c->user || c->identity_token)
 		return err_set(e, ERR_DENIED, "access to %s is denied%s%s%s: it does not exist, or the credentials configured for %s do not allow it",
 			s->repository, open, text, shut, s->registry);
-	return err_set(e, ERR_DENIED, "access to %s is denied%s%s%s: it does not exist, or needs a login: put credentials for %s into docker's config.json%s%s",
+	return err_set(e, ERR_DENIED, "access to %s is denied%s%s%s: it does not exist, or needs a login: hull login %s%s%s",
 		s->repository, open, text, shut, s->registry, c->note ? "; " : "", c->note ? c->note : "");
 }
 
