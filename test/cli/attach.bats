@@ -165,7 +165,13 @@ PY
     refuses 125 'detach' run -it --detach-keys 'ctrl-pp' box true || refuses 1 'detach' run -it --detach-keys 'ctrl-pp' box true
 }
 
-@test "the monitor: one process of at most 1 MiB, with nothing of its caller" {
+# Its own memory, and all that is mapped. Around each page of code that runs the kernel maps those that it has beside it, in large folios
+# more of them: between 560 and 1080 KiB were seen for one program in several places.
+is_small() {
+    awk '/^Rss:/ { all = $2 } /^Anonymous:/ { own = $2 } END { exit !(all && all <= 1536 && own <= 448) }' "/proc/$1/smaps_rollup"
+}
+
+@test "the monitor: one process of about 1 MiB, with nothing of its caller" {
     exec 6>held
     MARK=here hull run -d -i --name small box sh -c "$ECHO"
     exec 6>&-
@@ -178,9 +184,9 @@ PY
     run ls -l "/proc/$pid/fd"
     [[ $output != */held* ]]
     [ "$(awk '{ print $6 }' "/proc/$pid/stat")" = "$pid" ] # a session of its own
-    wait_until 5 sh -c "[ \$(awk '/^Rss:/ { print \$2 }' /proc/$pid/smaps_rollup) -le 1024 ]"
+    wait_until 5 is_small "$pid"
     { seq 100000; sleep 1; } | timeout 60 "$HULL" attach small >/dev/null || true
-    wait_until 10 sh -c "[ \$(awk '/^Rss:/ { print \$2 }' /proc/$pid/smaps_rollup) -le 1024 ]"
+    wait_until 10 is_small "$pid"
     # Nothing but SIGKILL ends it before its container.
     kill -USR1 "$pid"
     kill -HUP "$pid"
@@ -195,7 +201,7 @@ PY
     export HULL_ROOT=$PWD/first/root HULL_RUN_ROOT=$PWD/first/run
     hull run -d --name first box sleep 1000
     pid=$(monitor_of first)
-    wait_until 10 sh -c "[ \$(awk '/^Rss:/ { print \$2 }' /proc/$pid/smaps_rollup) -le 1024 ]"
+    wait_until 10 is_small "$pid"
     hull rm -f first
 }
 
@@ -222,7 +228,7 @@ for i in range(3000):
         held.pop(random.randrange(len(held))).close()
 PY
     wait_until 5 sh -c "[ \$(find /proc/$pid/fd | wc -l) = $fds ]"
-    wait_until 5 sh -c "[ \$(awk '/^Rss:/ { print \$2 }' /proc/$pid/smaps_rollup) -le 1024 ]"
+    wait_until 5 is_small "$pid"
     run timeout 10 "$HULL" attach crowd <<<end
     run -0 hull wait crowd
     [ "$output" = 9 ]
