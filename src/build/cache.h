@@ -7,7 +7,7 @@
  *   <root>/build/work/<id>/       a step that runs now; its lock is held
  *   <root>/build/stat/<sha256>    statcache of a context
  *
- * A key is the digest of named parts. The parts are written behind the answer: `--explain` compares them.
+ * A key is the digest of named parts. The parts are written behind the answer: who wonders why a step ran again can compare them.
  */
 #pragma once
 

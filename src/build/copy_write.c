@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "build/mode.h"
 #include "build/place.h"
+#include "snap/pack.h"
 #include "snap/whiteout.h"
 
 #include <errno.h>
@@ -92,7 +93,7 @@ static int put_file(struct writer *w, const struct tree_item *i, struct tar_entr
 			.mtime_ns = t->mtime_ns};
 		return lay_entry(&w->lay, t, e) < 0 ? -1 : tree_add(&w->c->tree, &w->sum, i, e);
 	}
-	if (lay_xattrs(fd, &a, t, e) < 0 || tree_content_begin(&content, fd, e) < 0)
+	if (pack_xattrs(fd, &a, t, e) < 0 || tree_content_begin(&content, fd, e) < 0)
 		return -1;
 	int r = lay_entry(&w->lay, t, e) < 0 || lay_data(&w->lay, fd, t->stored, tree_content_add, &content, e) < 0 ? -1 : 0;
 	if (r == 0) {
@@ -110,7 +111,7 @@ static int put_file(struct writer *w, const struct tree_item *i, struct tar_entr
 static int put_item(struct writer *w, const struct tree_item *i, char *name, struct err *e)
 {
 	char target[PATH_MAX] = "";
-	struct tar_entry t = {.name = name, .link = target, .mode = i->st.st_mode & 07777, .mtime_ns = lay_time(&i->st)};
+	struct tar_entry t = {.name = name, .link = target, .mode = i->st.st_mode & 07777, .mtime_ns = pack_time(&i->st)};
 	if (!w->c->tree.is_context) {
 		t.uid = i->st.st_uid;
 		t.gid = i->st.st_gid;

@@ -3,13 +3,12 @@
 
 #include "base/fd.h"
 #include "base/path.h"
-#include "snap/apply.h"
+#include "snap/pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 static int sink(void *arg, const void *p, size_t n, struct err *e)
@@ -29,32 +28,6 @@ void lay_drop(struct lay *l)
 	tar_writer_drop(&l->tar);
 	strv_drop(&l->dirs);
 	mem_drop(&l->room);
-}
-
-int64_t lay_time(const struct stat *st)
-{
-	int64_t ns;
-	if (__builtin_mul_overflow((int64_t)st->st_mtim.tv_sec, 1000000000, &ns) || __builtin_add_overflow(ns, st->st_mtim.tv_nsec, &ns))
-		return st->st_mtim.tv_sec < 0 ? INT64_MIN : INT64_MAX;
-	return ns;
-}
-
-int lay_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e)
-{
-	char names[4096];
-	ssize_t n = flistxattr(fd, names, sizeof names);
-	if (n < 0)
-		return errno == EOPNOTSUPP || errno == ERANGE ? 0 : err_sys(e, "list xattrs");
-	for (const char *x = names; x < names + n; x += strlen(x) + 1) {
-		if (!apply_takes_xattr(x))
-			continue;
-		ssize_t len = fgetxattr(fd, x, NULL, 0);
-		char *value = arena_alloc(a, len > 0 ? (size_t)len : 1);
-		if (len < 0 || (len = fgetxattr(fd, x, value, (size_t)len)) < 0)
-			return err_sys(e, "read %.64s", x);
-		*arena_push(a, &t->xattrs) = (struct tar_xattr){arena_dup(a, x), value, (size_t)len};
-	}
-	return 0;
 }
 
 int lay_entry(struct lay *l, struct tar_entry *t, struct err *e)
@@ -86,8 +59,8 @@ int lay_dir(struct lay *l, const char *path, const struct tar_entry *like, struc
 		if (fstat(fd, &st) < 0)
 			return err_sys(e, "look at %.200s", path);
 		t = (struct tar_entry){.type = TAR_DIR, .name = t.name, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid,
-			.mtime_ns = lay_time(&st)};
-		if (lay_xattrs(fd, &a, &t, e) < 0)
+			.mtime_ns = pack_time(&st)};
+		if (pack_xattrs(fd, &a, &t, e) < 0)
 			return err_wrap(e, "%.200s", path);
 	}
 	return lay_entry(l, &t, e);

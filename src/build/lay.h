@@ -30,7 +30,3 @@ int lay_entry(struct lay *l, struct tar_entry *t, struct err *e) must_use;
 /* The data of an entry that was just written, from fd; each piece is told to `heard` (may be NULL). */
 int lay_data(struct lay *l, int fd, uint64_t size, void (*heard)(void *arg, const void *p, size_t n), void *arg, struct err *e) must_use;
 int lay_end(struct lay *l, struct err *e) must_use;
-/* xattrs that a layer keeps. */
-int lay_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e) must_use;
-
-int64_t lay_time(const struct stat *st);

@@ -6,6 +6,7 @@
 #include "build/lay.h"
 #include "build/place.h"
 #include "codec/digest.h"
+#include "snap/pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -168,7 +169,7 @@ int tree_content_begin(struct tree_content *c, int fd, struct err *e)
 	own(arena) struct arena a = {};
 	struct tar_entry t = {};
 	c->digest = NULL;
-	if (digest_begin(NULL, &c->digest, e) < 0 || lay_xattrs(fd, &a, &t, e) < 0)
+	if (digest_begin(NULL, &c->digest, e) < 0 || pack_xattrs(fd, &a, &t, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t.xattrs.n; i++) {
 		digest_add(c->digest, t.xattrs.v[i].name, strlen(t.xattrs.v[i].name) + 1);

@@ -73,15 +73,21 @@ static const char *first_name(struct pack *p, const struct stat *st, const char 
 	return NULL;
 }
 
-static int64_t time_of(const struct pack *p, const struct stat *st)
+int64_t pack_time(const struct stat *st)
 {
 	int64_t ns;
 	if (__builtin_mul_overflow((int64_t)st->st_mtim.tv_sec, 1000000000, &ns) || __builtin_add_overflow(ns, st->st_mtim.tv_nsec, &ns))
-		return st->st_mtim.tv_sec < 0 ? INT64_MIN : p->until;
+		return st->st_mtim.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
+}
+
+static int64_t time_of(const struct pack *p, const struct stat *st)
+{
+	int64_t ns = pack_time(st);
 	return ns > p->until ? p->until : ns;
 }
 
-static int read_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e)
+int pack_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e)
 {
 	char names[XATTR_LIST_MAX];
 	ssize_t n = flistxattr(fd, names, sizeof names);
@@ -140,7 +146,7 @@ static int put_file(struct pack *p, int dir, const char *name, struct tar_entry 
 	own(fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "open");
-	if (read_xattrs(fd, &a, t, e) < 0 || read_spans(fd, &a, t, e) < 0 || tar_write_entry(p->tar, t, e) < 0)
+	if (pack_xattrs(fd, &a, t, e) < 0 || read_spans(fd, &a, t, e) < 0 || tar_write_entry(p->tar, t, e) < 0)
 		return -1;
 	if (!t->sparse)
 		return put_range(p, fd, 0, t->size, e);
@@ -169,7 +175,7 @@ static int put_dir(struct pack *p, int dir, const char *name, struct tar_entry *
 		return err_sys(e, "open");
 	if (depth > SNAP_MAX_DEPTH)
 		return err_set(e, ERR_LIMIT, "more than %d directories deep", SNAP_MAX_DEPTH);
-	if (read_xattrs(fd, &a, t, e) < 0 || tar_write_entry(p->tar, t, e) < 0)
+	if (pack_xattrs(fd, &a, t, e) < 0 || tar_write_entry(p->tar, t, e) < 0)
 		return -1;
 	own(mem) char *below = mem_printf("%s/x", t->name);
 	if (whiteout_is_opaque(fd) && !path_exists(fd, WHITEOUT_OPAQUE) && put_mark(p, below, WHITEOUT_OPAQUE, t->mtime_ns, e) < 0)
@@ -243,7 +249,7 @@ int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, 
 		return err_sys(e, "look");
 	struct tar_entry t = {.type = TAR_DIR, .name = root, .link = none, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid,
 		.mtime_ns = time_of(&p, &st)};
-	if (said && (read_xattrs(tree, &a, &t, e) < 0 || tar_write_entry(tar, &t, e) < 0))
+	if (said && (pack_xattrs(tree, &a, &t, e) < 0 || tar_write_entry(tar, &t, e) < 0))
 		return -1;
 	if (whiteout_is_opaque(tree) && !path_exists(tree, WHITEOUT_OPAQUE) && put_mark(&p, "x", WHITEOUT_OPAQUE, t.mtime_ns, e) < 0)
 		return -1;

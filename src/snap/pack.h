@@ -9,7 +9,14 @@
 #include "codec/tar.h"
 #include "snap/snap.h"
 
+#include <sys/stat.h>
+
 /* tree: open for reading. said: the root directory's own owner, mode and time are part of it. Ends the archive. */
 int pack_tree(int tree, bool said, struct tar_writer *tar, struct err *e) must_use;
 /* The same with no time later than `until` (ns). */
 int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, struct err *e) must_use;
+/* The parts of it, for who writes entries of its own. The modification time in ns, the nearest there is when 64 bits do not hold it. */
+int64_t pack_time(const struct stat *st);
+/* All extended attributes of an open file that a layer keeps (apply_takes_xattr), into t->xattrs and the arena. A file system that
+ * has none is no error. */
+int pack_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e) must_use;

@@ -421,6 +421,22 @@ EOF
     build .
 }
 
+@test "build: COPY keeps extended attributes, however many there are" {
+    need_root
+    mkdir many
+    mount -t tmpfs none many
+    python3 -c 'import os
+open("many/f", "w").close()
+for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount many; skip "a tmpfs here has no user attributes"; }
+    printf 'FROM box\nCOPY many/f /f\n' >Dockerfile
+    build -t many . || { umount many; return 1; }
+    umount many
+    hull run -d --name reader many sleep 100
+    pid=$(hull inspect -f '{{.State.Pid}}' reader)
+    [ "$(python3 -c 'import os, sys; print(len(os.listxattr(f"/proc/{sys.argv[1]}/root/f")))' "$pid")" = 100 ]
+    hull rm -f reader
+}
+
 @test "build: an interrupt leaves nothing, and what was finished is there the next time" {
     printf 'FROM box\nRUN echo finished >/f\nRUN echo begun; sleep 300\n' >Dockerfile
     # SIGTERM: a job of a shell without job control ignores SIGINT.
