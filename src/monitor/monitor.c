@@ -12,9 +12,10 @@
  *
  * Size: a fork shares its parent's memory, but RSS counts it all, so SETTLE_MS after the start (a container that lives
  * shorter does not pay for it) what is not needed any more is given back: free heap (malloc_trim), the part of the stack
- * below us, and all pages of executable and read-only segments, which the kernel brings back from the page cache in runs
- * of 64 KiB as they are touched; so again after each second in which something happened. What stays is the data that
- * exited() needs, the buffers in use and the code of the loop, which uses as little of libc as it can.
+ * below us, and all pages of executable and read-only segments; so again after each second in which something happened. The
+ * kernel brings code back from the page cache with its neighbours (64 KiB of them, or as many as lie in one large folio)
+ * up to the end of the mapping, so the two pages that run last, sleep_small's and that of syscall(), are mappings of their
+ * own. What stays is the data that exited() needs and the buffers in use.
  */
 #include "monitor/monitor.h"
 
@@ -34,11 +35,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SETTLE_MS = 100, AGAIN_MS = 1000, STACK_BELOW = 1 << 20 };
+enum { SETTLE_MS = 100, AGAIN_MS = 1000, STACK_BELOW = 1 << 20, SMALL_CODE = 256 };
 
 static volatile sig_atomic_t got_term;
 
@@ -181,6 +183,22 @@ static void empty(unsigned char *buf)
 	madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
+/* Gives the code back, its own too, and waits. It calls nothing but syscall(), and not through the linkage table, which is another page. */
+__attribute__((noinline, aligned(SMALL_CODE))) static long sleep_small(const struct server *s, const struct timespec *t, const sigset_t *mask)
+{
+	long (*volatile call)(long, ...) = syscall;
+	for (size_t i = 0; i < s->ncode; i++)
+		call(SYS_madvise, s->code[i].iov_base, s->code[i].iov_len, MADV_DONTNEED);
+	return call(SYS_ppoll, s->polls, s->npolls, t, mask, _NSIG / 8);
+}
+
+/* What is read at random is a mapping of its own, because its neighbours are not. */
+static void stand_alone(uintptr_t code)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = code & ~(page - 1), to = (code + SMALL_CODE + page - 1) & ~(page - 1);
+	madvise((void *)from, to - from, MADV_RANDOM);
+}
+
 static void become_small(struct server *s)
 {
 	for (int i = 0; i < 2; i++)
@@ -193,6 +211,8 @@ static void become_small(struct server *s)
 		malloc_trim(0);
 		madvise((void *)(top - STACK_BELOW), STACK_BELOW, MADV_DONTNEED);
 		dl_iterate_phdr(note_code, s);
+		stand_alone((uintptr_t)sleep_small);
+		stand_alone((uintptr_t)syscall);
 	}
 	s->sleeps = true;
 }
@@ -217,14 +237,12 @@ static void stop_container(struct server *s, int64_t *kill_at, int *ms)
 		*ms = (int)left;
 }
 
-/* Code is given back last: what runs after that comes back, with its neighbours. */
 static int wait_for_any(struct server *s, int ms, const sigset_t *mask)
 {
-	for (size_t i = 0; s->sleeps && i < s->ncode; i++)
-		madvise(s->code[i].iov_base, s->code[i].iov_len, MADV_DONTNEED);
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, *until = ms < 0 ? NULL : &t;
+	bool sleeps = s->sleeps;
 	s->sleeps = false;
-	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-	return ppoll(s->polls, s->npolls, ms < 0 ? NULL : &t, mask);
+	return sleeps ? (int)sleep_small(s, until, mask) : ppoll(s->polls, s->npolls, until, mask);
 }
 
 static size_t guest_polls(struct server *s, struct pollfd *at, int *ms)

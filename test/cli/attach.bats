@@ -165,13 +165,12 @@ PY
     refuses 125 'detach' run -it --detach-keys 'ctrl-pp' box true || refuses 1 'detach' run -it --detach-keys 'ctrl-pp' box true
 }
 
-# Its own memory, and all that is mapped. Around each page of code that runs the kernel maps those that it has beside it, in large folios
-# more of them: between 560 and 1080 KiB were seen for one program in several places.
+# Its own memory, and with it the two pages of code that wait.
 is_small() {
-    awk '/^Rss:/ { all = $2 } /^Anonymous:/ { own = $2 } END { exit !(all && all <= 1536 && own <= 448) }' "/proc/$1/smaps_rollup"
+    awk '/^Rss:/ { all = $2 } /^Anonymous:/ { own = $2 } END { exit !(all && all <= 512 && own <= 448) }' "/proc/$1/smaps_rollup"
 }
 
-@test "the monitor: one process of about 1 MiB, with nothing of its caller" {
+@test "the monitor: one process of half a MiB, with nothing of its caller" {
     exec 6>held
     MARK=here hull run -d -i --name small box sh -c "$ECHO"
     exec 6>&-
