@@ -26,5 +26,6 @@ enum inflate_with { INFLATE_ANY, INFLATE_ISAL, INFLATE_ZLIB };
 int inflate_open(struct feed *f, enum inflate_with with, struct stream **ret, struct err *e) must_use;
 int zstd_open(struct feed *f, struct stream **ret, struct err *e) must_use;
 int xz_open(struct feed *f, struct stream **ret, struct err *e) must_use;
+int bzip2_open(struct feed *f, struct stream **ret, struct err *e) must_use;
 
 enum { DECODER_WINDOW_LOG = 27 }; /* 128 MiB */

@@ -364,6 +364,9 @@ static enum compression recognise(const struct feed *f)
 	if (begins(f, "\x28\xb5\x2f\xfd", 4) ||
 		(f->end >= 4 && f->data[0] >> 4 == 5 && memcmp(f->data + 1, "\x2a\x4d\x18", 3) == 0))
 		return COMPRESS_ZSTD;
+	/* a block of bzip2, or the end of one without blocks */
+	if (begins(f, "BZh", 3) && f->end >= 10 && (memcmp(f->data + 4, "1AY&SY", 6) == 0 || memcmp(f->data + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0))
+		return COMPRESS_BZIP2;
 	return begins(f, "\xfd" "7zXZ\0", 6) ? COMPRESS_XZ : COMPRESS_NONE;
 }
 
@@ -372,14 +375,13 @@ int stream_decompress(struct stream *below, struct stream **ret, enum compressio
 	own(feed) struct feed f = feed_new(below);
 	if (feed_peek(&f, 10, e) < 0)
 		return -1;
-	if (begins(&f, "BZh", 3) && f.end >= 10 && memcmp(f.data + 4, "1AY&SY", 6) == 0)
-		return err_set(e, ERR_UNSUPPORTED, "bzip2 is not supported: compress with gzip, zstd or xz");
 	enum compression found = recognise(&f);
 	int r = -1;
 	switch (found) {
 	case COMPRESS_GZIP: r = inflate_open(&f, INFLATE_ANY, ret, e); break;
 	case COMPRESS_ZSTD: r = zstd_open(&f, ret, e); break;
 	case COMPRESS_XZ: r = xz_open(&f, ret, e); break;
+	case COMPRESS_BZIP2: r = bzip2_open(&f, ret, e); break;
 	case COMPRESS_NONE: r = plain_open(&f, ret); break;
 	}
 	if (r == 0 && ret_found)

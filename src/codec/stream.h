@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stream: a pull reader of bytes, stacked: file -> (hash) -> decompress -> (hash) -> tar.
- * gzip, zstd, xz and none are told apart by their first bytes, never by a media type alone. The
- * libraries are opened on first use (libisal, else zlib; libzstd; liblzma). Memory is bounded:
+ * gzip, zstd, xz, bzip2 and none are told apart by their first bytes, never by a media type alone. The
+ * libraries are opened on first use (libisal, else zlib; libzstd; liblzma; libbz2). Memory is bounded:
  * a zstd window or an xz dictionary over 128 MiB is ERR_LIMIT.
  *
  * A stream belongs to one thread at a time. Read with big buffers (STREAM_CHUNK): decoders write
@@ -48,7 +48,7 @@ struct stream *stream_memory(const void *p, size_t n) must_use; /* borrows p */
 /* More than max bytes of `below` is ERR_LIMIT `what: more than N bytes`. Borrows both. */
 struct stream *stream_bound(struct stream *below, uint64_t max, const char *what) must_use;
 
-enum compression { COMPRESS_NONE, COMPRESS_GZIP, COMPRESS_ZSTD, COMPRESS_XZ };
+enum compression { COMPRESS_NONE, COMPRESS_GZIP, COMPRESS_ZSTD, COMPRESS_XZ, COMPRESS_BZIP2 };
 /* Looks at the first bytes of `below`, returns a stream of the plain bytes. Concatenated gzip members
  * and zstd frames (skippable ones too) are one stream; anything else behind the end is ERR_CORRUPT. At
  * its end `below` has been read to its end. Does not own below. ret_found may be NULL. */
