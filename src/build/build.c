@@ -15,12 +15,12 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/interrupt.h"
 #include "build/run.h"
 #include "build/stage.h"
 #include "engine/layers.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -105,11 +105,11 @@ static int begin(struct build *b, unsigned jobs, struct err *e)
 			return -1;
 		s->done = r == 0;
 		s->needs_work = r == 1;
-		progress |= r == 0;
+		progress |= r != 1;
 		if (!s->needs_work || running(b) >= jobs)
 			continue;
 		/* From here on an interrupt has to be told to somebody. */
-		run_catch_signals();
+		interrupt_catch();
 		if (worker_start(b, s, e) < 0)
 			return -1;
 	}
@@ -127,9 +127,9 @@ static int hear(struct build *b, struct err *e)
 			f[count++] = (struct pollfd){.fd = b->states[i].sock, .events = POLLIN};
 		}
 	while (count) {
-		if (run_is_interrupted())
-			return err_set(e, ERR_CONFLICT, "interrupted");
-		if (poll(f, count, -1) < 0) {
+		if (interrupt_poll(f, count, -1) < 0) {
+			if (interrupt_came())
+				return err_set(e, ERR_CONFLICT, "interrupted");
 			if (errno == EINTR)
 				continue;
 			return err_sys(e, "poll");

@@ -17,7 +17,7 @@ enum { ENTRY_MAX = 4 << 20 };
 
 int cache_open(struct cache *c, struct engine *g, struct err *e)
 {
-	static const char *const folders[] = {"build/keys", "build/layers", "build/work", "build/stat"};
+	static const char *const folders[] = {"build/keys", "build/layers", "build/running", "build/stat"};
 	*c = (struct cache){.dir = -1, .read = true, .write = true};
 	for (size_t i = 0; i < countof(folders); i++)
 		if (!path_exists(g->root, folders[i]) && path_mkdirs(g->root, folders[i], 0700, e) < 0)

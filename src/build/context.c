@@ -28,11 +28,12 @@ static int make_work(struct build *b, struct err *e)
 {
 	char id[65];
 	num_random_id(id);
-	snprintf(b->work, sizeof b->work, "work/%s", id);
+	snprintf(b->work, sizeof b->work, "running/%s", id);
 	if (path_mkdirs(b->cache.dir, b->work, 0700, e) < 0)
 		return -1;
 	own(fd) int dir = path_open_dir(b->cache.dir, b->work, e);
-	b->work_lock = dir < 0 ? -1 : path_lock(dir, "lock", true, false, e);
+	/* Somebody's sweep may have had it, for the moment before the lock. */
+	b->work_lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, e);
 	if (b->work_lock < 0 || mkdirat(dir, "context", 0700) < 0)
 		return b->work_lock < 0 ? -1 : err_sys(e, "context");
 	b->context = path_open_dir(dir, "context", e);

@@ -9,7 +9,6 @@
 #include "base/path.h"
 #include "build/place.h"
 #include "snap/name.h"
-#include "snap/whiteout.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -70,8 +69,6 @@ static int put(struct copy *c, struct lay *l, struct tar_reader *r, const struct
 		return -1;
 	if (!*clean)
 		return 0;
-	if (str_has_prefix(name_last(clean), WHITEOUT_PREFIX))
-		return err_set(e, ERR_USAGE, "%.200s: a layer cannot have names that begin with " WHITEOUT_PREFIX, clean);
 	if (ignore_has(&c->exclude, clean))
 		return 0;
 	own(mem) char *name = resolve(l, dest, clean, e);

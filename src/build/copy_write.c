@@ -10,23 +10,21 @@
 #include "build/mode.h"
 #include "build/place.h"
 #include "snap/pack.h"
-#include "snap/whiteout.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-struct twin { dev_t dev; ino_t ino; char *path; };
 struct level { char *rel, *dest; };
 struct writer {
 	struct copy *c;
 	struct lay lay;
-	struct arena arena;
 	struct tree_sum sum;
-	struct { struct twin *v; size_t n; } twins;
+	struct names twins;       /* the path of a file of several names, by device and number */
 	struct level levels[260]; /* the directories we are in, with where they go */
 	size_t depth;
 	char *file;               /* where the source itself goes when it is no directory */
@@ -66,15 +64,16 @@ static char *destination(struct writer *w, const char *dest, const char *name, b
 	return mem_dup(buf_text(&p.path));
 }
 
-static char *twin_of(struct writer *w, const struct stat *st, const char *path)
+static const char *twin_of(struct writer *w, const struct stat *st, const char *path)
 {
+	char key[64];
 	if (st->st_nlink < 2)
 		return NULL;
-	for (size_t i = 0; i < w->twins.n; i++)
-		if (w->twins.v[i].ino == st->st_ino && w->twins.v[i].dev == st->st_dev)
-			return w->twins.v[i].path;
-	*arena_push(&w->arena, &w->twins) = (struct twin){st->st_dev, st->st_ino, arena_dup(&w->arena, path)};
-	return NULL;
+	snprintf(key, sizeof key, "%llx:%llx", (unsigned long long)st->st_dev, (unsigned long long)st->st_ino);
+	const char *twin = names_get(&w->twins, key);
+	if (!twin)
+		names_add(&w->twins, key, path);
+	return twin;
 }
 
 static int put_file(struct writer *w, const struct tree_item *i, struct tar_entry *t, struct err *e)
@@ -87,9 +86,9 @@ static int put_file(struct writer *w, const struct tree_item *i, struct tar_entr
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fd < 0 ? -1 : err_sys(e, "%.200s", i->path);
 	t->size = t->stored = (uint64_t)st.st_size;
-	char *twin = twin_of(w, &st, t->name);
+	const char *twin = twin_of(w, &st, t->name);
 	if (twin) {
-		*t = (struct tar_entry){.type = TAR_HARDLINK, .name = t->name, .link = twin, .mode = t->mode, .uid = t->uid, .gid = t->gid,
+		*t = (struct tar_entry){.type = TAR_HARDLINK, .name = t->name, .link = (char *)(uintptr_t)twin, .mode = t->mode, .uid = t->uid, .gid = t->gid,
 			.mtime_ns = t->mtime_ns};
 		return lay_entry(&w->lay, t, e) < 0 ? -1 : tree_add(&w->c->tree, &w->sum, i, e);
 	}
@@ -128,8 +127,6 @@ static int put_item(struct writer *w, const struct tree_item *i, char *name, str
 	}
 	if (t.type == TAR_SYMLINK && readlinkat(i->dir, i->name, target, sizeof target - 1) < 0)
 		return err_sys(e, "read the symlink %.200s", i->path);
-	if (str_has_prefix(path_base(name), WHITEOUT_PREFIX))
-		return err_set(e, ERR_USAGE, "%.200s: a layer cannot have names that begin with " WHITEOUT_PREFIX, i->path);
 	if (copy_dress(w->c, &t, e) < 0)
 		return -1;
 	if (t.type == TAR_DIR)
@@ -266,7 +263,7 @@ int copy_write(void *copy, int out, struct err *e)
 		r = statcache_save(c->tree.cache, e);
 	levels_cut(&w, 0);
 	digest_drop(&w.sum.digest);
-	arena_drop(&w.arena);
+	names_drop(&w.twins);
 	lay_drop(&w.lay);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "snap/pack.h"
+#include "snap/whiteout.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,13 +27,26 @@ void lay_open(struct lay *l, int out, int root, int64_t epoch)
 void lay_drop(struct lay *l)
 {
 	tar_writer_drop(&l->tar);
-	strv_drop(&l->dirs);
+	names_drop(&l->dirs);
 	mem_drop(&l->room);
+}
+
+/* What would say that something is gone, in any component. */
+static bool is_whiteout(const char *path)
+{
+	for (const char *p = path; p; p = strchr(p, '/')) {
+		p += *p == '/';
+		if (str_has_prefix(p, WHITEOUT_PREFIX))
+			return true;
+	}
+	return false;
 }
 
 int lay_entry(struct lay *l, struct tar_entry *t, struct err *e)
 {
 	char none[] = "";
+	if (is_whiteout(t->name))
+		return err_set(e, ERR_USAGE, "%.200s: a layer cannot have names that begin with " WHITEOUT_PREFIX, t->name);
 	if (!t->link)
 		t->link = none;
 	if (t->mtime_ns > l->epoch)
@@ -44,11 +58,11 @@ int lay_dir(struct lay *l, const char *path, const struct tar_entry *like, struc
 {
 	own(arena) struct arena a = {};
 	struct stat st;
-	if (!*path || strv_has(&l->dirs, path))
+	if (!*path || names_get(&l->dirs, path))
 		return 0;
 	if (lay_parents(l, path, e) < 0)
 		return -1;
-	strv_add(&l->dirs, path);
+	names_add(&l->dirs, path, "");
 	struct tar_entry t = {.type = TAR_DIR, .mode = 0755, .uid = l->uid, .gid = l->gid, .mtime_ns = l->epoch};
 	if (like)
 		t = *like;

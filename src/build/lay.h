@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "base/str.h"
+#include "build/names.h"
 #include "codec/tar.h"
 
 #include <sys/stat.h>
@@ -16,7 +16,7 @@ struct lay {
 	int root;         /* what the layer lies on; -1: nothing */
 	int64_t epoch;    /* ns */
 	uint32_t uid, gid; /* of directories that are made on the way */
-	struct strv dirs; /* those that were written, sorted by insertion */
+	struct names dirs; /* those that were written */
 	char *room;
 };
 enum { LAY_ROOM = 256 << 10 };

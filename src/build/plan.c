@@ -75,8 +75,6 @@ static int globals(struct build *b, struct err *e)
 
 /* --- who needs whom --- */
 
-static int need(struct build *b, size_t stage, struct err *e);
-
 static int uses(struct build *b, size_t stage, const struct node *n, const char *text, const struct strv *scope, struct err *e)
 {
 	own(buf) struct buf name = BUF(4096);
@@ -88,7 +86,7 @@ static int uses(struct build *b, size_t stage, const struct node *n, const char 
 	if (k < 0)
 		return 0;
 	b->uses[stage * b->df.stages.n + (size_t)k] = true;
-	return need(b, (size_t)k, e);
+	return plan_need(b, (size_t)k, e);
 }
 
 static int set_scope(struct build *b, struct strv *scope, const struct inst *i, struct err *e)
@@ -112,9 +110,14 @@ static int set_scope(struct build *b, struct strv *scope, const struct inst *i, 
 	return 0;
 }
 
-static int mount_uses(struct build *b, size_t stage, const struct inst *i, const struct strv *scope, struct err *e)
+/* Those that COPY --from and --mount=from of an instruction name. */
+static int inst_uses(struct build *b, size_t stage, const struct inst *i, const struct strv *scope, struct err *e)
 {
-	const char *text;
+	const char *text = i->kind == INST_COPY ? inst_flag(i, "from", 0) : NULL;
+	if (text && uses(b, stage, i->node, text, scope, e) < 0)
+		return -1;
+	if (i->kind != INST_RUN)
+		return 0;
 	for (size_t k = 0; (text = inst_flag(i, "mount", k)); k++) {
 		own(strv) struct strv words = {};
 		strv_split(&words, text, ',');
@@ -127,7 +130,7 @@ static int mount_uses(struct build *b, size_t stage, const struct inst *i, const
 	return 0;
 }
 
-static int need(struct build *b, size_t stage, struct err *e)
+int plan_need(struct build *b, size_t stage, struct err *e)
 {
 	const struct stage *s = &b->df.stages.v[stage];
 	own(strv) struct strv scope = {};
@@ -140,12 +143,19 @@ static int need(struct build *b, size_t stage, struct err *e)
 		const struct inst *x = &s->steps.v[i];
 		if ((x->kind == INST_ARG || x->kind == INST_ENV) && set_scope(b, &scope, x, e) < 0)
 			return -1;
-		const char *from = x->kind == INST_COPY ? inst_flag(x, "from", 0) : NULL;
-		if (from && uses(b, stage, x->node, from, &scope, e) < 0)
-			return -1;
-		if (x->kind == INST_RUN && mount_uses(b, stage, x, &scope, e) < 0)
+		if (inst_uses(b, stage, x, &scope, e) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+int plan_trigger(struct build *b, size_t stage, const struct inst *i, const struct strv *scope, struct err *e)
+{
+	if (inst_uses(b, stage, i, scope, e) < 0)
+		return -1;
+	for (size_t k = 0; k < b->df.stages.n; k++)
+		if (b->uses[stage * b->df.stages.n + k] && !b->states[k].done)
+			return 1;
 	return 0;
 }
 
@@ -179,5 +189,5 @@ int plan_make(struct build *b, struct err *e)
 		b->states[i].stage = &b->df.stages.v[i];
 		b->states[i].sock = b->states[i].result = -1;
 	}
-	return globals(b, e) < 0 || find_target(b, e) < 0 ? -1 : need(b, b->target, e);
+	return globals(b, e) < 0 || find_target(b, e) < 0 ? -1 : plan_need(b, b->target, e);
 }

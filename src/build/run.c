@@ -2,7 +2,7 @@
 /*
  * run: RUN. The step in this order, so that it can be broken off anywhere:
  *
- *   1. a directory in build/work, locked: who finds it unlocked removes it, and a container of its id
+ *   1. a directory in build/running, locked: who finds it unlocked removes it, and a container of its id
  *   2. the layers so far and an empty one on top, mounted nowhere
  *   3. a container of our own kind (engine/spec.h), created and started by this process, no monitor
  *   4. its output, until it ends
@@ -136,7 +136,7 @@ static int open_work(struct run *r, struct err *e)
 {
 	struct build *b = r->x->b;
 	num_random_id(r->id);
-	own(mem) char *path = mem_printf("work/%s", r->id);
+	own(mem) char *path = mem_printf("running/%s", r->id);
 	if (path_mkdirs(b->cache.dir, path, 0700, e) < 0 || (r->dir = path_open_dir(b->cache.dir, path, e)) < 0)
 		return -1;
 	/* Somebody's sweep may have had it, for the moment before the lock. */
@@ -149,7 +149,7 @@ static int open_work(struct run *r, struct err *e)
 static void close_work(struct run *r)
 {
 	struct err ignored = {};
-	own(mem) char *path = mem_printf("work/%s", r->id);
+	own(mem) char *path = mem_printf("running/%s", r->id);
 	fd_drop(&r->root);
 	fd_drop(&r->run_dir);
 	(void)!path_remove_tree(r->x->b->g->containers.run, r->id, &ignored);

@@ -26,7 +26,7 @@ struct run {
 	struct { const char *name, *body; } script; /* a here-document that is executed; body NULL: none */
 
 	char id[65];
-	int dir, lock;         /* build/work/<id> */
+	int dir, lock;         /* build/running/<id> */
 	int root;              /* the mounted root */
 	int run_dir;
 	struct container_entry c;
@@ -54,6 +54,3 @@ void run_stubs_remove(struct run *r);
 int run_layer(struct run *r, char layer[136], struct err *e) must_use;
 /* Removes directories of steps whose process was killed, with their containers. */
 void run_sweep(struct build *b);
-/* SIGTERM and SIGINT came. */
-bool run_is_interrupted(void);
-void run_catch_signals(void);

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/interrupt.h"
 #include "build/place.h"
 #include "engine/request.h"
 #include "engine/spec.h"
@@ -20,26 +21,6 @@
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig)
-{
-	interrupted = sig;
-}
-
-void run_catch_signals(void)
-{
-	struct sigaction s = {.sa_handler = on_signal};
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-	for (size_t i = 0; i < countof(signals); i++)
-		sigaction(signals[i], &s, NULL);
-}
-
-bool run_is_interrupted(void)
-{
-	return interrupted != 0;
-}
 
 /* --- the record --- */
 
@@ -147,13 +128,15 @@ static int serve(struct run *r, struct container *ct, int out, struct err *e)
 	bool killed = false, ended = false;
 	while (!ended) {
 		struct pollfd f[2] = {{.fd = out, .events = POLLIN}, {.fd = ct->pidfd, .events = POLLIN}};
-		if (poll(f, 2, run_is_interrupted() && !killed ? 0 : -1) < 0 && errno != EINTR)
+		int n = killed ? poll(f, 2, -1) : interrupt_poll(f, 2, -1);
+		if (n < 0 && errno != EINTR)
 			return err_sys(e, "poll");
-		if (run_is_interrupted() && !killed) {
+		if (n < 0 && interrupt_came() && !killed) {
 			killed = true;
 			kill(ct->pid, SIGKILL);
-			continue;
 		}
+		if (n < 0)
+			continue;
 		if (f[0].revents && !hand_on(r, out, r->x->began))
 			out = -1;
 		ended = f[1].revents != 0;
@@ -169,7 +152,7 @@ static int serve(struct run *r, struct container *ct, int out, struct err *e)
 			if (!hand_on(r, out, r->x->began))
 				break;
 	}
-	if (run_is_interrupted())
+	if (interrupt_came())
 		return err_set(e, ERR_CONFLICT, "interrupted");
 	return status;
 }

@@ -130,10 +130,10 @@ void run_sweep(struct build *b)
 {
 	own(strv) struct strv ids = {};
 	struct err none = {};
-	if (path_list(b->cache.dir, "work", &ids, &none) < 0)
+	if (path_list(b->cache.dir, "running", &ids, &none) < 0)
 		return;
 	for (size_t i = 0; i < ids.n; i++) {
-		own(mem) char *path = mem_printf("work/%s", ids.v[i]);
+		own(mem) char *path = mem_printf("running/%s", ids.v[i]);
 		own(fd) int dir = path_open_dir(b->cache.dir, path, &none);
 		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, false, &none);
 		if (lock < 0)

@@ -246,7 +246,7 @@ static int clone_inside(struct run *r, int mounted, const char *source, struct e
 	int s[2], got = -1;
 	size_t n = 1;
 	struct err why = {};
-	own(mem) char *place = mem_printf("%s/build/work/%s", r->x->b->g->root_path, r->id);
+	own(mem) char *place = mem_printf("%s/build/running/%s", r->x->b->g->root_path, r->id);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s) < 0)
 		return err_sys(e, "socket");
 	own(fd) int ours = s[0];

@@ -6,7 +6,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
-#include "build/run.h"
+#include "build/interrupt.h"
 #include "image/platform.h"
 
 #include <stdio.h>
@@ -151,7 +151,7 @@ static int one(struct going *g, const struct inst *i, struct err *e)
 	snprintf(where, sizeof where, "%u/%u", g->at, g->total);
 	x.name = label(g->b, g->s, where, i->node->original);
 	int r = step_do(&x, e);
-	if (r == 0 && !g->probing && run_is_interrupted())
+	if (r == 0 && !g->probing && interrupt_came())
 		return err_set(e, ERR_CONFLICT, "interrupted");
 	return r;
 }
@@ -159,13 +159,25 @@ static int one(struct going *g, const struct inst *i, struct err *e)
 /* ONBUILD of the base, once. */
 static int triggers(struct going *g, struct err *e)
 {
-	struct strv texts = g->s->config.config.on_build;
-	g->s->config.config.on_build = (struct strv){};
+	struct state *s = g->s;
+	struct strv texts = s->config.config.on_build, scope = {};
+	struct inst *list = arena_alloc(&s->arena, (texts.n + 1) * sizeof *list);
+	bool waits = false;
+	s->config.config.on_build = (struct strv){};
+	for (size_t i = 0; i < s->config.config.env.n; i++)
+		arena_strv_add(&s->arena, &scope, s->config.config.env.v[i]);
 	for (size_t i = 0; i < texts.n; i++) {
-		struct inst *what = arena_alloc(&g->s->arena, sizeof *what);
-		if (dockerfile_trigger(&g->b->df, texts.v[i], g->s->stage->from.node->at.line, what, e) < 0)
+		if (dockerfile_trigger(&g->b->df, texts.v[i], s->stage->from.node->at.line, &list[i], e) < 0)
 			return -1;
-		int r = one(g, what, e);
+		int r = g->probing ? plan_trigger(g->b, s->stage->index, &list[i], &scope, e) : 0;
+		if (r < 0)
+			return -1;
+		waits |= r == 1;
+	}
+	if (waits)
+		return 2;
+	for (size_t i = 0; i < texts.n; i++) {
+		int r = one(g, &list[i], e);
 		if (r)
 			return r;
 	}

@@ -50,7 +50,7 @@ struct build {
 	int64_t epoch;
 	int events;                   /* a worker: where its events go; -1: the coordinator */
 	uint64_t steps, cached;
-	char work[80];                /* build/work/<id> of a context that was unpacked, or "" */
+	char work[80];                /* build/running/<id> of a context that was unpacked, or "" */
 	int work_lock;
 };
 /* What a step says of itself. */
@@ -64,7 +64,7 @@ struct step {
 	int64_t began;
 };
 
-/* Goes through a stage from its FROM. probing: 1: the cache does not have all of it. */
+/* Goes through a stage from its FROM. probing: 1: the cache does not have all of it; 2: a stage has to be built before, as ONBUILD says. */
 int stage_go(struct build *b, struct state *s, bool probing, struct err *e) must_use;
 /* One instruction: 0, -1, 1 as above. */
 int step_do(struct step *x, struct err *e) must_use;
@@ -90,6 +90,9 @@ char *time_text(struct arena *a, int64_t ns); /* RFC 3339 without a fraction */
 
 /* plan.c: which stages are needed for the target, and by whom; values of ARG before FROM. */
 int plan_make(struct build *b, struct err *e) must_use;
+int plan_need(struct build *b, size_t stage, struct err *e) must_use;
+/* What an ONBUILD of the base says uses stages too. 1: one of them is not built yet. */
+int plan_trigger(struct build *b, size_t stage, const struct inst *i, const struct strv *scope, struct err *e) must_use;
 /* The text with the variables of `lines` (NAME=value). */
 int plan_expand(const struct build *b, const struct node *n, const char *text, const struct strv *lines, struct buf *out, struct err *e) must_use;
 

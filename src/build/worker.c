@@ -7,7 +7,7 @@
 #include "build/stage.h"
 
 #include "base/fd.h"
-#include "build/run.h"
+#include "build/interrupt.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -41,7 +41,7 @@ static void child(struct build *b, struct state *s, int sock, int result, pid_t 
 	struct err e = {};
 	struct result r = {};
 	own(buf) struct buf text = BUF(RESULT_MAX);
-	run_catch_signals();
+	interrupt_catch();
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1);

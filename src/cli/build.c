@@ -200,8 +200,11 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 	struct build_request q;
 	own(build_result) struct build_result result = {};
 	struct engine *g = cli_engine(e);
-	if (!g || make_request(o, argv[0], &a, &q, e) < 0)
+	if (!g)
 		return -1;
+	/* As docker has it: whatever a build fails of is 1, options that are none are 125. */
+	if (make_request(o, argv[0], &a, &q, e) < 0)
+		return 1;
 	own(build_progress) struct build_progress *p = build_progress_new(o->quiet ? "quiet" : o->progress, e);
 	if (!p)
 		return -1;
@@ -211,9 +214,9 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 	build_progress_end(p, r == 0);
 	strv_drop(&q.args);
 	if (r < 0)
-		return e->kind == ERR_CONFLICT ? 1 : -1;
+		return 1;
 	if ((o->iidfile && write_id(o->iidfile, result.id, e) < 0) || (o->metadata_file && write_metadata(o->metadata_file, &result, e) < 0))
-		return -1;
+		return 1;
 	if (o->quiet)
 		return cli_printf(e, "%s\n", result.id);
 	build_progress_result(p, result.id, &result.names);

@@ -7,7 +7,7 @@ load ../lib/hull
 setup_file() { hull_setup; }
 teardown_file() {
     # A build leaves nothing of its steps.
-    [ ! -d "$HULL_ROOT/build/work" ] || [ -z "$(ls "$HULL_ROOT/build/work")" ] || { ls "$HULL_ROOT/build/work" >&2; return 1; }
+    [ ! -d "$HULL_ROOT/build/running" ] || [ -z "$(ls "$HULL_ROOT/build/running")" ] || { ls "$HULL_ROOT/build/running" >&2; return 1; }
     hull_teardown
 }
 
@@ -22,11 +22,12 @@ build() {
     said=$(hull build --progress plain "$@" 2>&1) || { echo "$said"; return 1; }
 }
 
-# A build that fails; the last line says /$1/.
+# A build that fails, with 1 as docker's does; the last line says /$1/.
 fails() {
-    local pattern=$1
+    local pattern=$1 status=0
     shift
-    ! said=$(hull build --progress plain "$@" 2>&1) || { echo "it was built: $said"; return 1; }
+    said=$(hull build --progress plain "$@" 2>&1) || status=$?
+    [ "$status" = 1 ] || { echo "status $status: $said"; return 1; }
     [[ $(tail -n 1 <<<"$said") =~ $pattern ]] || { echo "has no /$pattern/: $said"; return 1; }
 }
 
@@ -158,6 +159,18 @@ usr/real
 /few/sub/b.txt" ]
 }
 
+@test "build: COPY keeps files of several names one file, and many directories are no trouble" {
+    mkdir many
+    (cd many && seq 3000 | sed 's,$,/e,' | xargs mkdir -p)
+    echo x >many/a
+    ln many/a many/b
+    ln many/a many/7/e/c
+    printf 'FROM box\nCOPY many /many\n' >Dockerfile
+    build -t twins .
+    run -0 hull run --rm twins sh -c 'cd /many; ls -d */e | wc -l; stat -c %h a b 7/e/c; [ a -ef 7/e/c ]'
+    [ "$output" = $'3000\n3\n3\n3' ]
+}
+
 @test "build: COPY that cannot be done says why, and nothing leads out of the context" {
     ln -s /etc/passwd out
     ln -s ../../../../etc up
@@ -262,6 +275,18 @@ EOF
     run ! hull run --rm grandchild cat /seen
 }
 
+@test "build: ONBUILD COPY --from takes from a stage of the child" {
+    printf 'FROM box\nONBUILD COPY --from=made /m /m\nONBUILD RUN --mount=from=made,target=/o cp /o/m /n\n' >Dockerfile
+    build -t wants .
+    printf 'FROM box AS unused\nRUN exit 9\nFROM box AS made\nRUN echo made >/m\nFROM wants\nRUN cat /m /n >/both\n' >Dockerfile
+    build -t has .
+    [ "$(hull run --rm has cat /both)" = $'made\nmade' ]
+    build -t has .
+    [[ $said != *BEGIN* && $(grep -c CACHED <<<"$said") = 4 ]]
+    printf 'FROM wants\n' >Dockerfile
+    fails 'made' --pull=never .
+}
+
 @test "build: a step that fails shows its lines, its output and its status" {
     printf 'FROM box\nRUN echo before\nRUN echo some output; exit 42\nRUN echo never\n' >Dockerfile
     fails 'Dockerfile:3:1: RUN: "/bin/sh -c echo some output; exit 42": exit status 42' -t broken .
@@ -353,13 +378,19 @@ EOF
     ln -s d t/l
     tar cf a.tar -C t .
     tar czf a.tgz -C t .
-    printf 'FROM box\nADD a.tar /one\nADD a.tgz /two/\nADD --unpack=false a.tar /three\nCOPY a.tar /four\nADD --chown=3:4 a.tar /five\n' >Dockerfile
+    python3 -c 'import bz2; open("a.tbz", "wb").write(bz2.compress(open("a.tar", "rb").read()))'
+    printf 'FROM box\nADD a.tar /one\nADD a.tgz /two/\nADD --unpack=false a.tar /three\nCOPY a.tar /four\nADD a.tbz /six\nADD --chown=3:4 a.tar /five\n' >Dockerfile
     build -t add .
-    run -0 hull run --rm add sh -c 'cat /one/d/f /two/l/f; cmp /three /four && stat -c %u:%g /five/d/f'
+    run -0 hull run --rm add sh -c 'cat /one/d/f /two/l/f; cmp /one/d/f /six/d/f; cmp /three /four && stat -c %u:%g /five/d/f'
     [ "$output" = $'in\nin\n3:4' ]
     tar cPf bad.tar --transform 's,^t/d/f,../../escaped,' t/d/f
     printf 'FROM box\nADD bad.tar /one\n' >Dockerfile
     fails '\.\.' .
+    # What would say that something below is gone, as a directory too.
+    for name in .wh.d/f d/.wh.f .wh..wh..opq/x; do
+        tar cf bad.tar --transform "s,^t/d/f,$name," t/d/f
+        fails 'names that begin with .wh.' .
+    done
 }
 
 @test "build: RUN --mount: bind, cache, tmpfs, secret" {
@@ -448,7 +479,7 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
     wait $pid || status=$?
     [ "$status" -eq 1 ]
     grep -q interrupted out || { cat out; false; }
-    [ -z "$(ls "$HULL_ROOT/build/work")" ]
+    [ -z "$(ls "$HULL_ROOT/build/running")" ]
     sed -i 's/sleep 300/true/' Dockerfile
     build .
     [ "$(grep -c CACHED <<<"$said")" = 1 ]
