@@ -38,7 +38,7 @@ static const char *const words[] = {
 	[LAYER_WAITING] = "Waiting", [LAYER_EXISTS] = "Already exists", [LAYER_DOWNLOADING] = "Downloading",
 	[LAYER_RETRYING] = "Retrying", [LAYER_UNPACKING] = "Extracting", [LAYER_DONE] = "Pull complete",
 	[LAYER_PREPARING] = "Preparing", [LAYER_COMPRESSING] = "Compressing", [LAYER_PUSHING] = "Pushing", [LAYER_PUSHED] = "Pushed",
-	[LAYER_THERE] = "Layer already exists", [LAYER_MOUNTED] = "Mounted from",
+	[LAYER_THERE] = "Layer already exists", [LAYER_MOUNTED] = "Mounted from", [LAYER_WRITING] = "Writing",
 };
 
 static bool is_done(const struct line *l)
@@ -48,7 +48,8 @@ static bool is_done(const struct line *l)
 
 static bool is_moving(const struct line *l)
 {
-	return l->phase == LAYER_DOWNLOADING || l->phase == LAYER_UNPACKING || l->phase == LAYER_COMPRESSING || l->phase == LAYER_PUSHING;
+	return l->phase == LAYER_DOWNLOADING || l->phase == LAYER_UNPACKING || l->phase == LAYER_COMPRESSING || l->phase == LAYER_PUSHING ||
+		l->phase == LAYER_WRITING;
 }
 
 static void format_line(const struct line *l, size_t width, struct buf *out)

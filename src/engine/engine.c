@@ -216,3 +216,16 @@ char *engine_data(const struct engine *g, const char *name)
 	char *path = find_file(g, "../../box/", HULL_DATADIR, name);
 	return path ? path : find_file(g, "../share/hull/", HULL_DATADIR, name);
 }
+
+int engine_scratch(struct engine *g, struct err *e)
+{
+	int fd = openat(g->root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
+		char name[48];
+		snprintf(name, sizeof name, ".scratch-%d", (int)getpid());
+		fd = openat(g->root, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd >= 0)
+			unlinkat(g->root, name, 0);
+	}
+	return fd < 0 ? err_sys(e, "a file for what is under way") : fd;
+}

@@ -56,5 +56,6 @@ void engine_warn(const struct engine *g, const char *fmt, ...) printf_like(2, 3)
 /* A file that belongs to the installation: beside the executable (a build tree), else installed. NULL: neither. */
 char *engine_libexec(const struct engine *g, const char *name) must_use;
 char *engine_data(const struct engine *g, const char *name) must_use;
+int engine_scratch(struct engine *g, struct err *e) must_use; /* a file without a name, below the root */
 /* The default directories for this user: ret_root and ret_run are allocated. */
 int engine_default_paths(bool rootless, uid_t user, char **ret_root, char **ret_run, struct err *e) must_use;

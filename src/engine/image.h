@@ -11,7 +11,7 @@
 /* What a front end may show while images come in; any member may be NULL. Layers are named by the first 12 hex digits
  * of their blob's digest (or diff_id). */
 enum layer_phase { LAYER_WAITING, LAYER_EXISTS, LAYER_DOWNLOADING, LAYER_RETRYING, LAYER_UNPACKING, LAYER_DONE, LAYER_PREPARING, LAYER_COMPRESSING,
-	LAYER_PUSHING, LAYER_PUSHED, LAYER_THERE, LAYER_MOUNTED };
+	LAYER_PUSHING, LAYER_PUSHED, LAYER_THERE, LAYER_MOUNTED, LAYER_WRITING };
 struct image_progress {
 	void (*begin)(void *arg, const char *reference, size_t layers);
 	void (*layer)(void *arg, size_t i, const char *name, enum layer_phase phase, uint64_t bytes, uint64_t total, const char *note);
@@ -46,8 +46,23 @@ int image_push(struct engine *g, const struct image_push_request *r, struct aren
 /* path NULL: fd. ret: "Loaded image: …" names, or ids of images without a name. */
 int image_load(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e) must_use;
+/* Into an archive or a directory, in one of the forms of image/save.h. A repository without tag or digest: all of its tags. path NULL: fd. */
+struct image_save_request {
+	const struct strv *references;
+	const char *form;     /* NULL: docker-archive */
+	const char *path;
+	int fd;
+	const char *platform; /* NULL: whatever the names stand for */
+	const struct image_progress *progress;
+};
+int image_save(struct engine *g, const struct image_save_request *r, struct err *e) must_use;
 /* store_find(), and what a short name stands for (image/registries.h). */
 int image_find(struct engine *g, const char *text, struct image *ret, struct err *e) must_use;
+/* The image whose manifest this digest is of: is it here with all its layers? */
+bool image_of_manifest(struct engine *g, const char *digest, struct image *ret);
+/* image_find(), and when that image is of another platform than the one asked for (NULL: any will do), its neighbour in the index that it came
+ * with. ERR_NOT_FOUND when that is not here. */
+int image_find_platform(struct engine *g, const char *text, const char *platform, struct image *ret, struct err *e) must_use;
 /* Finds it, or makes it be here by policy "always", "missing", "never" (docker's --pull). The image `box` is loaded from the
  * installation's own archive when it is not in the store. */
 int image_ensure(struct engine *g, const char *reference, const char *policy, const char *platform,

@@ -175,10 +175,7 @@ struct json *image_list(struct engine *g, const struct image_list_request *r, st
 
 static int find(struct engine *g, const char *text, const char *platform, struct image *ret, struct err *e)
 {
-	if (engine_need_store(g, e) < 0 || store_find(&g->store, text, ret, e) < 0)
-		return -1;
-	const struct image_record *r = &ret->record;
-	return platform_check(platform, r->os, r->architecture, r->variant, e) < 0 ? err_wrap(e, "image %s", text) : 0;
+	return engine_need_store(g, e) < 0 ? -1 : image_find_platform(g, text, platform, ret, e);
 }
 
 int image_raw(struct engine *g, const char *text, const char *platform, struct buf *ret, struct err *e)

@@ -122,24 +122,6 @@ static void index_drop(struct index *i)
 	json_drop(&i->document);
 }
 
-/* The image whose manifest this is; 1: it is here with all its layers. */
-static int find_child(struct push *x, const char *digest, struct image *ret)
-{
-	own(buf) struct buf text = {};
-	own(json) struct json *j = NULL;
-	own(arena) struct arena a = {};
-	own(image) struct image image = {};
-	struct manifest m;
-	struct err ignored = {};
-	if (store_get_blob(&x->g->store, digest, DOCUMENT_MAX, &text, &ignored) < 0 || json_parse(buf_text(&text), text.len, &j, &ignored) < 0 ||
-		manifest_parse(j, &a, &m, &ignored) < 0 || store_find(&x->g->store, m.config.digest, &image, &ignored) < 0 ||
-		!str_eq(image.record.manifest, digest) || !layers_are_here(&x->g->snap, &image.record.diff_ids))
-		return 0;
-	*ret = image;
-	image = (struct image){};
-	return 1;
-}
-
 /* The index that an image came with: the last one that names its manifest. */
 static int find_index(struct push *x, const struct image *image, struct index *ret, struct err *e)
 {
@@ -176,7 +158,7 @@ static int add_children(struct push *x, struct index *n, size_t self, struct err
 		ssize_t at = -1;
 		if (str_eq(n->x.manifests.v[i].digest, x->all.v[self].image->record.manifest)) {
 			at = (ssize_t)self;
-		} else if (find_child(x, n->x.manifests.v[i].digest, &image)) {
+		} else if (image_of_manifest(x->g, n->x.manifests.v[i].digest, &image)) {
 			at = (ssize_t)x->all.n;
 			if (add_one(x, &image, e) < 0)
 				return -1;

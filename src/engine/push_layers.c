@@ -121,19 +121,6 @@ static void worker_main(struct work *w, size_t i, unsigned threads, int pipe, pi
 
 /* ---- outside */
 
-static int scratch_file(struct engine *g, struct err *e)
-{
-	int fd = openat(g->root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
-		char name[48];
-		snprintf(name, sizeof name, ".push-%d", (int)getpid());
-		fd = openat(g->root, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd >= 0)
-			unlinkat(g->root, name, 0);
-	}
-	return fd < 0 ? err_sys(e, "a file for the compressed layer") : fd;
-}
-
 static int begin_worker(struct work *w, size_t i, unsigned threads, struct err *e)
 {
 	struct lane *l = &w->v[i];
@@ -143,7 +130,7 @@ static int begin_worker(struct work *w, size_t i, unsigned threads, struct err *
 		return err_set(e, ERR_CORRUPT, "layer %s is missing", l->name);
 	if (snap_layer_info(&w->x->g->snap, w->o->v[i].diff_id, &info, e) < 0)
 		return -1;
-	l->file = scratch_file(w->x->g, e);
+	l->file = engine_scratch(w->x->g, e);
 	if (l->file < 0 || fd_pipe(p, e) < 0)
 		return -1;
 	l->total = info.bytes;

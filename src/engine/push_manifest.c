@@ -45,19 +45,15 @@ static int make_config(struct push *x, struct push_one *o, struct err *e)
 	for (size_t i = 0; i < o->n; i++)
 		same = same && strcmp(o->v[i].blob_diff_id, o->v[i].diff_id) == 0;
 	if (!same) {
-		own(json) struct json *j = NULL;
-		struct json *ids = json_new_array(), *rootfs = json_new_object();
+		own(buf) struct buf new = BUF(DOCUMENT_MAX);
+		struct strv ids = {};
 		for (size_t i = 0; i < o->n; i++)
-			json_add(ids, json_new_str(o->v[i].blob_diff_id));
-		json_set_str(rootfs, "type", "layers");
-		json_set(rootfs, "diff_ids", ids);
-		if (json_parse(buf_text(&text), text.len, &j, e) < 0) {
-			json_drop(&rootfs);
-			return err_wrap(e, "image config");
-		}
-		json_set(j, "rootfs", rootfs);
-		buf_reset(&text);
-		json_format(j, 0, &text);
+			arena_strv_add(&x->arena, &ids, o->v[i].blob_diff_id);
+		if (image_config_with_layers(buf_text(&text), text.len, &ids, &new, e) < 0)
+			return -1;
+		o->config = arena_ndup(&x->arena, buf_text(&new), new.len);
+		o->config_len = new.len;
+		return 0;
 	}
 	o->config = arena_ndup(&x->arena, buf_text(&text), text.len);
 	o->config_len = text.len;

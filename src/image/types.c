@@ -269,3 +269,18 @@ int types_check(const struct manifest *m, const struct image_config *c, struct e
 		return err_set(e, ERR_CORRUPT, "the manifest has %zu layers, the image config %zu", m->layers.n, c->rootfs.diff_ids.n);
 	return 0;
 }
+
+int image_config_with_layers(const char *text, size_t len, const struct strv *diff_ids, struct buf *ret, struct err *e)
+{
+	own(json) struct json *j = NULL;
+	if (json_parse(text, len, &j, e) < 0)
+		return err_wrap(e, "image config");
+	struct json *ids = json_new_array(), *rootfs = json_new_object();
+	for (size_t i = 0; i < diff_ids->n; i++)
+		json_add(ids, json_new_str(diff_ids->v[i]));
+	json_set_str(rootfs, "type", "layers");
+	json_set(rootfs, "diff_ids", ids);
+	json_set(j, "rootfs", rootfs);
+	json_format(j, 0, ret);
+	return buf_check(ret, e);
+}

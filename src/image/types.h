@@ -76,3 +76,5 @@ int image_index_parse(const struct json *j, struct arena *a, struct image_index 
 int image_config_parse(const struct json *j, struct arena *a, struct image_config *ret, struct err *e) must_use;
 /* Do the two belong together: as many layers as diff_ids? ERR_CORRUPT. */
 int types_check(const struct manifest *m, const struct image_config *c, struct err *e) must_use;
+/* A config's text with other diff_ids. */
+int image_config_with_layers(const char *text, size_t len, const struct strv *diff_ids, struct buf *ret, struct err *e) must_use;

@@ -58,3 +58,23 @@ int snap_export(struct snap *s, const char *diff_id, put_fn put, void *arg, bool
 	int r = lower_is_file(s->layers, diff_id) ? from_file(s, diff_id, put, arg, ret_exact, e) : from_files(s, diff_id, put, arg, e);
 	return r < 0 ? err_wrap(e, "layer %.19s", diff_id) : 0;
 }
+
+int snap_export_range(struct snap *s, const char *diff_id, int *ret_fd, uint64_t *ret_offset, uint64_t *ret_bytes, struct err *e)
+{
+	struct erofs_head head;
+	if (layers_check_id(diff_id, e) < 0)
+		return -1;
+	if (!lower_is_file(s->layers, diff_id))
+		return 0;
+	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (file < 0)
+		return err_sys(e, "layer %.19s: open", diff_id);
+	if (erofs_head_load(file, &head, e) < 0)
+		return err_wrap(e, "layer %.19s", diff_id);
+	if (head.made)
+		return 0;
+	*ret_fd = take_fd(file);
+	*ret_offset = EROFS_TAR_AT;
+	*ret_bytes = head.tar_bytes;
+	return 1;
+}

@@ -10,3 +10,5 @@
  * is for the caller to take their digest. Two exports of the same files give the same bytes. */
 int snap_export(struct snap *s, const char *diff_id, int (*put)(void *arg, const void *p, size_t n, struct err *e), void *arg, bool *ret_exact,
 	struct err *e) must_use;
+/* 1: the tar of the diff_id stands in that file as it is, *ret_fd is the caller's; 0: it has to be exported. */
+int snap_export_range(struct snap *s, const char *diff_id, int *ret_fd, uint64_t *ret_offset, uint64_t *ret_bytes, struct err *e) must_use;

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_save: what is kept of a layer is its plain tar, so that is what goes into the archive: for a layer that is a file a copy of bytes,
+ * under the digest that the image's config has. Of a layer of which only files are kept an archive is made again; it has another
+ * digest, and the image of it another id (image_push does the same).
+ *
+ * The manifest that the image came with goes as it is where it names exactly these blobs; else one is made.
+ */
+#include "engine/image.h"
+
+#include "base/fd.h"
+#include "codec/digest.h"
+#include "codec/stream.h"
+#include "engine/layers.h"
+#include "image/save.h"
+#include "snap/export.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DOCUMENT_MAX = 4 << 20 };
+
+struct saved { struct image *image; struct strv names; };
+struct made { char *diff_id, *digest; uint64_t size; }; /* a layer, as it is in the archive */
+struct saving {
+	struct engine *g;
+	const struct image_save_request *r;
+	enum save_form form;
+	struct save *out;
+	struct arena arena;
+	struct { struct saved *v; size_t n; } all;
+	struct { struct made *v; size_t n; } made;
+	size_t layer; /* for the progress */
+	char name[16];
+	uint64_t total;
+};
+
+static void saving_drop(struct saving *x)
+{
+	for (size_t i = 0; i < x->all.n; i++)
+		image_drop(x->all.v[i].image);
+	save_drop(&x->out);
+	arena_drop(&x->arena);
+}
+
+/* ---- which images */
+
+/* Takes *image. name: NULL when it was named by its id. */
+static void add_image(struct saving *x, struct image *image, const char *name)
+{
+	struct saved *s = NULL;
+	for (size_t i = 0; i < x->all.n && !s; i++)
+		if (strcmp(x->all.v[i].image->record.id, image->record.id) == 0)
+			s = &x->all.v[i];
+	if (!s) {
+		s = arena_push(&x->arena, &x->all);
+		s->image = arena_alloc(&x->arena, sizeof *s->image);
+		*s->image = *image;
+		*image = (struct image){};
+	}
+	if (name && !strv_has(&s->names, name))
+		arena_strv_add(&x->arena, &s->names, name);
+}
+
+struct tags { const struct ref *repository; struct strv found; };
+
+static int collect_tags(void *arg, const struct image *i, struct err *e unused)
+{
+	struct tags *t = arg;
+	for (size_t k = 0; k < i->record.names.n; k++) {
+		struct ref r;
+		struct err ignored = {};
+		if (ref_parse(i->record.names.v[k], &r, &ignored) == 0 && strcmp(r.registry, t->repository->registry) == 0 &&
+			strcmp(r.repository, t->repository->repository) == 0)
+			strv_add(&t->found, i->record.names.v[k]);
+	}
+	return 0;
+}
+
+static int find_one(struct saving *x, const char *text, bool is_name, struct err *e)
+{
+	own(image) struct image image = {};
+	struct ref r;
+	char name[REF_TEXT];
+	struct err why = {};
+	if (image_find_platform(x->g, text, x->r->platform, &image, &why) < 0 &&
+		(why.kind != ERR_NOT_FOUND || image_ensure(x->g, text, "never", x->r->platform, NULL, &image, e) < 0))
+		return why.kind != ERR_NOT_FOUND ? *e = why, -1 : -1;
+	if (is_name && ref_parse(text, &r, e) < 0)
+		return -1;
+	if (is_name && *r.digest)
+		is_name = false;
+	add_image(x, &image, is_name ? ref_format(&r, name) : NULL);
+	return 0;
+}
+
+static int find_images(struct saving *x, const char *text, struct err *e)
+{
+	struct ref r;
+	struct err ignored = {};
+	const char *slash = strrchr(text, '/'), *last = slash ? slash : text;
+	bool is_name = ref_parse(text, &r, &ignored) == 0;
+	if (is_name && !strchr(last, ':') && !strchr(text, '@')) {
+		struct tags t = {.repository = &r};
+		int result = store_each(&x->g->store, collect_tags, &t, NULL, e);
+		strv_sort(&t.found);
+		for (size_t i = 0; result == 0 && i < t.found.n; i++)
+			result = find_one(x, t.found.v[i], true, e);
+		size_t n = t.found.n;
+		strv_drop(&t.found);
+		if (result < 0 || n)
+			return result;
+	}
+	own(image) struct image image = {};
+	if (ref_is_id(text) && image_find(x->g, text, &image, &ignored) == 0 && is_name) {
+		char name[REF_TEXT];
+		is_name = strv_has(&image.record.names, ref_format(&r, name));
+	}
+	return find_one(x, text, is_name, e);
+}
+
+/* ---- one image */
+
+static void show(void *arg, uint64_t bytes)
+{
+	const struct saving *x = arg;
+	const struct image_progress *p = x->r->progress;
+	if (p && p->layer)
+		p->layer(p->arg, x->layer, x->name, bytes < x->total ? LAYER_WRITING : LAYER_DONE, bytes, x->total, NULL);
+}
+
+struct packing { struct digest *hash; int fd; uint64_t bytes; };
+
+static int put_packed(void *arg, const void *p, size_t n, struct err *e)
+{
+	struct packing *k = arg;
+	digest_add(k->hash, p, n);
+	k->bytes += n;
+	return fd_write_all(k->fd, p, n) < 0 ? err_sys(e, "write") : 0;
+}
+
+/* The layer's tar as a file: fd, offset, bytes and digest. */
+static int open_tar(struct saving *x, const char *diff_id, struct save_blob *b, char digest[DIGEST_TEXT], struct err *e)
+{
+	bool exact;
+	int whole = snap_export_range(&x->g->snap, diff_id, &b->fd, &b->offset, &b->size, e);
+	snprintf(digest, DIGEST_TEXT, "%s", diff_id);
+	if (whole != 0)
+		return whole < 0 ? -1 : 0;
+	own(digest) struct digest *hash = NULL;
+	struct packing k = {.fd = engine_scratch(x->g, e)};
+	b->fd = k.fd;
+	if (k.fd < 0 || digest_begin(NULL, &hash, e) < 0)
+		return -1;
+	k.hash = hash;
+	if (snap_export(&x->g->snap, diff_id, put_packed, &k, &exact, e) < 0)
+		return -1;
+	digest_end(hash, digest);
+	b->size = k.bytes;
+	return 0;
+}
+
+static const struct made *put_layer(struct saving *x, const char *diff_id, struct err *e)
+{
+	char digest[DIGEST_TEXT];
+	struct save_blob b = {.fd = -1, .digest = digest, .progress = show, .arg = x};
+	snprintf(x->name, sizeof x->name, "%.12s", digest_hex(diff_id));
+	for (size_t i = 0; i < x->made.n; i++)
+		if (strcmp(x->made.v[i].diff_id, diff_id) == 0) {
+			x->total = x->made.v[i].size;
+			show(x, x->total);
+			return &x->made.v[i];
+		}
+	int r = open_tar(x, diff_id, &b, digest, e);
+	x->total = b.size;
+	if (r == 0)
+		r = save_put(x->out, &b, e);
+	fd_drop(&b.fd);
+	if (r < 0)
+		return err_wrap(e, "layer %s", x->name), NULL;
+	show(x, x->total);
+	struct made *m = arena_push(&x->arena, &x->made);
+	*m = (struct made){arena_dup(&x->arena, diff_id), arena_dup(&x->arena, digest), b.size};
+	return m;
+}
+
+struct text { const char *digest; char *text; size_t len; };
+
+static int put_document(struct saving *x, struct text *d, const char *known_digest, struct err *e)
+{
+	char digest[DIGEST_TEXT];
+	if (!known_digest && digest_of(d->text, d->len, digest, e) < 0)
+		return -1;
+	d->digest = arena_dup(&x->arena, known_digest ? known_digest : digest);
+	return save_put(x->out, &(struct save_blob){.digest = d->digest, .size = d->len, .text = d->text, .fd = -1}, e);
+}
+
+static int put_config(struct saving *x, const struct image *i, const struct strv *digests, struct text *d, struct err *e)
+{
+	own(buf) struct buf text = {};
+	own(buf) struct buf new = BUF(DOCUMENT_MAX);
+	bool same = true;
+	if (store_get_blob(&x->g->store, i->record.id, DOCUMENT_MAX, &text, e) < 0)
+		return err_wrap(e, "image config");
+	for (size_t k = 0; k < digests->n; k++)
+		same = same && strcmp(digests->v[k], i->config.rootfs.diff_ids.v[k]) == 0;
+	if (!same && image_config_with_layers(buf_text(&text), text.len, digests, &new, e) < 0)
+		return -1;
+	const struct buf *b = same ? &text : &new;
+	*d = (struct text){.text = arena_ndup(&x->arena, buf_text(b), b->len), .len = b->len};
+	return put_document(x, d, same ? i->record.id : NULL, e);
+}
+
+static struct json *descriptor(const char *type, const char *digest, uint64_t size)
+{
+	struct json *j = json_new_object();
+	json_set_str(j, "mediaType", type);
+	json_set_str(j, "digest", digest);
+	json_set(j, "size", json_new_u64(size));
+	return j;
+}
+
+/* The manifest that the image came with, when it is still true; 0: it is not. */
+static int put_old_manifest(struct saving *x, const struct image *i, const struct made *const *v, const struct text *config, struct text *d,
+	char **ret_type, struct json **ret_old, struct err *e)
+{
+	own(buf) struct buf text = {};
+	struct manifest m = {};
+	struct err ignored = {};
+	if (str_is_empty(i->record.manifest) || store_get_blob(&x->g->store, i->record.manifest, DOCUMENT_MAX, &text, &ignored) < 0 ||
+		json_parse(buf_text(&text), text.len, ret_old, &ignored) < 0 || manifest_parse(*ret_old, &x->arena, &m, &ignored) < 0)
+		return 0;
+	bool same = strcmp(m.config.digest, config->digest) == 0 && m.layers.n == i->config.rootfs.diff_ids.n;
+	for (size_t k = 0; same && k < m.layers.n; k++)
+		same = strcmp(m.layers.v[k].digest, v[k]->digest) == 0 && m.layers.v[k].size == v[k]->size;
+	if (!same)
+		return 0;
+	*ret_type = str_is_empty(m.media_type) ? i->record.media_type : m.media_type;
+	*d = (struct text){.text = arena_ndup(&x->arena, buf_text(&text), text.len), .len = text.len};
+	return put_document(x, d, i->record.manifest, e) < 0 ? -1 : 1;
+}
+
+static int put_manifest(struct saving *x, const struct image *i, const struct made *const *v, const struct text *config, struct text *d,
+	char **ret_type, struct err *e)
+{
+	own(json) struct json *old = NULL;
+	int r = put_old_manifest(x, i, v, config, d, ret_type, &old, e);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	own(json) struct json *j = json_new_object();
+	own(buf) struct buf text = BUF(DOCUMENT_MAX);
+	struct json *layers = json_new_array();
+	for (size_t k = 0; k < i->config.rootfs.diff_ids.n; k++)
+		json_add(layers, descriptor("application/vnd.oci.image.layer.v1.tar", v[k]->digest, v[k]->size));
+	json_set(j, "schemaVersion", json_new_i64(2));
+	json_set_str(j, "mediaType", TYPE_OCI_MANIFEST);
+	json_set(j, "config", descriptor(TYPE_OCI_CONFIG, config->digest, config->len));
+	json_set(j, "layers", layers);
+	if (json_get(old, "annotations"))
+		json_set(j, "annotations", json_ref(json_get(old, "annotations")));
+	json_format(j, 0, &text);
+	if (buf_check(&text, e) < 0)
+		return err_wrap(e, "manifest");
+	*ret_type = arena_dup(&x->arena, TYPE_OCI_MANIFEST);
+	*d = (struct text){.text = arena_ndup(&x->arena, buf_text(&text), text.len), .len = text.len};
+	return put_document(x, d, NULL, e);
+}
+
+static int save_image(struct saving *x, const struct saved *s, struct err *e)
+{
+	const struct image *i = s->image;
+	const struct strv *ids = &i->config.rootfs.diff_ids;
+	const struct image_progress *p = x->r->progress;
+	const struct made **v = arena_alloc(&x->arena, (ids->n + 1) * sizeof *v);
+	struct strv digests = {};
+	struct text config, manifest;
+	char *type = NULL;
+	if (p && p->begin)
+		p->begin(p->arg, s->names.n ? s->names.v[0] : i->record.id, ids->n);
+	for (size_t k = 0; k < ids->n; k++) {
+		x->layer = k;
+		const struct made *m = put_layer(x, ids->v[k], e);
+		if (!m)
+			return -1;
+		arena_strv_add(&x->arena, &digests, m->digest);
+		/* x->made grows: what it has moved */
+		v[k] = arena_alloc(&x->arena, sizeof *m);
+		*(struct made *)(uintptr_t)v[k] = *m;
+	}
+	if (put_config(x, i, &digests, &config, e) < 0 || put_manifest(x, i, v, &config, &manifest, &type, e) < 0)
+		return -1;
+	struct save_image out = {.names = &s->names, .config = config.digest, .layers = &digests,
+		.manifest = {.media_type = type, .digest = (char *)(uintptr_t)manifest.digest, .size = manifest.len}};
+	return save_add(x->out, &out, e);
+}
+
+/* ---- where it goes */
+
+struct target { int fd; char *tmp; const char *path; bool made_dir; };
+
+static void target_drop(struct target *t)
+{
+	if (t->tmp)
+		unlink(t->tmp);
+	if (t->made_dir)
+		rmdir(t->path);
+	if (t->path)
+		fd_drop(&t->fd);
+	mem_drop(&t->tmp);
+}
+
+/* A file is there under its name when it is whole; what is no file (a pipe, a terminal's device) is written to. */
+static int open_target(struct saving *x, struct target *t, struct err *e)
+{
+	struct stat st;
+	*t = (struct target){.fd = x->r->fd, .path = x->r->path};
+	if (!t->path)
+		return 0;
+	t->fd = -1;
+	bool there = stat(t->path, &st) == 0;
+	if (save_is_dir(x->form)) {
+		if (!there && mkdir(t->path, 0755) < 0)
+			return err_sys(e, "%.300s", t->path);
+		t->made_dir = !there;
+		t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	} else if (there && !S_ISREG(st.st_mode)) {
+		t->fd = open(t->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	} else {
+		t->tmp = mem_printf("%s.tmp-%d", t->path, (int)getpid());
+		t->fd = open(t->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (t->fd < 0)
+			mem_drop(&t->tmp);
+	}
+	return t->fd < 0 ? err_sys(e, "%.300s", t->path) : 0;
+}
+
+static int save_all(struct saving *x, struct err *e)
+{
+	if (x->form == SAVE_DOCKER_DIR && x->all.n > 1)
+		return err_set(e, ERR_USAGE, "docker-dir takes one image, and these are %zu", x->all.n);
+	struct target t __attribute__((cleanup(target_drop))) = {.fd = -1};
+	if (open_target(x, &t, e) < 0)
+		return -1;
+	if (save_open(x->form, t.fd, &x->out, e) < 0)
+		return err_wrap(e, "%.300s", t.path ? t.path : "archive");
+	for (size_t i = 0; i < x->all.n; i++)
+		if (save_image(x, &x->all.v[i], e) < 0)
+			return err_wrap(e, "image %.80s", x->all.v[i].names.n ? x->all.v[i].names.v[0] : x->all.v[i].image->record.id);
+	if (save_end(x->out, e) < 0)
+		return -1;
+	t.made_dir = false;
+	if (t.tmp && rename(t.tmp, t.path) < 0)
+		return err_sys(e, "%.300s", t.path);
+	mem_drop(&t.tmp);
+	return 0;
+}
+
+int image_save(struct engine *g, const struct image_save_request *r, struct err *e)
+{
+	struct saving x __attribute__((cleanup(saving_drop))) = {.g = g, .r = r};
+	if ((r->form && save_parse_form(r->form, &x.form, e) < 0) || engine_need_store(g, e) < 0 || engine_need_snap(g, e) < 0)
+		return -1;
+	if (save_is_dir(x.form) && !r->path)
+		return err_set(e, ERR_USAGE, "%s is a directory: say where with -o", r->form);
+	own(fd) int hold = layers_hold(g, e);
+	if (hold < 0)
+		return -1;
+	for (size_t i = 0; i < r->references->n; i++)
+		if (find_images(&x, r->references->v[i], e) < 0)
+			return -1;
+	return save_all(&x, e);
+}
