@@ -29,7 +29,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/keyctl.h>
 #include <linux/openat2.h>
 #include <net/if.h>
 #include <sched.h>
@@ -187,27 +186,6 @@ static int join_namespaces(struct setup *s, struct err *e)
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_sys(e, "set not dumpable") : 0;
 }
 
-enum {
-	KEYRING_RIGHTS = 0x3f1b0000,       /* the possessor's all; its user may look at it, read, search and link */
-	KEYRING_RIGHTS_USERNS = 0x3f1b0008 /* and others search: who enters the user namespace may be another to the kernel */
-};
-
-/* The keys of who started the container are not the container's. The name is runc's: what is executed in the container later finds
- * the same keyring by it. */
-static int new_keyring(struct setup *s, struct err *e)
-{
-	(void)e;
-	own(mem) char *name = str_is_empty(s->id) ? NULL : mem_printf("_ses.%s", s->id);
-	if (s->keep_keyring)
-		return 0;
-	long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
-	if (ring >= 0 && s->create && name)
-		syscall(SYS_keyctl, KEYCTL_SETPERM, ring, s->own_userns ? KEYRING_RIGHTS_USERNS : KEYRING_RIGHTS);
-	if (ring < 0 && errno != ENOSYS)
-		setup_warn(s, "the container keeps the session keyring of its caller: a new one cannot be made (%s)", strerror(errno));
-	return 0;
-}
-
 int setup_raise_loopback(struct err *e)
 {
 	struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
@@ -265,7 +243,7 @@ static const struct step create_steps[] = {
 	{NULL, enter_groups},
 	{"user namespace", take_identity},
 	{NULL, join_namespaces},
-	{NULL, new_keyring},
+	{NULL, keyring_join},
 	{NULL, raise_loopback},
 	{NULL, set_names},
 	{"root file system", rootfs_attach},
@@ -286,7 +264,7 @@ static const struct step exec_steps[] = {
 	{NULL, enter_groups},
 	{NULL, take_identity},
 	{NULL, join_namespaces},
-	{NULL, new_keyring},
+	{NULL, keyring_join},
 	{NULL, open_root},
 	{NULL, open_terminal},
 	{"root file system", enter_root},

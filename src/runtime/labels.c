@@ -5,9 +5,12 @@
  */
 #include "runtime/setup.h"
 
+#include "base/fd.h"
 #include "base/path.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/xattr.h>
 
 /* A process that nothing was done to is unconfined. */
 bool labels_wants_apparmor(const struct spec_process *p)
@@ -38,5 +41,15 @@ int labels_check(const struct spec_process *p, const char *mount_label, struct e
 		return err_set(e, ERR_UNSUPPORTED, "process.selinuxLabel %.100s: SELinux is not enabled on this machine", p->selinux_label);
 	if (!str_is_empty(mount_label) && !has_selinux())
 		return err_set(e, ERR_UNSUPPORTED, "linux.mountLabel %.100s: SELinux is not enabled on this machine", mount_label);
+	return 0;
+}
+
+int labels_set_root(int mount, const char *label, struct err *e)
+{
+	if (str_is_empty(label))
+		return 0;
+	own(fd) int dir = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || (fsetxattr(dir, "security.selinux", label, strlen(label) + 1, 0) < 0 && errno != EOPNOTSUPP))
+		return err_sys(e, "linux.mountLabel %.100s", label);
 	return 0;
 }

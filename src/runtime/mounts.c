@@ -123,8 +123,9 @@ int mounts_clone_source(const struct container_create *c, const char *source, in
 
 static int make_new(struct setup *s, const struct spec_mount *m, struct mount_words *w, const char *destination, struct err *e)
 {
-	/* Places for other mounts, and devices, are made in it before it is read only (mounts_finish). */
-	bool tmpfs = str_eq(m->type, "tmpfs"), later = (tmpfs || str_eq(destination, "/dev")) && w->set & MOUNT_ATTR_RDONLY;
+	/* Places for other mounts, and devices, are made in it before it is read only (mounts_finish), and labels written. */
+	bool tmpfs = str_eq(m->type, "tmpfs"), queues = str_eq(m->type, "mqueue");
+	bool later = (tmpfs || queues || str_eq(destination, "/dev")) && w->set & MOUNT_ATTR_RDONLY;
 	if (later)
 		w->set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	own(fd) int fs = new_filesystem(s, m, w, e);
@@ -135,6 +136,9 @@ static int make_new(struct setup *s, const struct spec_mount *m, struct mount_wo
 		return mounts_clone_source(s->create, host, 0, w, e);
 	}
 	if (fs < 0 || (w->tmpcopyup && tmpfs && mounts_copy_up(s, destination, fs, e) < 0))
+		return -1;
+	/* The file system is as old as the IPC namespace and takes no label as an option any more. The host's keeps its own. */
+	if (queues && namespaces_own(s->ns) & CLONE_NEWIPC && labels_set_root(fs, s->spec->linux_->mount_label, e) < 0)
 		return -1;
 	if (later) {
 		s->read_only.v = mem_grow(s->read_only.v, (s->read_only.n + 1) * sizeof *s->read_only.v);

@@ -135,6 +135,11 @@ int hooks_run_prepared(const struct start_hooks *h, struct err *e) must_use;
 /* labels.c */
 bool labels_wants_apparmor(const struct spec_process *p);
 int labels_check(const struct spec_process *p, const char *mount_label, struct err *e) must_use; /* p may be NULL */
+/* What is at the top of a file system that is mounted nowhere yet; one that has no labels is left without. */
+int labels_set_root(int mount, const char *label, struct err *e) must_use;
+
+/* keyring.c: a session keyring of the container's own */
+int keyring_join(struct setup *s, struct err *e) must_use;
 
 /* launcher.c */
 int launcher_plan(struct setup *s, struct launch_plan *ret, struct err *e) must_use; /* with the process's label */

@@ -51,6 +51,59 @@ LABEL=unconfined_u:unconfined_r:unconfined_t:s0
     oci delete -f mounts
 }
 
+@test "linux.mountLabel is what the container's message queues have; the host's keep theirs" {
+    host=$(stat -c %C /dev/mqueue)
+    for how in nosuid ro; do
+        bundle "queues_$how" ".linux.mountLabel = \"system_u:object_r:tmp_t:s0\" |
+            .mounts += [{destination: \"/dev/mqueue\", type: \"mqueue\", source: \"mqueue\", options: [\"$how\"]}]"
+        oci run -d -b "$OCI_DIR/queues_$how" "queues_$how" </dev/null >out 2>&1 || { cat out; return 1; }
+        [ "$(stat -c %C "/proc/$(oci_pid "queues_$how")/root/dev/mqueue")" = system_u:object_r:tmp_t:s0 ]
+        run oci exec "queues_$how" touch /dev/mqueue/q
+        [ "$how $status" = 'nosuid 0' ] || [[ "$how $output" == ro*"Read-only"* ]]
+        oci delete -f "queues_$how"
+    done
+    bundle queues '.linux.mountLabel = "system_u:object_r:no_such_type_t:s0" |
+        .mounts = [{destination: "/proc", type: "proc", source: "proc"}, {destination: "/dev/mqueue", type: "mqueue", source: "mqueue"}]'
+    run oci run -b "$OCI_DIR/queues" queues
+    [ "$status" -ne 0 ]
+    [[ $output == *"mount /dev/mqueue"* ]]
+    oci_refuses 1 "does not exist" state queues
+    [ "$(stat -c %C /dev/mqueue)" = "$host" ]
+}
+
+# The label of the session keyring of that container, as the kernel tells it (KEYCTL_GET_SECURITY).
+label_of_keyring() {
+    python3 - "$1" <<'PY'
+import ctypes, sys
+libc = ctypes.CDLL(None)
+serial = next(int(line.split()[0], 16) for line in open("/proc/keys") if f"_ses.{sys.argv[1]}:" in line)
+text = ctypes.create_string_buffer(256)
+libc.syscall(250, 17, ctypes.c_int(serial), text, 256)
+print(text.value.decode())
+PY
+}
+
+@test "the session keyring has the command's label, and a container that has its caller's has no label of its own" {
+    bundle keys ".process.selinuxLabel = \"$LABEL\" | .process.args = [\"sleep\", \"1000\"]"
+    if ! oci run -d -b "$OCI_DIR/keys" keys </dev/null >out 2>&1; then
+        cat out
+        is_enforcing
+        grep -qi 'permission denied' out
+        [ -z "$(oci list -q)" ]
+        return
+    fi
+    [ "$(label_of_keyring keys)" = "$LABEL" ]
+    oci delete -f keys
+    bundle plain '.process.args = ["sleep", "1000"]'
+    oci run -d -b "$OCI_DIR/plain" plain </dev/null >out 2>&1
+    run -0 label_of_keyring plain
+    [ -n "$output" ] && [ "$output" != "$LABEL" ]
+    oci delete -f plain
+    oci run --no-new-keyring -d -b "$OCI_DIR/plain" callers </dev/null >out 2>&1
+    run -1 grep _ses.callers: /proc/keys
+    oci delete -f callers
+}
+
 @test "--security-opt label" {
     run hull run --rm --security-opt label=user:unconfined_u --security-opt label=role:unconfined_r --security-opt label=type:unconfined_t box \
         cat /proc/self/attr/current
