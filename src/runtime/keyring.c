@@ -21,7 +21,7 @@ enum {
 static int label_keys(const char *label, struct err *e)
 {
 	own(fd) int proc = setup_procfs(e);
-	return proc < 0 || setup_put_proc(proc, "self/attr/keycreate", label, e) < 0 ? err_wrap(e, "label of the session keyring") : 0;
+	return proc < 0 || setup_put_proc(proc, "self/attr/keycreate", label, e) < 0 ? err_wrap(e, "the security label is refused for the session keyring") : 0;
 }
 
 int keyring_join(struct setup *s, struct err *e)

@@ -58,7 +58,7 @@ static void keyring(void **state)
 	if (child == 0) {
 		struct err e = {};
 		struct setup s = {.process = &p};
-		if (keyring_join(&s, &e) == 0 || !strstr(e.text, "label of the session keyring"))
+		if (keyring_join(&s, &e) == 0 || !strstr(e.text, "the security label is refused for the session keyring"))
 			_exit(1);
 		s.keep_keyring = true;
 		if (keyring_join(&s, &e) < 0)
