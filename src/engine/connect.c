@@ -142,15 +142,14 @@ static int prepare_bridge(struct engine *g, const struct network *w, struct err 
 	if (r < 0)
 		engine_warn(g, "network %s: containers reach neither beyond this host nor are they kept apart: %s", w->name, why.text);
 	if (made && !w->internal) {
-		char name[16], chain[160];
+		char name[16], foreign[320];
 		network_device(w, name);
 		if (r == 0)
 			link_route_local(name);
 		if (!link_forward(w->ipv6))
 			engine_warn(g, "network %s: this host passes no packets on: set net.ipv4.ip_forward to 1", w->name);
-		if (firewall_foreign_drop(chain, sizeof chain))
-			engine_warn(g, "network %s: the chain %s drops what it does not know, containers' packets too: accept those of the interface %s there",
-				w->name, chain, name);
+		if (firewall_foreign(name, foreign, sizeof foreign))
+			engine_warn(g, "network %s: %s", w->name, foreign);
 	}
 	return 0;
 }

@@ -405,21 +405,31 @@ int firewall_withdraw(const struct endpoint *p, struct err *e)
 	return e->sys == ENOENT ? each_port(p, false, e) : err_wrap(e, "withdraw ports");
 }
 
-struct foreign { char *ret; size_t n; bool found; };
+struct foreign { const char *device; char *ret; size_t n; bool found; };
 
+/* firewalld's policy is to accept: its last rule rejects what no zone has taken, and an interface that it was not told of is in one that
+ * takes nothing. */
 static void look(void *arg, const struct nft_chain_info *c)
 {
 	static const char *const families[] = {[NFPROTO_INET] = "inet", [NFPROTO_IPV4] = "ip", [NFPROTO_IPV6] = "ip6"};
 	struct foreign *f = arg;
-	if (f->found || c->hook != NF_INET_FORWARD || c->policy != NF_DROP || c->family > NFPROTO_IPV6 || !families[c->family])
+	if (f->found || c->hook != NF_INET_FORWARD || c->family > NFPROTO_IPV6 || !families[c->family])
+		return;
+	bool firewalld = strcmp(c->table, "firewalld") == 0;
+	if (firewalld ? nft_names_interface(c->family, c->table, f->device) : c->policy != NF_DROP)
 		return;
 	f->found = true;
-	snprintf(f->ret, f->n, "%s %.60s %.60s", families[c->family], c->table, c->name);
+	if (firewalld)
+		snprintf(f->ret, f->n, "firewalld rejects what containers send: firewall-cmd --permanent --zone=trusted --add-interface=%s, then "
+			"firewall-cmd --reload", f->device);
+	else
+		snprintf(f->ret, f->n, "the chain %s %.60s %.60s drops what it does not know, containers' packets too: accept those of the interface %s "
+			"there", families[c->family], c->table, c->name, f->device);
 }
 
-bool firewall_foreign_drop(char *ret, size_t n)
+bool firewall_foreign(const char *device, char *ret, size_t n)
 {
-	struct foreign f = {ret, n, false};
+	struct foreign f = {device, ret, n, false};
 	struct err ignored = {};
 	return nft_chains(look, &f, &ignored) == 0 && f.found;
 }

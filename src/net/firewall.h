@@ -22,5 +22,5 @@ int firewall_remove_network(const struct network *w, struct err *e) must_use;
 /* The ports of an endpoint, whose addresses are set. Taking out what is not there is no error. */
 int firewall_publish(const struct endpoint *p, struct err *e) must_use;
 int firewall_withdraw(const struct endpoint *p, struct err *e) must_use;
-/* Another table's base chain that drops what it does not know, "table chain" in ret; false when there is none. */
-bool firewall_foreign_drop(char *ret, size_t n);
+/* What somebody else's rules do to the packets of a bridge, and what helps, as a sentence's second half; false when nothing is known. */
+bool firewall_foreign(const char *device, char *ret, size_t n);

@@ -61,3 +61,5 @@ int nft_count_rules(uint8_t family, const char *table, unsigned *ret, struct err
 /* Each base chain of all tables. */
 struct nft_chain_info { const char *table, *name; uint8_t family; uint32_t hook, policy; };
 int nft_chains(void (*each)(void *arg, const struct nft_chain_info *c), void *arg, struct err *e) must_use;
+/* Whether a rule of the table names the interface. */
+bool nft_names_interface(uint8_t family, const char *table, const char *interface);

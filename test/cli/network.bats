@@ -38,6 +38,31 @@ teardown() { network_clean; }
     refuses 1 'not found' network rm nowhere
 }
 
+@test "another firewall that drops or rejects what containers send is told when the bridge is made, with what helps" {
+    need_nft
+    need_cmd nft
+    in_host nft 'add table inet firewalld; add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }
+        add chain inet firewalld zones; add rule inet firewalld filter_FORWARD jump zones; add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited'
+    hull network create walled >/dev/null
+    device="hl-$(hull network inspect -f '{{slice .Id 0 12}}' walled)"
+    run -0 hull run --rm --network walled box true
+    [[ $output == *"warning: network walled: firewalld rejects what containers send: firewall-cmd --permanent --zone=trusted --add-interface=$device, then"* ]]
+    in_host nft "add rule inet firewalld zones iifname \"${device%?}\" accept"
+    in_host ip link del "$device"
+    run -0 hull run --rm --network walled box true
+    [[ $output == *firewalld* ]]
+    in_host nft "add rule inet firewalld zones iifname \"$device\" accept"
+    in_host ip link del "$device"
+    run -0 hull run --rm --network walled box true
+    [[ $output != *warning* ]]
+    in_host nft 'add table ip other; add chain ip other pass { type filter hook forward priority 0; policy drop; }'
+    in_host ip link del "$device"
+    run -0 hull run --rm --network walled box true
+    [[ $output == *"warning: network walled: the chain ip other pass drops what it does not know"*"of the interface $device there"* ]]
+    in_host nft 'delete table inet firewalld; delete table ip other'
+    hull network rm walled >/dev/null
+}
+
 @test "run: eth0 of the default network, its name in /etc/hosts, the host and what is beyond it answer" {
     need_nft
     run -0 hull run --rm box sh -c 'ip -4 -o addr show eth0; cat /etc/hosts; hostname; ping -c 1 -W 10 198.51.100.1; ping -c 1 -W 10 198.51.100.2'

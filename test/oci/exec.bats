@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # exec: one more process in a running container.
-# machines: native native-v2 v2
+# machines: native native-v2 v2 v1 hybrid
 
 load ../lib/oci
 setup_file() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # create, start, run, state, list, kill, delete, ps, pause, resume: what they do, and in which states they refuse to.
-# machines: native native-v2 v2 v1
+# machines: native native-v2 v2 v1 hybrid
 
 load ../lib/oci
 setup_file() { oci_setup; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # update and events: limits that change while a container runs, as its groups' files have them; what it uses; memory that runs out.
-# machines: native v2 v1
+# machines: native v2 v1 hybrid
 
 load ../lib/oci
 setup_file() { oci_setup; }

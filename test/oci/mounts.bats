@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # mounts add and remove: mounts of a running container.
-# machines: native v2
+# machines: native v2 v1 hybrid
 
 load ../lib/oci
 setup_file() {
