@@ -152,6 +152,9 @@ static void close_work(struct run *r)
 	own(mem) char *path = mem_printf("running/%s", r->id);
 	fd_drop(&r->root);
 	fd_drop(&r->run_dir);
+	if (r->net.list.n)
+		connect_release(r->x->b->g, r->id);
+	connections_drop(&r->net);
 	(void)!path_remove_tree(r->x->b->g->containers.run, r->id, &ignored);
 	if (r->dir >= 0)
 		(void)!path_remove_tree(r->x->b->cache.dir, path, &ignored);
@@ -221,7 +224,7 @@ static int read_modes(struct run *r, struct err *e)
 	r->security = security ? security : "sandbox";
 	if (inst_flag(r->x->i, "device", 0))
 		return lex_error(&b->df.text, r->x->i->node, "--device", e, "--device: devices by CDI names are not known here");
-	if (!str_eq(r->network, "default") && !str_eq(r->network, "none") && !str_eq(r->network, "host"))
+	if (network && !str_eq(r->network, "default") && !str_eq(r->network, "none") && !str_eq(r->network, "host"))
 		return lex_error(&b->df.text, r->x->i->node, "--network", e, "--network=%.40s: default, none and host are known", r->network);
 	if (!str_eq(r->security, "sandbox") && !str_eq(r->security, "insecure"))
 		return lex_error(&b->df.text, r->x->i->node, "--security", e, "--security=%.40s: sandbox and insecure are known", r->security);

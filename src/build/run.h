@@ -6,6 +6,7 @@
 #pragma once
 
 #include "build/stage.h"
+#include "engine/network.h"
 #include "runtime/spec.h"
 #include "state/container.h"
 
@@ -30,6 +31,7 @@ struct run {
 	int root;              /* the mounted root */
 	int run_dir;
 	struct container_entry c;
+	struct connections net;
 	struct { char *path; bool is_dir; } *stubs; /* mount points that are not the image's */
 	size_t nstubs;
 	struct stat before;    /* of the root directory */

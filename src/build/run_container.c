@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "build/interrupt.h"
 #include "build/place.h"
+#include "engine/network.h"
 #include "engine/request.h"
 #include "engine/spec.h"
 #include "runtime/container.h"
@@ -32,7 +33,10 @@ static char *text_of(const char *s)
 static void fill_host(struct run *r, struct host_config *h)
 {
 	const struct build_request *q = r->x->b->q;
-	h->network_mode = text_of(str_eq(r->network, "none") ? "none" : "host");
+	h->network_mode = text_of(r->network);
+	/* As `hull run`, but where that had none RUN has the host's: without a network few builds get anywhere. */
+	if (str_eq(r->network, "default") && !network_has_default(r->x->b->g) && (r->x->b->g->rootless || !network_is_possible()))
+		h->network_mode = text_of("host");
 	h->privileged = str_eq(r->security, "insecure");
 	h->shm_size = q->shm_size;
 	h->memory = q->memory;
@@ -127,8 +131,10 @@ static int serve(struct run *r, struct container *ct, int out, struct err *e)
 {
 	bool killed = false, ended = false;
 	while (!ended) {
-		struct pollfd f[2] = {{.fd = out, .events = POLLIN}, {.fd = ct->pidfd, .events = POLLIN}};
-		int n = killed ? poll(f, 2, -1) : interrupt_poll(f, 2, -1);
+		struct pollfd f[2 + RESOLVER_POLLS] = {{.fd = out, .events = POLLIN}, {.fd = ct->pidfd, .events = POLLIN}};
+		int ms = -1;
+		size_t asked = r->net.resolver ? resolver_polls(r->net.resolver, f + 2, RESOLVER_POLLS, &ms) : 0;
+		int n = killed ? poll(f, 2 + asked, ms) : interrupt_poll(f, 2 + asked, ms);
 		if (n < 0 && errno != EINTR)
 			return err_sys(e, "poll");
 		if (n < 0 && interrupt_came() && !killed) {
@@ -137,6 +143,8 @@ static int serve(struct run *r, struct container *ct, int out, struct err *e)
 		}
 		if (n < 0)
 			continue;
+		if (r->net.resolver)
+			resolver_serve(r->net.resolver, f + 2, asked);
 		if (f[0].revents && !hand_on(r, out, r->x->began))
 			out = -1;
 		ended = f[1].revents != 0;
@@ -172,7 +180,7 @@ static int run_it(struct run *r, const struct spec *spec, int cache, struct err 
 	if (container_create(&c, &ct, e) < 0)
 		return -1;
 	fd_drop(&to);
-	int status = container_start(&ct, e);
+	int status = connect_wire(r->x->b->g, &r->net, r->run_dir, ct.pid, e) < 0 ? -1 : container_start(&ct, e);
 	if (status < 0)
 		container_reap(&ct);
 	else
@@ -204,7 +212,7 @@ int run_container(struct run *r, struct err *e)
 	if (r->run_dir < 0 || fill_record(r, e) < 0)
 		return -1;
 	struct spec_build sb = {.g = b->g, .c = &r->c, .arena = &r->c.arena, .root = r->root, .run_dir = r->run_dir, .maps = &maps, .spec = &spec};
-	if (spec_build(&sb, e) < 0)
+	if (connect_prepare(b->g, &r->c, &r->net, e) < 0 || spec_build(&sb, e) < 0)
 		return -1;
 	drop_hostname(&spec);
 	run_mounts_ready(r, &spec);

@@ -140,6 +140,7 @@ void run_sweep(struct build *b)
 			continue;
 		if (num_is_hex(ids.v[i], 64)) {
 			end_container(ids.v[i]);
+			connect_release(b->g, ids.v[i]);
 			(void)!path_remove_tree(b->g->containers.run, ids.v[i], &none);
 		}
 		(void)!path_remove_tree(b->cache.dir, path, &none);

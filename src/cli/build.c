@@ -47,7 +47,7 @@ static const struct opt options[] = {
 	{"memory", 'm', OPT_SIZE, AT(memory), "BYTES", "Memory that RUN may use"},
 	{"memory-swap", 0, OPT_SIZE, AT(memory_swap), "BYTES", "Memory and swap together; -1: no limit on swap", OPT_MINUS_ONE},
 	{"metadata-file", 0, OPT_STR, AT(metadata_file), "FILE", "Write what was built to a file, as JSON", 0, "@file"},
-	{"network", 0, OPT_STR, AT(network), "MODE", "The network of RUN: default, none, host", 0, "default none host"},
+	{"network", 0, OPT_STR, AT(network), "MODE", "The network of RUN: default, none, host, or one of hull network ls", 0, "default none host @network"},
 	{"no-cache", 0, OPT_BOOL, AT(no_cache), NULL, "Do every step again"},
 	{"no-cache-filter", 0, OPT_STRV, AT(no_cache_filter), "STAGE", "Do every step of a stage again"},
 	{"platform", 0, OPT_STR, AT(platform), "OS/ARCH", "Another platform than this machine's"},

@@ -49,13 +49,23 @@ bool network_is_joined(const char *mode)
 	return !str_is_empty(mode) && !str_eq(mode, "none") && !str_eq(mode, "host") && !str_has_prefix(mode, "container:") && !str_has_prefix(mode, "ns:");
 }
 
+/* A step of a build is a container that no list has; its lock is held while it lives (build/run.c). */
+static bool is_step(struct engine *g, const char *id)
+{
+	struct err ignored = {};
+	own(mem) char *path = mem_printf("build/running/%s", id);
+	own(fd) int dir = path_open_dir(g->root, path, &ignored);
+	own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, false, &ignored);
+	return dir >= 0 && lock < 0;
+}
+
 bool connect_is_gone(void *arg, const char *container)
 {
 	struct engine *g = arg;
 	struct err ignored = {};
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (containers_load(&g->containers, container, ENTRY_STATE_ONLY, &c, &ignored) < 0)
-		return ignored.kind == ERR_NOT_FOUND;
+		return ignored.kind == ERR_NOT_FOUND && !is_step(g, container);
 	if (container_state_is_alive(&g->containers, &c.state) || container_state_has_monitor(&g->containers, &c.state))
 		return false;
 	own(fd) int lock = path_lock(c.dir, "lock", true, false, &ignored);

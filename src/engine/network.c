@@ -23,6 +23,13 @@ bool network_is_possible(void)
 	return caps_permitted() >> CAP_NET_ADMIN & 1;
 }
 
+bool network_has_default(struct engine *g)
+{
+	struct err none = {};
+	const struct settings *s = engine_settings(g, &none);
+	return !str_is_empty(getenv("HULL_NETWORK")) || (s && !str_is_empty(s->network));
+}
+
 int network_default(struct engine *g, const char **ret, struct err *e)
 {
 	const char *said = getenv("HULL_NETWORK");
@@ -30,7 +37,7 @@ int network_default(struct engine *g, const char **ret, struct err *e)
 	if (!s)
 		return -1;
 	*ret = !str_is_empty(said) ? said : !str_is_empty(s->network) ? s->network : "bridge";
-	if (!str_is_empty(said) || !str_is_empty(s->network))
+	if (network_has_default(g))
 		return 0;
 	if (g->rootless || !network_is_possible()) {
 		*ret = "none";

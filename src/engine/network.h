@@ -16,6 +16,8 @@ int network_prune(struct engine *g, const struct strv *filters, struct strv *ret
 /* docker's documents: of all that pass, and of one. */
 struct json *network_list(struct engine *g, const struct strv *filters, struct err *e);
 struct json *network_inspect(struct engine *g, const char *text, struct err *e);
+/* Did somebody say what a container without --network gets: HULL_NETWORK, the settings? */
+bool network_has_default(struct engine *g);
 /* What a container that names no network gets; warns when that is none because the machine cannot do better. */
 int network_default(struct engine *g, const char **ret, struct err *e) must_use;
 /* Is it connected by hull: not none, host, container:X, ns:PATH. */
