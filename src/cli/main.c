@@ -47,7 +47,7 @@ static const struct cmd *find(const struct cmd *const *list, const char *name)
 static bool is_missing(const char *path, const char *word)
 {
 	static const char *const missing[] = {"build", "builder", "buildx", "checkpoint", "commit", "compose", "config", "context", "cp",
-		"diff", "events", "export", "import", "login", "logout", "manifest", "node", "plugin", "push", "save", "search",
+		"diff", "events", "login", "logout", "manifest", "node", "plugin", "push", "search",
 		"secret", "service", "stack", "stats", "swarm", "trust", "update"};
 	for (size_t i = 0; i < countof(missing); i++)
 		if (strcmp(word, missing[i]) == 0)

@@ -56,6 +56,16 @@ struct image_save_request {
 	const struct image_progress *progress;
 };
 int image_save(struct engine *g, const struct image_save_request *r, struct err *e) must_use;
+/* An image of one layer: the files of a tar, compressed or not. path NULL: fd. ret_id: the image's. */
+struct image_import_request {
+	const char *path;
+	int fd;
+	const char *name;     /* NULL: none */
+	const char *message;  /* NULL: "Imported from …" */
+	const char *platform; /* NULL: this machine's */
+	const struct image_run_config *config;
+};
+int image_import(struct engine *g, const struct image_import_request *r, char ret_id[136], struct err *e) must_use;
 /* store_find(), and what a short name stands for (image/registries.h). */
 int image_find(struct engine *g, const char *text, struct image *ret, struct err *e) must_use;
 /* The image whose manifest this digest is of: is it here with all its layers? */

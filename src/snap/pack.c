@@ -22,11 +22,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { ROOM = 256 << 10 };
+enum { ROOM = 256 << 10, NOBODY = 65534 };
 
 struct seen { dev_t dev; ino_t ino; char *path; };
 struct pack {
 	int64_t until; /* the latest time there is */
+	const struct pack_ids *ids; /* or NULL: as they are, of a tree that nobody changes */
 	struct tar_writer *tar;
 	char *room;
 	struct { struct seen *v; size_t n, room; } links; /* open addressing by inode */
@@ -130,6 +131,10 @@ static int put_range(struct pack *p, int fd, uint64_t at, uint64_t length, struc
 {
 	while (length > 0) {
 		ssize_t n = pread(fd, p->room, length < ROOM ? (size_t)length : ROOM, (off_t)at);
+		if (n == 0 && p->ids) {
+			n = length < ROOM ? (ssize_t)length : ROOM;
+			memset(p->room, 0, (size_t)n);
+		}
 		if (n <= 0)
 			return n < 0 ? err_sys(e, "read") : err_set(e, ERR_CONFLICT, "the file became shorter while it was read");
 		if (tar_write_data(p->tar, p->room, (size_t)n, e) < 0)
@@ -140,12 +145,26 @@ static int put_range(struct pack *p, int fd, uint64_t at, uint64_t length, struc
 	return 0;
 }
 
+/* Of a container that runs: the file, or what it was when we looked. */
+static bool is_gone(const struct pack *p)
+{
+	return p->ids && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == EINVAL || errno == ENXIO || errno == ESTALE);
+}
+
+static uint32_t inside(uint32_t id, const struct snap_idmap *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (id >= rows[i].outside && id - rows[i].outside < rows[i].count)
+			return rows[i].inside + (id - rows[i].outside);
+	return n ? NOBODY : id;
+}
+
 static int put_file(struct pack *p, int dir, const char *name, struct tar_entry *t, struct err *e)
 {
 	own(arena) struct arena a = {};
 	own(fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		return err_sys(e, "open");
+		return is_gone(p) ? 0 : err_sys(e, "open");
 	if (pack_xattrs(fd, &a, t, e) < 0 || read_spans(fd, &a, t, e) < 0 || tar_write_entry(p->tar, t, e) < 0)
 		return -1;
 	if (!t->sparse)
@@ -172,7 +191,7 @@ static int put_dir(struct pack *p, int dir, const char *name, struct tar_entry *
 	own(arena) struct arena a = {};
 	own(fd) int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_sys(e, "open");
+		return is_gone(p) ? 0 : err_sys(e, "open");
 	if (depth > SNAP_MAX_DEPTH)
 		return err_set(e, ERR_LIMIT, "more than %d directories deep", SNAP_MAX_DEPTH);
 	if (pack_xattrs(fd, &a, t, e) < 0 || tar_write_entry(p->tar, t, e) < 0)
@@ -188,7 +207,11 @@ static int put_entry(struct pack *p, int dir, const char *name, char *path, unsi
 	struct stat st;
 	char none[] = "", target[PATH_MAX] = "";
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, "look");
+		return is_gone(p) ? 0 : err_sys(e, "look");
+	if (p->ids) {
+		st.st_uid = inside(st.st_uid, p->ids->uids, p->ids->nuids);
+		st.st_gid = inside(st.st_gid, p->ids->gids, p->ids->ngids);
+	}
 	if (S_ISSOCK(st.st_mode))
 		return 0;
 	if (whiteout_is(&st)) {
@@ -214,7 +237,7 @@ static int put_entry(struct pack *p, int dir, const char *name, char *path, unsi
 		t.type = TAR_SYMLINK;
 		t.link = target;
 		if (readlinkat(dir, name, target, sizeof target - 1) < 0)
-			return err_sys(e, "read the symlink");
+			return is_gone(p) ? 0 : err_sys(e, "read the symlink");
 		break;
 	case S_IFIFO: t.type = TAR_FIFO; break;
 	default:
@@ -259,4 +282,10 @@ int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, 
 int pack_tree(int tree, bool said, struct tar_writer *tar, struct err *e)
 {
 	return pack_tree_until(tree, said, INT64_MAX, tar, e);
+}
+
+int pack_root(int tree, const struct pack_ids *ids, struct tar_writer *tar, struct err *e)
+{
+	struct pack p __attribute__((cleanup(pack_drop))) = {.until = INT64_MAX, .ids = ids, .tar = tar, .room = mem_grow(NULL, ROOM)};
+	return put_below(&p, tree, "", 0, e) < 0 ? -1 : tar_write_end(tar, e);
 }

@@ -126,3 +126,84 @@ keeps_tars() {
     [ ! -e damaged.tar ]
     hull rmi example.org/damaged:1
 }
+
+@test "export: the files of a container that ran, of one that runs, and of one that never did" {
+    hull create --name never box true >/dev/null
+    hull export never >never.tar
+    tar tf never.tar | grep -x bin/sh
+    hull run --name ended box sh -c 'echo hi >/new; rm /bin/vi; mkdir -m 700 /d; chown 7:8 /d; ln -s to /link'
+    hull export -o ended.tar ended
+    [ "$(stat -c %a ended.tar)" = 600 ]
+    [ "$(tar xOf ended.tar new)" = hi ]
+    [ "$(tar --numeric-owner -tvf ended.tar d/ | awk '{ print $1, $2 }')" = "drwx------ 7/8" ]
+    run -1 grep -x bin/vi <(tar tf ended.tar)
+    # its own writable layer, not what is mounted upon it
+    hull run -d --name runs -v "$PWD:/mnt" --tmpfs /t box sh -c 'echo there >/new; echo 1 >/t/x; exec sleep 1000' >/dev/null
+    wait_until 30 hull exec runs test -e /t/x
+    hull export runs >runs.tar
+    [ "$(tar xOf runs.tar new)" = there ]
+    tar tf runs.tar | sort >names
+    grep -x mnt/ names
+    ! grep '^mnt/.\|^t/.\|^proc/.\|^sys/.' names
+    [ "$(hull exec runs cat /new)" = there ]
+    hull pause runs
+    hull export runs | tar xO new | grep -x there
+    hull unpause runs
+    hull rm -f runs never >/dev/null
+}
+
+@test "export: the ids are those that the container sees" {
+    need_root
+    hull run --name mapped --uidmap 0:100000:1000 --gidmap 0:100000:1000 box sh -c 'echo hi >/new; chown 5:6 /new'
+    hull export mapped >mapped.tar
+    [ "$(tar --numeric-owner -tvf mapped.tar new | awk '{ print $2 }')" = 5/6 ]
+    [ "$(tar --no-recursion --numeric-owner -tvf mapped.tar bin/ | awk '{ print $2 }')" = 0/0 ]
+    hull run -d --name mapped2 --uidmap 0:100000:1000 --gidmap 0:100000:1000 box sh -c 'echo hi >/new; chown 5:6 /new; touch /done; exec sleep 1000' >/dev/null
+    wait_until 30 hull exec mapped2 test -e /done
+    hull export mapped2 | tar --numeric-owner -tv new | grep " 5/6 "
+    hull rm -f mapped mapped2 >/dev/null
+}
+
+@test "import: what was exported runs, as it is told to" {
+    hull run --name source box sh -c 'echo from here >/new'
+    hull export source >source.tar
+    run -0 hull import -c 'CMD ["cat", "/new"]' -c 'ENV A=1 B="two words"' -c 'WORKDIR /bin' --change 'LABEL x=y' -m 'by hand' source.tar mine:1
+    [[ $output == sha256:???????????????????????????????????????????????????????????????? ]]
+    [ "$output" = "$(hull images -q --no-trunc mine:1)" ]
+    run -0 hull run --rm mine:1
+    [ "$output" = "from here" ]
+    run -0 hull run --rm mine:1 sh -c 'echo $A $B; pwd'
+    [ "$output" = $'1 two words\n/bin' ]
+    run -0 hull inspect -f '{{.Config.Labels.x}} {{.Comment}} {{len .RootFS.Layers}}' mine:1
+    [ "$output" = "y by hand 1" ]
+    run -0 hull history --format '{{.Comment}}' mine:1
+    [ "$output" = "by hand" ]
+    run -0 hull import --platform linux/arm64/v8 - <source.tar
+    run -0 hull inspect -f '{{.Os}} {{.Architecture}} {{.Variant}} {{.RepoTags}} {{.Comment}}' "$output"
+    [ "$output" = "linux arm64 v8 [] Imported from -" ]
+    gzip -k source.tar
+    run -0 hull import source.tar.gz
+    hull rm source >/dev/null
+}
+
+@test "import and export: what they cannot do is one line" {
+    echo nonsense >nonsense
+    refuses 1 'no such container: nosuch' export nosuch
+    refuses 1 'No such file' import nosuch.tar
+    refuses 1 'nonsense' import nonsense
+    tar cf ok.tar nonsense
+    refuses 125 'invalid reference "UPPER"' import ok.tar UPPER
+    refuses 125 'has no digest' import ok.tar "a@sha256:$(printf '%064d' 0)"
+    refuses 125 'only what says how the image is run' import -c 'RUN true' ok.tar
+    refuses 125 'FROM' import -c 'FROM box' ok.tar
+    refuses 125 'ENVY' import -c 'ENVY a=b' ok.tar
+    refuses 125 'invalid port' import -c 'EXPOSE x' ok.tar
+    refuses 125 'reads no URL: curl' import https://example.org/x.tar
+    refuses 125 'linux/nosuch/x/y' import --platform linux/nosuch/x/y ok.tar
+    hull create --name full box true >/dev/null
+    if [ -c /dev/full ]; then
+        run -1 --separate-stderr hull export -o /dev/full full
+        [[ $stderr == *"No space left"* ]]
+    fi
+    hull rm full >/dev/null
+}
