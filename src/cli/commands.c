@@ -40,7 +40,8 @@ static const struct cmd cmd_system = {"system", "COMMAND", "Look at hull itself"
 const struct cmd *const cli_commands[] = {
 	&cmd_run, &cmd_exec, &cmd_ps, &cmd_logs, &cmd_start, &cmd_stop, &cmd_restart, &cmd_kill, &cmd_rm, &cmd_create, &cmd_attach, &cmd_wait,
 	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_top, &cmd_port, &cmd_export, &cmd_inspect,
-	&cmd_build, &cmd_pull, &cmd_push, &cmd_images, &cmd_load, &cmd_save, &cmd_import, &cmd_tag, &cmd_rmi, &cmd_history, &cmd_login, &cmd_logout, &cmd_search,
+	&cmd_build, &cmd_pull, &cmd_push, &cmd_images, &cmd_load, &cmd_save, &cmd_import, &cmd_tag, &cmd_rmi, &cmd_history, &cmd_login, &cmd_logout,
+	&cmd_search,
 	&cmd_info, &cmd_version,
 	&cmd_builder, &cmd_container, &cmd_image, &cmd_manifest, &cmd_volume, &cmd_network, &cmd_system, &cmd_oci,
 	&cmd_help, &cmd_completion, &cmd_man, NULL,
