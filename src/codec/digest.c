@@ -2,7 +2,7 @@
 /*
  * digest: hashing by libcrypto's EVP (which picks SHA-NI and the like), in a library context of our own:
  * the default context reads openssl.cnf and its engines first, which costs a millisecond and is nothing
- * that a content digest should depend on.
+ * that a content digest should depend on. Until something long is hashed it is not opened (sha256.h).
  */
 #include "codec/digest.h"
 
@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "base/dynlib.h"
+#include "codec/sha256.h"
 
 #undef unused /* OpenSSL's headers use the word themselves */
 #include <openssl/crypto.h>
@@ -38,6 +39,8 @@ static const struct dynlib_symbol symbols[] = {
 	DYNLIB_SYMBOL(crypto, EVP_DigestFinal_ex),
 };
 static struct dynlib lib = {"libcrypto.so.3", "libssl3", symbols, countof(symbols)};
+
+enum { SHORT = 64 << 10 }; /* a third of a millisecond */
 
 static struct algorithm {
 	const char *name, *openssl;
@@ -115,9 +118,19 @@ void digest_add(struct digest *d, const void *p, size_t n)
 		d->failed = true;
 }
 
-void digest_end(struct digest *d, char ret[static DIGEST_TEXT])
+static void write_text(const char *name, const unsigned char *sum, size_t n, char *ret)
 {
 	static const char hex[] = "0123456789abcdef";
+	char *at = stpcpy(stpcpy(ret, name), ":");
+	for (size_t i = 0; i < n; i++) {
+		*at++ = hex[sum[i] >> 4];
+		*at++ = hex[sum[i] & 15];
+	}
+	*at = 0;
+}
+
+void digest_end(struct digest *d, char ret[static DIGEST_TEXT])
+{
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
 	EVP_MD_CTX *copy = crypto.EVP_MD_CTX_new();
@@ -125,14 +138,8 @@ void digest_end(struct digest *d, char ret[static DIGEST_TEXT])
 		crypto.EVP_DigestFinal_ex(copy, sum, &n) && n * 2 == d->algorithm->hex;
 	crypto.EVP_MD_CTX_free(copy);
 	ret[0] = 0;
-	if (!ok)
-		return;
-	char *at = stpcpy(stpcpy(ret, d->algorithm->name), ":");
-	for (unsigned i = 0; i < n; i++) {
-		*at++ = hex[sum[i] >> 4];
-		*at++ = hex[sum[i] & 15];
-	}
-	*at = 0;
+	if (ok)
+		write_text(d->algorithm->name, sum, n, ret);
 }
 
 void digest_drop(struct digest **d)
@@ -145,6 +152,12 @@ void digest_drop(struct digest **d)
 int digest_of(const void *p, size_t n, char ret[static DIGEST_TEXT], struct err *e)
 {
 	own(digest) struct digest *d = NULL;
+	if (n <= SHORT && !lib.ready) {
+		unsigned char sum[32];
+		sha256_short(p, n, sum);
+		write_text("sha256", sum, sizeof sum, ret);
+		return 0;
+	}
 	if (digest_begin("sha256", &d, e) < 0)
 		return -1;
 	digest_add(d, p, n);
