@@ -234,15 +234,17 @@ int copy_sum_source(const struct copy_source *s, struct tree_sum *sum, struct er
 	return 0;
 }
 
-static int sum_all(struct copy *c, struct err *e)
+/* 1: with only_known: there is too much that the cache does not know. */
+static int sum_all(struct copy *c, bool only_known, struct err *e)
 {
-	struct summing s = {.c = c};
+	struct summing s = {.c = c, .sum = {.only_known = only_known, .enough = READ_FIRST}};
 	int r = 0;
 	char digest[DIGEST_TEXT];
 	for (size_t k = 0; r == 0 && k < c->sources.n; k++) {
+		struct err why = {.kind = ERR_BUG};
 		r = copy_sum_source(&c->sources.v[k], &s.sum, e);
-		if (r == 0 && !c->sources.v[k].body)
-			r = tree_walk(&c->tree, c->sources.v[k].path, sum_item, &s, e);
+		if (r == 0 && !c->sources.v[k].body && tree_walk(&c->tree, c->sources.v[k].path, sum_item, &s, &why) < 0)
+			r = why.kind == ERR_NONE ? 1 : (*e = why, -1);
 	}
 	if (r == 0 && !s.sum.digest)
 		r = digest_begin(NULL, &s.sum.digest, e);
@@ -251,17 +253,8 @@ static int sum_all(struct copy *c, struct err *e)
 		memcpy(c->content, digest_hex(digest), 64);
 	}
 	digest_drop(&s.sum.digest);
-	return r;
-}
-
-static int is_known(struct copy *c, bool *ret, struct err *e)
-{
-	uint64_t unknown = 0;
-	for (size_t k = 0; k < c->sources.n; k++)
-		if (!c->sources.v[k].body && tree_unknown(&c->tree, c->sources.v[k].path, READ_FIRST, &unknown, e) < 0)
-			return -1;
-	*ret = unknown <= READ_FIRST;
-	return 0;
+	/* What is little is read now. */
+	return r == 0 && s.sum.is_partial ? sum_all(c, false, e) : r;
 }
 
 /* --- the step --- */
@@ -318,12 +311,12 @@ static int make(struct step *x, void *arg, char layer[136], struct err *e)
 static int by_content(struct copy *c, struct err *e)
 {
 	struct step *x = c->x;
-	bool known = false;
-	if (is_known(c, &known, e) < 0)
+	int unknown = sum_all(c, true, e);
+	if (unknown < 0)
 		return -1;
-	if (known) {
+	if (!unknown) {
 		own(key) struct key k = {};
-		if (sum_all(c, e) < 0 || (c->tree.cache && statcache_save(c->tree.cache, e) < 0))
+		if (c->tree.cache && statcache_save(c->tree.cache, e) < 0)
 			return -1;
 		content_key(c, &k);
 		return step_layer(x, &k, make, c, e);

@@ -245,6 +245,11 @@ int tree_add(const struct tree *t, struct tree_sum *s, const struct tree_item *i
 		return -1;
 	if (S_ISREG(i->st.st_mode)) {
 		const unsigned char *known = t->cache ? statcache_get(t->cache, i->path, &i->st) : NULL;
+		if (s->only_known && !known) {
+			s->is_partial = true;
+			s->unknown += (uint64_t)i->st.st_size;
+			return s->unknown > s->enough ? err_set(e, ERR_NONE, "enough") : 0;
+		}
 		if (known) {
 			memcpy(content, known, sizeof content);
 		} else {
@@ -263,26 +268,5 @@ int tree_add(const struct tree *t, struct tree_sum *s, const struct tree_item *i
 		memcpy(content, digest_hex(digest), 32);
 	}
 	tree_add_known(t, s, i, content);
-	return 0;
-}
-
-struct counting { const struct tree *t; uint64_t n, enough; };
-
-static int count(void *arg, const struct tree_item *i, struct err *e)
-{
-	struct counting *c = arg;
-	if (S_ISREG(i->st.st_mode) && !(c->t->cache && statcache_get(c->t->cache, i->path, &i->st)))
-		c->n += (uint64_t)i->st.st_size;
-	return c->n > c->enough ? err_set(e, ERR_NONE, "enough") : 0;
-}
-
-int tree_unknown(const struct tree *t, const char *source, uint64_t enough, uint64_t *ret, struct err *e)
-{
-	struct counting c = {t, *ret, enough};
-	struct err why = {.kind = ERR_BUG};
-	int r = tree_walk(t, source, count, &c, &why);
-	*ret = c.n;
-	if (r < 0 && why.kind != ERR_NONE)
-		return *e = why, -1;
 	return 0;
 }

@@ -37,15 +37,14 @@ int tree_walk(const struct tree *t, const char *source, tree_fn each, void *arg,
 /* What decides whether a file of a context is the same: kind, mode, content, target, xattrs; of others than contexts the owner too. */
 struct tree_sum {
 	uint64_t files, bytes;
-	uint64_t unknown; /* bytes of files that the cache does not know */
+	bool only_known, is_partial; /* only_known: files that the cache does not know are not read, and make the sum a partial one */
+	uint64_t unknown, enough; /* bytes of those; when there are more than enough, the walk ends with ERR_NONE */
 	struct digest *digest;
 };
 /* Adds an item to a sum; reads the file unless the cache knows it. */
 int tree_add(const struct tree *t, struct tree_sum *s, const struct tree_item *i, struct err *e) must_use;
 /* The same when the file's digest is known. */
 void tree_add_known(const struct tree *t, struct tree_sum *s, const struct tree_item *i, const unsigned char content[32]);
-/* Bytes that are not in the cache, up to about `enough`. */
-int tree_unknown(const struct tree *t, const char *source, uint64_t enough, uint64_t *ret, struct err *e) must_use;
 /* Content and xattrs of an open file. `heard` data as lay_data gives it is added by tree_content_add. */
 struct tree_content { struct digest *digest; };
 int tree_content_begin(struct tree_content *c, int fd, struct err *e) must_use;
