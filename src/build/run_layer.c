@@ -54,7 +54,7 @@ static void remove_stubs(struct run *r, int upper)
 {
 	struct snap_mount m = {.layers = &r->x->s->config.rootfs.diff_ids, .dir = -1, .read_only = true};
 	struct err none = {};
-	own(fd) int below = m.layers->n ? snap_mount(&r->x->b->g->snap, &m, &none) : -1;
+	own(fd) int below = m.layers->n && r->nstubs ? snap_mount(&r->x->b->g->snap, &m, &none) : -1;
 	for (size_t i = r->nstubs; i-- > 0;) {
 		own(mem) char *path = mem_dup(r->stubs[i].path);
 		if (is_stub(upper, path))
