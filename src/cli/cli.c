@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +51,18 @@ int cli_set_globals(const struct cli_globals *o, struct err *e)
 const char *cli_exe(void)
 {
 	return proc_self_path();
+}
+
+static mode_t callers_umask = 022;
+
+void cli_keep_umask(mode_t mask)
+{
+	callers_umask = mask;
+}
+
+void cli_restore_umask(void)
+{
+	umask(callers_umask);
 }
 
 static void warn(void *arg unused, const char *text)

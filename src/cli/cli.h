@@ -13,6 +13,8 @@
 #include "codec/json.h"
 #include "engine/engine.h"
 
+#include <sys/types.h>
+
 /* What completion offers for a signal. */
 #define CLI_SIGNALS "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP WINCH"
 
@@ -27,6 +29,9 @@ int cli_set_globals(const struct cli_globals *o, struct err *e) must_use;
 /* The engine of this process, opened at the first call; warnings go to stderr. */
 struct engine *cli_engine(struct err *e);
 const char *cli_exe(void); /* path of the running program */
+/* The caller's umask is no part of what hull makes, but of a command that is run in its place. */
+void cli_keep_umask(mode_t mask);
+void cli_restore_umask(void);
 
 /* Writes to stdout; a reader that went away ends the program quietly with 141's ordinary manners (EPIPE: exit 1, no message). */
 int cli_print(const struct buf *b, struct err *e) must_use;

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 
 #include "cli/run_options.h"
+#include "cli/tools.h"
 
 struct row {
 	const char *name; /* NULL: as the command is called */
@@ -35,6 +36,8 @@ GROUP(system_rows);
 
 static const struct cmd cmd_container = {"container", "COMMAND", "Work with containers", .sub = container_rows_list};
 static const struct cmd cmd_image = {"image", "COMMAND", "Work with images", .sub = image_rows_list};
+static const struct cmd *const ns_list[] = {&cmd_ns_enter, &cmd_ns_ls, &cmd_ns_run, NULL};
+static const struct cmd cmd_ns = {"ns", "COMMAND", "Look at namespaces, make them, enter them", .sub = ns_list};
 static const struct cmd cmd_system = {"system", "COMMAND", "Look at hull itself", .sub = system_rows_list};
 
 const struct cmd *const cli_commands[] = {
@@ -43,7 +46,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_build, &cmd_pull, &cmd_push, &cmd_images, &cmd_load, &cmd_save, &cmd_import, &cmd_tag, &cmd_rmi, &cmd_history, &cmd_login, &cmd_logout,
 	&cmd_search,
 	&cmd_info, &cmd_version,
-	&cmd_builder, &cmd_container, &cmd_image, &cmd_manifest, &cmd_volume, &cmd_network, &cmd_system, &cmd_oci,
+	&cmd_builder, &cmd_container, &cmd_image, &cmd_manifest, &cmd_volume, &cmd_network, &cmd_ns, &cmd_system, &cmd_oci,
 	&cmd_help, &cmd_completion, &cmd_man, NULL,
 };
 

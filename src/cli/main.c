@@ -162,7 +162,7 @@ int main(int argc, char **argv)
 	open_stdio();
 	/* Every mode is said where the file is made. The caller's umask is no part of it: what is made for a container (volumes,
 	 * working directories) is for its users. */
-	umask(022);
+	cli_keep_umask(umask(022));
 	/* A handler, not SIG_IGN: nothing of it is left in programs that we execute. */
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = on_pipe, .sa_flags = SA_RESTART}, NULL);
 	cli_commands_fill();

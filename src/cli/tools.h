@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tools: what `ns` and `cgroup` share: they stand for small programs of other packages, whose every failure is exit status 1, not
+ * docker's 125 for a mistake of the user.
+ */
+#pragma once
+
+#include "cli/cli.h"
+
+static inline int tools_status(int r, const struct err *e)
+{
+	return r < 0 && e->kind == ERR_USAGE ? 1 : r;
+}
+
+/* ns_ls.c, ns_run.c, ns_enter.c; cgroup_*.c */
+extern const struct cmd cmd_ns_ls, cmd_ns_run, cmd_ns_enter;
