@@ -23,7 +23,7 @@ static const struct row container_rows[] = {
 	{NULL, &cmd_stop}, {NULL, &cmd_top}, {NULL, &cmd_unpause}, {NULL, &cmd_wait},
 };
 static const struct row image_rows[] = {
-	{NULL, &cmd_build}, {NULL, &cmd_history}, {NULL, &cmd_image_inspect}, {NULL, &cmd_import}, {NULL, &cmd_load}, {"ls", &cmd_images}, {"list", &cmd_images, CMD_HIDDEN},
+	{NULL, &cmd_build}, {NULL, &cmd_copy}, {NULL, &cmd_history}, {NULL, &cmd_image_inspect}, {NULL, &cmd_import}, {NULL, &cmd_load}, {"ls", &cmd_images}, {"list", &cmd_images, CMD_HIDDEN},
 	{"images", &cmd_images, CMD_HIDDEN}, {NULL, &cmd_image_prune}, {NULL, &cmd_pull}, {NULL, &cmd_push}, {"rm", &cmd_rmi}, {"remove", &cmd_rmi, CMD_HIDDEN},
 	{"rmi", &cmd_rmi, CMD_HIDDEN}, {NULL, &cmd_save}, {NULL, &cmd_tag},
 };
@@ -43,7 +43,7 @@ static const struct cmd cmd_system = {"system", "COMMAND", "Look at hull itself"
 const struct cmd *const cli_commands[] = {
 	&cmd_run, &cmd_exec, &cmd_ps, &cmd_logs, &cmd_start, &cmd_stop, &cmd_restart, &cmd_kill, &cmd_rm, &cmd_create, &cmd_attach, &cmd_wait,
 	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_top, &cmd_port, &cmd_export, &cmd_inspect,
-	&cmd_build, &cmd_pull, &cmd_push, &cmd_images, &cmd_load, &cmd_save, &cmd_import, &cmd_tag, &cmd_rmi, &cmd_history, &cmd_login, &cmd_logout,
+	&cmd_build, &cmd_pull, &cmd_push, &cmd_images, &cmd_load, &cmd_save, &cmd_copy, &cmd_import, &cmd_tag, &cmd_rmi, &cmd_history, &cmd_login, &cmd_logout,
 	&cmd_search,
 	&cmd_info, &cmd_version,
 	&cmd_builder, &cmd_container, &cmd_image, &cmd_manifest, &cmd_volume, &cmd_network, &cmd_ns, &cmd_system, &cmd_oci,

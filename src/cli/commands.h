@@ -10,8 +10,8 @@
 extern const struct cmd cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_stop, cmd_restart, cmd_kill, cmd_wait;
 /* pause.c, rename.c, rm.c, logs.c */
 extern const struct cmd cmd_pause, cmd_unpause, cmd_rename, cmd_rm, cmd_container_prune, cmd_logs;
-/* export.c, import.c, pull.c, push.c, load.c, save.c, tag.c, rmi.c */
-extern const struct cmd cmd_export, cmd_import, cmd_pull, cmd_push, cmd_load, cmd_save, cmd_tag, cmd_rmi, cmd_image_prune;
+/* copy.c, export.c, import.c, pull.c, push.c, load.c, save.c, tag.c, rmi.c */
+extern const struct cmd cmd_copy, cmd_export, cmd_import, cmd_pull, cmd_push, cmd_load, cmd_save, cmd_tag, cmd_rmi, cmd_image_prune;
 /* login.c, search.c, manifest.c */
 extern const struct cmd cmd_manifest, cmd_login, cmd_logout, cmd_search;
 /* build.c, builder.c */

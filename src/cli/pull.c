@@ -5,6 +5,8 @@
 #include "cli/commands.h"
 #include "cli/progress.h"
 
+#include "engine/transport.h"
+
 struct pull_cli {
 	bool all_tags, quiet, disable_content_trust;
 	char *platform;
@@ -34,14 +36,34 @@ static int report(const struct image_pulled_list *list, bool quiet, struct err *
 	return 0;
 }
 
+static int pull_place(struct engine *g, const struct place *from, const struct pull_cli *o, struct err *e)
+{
+	own(strv) struct strv names = {};
+	if (o->all_tags)
+		return err_set(e, ERR_USAGE, "--all-tags is for registries");
+	own(progress) struct progress *p = progress_new(1, o->quiet, "Pulling");
+	int r = image_fetch(g, from, o->platform, NULL, progress_calls(p), &names, e);
+	progress_drop(&p);
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		r = cli_printf(e, "%s\n", names.v[i]);
+	return r;
+}
+
 static int pull(void *opts, int argc unused, char **argv, struct err *e)
 {
 	const struct pull_cli *o = opts;
 	struct engine *g = cli_engine(e);
 	struct arena a __attribute__((cleanup(arena_drop))) = {};
+	struct place from;
+	if (!g || transport_parse(argv[0], &a, &from, e) < 0)
+		return -1;
+	if (from.transport == TRANSPORT_REGISTRY)
+		argv[0] = from.name;
+	else if (from.transport != TRANSPORT_HERE)
+		return pull_place(g, &from, o, e);
 	struct image_pulled_list list = {};
 	struct ref ref;
-	if (!g || ref_parse(argv[0], &ref, e) < 0)
+	if (ref_parse(argv[0], &ref, e) < 0)
 		return -1;
 	const char *slash = strrchr(argv[0], '/');
 	if (o->all_tags && (*ref.digest || strchr(slash ? slash : argv[0], ':')))
@@ -54,4 +76,7 @@ static int pull(void *opts, int argc unused, char **argv, struct err *e)
 }
 
 const struct cmd cmd_pull = {"pull", "NAME[:TAG|@DIGEST]", "Fetch an image from a registry", options, countof(options), sizeof(struct pull_cli), 1, 1, pull,
-	.complete = "@image"};
+	.complete = "@image",
+	.about = "From elsewhere than a registry: docker-archive:FILE[:NAME], oci-archive:FILE[:NAME], oci:DIR[:NAME], dir:DIR, docker-daemon:NAME (through "
+		"docker's socket), containers-storage:NAME (through podman).",
+	.examples = "$ hull pull debian:12\n$ hull pull docker-daemon:web:latest"};

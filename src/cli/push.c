@@ -6,7 +6,7 @@
 #include "cli/progress.h"
 
 #include "base/path.h"
-#include "engine/image.h"
+#include "engine/transport.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -51,17 +51,32 @@ static int report(const struct image_pushed_list *list, const struct ref *ref, c
 	return path_write(AT_FDCWD, o->digest_file, list->v[list->n - 1].digest, strlen(list->v[list->n - 1].digest), 0644, 0, e);
 }
 
-static int push(void *opts, int argc unused, char **argv, struct err *e)
+static int push_place(struct engine *g, int argc, char **argv, const struct place *to, const struct push_cli *o, struct err *e)
+{
+	struct image_copy_request r = {.from = {.transport = TRANSPORT_HERE, .name = argv[0]}, .to = *to, .platform = o->platform};
+	if (argc < 2)
+		return err_set(e, ERR_USAGE, "push %.300s: the image comes first", argv[0]);
+	if (o->all_tags || !str_is_empty(o->compression) || o->level.set || !str_is_empty(o->digest_file))
+		return err_set(e, ERR_USAGE, "--all-tags, --compression-format, --compression-level and --digestfile are for registries");
+	return image_copy_out(g, &r, e);
+}
+
+static int push(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct push_cli *o = opts;
 	struct engine *g = cli_engine(e);
 	struct arena a __attribute__((cleanup(arena_drop))) = {};
 	struct image_pushed_list list = {};
 	struct ref ref;
-	if (!g || ref_parse(argv[0], &ref, e) < 0)
+	struct place to = {};
+	if (!g || transport_parse(argv[argc - 1], &a, &to, e) < 0)
 		return -1;
-	const char *slash = strrchr(argv[0], '/');
-	if (o->all_tags && strchr(slash ? slash : argv[0], ':'))
+	if (to.transport != TRANSPORT_HERE && to.transport != TRANSPORT_REGISTRY)
+		return push_place(g, argc, argv, &to, o, e);
+	const char *slash = strrchr(to.name, '/');
+	if (ref_parse(to.name, &ref, e) < 0)
+		return -1;
+	if (o->all_tags && (argc == 2 || strchr(slash ? slash : to.name, ':')))
 		return err_set(e, ERR_USAGE, "--all-tags: leave the tag of \"%.200s\" away, or the option", argv[0]);
 	char text[REF_TEXT];
 	struct ref bare = ref;
@@ -69,7 +84,8 @@ static int push(void *opts, int argc unused, char **argv, struct err *e)
 	if (!o->quiet && cli_printf(e, "The push refers to repository [%s]\n", ref_format(&bare, text)) < 0)
 		return -1;
 	own(progress) struct progress *p = progress_new(1, o->quiet, NULL);
-	struct image_push_request q = {.reference = argv[0], .platform = o->platform, .all_tags = o->all_tags, .compression = o->compression,
+	struct image_push_request q = {.reference = to.name, .source = argc == 2 ? argv[0] : NULL, .platform = o->platform,
+		.all_tags = o->all_tags, .compression = o->compression,
 		.level = o->level.set ? (int)(o->level.v < 1 || o->level.v > 100 ? 100 : o->level.v) : 0,
 		.force_compression = o->force_compression || o->level.set, .chunk = o->chunk.set ? (uint64_t)o->chunk.v : 0, .warn = warn,
 		.progress = progress_calls(p)};
@@ -78,9 +94,11 @@ static int push(void *opts, int argc unused, char **argv, struct err *e)
 	return r < 0 ? -1 : report(&list, &ref, o, e);
 }
 
-const struct cmd cmd_push = {"push", "NAME[:TAG]", "Send an image to a registry", options, countof(options), sizeof(struct push_cli), 1, 1, push,
+const struct cmd cmd_push = {"push", "IMAGE [DESTINATION]", "Send an image to a registry", options, countof(options), sizeof(struct push_cli), 1, 2, push,
 	.complete = "@image",
-	.about = "Blobs that the registry has are not sent again: they are looked for under the digest they were pulled with, under those they were pushed "
+	.about = "The destination is a name in a registry, or one of docker-archive:FILE[:NAME], oci-archive:FILE[:NAME], oci:DIR[:NAME], dir:DIR, "
+		"docker-daemon:NAME, containers-storage:NAME; without one the image's own name says which registry. "
+		"Blobs that the registry has are not sent again: they are looked for under the digest they were pulled with, under those they were pushed "
 		"with, and in the other repositories of that registry that they came from. An image of which the registry has all blobs keeps its "
 		"digest. Compressed blobs are not kept here, and no program compresses exactly as another one: a layer that the registry "
 		"does not have is compressed anew, on all CPUs, and the image has another digest there. Where the image came as an index and all of "

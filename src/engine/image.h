@@ -31,6 +31,7 @@ int image_pull(struct engine *g, const struct image_pull_request *r, struct aren
  * repositories there. What it does not have is compressed anew (push_layers.c). */
 struct image_push_request {
 	const char *reference;
+	const char *source;      /* the image here; NULL: that of the reference */
 	const char *platform;    /* NULL: all that the image's index has, when they are here; else this one */
 	bool all_tags;
 	const char *compression; /* "gzip", "zstd"; NULL: gzip, and whatever is there already */
@@ -46,9 +47,13 @@ int image_push(struct engine *g, const struct image_push_request *r, struct aren
 /* path NULL: fd. ret: "Loaded image: …" names, or ids of images without a name. */
 int image_load(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e) must_use;
+/* The image alone that the archive calls so; NULL: all. */
+int image_load_named(struct engine *g, const char *path, int fd, const char *platform, const char *name, const struct image_progress *progress,
+	struct strv *ret_names, struct err *e) must_use;
 /* Into an archive or a directory, in one of the forms of image/save.h. A repository without tag or digest: all of its tags. path NULL: fd. */
 struct image_save_request {
 	const struct strv *references;
+	const char *name;     /* what it is called there, "": nothing; NULL: as here. Else there is one reference */
 	const char *form;     /* NULL: docker-archive */
 	const char *path;
 	int fd;

@@ -54,6 +54,12 @@ static int load_one(struct engine *g, struct archive *a, size_t i, const struct 
 int image_load(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e)
 {
+	return image_load_named(g, path, fd, platform, NULL, progress, ret_names, e);
+}
+
+int image_load_named(struct engine *g, const char *path, int fd, const char *platform, const char *name, const struct image_progress *progress,
+	struct strv *ret_names, struct err *e)
+{
 	struct archive a = {};
 	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
 		return -1;
@@ -61,7 +67,7 @@ int image_load(struct engine *g, const char *path, int fd, const char *platform,
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0 || archive_open(&a, path, fd, g->root, platform, e) < 0)
 		return -1;
-	int r = 0;
+	int r = name && archive_select(&a, name, e) < 0 ? err_wrap(e, "%.300s", path ? path : "-") : 0;
 	for (size_t i = 0; r == 0 && i < a.images.n; i++)
 		r = load_one(g, &a, i, progress, ret_names, e);
 	archive_drop(&a);

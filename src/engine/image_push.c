@@ -294,7 +294,7 @@ static int plan_all(struct push *x, const struct ref *ref, struct plans *plans, 
 	struct tags t = {.repository = x->repository};
 	int r = 0;
 	if (!x->r->all_tags)
-		return add_plan(x, plans, x->r->reference, ref->tag, e);
+		return add_plan(x, plans, x->r->source ? x->r->source : x->r->reference, ref->tag, e);
 	if (store_each(&x->g->store, collect_tags, &t, NULL, e) < 0)
 		r = -1;
 	else if (!t.tags.n)

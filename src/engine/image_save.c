@@ -121,6 +121,25 @@ static int find_images(struct saving *x, const char *text, struct err *e)
 	return find_one(x, text, is_name, e);
 }
 
+static int find_renamed(struct saving *x, const char *text, struct err *e)
+{
+	struct ref r;
+	char name[REF_TEXT];
+	if (find_one(x, text, false, e) < 0)
+		return -1;
+	if (!*x->r->name)
+		return 0;
+	if ((x->form == SAVE_OCI_DIR || x->form == SAVE_OCI_ARCHIVE) && save_is_bare(x->r->name)) {
+		arena_strv_add(&x->arena, &x->all.v[0].names, x->r->name);
+		return 0;
+	}
+	if (ref_parse(x->r->name, &r, e) < 0)
+		return -1;
+	*r.digest = 0;
+	arena_strv_add(&x->arena, &x->all.v[0].names, ref_format(&r, name));
+	return 0;
+}
+
 /* ---- one image */
 
 static void show(void *arg, uint64_t bytes)
@@ -368,7 +387,7 @@ int image_save(struct engine *g, const struct image_save_request *r, struct err 
 	if (hold < 0)
 		return -1;
 	for (size_t i = 0; i < r->references->n; i++)
-		if (find_images(&x, r->references->v[i], e) < 0)
+		if (r->name ? find_renamed(&x, r->references->v[i], e) < 0 : find_images(&x, r->references->v[i], e) < 0)
 			return -1;
 	return save_all(&x, e);
 }

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 enum { INDEX_DEPTH = 3 };
+#define OCI_NAME "org.opencontainers.image.ref.name"
 
 void archive_add_name(struct archive *a, struct archive_image *i, const char *name)
 {
@@ -53,7 +54,7 @@ int archive_set_config(struct archive *a, struct archive_image *i, struct buf *t
 	return 0;
 }
 
-struct candidate { struct descriptor d; const char *name; int rank; };
+struct candidate { struct descriptor d; const char *name, *raw; int rank; };
 struct oci {
 	struct archive *a;
 	struct platform_want want;
@@ -61,10 +62,17 @@ struct oci {
 	struct buf found; /* platforms that were not right */
 };
 
+static char *blob_name(const struct archive *a, const char *digest)
+{
+	if (a->flat)
+		return mem_dup(strcmp(digest, a->flat) == 0 ? "manifest.json" : digest_hex(digest));
+	return mem_printf("blobs/%.*s/%s", (int)strcspn(digest, ":"), digest, digest_hex(digest));
+}
+
 /* A blob of the layout, checked. */
 static int read_blob(struct archive *a, const struct descriptor *d, struct buf *ret, struct err *e)
 {
-	own(mem) char *name = mem_printf("blobs/%.*s/%s", (int)strcspn(d->digest, ":"), d->digest, digest_hex(d->digest));
+	own(mem) char *name = blob_name(a, d->digest);
 	own(digest) struct digest *hash = NULL;
 	char digest[DIGEST_TEXT];
 	if (archive_index_read(a->index, name, ARCHIVE_DOCUMENT_MAX, ret, e) < 0 || digest_begin(d->digest, &hash, e) < 0)
@@ -85,9 +93,19 @@ static int read_json(struct archive *a, const struct descriptor *d, struct buf *
 	return 0;
 }
 
-static void add_candidate(struct oci *o, const struct descriptor *d, const char *name, int rank)
+/* A bare word is a tag that skopeo was given, not a name. */
+static const char *name_of(const struct descriptor *d)
 {
-	*arena_push(&o->a->arena, &o->all) = (struct candidate){*d, name, rank};
+	const char *name = map_get(&d->annotations, "io.containerd.image.name");
+	const char *ref = map_get(&d->annotations, OCI_NAME);
+	if (!str_is_empty(name))
+		return name;
+	return ref && (strchr(ref, '/') || strchr(ref, ':')) ? ref : NULL;
+}
+
+static void add_candidate(struct oci *o, const struct descriptor *d, const struct descriptor *top, int rank)
+{
+	*arena_push(&o->a->arena, &o->all) = (struct candidate){*d, name_of(top), map_get(&top->annotations, OCI_NAME), rank};
 }
 
 static void note_platform(struct oci *o, const struct platform *p)
@@ -97,8 +115,8 @@ static void note_platform(struct oci *o, const struct platform *p)
 		buf_printf(&o->found, "%s%s", o->found.len ? ", " : "", platform_format(p->os, p->architecture, p->variant, text));
 }
 
-/* What an index inside of the index stands for. */
-static int add_nested(struct oci *o, const struct descriptor *d, const char *name, int depth, struct err *e)
+/* What an index inside of the index stands for; top: which of index.json it is. */
+static int add_nested(struct oci *o, const struct descriptor *d, const struct descriptor *top, int depth, struct err *e)
 {
 	own(buf) struct buf text = {};
 	own(json) struct json *j = NULL;
@@ -117,19 +135,9 @@ static int add_nested(struct oci *o, const struct descriptor *d, const char *nam
 	}
 	const struct descriptor *chosen = &x.manifests.v[best];
 	if (types_document(chosen->media_type, NULL) == DOCUMENT_INDEX)
-		return add_nested(o, chosen, name, depth + 1, e);
-	add_candidate(o, chosen, name, 0);
+		return add_nested(o, chosen, top, depth + 1, e);
+	add_candidate(o, chosen, top, 0);
 	return 0;
-}
-
-/* A bare word is a tag that skopeo was given, not a name. */
-static const char *name_of(const struct descriptor *d)
-{
-	const char *name = map_get(&d->annotations, "io.containerd.image.name");
-	const char *ref = map_get(&d->annotations, "org.opencontainers.image.ref.name");
-	if (!str_is_empty(name))
-		return name;
-	return ref && (strchr(ref, '/') || strchr(ref, ':')) ? ref : NULL;
 }
 
 static int add_candidates(struct oci *o, const struct image_index *x, struct err *e)
@@ -139,7 +147,7 @@ static int add_candidates(struct oci *o, const struct image_index *x, struct err
 		const struct descriptor *d = &x->manifests.v[i];
 		enum document kind = types_document(d->media_type, NULL);
 		if (kind == DOCUMENT_INDEX) {
-			if (add_nested(o, d, name_of(d), 1, e) < 0)
+			if (add_nested(o, d, d, 1, e) < 0)
 				return -1;
 			continue;
 		}
@@ -148,7 +156,7 @@ static int add_candidates(struct oci *o, const struct image_index *x, struct err
 		const struct platform *p = d->platform;
 		int rank = platform_rank(&o->want, p ? p->os : NULL, p ? p->architecture : NULL, p ? p->variant : NULL);
 		if (rank >= 0) {
-			add_candidate(o, d, name_of(d), rank);
+			add_candidate(o, d, d, rank);
 		} else {
 			note_platform(o, p);
 			others++;
@@ -156,7 +164,7 @@ static int add_candidates(struct oci *o, const struct image_index *x, struct err
 	}
 	/* The only image there is, and nobody asked for a platform: it may be meant for another machine. */
 	if (!o->all.n && others == 1 && x->manifests.n == 1 && !o->want.is_asked)
-		add_candidate(o, &x->manifests.v[0], name_of(&x->manifests.v[0]), 0);
+		add_candidate(o, &x->manifests.v[0], &x->manifests.v[0], 0);
 	return 0;
 }
 
@@ -173,7 +181,7 @@ static bool is_best(const struct oci *o, const struct candidate *c)
 
 static int add_oci_layer(struct archive *a, struct archive_image *i, const struct descriptor *d, const char *diff_id, struct err *e)
 {
-	own(mem) char *name = mem_printf("blobs/%.*s/%s", (int)strcspn(d->digest, ":"), d->digest, digest_hex(d->digest));
+	own(mem) char *name = blob_name(a, d->digest);
 	struct archive_member m;
 	if (archive_index_find(a->index, name, &m, e) < 0)
 		return -1;
@@ -204,11 +212,15 @@ static int add_oci_image(struct archive *a, const struct candidate *c, struct er
 			return -1;
 	if (c->name)
 		archive_add_name(a, &i, c->name);
+	if (c->raw)
+		arena_strv_add(&a->arena, &i.refs, c->raw);
 	/* One image under several names is one image. */
 	for (size_t k = 0; k < a->images.n; k++)
 		if (strcmp(a->images.v[k].record.id, i.record.id) == 0 && strcmp(a->images.v[k].record.manifest, i.record.manifest) == 0) {
 			for (size_t n = 0; n < i.names.n; n++)
 				archive_add_name(a, &a->images.v[k], i.names.v[n]);
+			for (size_t n = 0; n < i.refs.n; n++)
+				arena_strv_add(&a->arena, &a->images.v[k].refs, i.refs.v[n]);
 			return 0;
 		}
 	*arena_push(&a->arena, &a->images) = i;
@@ -240,6 +252,20 @@ static int read_oci(struct archive *a, struct oci *o, struct err *e)
 	return 0;
 }
 
+/* skopeo's dir: one manifest, and its blobs beside it. */
+static int read_flat(struct oci *o, struct err *e)
+{
+	own(buf) struct buf text = {};
+	struct candidate c = {};
+	char digest[DIGEST_TEXT];
+	if (archive_index_read(o->a->index, "manifest.json", ARCHIVE_DOCUMENT_MAX, &text, e) < 0 ||
+		digest_of(buf_text(&text), text.len, digest, e) < 0)
+		return -1;
+	c.d = (struct descriptor){.digest = arena_dup(&o->a->arena, digest), .size = text.len};
+	o->a->flat = c.d.digest;
+	return add_oci_image(o->a, &c, e);
+}
+
 /* What was asked for by name counts for the config too, which is what will run. */
 static void keep_platform(struct archive *a, struct oci *o)
 {
@@ -255,6 +281,14 @@ static void keep_platform(struct archive *a, struct oci *o)
 	a->images.n = kept;
 }
 
+static bool is_flat(struct archive *a)
+{
+	own(buf) struct buf version = {};
+	struct err ignored = {};
+	return archive_index_has(a->index, "version") && archive_index_has(a->index, "manifest.json") &&
+		archive_index_read(a->index, "version", 100, &version, &ignored) == 0 && str_has_prefix(buf_text(&version), "Directory Transport Version");
+}
+
 static int read_images(struct archive *a, const char *platform, struct err *e)
 {
 	struct oci o = {.a = a, .found = BUF(4096)};
@@ -266,6 +300,8 @@ static int read_images(struct archive *a, const char *platform, struct err *e)
 	int r;
 	if (is_oci)
 		r = read_oci(a, &o, e) < 0 ? err_wrap(e, "archive") : 0;
+	else if (is_flat(a))
+		r = read_flat(&o, e) < 0 ? err_wrap(e, "directory") : 0;
 	else if (archive_index_has(a->index, "manifest.json"))
 		r = archive_docker_read(a, e);
 	else if (old.n || archive_index_has(a->index, "repositories"))
@@ -339,6 +375,40 @@ int archive_open(struct archive *a, const char *path, int fd, int scratch, const
 	*a = x;
 	x = (struct archive){.fd = -1, .dir = -1};
 	return 0;
+}
+
+static bool has_ref(const struct archive_image *i, const char *name, const char *whole)
+{
+	return strv_has(&i->refs, name) || (*whole && strv_has(&i->names, whole));
+}
+
+int archive_select(struct archive *a, const char *name, struct err *e)
+{
+	own(buf) struct buf list = BUF(2048);
+	struct ref r;
+	struct err ignored = {};
+	char whole[REF_TEXT] = "";
+	if (ref_parse(name, &r, &ignored) == 0)
+		ref_format(&r, whole);
+	for (size_t i = 0; i < a->images.n; i++) {
+		struct archive_image *x = &a->images.v[i];
+		if (!has_ref(x, name, whole)) {
+			for (size_t k = 0; k < x->names.n && list.len < 400; k++)
+				buf_printf(&list, "%s%s", list.len ? ", " : "", x->names.v[k]);
+			for (size_t k = 0; !x->names.n && k < x->refs.n && list.len < 400; k++)
+				buf_printf(&list, "%s%s", list.len ? ", " : "", x->refs.v[k]);
+			continue;
+		}
+		a->images.v[0] = *x;
+		a->images.n = 1;
+		if (*whole && strv_has(&a->images.v[0].names, whole)) {
+			a->images.v[0].names = (struct strv){};
+			arena_strv_add(&a->arena, &a->images.v[0].names, whole);
+		}
+		return 0;
+	}
+	str_harmless(list.data ? list.data : (char[]){0});
+	return err_set(e, ERR_NOT_FOUND, "archive: no image %.200s%s%.500s", name, list.len ? ", there is: " : "", buf_text(&list));
 }
 
 void archive_drop(struct archive *a)

@@ -449,6 +449,14 @@ int pull_fetch(struct pull *p, size_t layer, struct err *e)
 	return take_fd(in);
 }
 
+int pull_blob(struct pull *p, const char *digest, uint64_t size, int fd, struct err *e)
+{
+	own(json) struct json *answer = NULL;
+	own(mem) char *path = mem_printf("blobs/%s", digest);
+	int id = pull_next_id(p);
+	return send_get(p, id, path, size, fd, e) < 0 ? -1 : pull_wait(p, id, &answer, e);
+}
+
 int pull_event(struct pull *p, struct pull_event *ret, struct err *e)
 {
 	for (;;) {

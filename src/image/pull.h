@@ -65,4 +65,6 @@ struct pull_event {
 };
 /* 1: an event; 0: none now; -1: hull-registry is gone. Never blocks. */
 int pull_event(struct pull *p, struct pull_event *ret, struct err *e) must_use;
+/* A blob into a file, from its position on, and waits; no other may be under way. Its digest is for the caller to check. */
+int pull_blob(struct pull *p, const char *digest, uint64_t size, int fd, struct err *e) must_use;
 int pull_commit(struct pull *p, struct store *s, uint64_t size, struct err *e) must_use;

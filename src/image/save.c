@@ -45,6 +45,11 @@ bool save_is_dir(enum save_form f)
 	return f == SAVE_OCI_DIR || f == SAVE_DOCKER_DIR;
 }
 
+bool save_is_bare(const char *name)
+{
+	return !strpbrk(name, "/:@");
+}
+
 static int put_out(void *arg, const void *p, size_t n, struct err *e)
 {
 	const struct save *s = arg;
@@ -203,7 +208,7 @@ static void forget_name(struct save *s, const char *name)
 	struct json *kept = json_new_array();
 	for (size_t i = 0; i < json_len(s->index); i++) {
 		struct json *d = json_at(s->index, i);
-		if (!str_eq(json_get_str(json_get(d, "annotations"), CONTAINERD_NAME), name))
+		if (!str_eq(json_get_str(json_get(d, "annotations"), save_is_bare(name) ? OCI_NAME : CONTAINERD_NAME), name))
 			json_add(kept, json_ref(d));
 	}
 	json_drop(&s->index);
@@ -233,8 +238,11 @@ static void add_oci(struct save *s, const struct save_image *i)
 		struct err ignored = {};
 		struct json *d = descriptor(&i->manifest), *notes = json_new_object();
 		forget_name(s, i->names->v[k]);
-		json_set_str(notes, CONTAINERD_NAME, i->names->v[k]);
-		if (ref_parse(i->names->v[k], &r, &ignored) == 0 && *r.tag)
+		if (save_is_bare(i->names->v[k]))
+			json_set_str(notes, OCI_NAME, i->names->v[k]);
+		else
+			json_set_str(notes, CONTAINERD_NAME, i->names->v[k]);
+		if (!save_is_bare(i->names->v[k]) && ref_parse(i->names->v[k], &r, &ignored) == 0 && *r.tag)
 			json_set_str(notes, OCI_NAME, r.tag);
 		json_set(d, "annotations", notes);
 		json_add(s->index, d);

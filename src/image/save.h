@@ -21,6 +21,8 @@ enum save_form { SAVE_DOCKER_ARCHIVE, SAVE_OCI_ARCHIVE, SAVE_OCI_DIR, SAVE_DOCKE
 int save_parse_form(const char *word, enum save_form *ret, struct err *e) must_use;
 bool save_is_dir(enum save_form f);
 
+bool save_is_bare(const char *name); /* a tag alone, as skopeo has it behind oci:DIR: */
+
 struct save_blob {
 	const char *digest;
 	uint64_t size;
@@ -31,7 +33,7 @@ struct save_blob {
 	void *arg;
 };
 struct save_image {
-	const struct strv *names;    /* whole references; none: only by its id */
+	const struct strv *names;    /* whole references, or bare words in OCI's forms; none: only by its id */
 	struct descriptor manifest;  /* of its manifest, or of its index */
 	const char *config;          /* digest; NULL: it is no single image, and docker's manifest.json does not list it */
 	const struct strv *layers;   /* digests of the layers' blobs */

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""t_copy: `hull copy`, and pull and push between places: registries, archives, directories, docker's socket (a fake of it), podman (a
+script that is called so)."""
+
+import os
+import socketserver
+import sys
+import tarfile
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from registry import *  # noqa: E402,F403
+from store import BOX, Hull, write_oci  # noqa: E402
+
+BIG = make_layer({"big": noise(3 << 20, 7)})
+SMALL = make_layer({"small": b"small\n" * 1000})
+
+
+def index_with_attestation(fake):
+    """Two platforms, and what buildkit says of the first."""
+    images = [Image([SMALL]), Image([BIG], architecture="arm64")]
+    statement = b'{"_type":"https://in-toto.io/Statement/v0.1"}'
+    config = b'{"architecture":"unknown","os":"unknown","rootfs":{"type":"layers","diff_ids":["%s"]}}' % digest_of(statement).encode()
+    attestation = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {
+        "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(config), "size": len(config)}, "layers": [{
+            "mediaType": "application/vnd.in-toto+json", "digest": digest_of(statement), "size": len(statement)}]}).encode()
+    listed = []
+    for image in images:
+        for data in image.blobs.values():
+            fake.blobs[digest_of(data)] = data
+        fake.add_manifest("x", digest_of(image.manifest), image.type, image.manifest)
+        listed.append(image.descriptor())
+    for data in (config, statement):
+        fake.blobs[digest_of(data)] = data
+    fake.add_manifest("x", digest_of(attestation), "application/vnd.oci.image.manifest.v1+json", attestation)
+    listed.append({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest_of(attestation), "size": len(attestation),
+                   "platform": {"os": "unknown", "architecture": "unknown"}, "annotations": {"vnd.docker.reference.type": "attestation-manifest"}})
+    index = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": listed}).encode()
+    fake.add_manifest("x", "latest", "application/vnd.oci.image.index.v1+json", index)
+    return images, index, statement
+
+
+def test_index_and_attestation_go_untouched():
+    with Fake() as fake, Fake() as target, Hull() as hull:
+        images, index, statement = index_with_attestation(fake)
+        layout = os.path.join(hull.path, "layout")
+        out = hull.ok("copy", "--all", f"docker://{fake.host}/x", f"oci:{layout}:one")
+        assert out.endswith(digest_of(index) + "\n"), out
+        with open(os.path.join(layout, "blobs/sha256", digest_of(statement)[7:]), "rb") as f:
+            assert f.read() == statement
+        hull.ok("copy", "-q", "--all", f"oci:{layout}:one", f"docker://{target.host}/y:2")
+        assert target.manifests["y", "2"][1] == index
+        assert digest_of(statement) in target.blobs and all(digest_of(d) in target.blobs for i in images for d in i.blobs.values())
+        # what is loaded of it is this machine's
+        hull.ok("pull", "-q", f"oci:{layout}")
+        sent = len(target.begun)
+        hull.ok("copy", "-q", "--all", f"oci:{layout}:one", f"docker://{target.host}/y:3")
+        assert len(target.begun) == sent
+        tar = os.path.join(hull.path, "all.tar")
+        hull.ok("copy", "-q", "--all", f"docker://{fake.host}/x", f"oci-archive:{tar}:one")
+        assert f"blobs/sha256/{digest_of(statement)[7:]}" in tarfile.open(tar).getnames()
+        assert "dir: takes one image" in hull.refuses("dir:", "copy", "--all", "-q", f"docker://{fake.host}/x", f"dir:{hull.path}/d")
+
+
+def test_one_platform():
+    with Fake() as fake, Hull() as hull:
+        images, _, _ = index_with_attestation(fake)
+        for platform, image in (("linux/amd64", images[0]), ("linux/arm64", images[1])):
+            folder = os.path.join(hull.path, platform.replace("/", "-"))
+            hull.ok("copy", "-q", "--platform", platform, f"docker://{fake.host}/x", f"dir:{folder}")
+            with open(os.path.join(folder, "manifest.json"), "rb") as f:
+                assert f.read() == image.manifest
+        assert "there is: linux/amd64, linux/arm64" in hull.refuses("no image for linux/s390x", "copy", "--platform", "linux/s390x",
+                                                                     f"docker://{fake.host}/x", f"oci:{hull.path}/no:x")
+
+
+def test_between_archives_and_a_real_registry():
+    need("docker-registry", "skopeo")
+    with Real() as registry, Hull() as hull:
+        path = lambda name: os.path.join(hull.path, name)  # noqa: E731
+        hull.ok("copy", "-q", f"docker-archive:{BOX}", f"docker://{registry.host}/box:1")
+        raw = subprocess.run(["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{registry.host}/box:1"], check=True, capture_output=True).stdout
+        assert json.loads(raw)["layers"][0]["mediaType"].endswith("+gzip"), raw
+        hull.ok("copy", "-q", f"docker://{registry.host}/box:1", f"oci:{path('layout')}:1")
+        hull.ok("copy", "-q", f"oci:{path('layout')}:1", f"oci-archive:{path('a.tar')}:example.org/a:2")
+        hull.ok("copy", "-q", f"oci-archive:{path('a.tar')}:example.org/a:2", f"dir:{path('dir')}")
+        with open(path("dir/manifest.json"), "rb") as f:
+            assert f.read() == raw
+        hull.ok("copy", "-q", f"dir:{path('dir')}", f"docker://{registry.host}/box:2")
+        subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", f"docker://{registry.host}/box:2", f"dir:{path('back')}"],
+                       check=True)
+        hull.ok("copy", "-q", f"docker://{registry.host}/box:2", f"docker-archive:{path('d.tar')}:example.org/d:3")
+        assert hull.ok("pull", "-q", f"docker-archive:{path('d.tar')}") == "example.org/d:3\n"
+        hull.ok("copy", f"docker://{registry.host}/box:2", "example.org/here:4")
+        assert hull.inspect("example.org/here:4")["Id"] == hull.inspect("example.org/d:3")["Id"]
+        hull.ok("push", "-q", "example.org/here:4", f"docker://{registry.host}/pushed:5")
+        hull.ok("push", "-q", "example.org/here:4", f"{registry.host}/pushed:6")
+        hull.ok("push", "example.org/here:4", f"oci:{path('layout')}:five")
+        assert "no image 6, there is: 1, five" in hull.refuses("layout", "pull", f"oci:{path('layout')}:6")
+
+
+def test_damaged_and_wrong_places():
+    with Fake() as fake, Hull() as hull:
+        image = Image([SMALL, BIG])
+        layout = os.path.join(hull.path, "layout")
+        write_oci(layout, image)
+        with open(os.path.join(layout, "blobs/sha256", image.document["layers"][1]["digest"][7:]), "r+b") as f:
+            f.seek(1000)
+            f.write(b"damage")
+        hull.refuses("is damaged", "copy", "-q", f"oci:{layout}:0", f"docker://{fake.host}/y:1")
+        hull.refuses("is damaged", "copy", "-q", f"oci:{layout}:0", f"oci-archive:{hull.path}/a.tar:1")
+        assert ("y", "1") not in fake.manifests and not os.path.exists(f"{hull.path}/a.tar")
+        assert not [n for n in os.listdir(hull.path) if "tmp" in n]
+        hull.refuses("has no image 7", "copy", "-q", f"oci:{layout}:7", f"dir:{hull.path}/d")
+        hull.refuses("No such file", "copy", "-q", f"oci:{hull.path}/none:7", f"dir:{hull.path}/d")
+        hull.refuses("no such image there", "pull", f"docker://{fake.host}/none")
+        for words in (["copy", "oci:", "dir:x"], ["copy", "a", "b"], ["push", "oci:/x"], ["copy", "--all", "a", "oci:x"], ["pull", "-a", "oci:x"]):
+            p = hull.run(*words)
+            assert p.returncode == 125 and p.err.count("\n") == 1, (words, p.err)
+
+
+class Docker(socketserver.ThreadingUnixStreamServer):
+    """docker's socket: /images/NAME/get and /images/load."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            method, path, _ = self.rfile.readline().decode().split()
+            length = 0
+            while (line := self.rfile.readline().strip()):
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.partition(b":")[2])
+            self.server.seen.append((method, path, self.rfile.read(length)))
+            status, body = self.server.answers[path.partition("?")[0]]
+            self.wfile.write(f"HTTP/1.1 {status} x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            for at in range(0, len(body), 100000):
+                piece = body[at:at + 100000]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            if not self.server.cut:
+                self.wfile.write(b"0\r\n\r\n")
+
+    def __init__(self, path):
+        super().__init__(path, self.Handler)
+        self.answers, self.seen, self.cut = {}, [], False
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *args):
+        self.shutdown()
+        super().__exit__(*args)
+
+
+def test_docker_daemon():
+    with Hull() as hull, open(BOX, "rb") as f, Docker(os.path.join(hull.path, "docker.sock")) as docker:
+        hull.env["DOCKER_HOST"] = f"unix://{hull.path}/docker.sock"
+        box = f.read()
+        docker.answers = {"/images/box%3A1/get": (200, box), "/images/box:1/get": (200, box), "/images/none/get": (404, b'{"message":"No such image: none"}'),
+                          "/images/load": (200, b'{"stream":"Loaded image: box:1\\n"}\r\n')}
+        assert hull.ok("pull", "-q", "docker-daemon:box:1") == "box:latest\n"
+        assert "No such image: none" in hull.refuses("docker: ", "pull", "docker-daemon:none")
+        hull.ok("push", "box", "docker-daemon:example.org/handed:1")
+        method, path, body = docker.seen[-1]
+        assert method == "POST" and path.startswith("/images/load"), docker.seen[-1]
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            assert json.load(tar.extractfile("manifest.json"))[0]["RepoTags"] == ["example.org/handed:1"]
+        hull.ok("copy", "-q", "docker-daemon:box:1", f"oci:{hull.path}/layout:1")
+        docker.answers["/images/load"] = (200, b'{"stream":"x"}\r\n{"errorDetail":{},"error":"no space left"}\r\n')
+        hull.refuses("docker: no space left", "push", "box", "docker-daemon:x:1")
+        docker.cut = True
+        hull.refuses("ends in its middle", "pull", "docker-daemon:box:1")
+        hull.env["DOCKER_HOST"] = "tcp://127.0.0.1:1"
+        hull.refuses("only unix:// is reached", "pull", "docker-daemon:box:1")
+
+
+def test_containers_storage():
+    with Hull() as hull:
+        log, script = os.path.join(hull.path, "log"), os.path.join(hull.path, "podman")
+        with open(script, "w") as f:
+            f.write(f'#!/bin/sh\necho "$@" >>{log}\ncase $* in\n*none) echo "Error: none: image not known" >&2; exit 125 ;;\n'
+                    f'save*) cat {BOX} ;;\n*) cat >{hull.path}/loaded.tar ;;\nesac\n')
+        os.chmod(script, 0o755)
+        hull.env["PATH"] = f"{hull.path}:{hull.env['PATH']}"
+        assert hull.ok("pull", "-q", "containers-storage:box:1") == "box:latest\n"
+        hull.refuses("podman: Error: none: image not known", "pull", "containers-storage:none")
+        hull.ok("push", "box", "containers-storage:example.org/handed:1")
+        with tarfile.open(os.path.join(hull.path, "loaded.tar")) as tar:
+            assert json.load(tar.extractfile("manifest.json"))[0]["RepoTags"] == ["example.org/handed:1"]
+
+
+if __name__ == "__main__":
+    run(globals())
