@@ -73,7 +73,8 @@ const struct cmd cmd_copy = {"copy", "FROM TO", "Copy an image from one place to
 	2, 2, copy,
 	.about = "A place is docker://NAME (a registry), docker-archive:FILE[:NAME], oci-archive:FILE[:NAME], oci:DIR[:NAME], dir:DIR, docker-daemon:NAME "
 		"(docker, through its socket), containers-storage:NAME (podman's, through podman) or a NAME here. Between places that are not here blobs "
-		"and documents are copied as they are: digests stay, and with --all so do an index and the attestations in it. A docker-archive has no manifest: "
+		"and documents are copied as they are: digests stay, and with --all so do an index and the attestations in it. A docker-archive has no "
+		"manifest: "
 		"one is made.",
 	.examples = "$ hull copy docker://debian:12 oci:debian:12\n$ hull copy --all docker://debian:12 docker://registry.example/debian:12\n"
 		"$ hull copy box docker-daemon:box:latest"};
