@@ -43,7 +43,7 @@ static const struct heredoc *heredoc_of(const struct inst *i, const char *word, 
 
 static bool is_remote(const char *path)
 {
-	static const char *const schemes[] = {"http://", "https://", "git://", "ssh://", "git@"};
+	static const char *const schemes[] = {"git://", "ssh://", "git@"};
 	for (size_t i = 0; i < countof(schemes); i++)
 		if (str_has_prefix(path, schemes[i]))
 			return true;
@@ -71,7 +71,14 @@ static int read_words(struct copy *c, struct err *e)
 		if (!h && !*s->path)
 			return wrong(c, i->words.v[k], e, "a source is empty");
 		if (!h && c->is_add && is_remote(s->path))
-			return wrong(c, i->words.v[k], e, "ADD does not fetch URLs and git repositories yet: fetch it in a RUN, or before the build");
+			return wrong(c, i->words.v[k], e, "ADD does not fetch git repositories yet: fetch it in a RUN, or before the build");
+		if (!h && fetch_is_url(s->path)) {
+			if (!c->is_add)
+				return wrong(c, i->words.v[k], e, "COPY takes no URL: ADD does");
+			s->url = s->path;
+			s->got = arena_alloc(a, sizeof *s->got);
+			*s->got = (struct fetched){.fd = -1};
+		}
 	}
 	char *dest = step_expanded(c->x, i->words.v[i->words.n - 1], e);
 	if (!dest)
@@ -96,6 +103,7 @@ static int read_flags(struct copy *c, struct err *e)
 	c->from = flag(c, "from", &why);
 	c->chown = flag(c, "chown", &why);
 	c->chmod = flag(c, "chmod", &why);
+	c->checksum = flag(c, "checksum", &why);
 	c->link = inst_has(i, "link");
 	c->parents = inst_has(i, "parents");
 	c->unpack = inst_has(i, "unpack");
@@ -104,9 +112,10 @@ static int read_flags(struct copy *c, struct err *e)
 		(void)!user_check(c->chown, &why);
 	if (why.kind != ERR_NONE)
 		return wrong(c, inst_flag(i, "chmod", 0) ? "--chmod" : NULL, e, why.text);
-	if (inst_flag(i, "checksum", 0) || inst_flag(i, "keep-git-dir", 0))
-		return wrong(c, inst_flag(i, "checksum", 0) ? "--checksum" : "--keep-git-dir", e,
-			"only what is fetched has that, and ADD fetches nothing here");
+	if (inst_flag(i, "keep-git-dir", 0))
+		return wrong(c, "--keep-git-dir", e, "only what is fetched has that, and ADD fetches nothing here");
+	if (c->checksum && !digest_is_valid(c->checksum))
+		return wrong(c, "--checksum", e, "invalid --checksum: as in sha256: and 64 digits of hexadecimal");
 	for (size_t k = 0; inst_flag(i, "exclude", k); k++) {
 		char *pattern = step_expanded(c->x, inst_flag(i, "exclude", k), e);
 		if (!pattern || ignore_add(&c->exclude, pattern, e) < 0)
@@ -122,7 +131,7 @@ static int open_context(struct copy *c, struct err *e)
 	struct build *b = c->x->b;
 	bool needs = false;
 	for (size_t k = 0; k < c->sources.n; k++)
-		needs |= !c->sources.v[k].body;
+		needs |= !c->sources.v[k].body && !c->sources.v[k].url;
 	if (b->context < 0 && needs)
 		return err_set(e, ERR_USAGE, "there is no context to copy from: the Dockerfile came alone, by stdin");
 	c->tree = (struct tree){.root = b->context, .ignore = &b->ignore, .exclude = &c->exclude, .cache = b->stats, .is_context = true};
@@ -152,7 +161,7 @@ static int resolve(struct copy *c, struct err *e)
 	for (size_t k = 0; k < c->sources.n; k++) {
 		const struct copy_source *s = &c->sources.v[k];
 		own(strv) struct strv paths = {};
-		if (s->body) {
+		if (s->body || s->url) {
 			*arena_push(a, &found) = *s;
 			continue;
 		}
@@ -175,6 +184,8 @@ static int resolve(struct copy *c, struct err *e)
 	}
 	c->sources.v = found.v;
 	c->sources.n = found.n;
+	if (c->checksum && (found.n != 1 || !found.v[0].url))
+		return wrong(c, "--checksum", e, "--checksum is for one URL");
 	if (found.n > 1 && !c->dest_is_dir)
 		return wrong(c, NULL, e, "with more than one source the destination must be a directory and end with a /");
 	return 0;
@@ -231,6 +242,8 @@ int copy_sum_source(const struct copy_source *s, struct tree_sum *sum, struct er
 	digest_add(sum->digest, s->is_dir ? "d" : s->is_archive ? "a" : "f", 1);
 	if (s->body)
 		digest_add(sum->digest, s->body, strlen(s->body));
+	if (s->url)
+		digest_add(sum->digest, s->got->digest, strlen(s->got->digest));
 	return 0;
 }
 
@@ -243,7 +256,7 @@ static int sum_all(struct copy *c, bool only_known, struct err *e)
 	for (size_t k = 0; r == 0 && k < c->sources.n; k++) {
 		struct err why = {.kind = ERR_BUG};
 		r = copy_sum_source(&c->sources.v[k], &s.sum, e);
-		if (r == 0 && !c->sources.v[k].body && tree_walk(&c->tree, c->sources.v[k].path, sum_item, &s, &why) < 0)
+		if (r == 0 && !c->sources.v[k].body && !c->sources.v[k].url && tree_walk(&c->tree, c->sources.v[k].path, sum_item, &s, &why) < 0)
 			r = why.kind == ERR_NONE ? 1 : (*e = why, -1);
 	}
 	if (r == 0 && !s.sum.digest)
@@ -282,18 +295,58 @@ static int find_owner(struct copy *c, struct err *e)
 	return 0;
 }
 
+/* Each URL. 1: it is only asked, and something is not what is known. */
+static int fetch(struct copy *c, enum fetch_mode mode, struct err *e)
+{
+	int r = 0;
+	for (size_t k = 0; r >= 0 && k < c->sources.n; k++) {
+		struct copy_source *s = &c->sources.v[k];
+		struct err why = {};
+		if (!s->url || s->got->fd >= 0)
+			continue;
+		int now = fetch_url(c->x->b, s->url, c->checksum, mode, s->got, &why);
+		if (now < 0) {
+			(void)!wrong(c, s->url, e, why.text);
+			e->kind = why.kind;
+		} else if (now == 0) {
+			s->path = arena_dup(&c->x->s->arena, *s->got->name ? s->got->name : "download");
+			if (!*s->got->name && c->dest_is_dir)
+				now = wrong(c, s->url, e, "the URL has no name of a file: give the destination one");
+		}
+		r = now ? now : r;
+	}
+	return r;
+}
+
+static void fetch_drop(struct copy *c)
+{
+	for (size_t k = 0; k < c->sources.n; k++)
+		if (c->sources.v[k].got)
+			fetched_drop(c->sources.v[k].got);
+}
+
 static int make(struct step *x, void *arg, char layer[136], struct err *e)
 {
 	struct copy *c = arg;
 	struct err none = {};
+	if (fetch(c, FETCH_DATA, e) < 0)
+		return -1;
 	if (!c->link) {
 		c->root = state_mount(x->b, x->s, e);
 		if (c->root < 0 && e->kind != ERR_NONE)
 			return -1;
 	}
+	char before[sizeof c->content];
+	memcpy(before, c->content, sizeof before);
 	struct writing w = {.write = copy_write, .arg = c, .shared = c->content};
 	if (find_owner(c, e) < 0 || writing_do(x->b, &w, layer, e) < 0)
 		return -1;
+	/* The step's key has what was there. */
+	if (*before && memcmp(before, c->content, sizeof before) != 0) {
+		(void)!wrong(c, NULL, e, "what is copied changed while it was read: build again");
+		e->kind = ERR_CONFLICT;
+		return -1;
+	}
 	/* The writer's process had its own copy of what is known of the context; it saved it. */
 	if (c->tree.is_context && x->b->stats) {
 		own(mem) char *name = mem_dup(x->b->context_name);
@@ -373,8 +426,11 @@ int copy_do(struct step *x, struct err *e)
 		c.tree = (struct tree){.root = -1, .exclude = &c.exclude};
 		r = from_elsewhere(&c, e);
 	} else if (r == 0) {
-		r = open_context(&c, e) < 0 || resolve(&c, e) < 0 ? -1 : by_content(&c, e);
+		r = open_context(&c, e) < 0 || resolve(&c, e) < 0 ? -1 : fetch(&c, x->probing ? FETCH_ASK : FETCH_NEWS, e);
+		if (r == 0)
+			r = by_content(&c, e);
 	}
+	fetch_drop(&c);
 	if (r == 0)
 		history(&c);
 	return r;

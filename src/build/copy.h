@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "build/fetch.h"
 #include "build/lay.h"
 #include "build/stage.h"
 #include "build/tree.h"
@@ -12,13 +13,15 @@ struct copy_source {
 	char *path;           /* in the tree; of a here-document its name */
 	const char *written;  /* as the Dockerfile has it */
 	const char *body;     /* a here-document, or NULL */
+	const char *url;      /* what is fetched, or NULL */
+	struct fetched *got;  /* of url */
 	bool is_dir, is_archive;
 };
 struct copy {
 	struct step *x;
 	struct tree tree;
 	struct ignore exclude;
-	const char *from, *chown, *chmod, *dest; /* dest: absolute, with its slash at the end */
+	const char *from, *chown, *chmod, *checksum, *dest; /* dest: absolute, with its slash at the end */
 	bool link, parents, dest_is_dir, is_add, unpack, no_unpack;
 	bool has_owner;
 	uint32_t uid, gid;

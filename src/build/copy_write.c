@@ -185,9 +185,24 @@ static int put_body(struct writer *w, const struct copy_source *s, char *name, s
 	return tar_write_data(w->lay.tar, s->body, t.stored, e);
 }
 
+/* As BuildKit has it: 0600, and as old as the server says. */
+static int put_fetched(struct writer *w, const struct copy_source *s, char *name, struct err *e)
+{
+	struct stat st;
+	struct tar_entry t = {.type = TAR_FILE, .name = name, .mode = 0600, .mtime_ns = s->got->mtime_ns ? s->got->mtime_ns : w->lay.epoch};
+	if (fstat(s->got->fd, &st) < 0 || lseek(s->got->fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "%.200s", s->url);
+	t.size = t.stored = (uint64_t)st.st_size;
+	if (copy_dress(w->c, &t, e) < 0 || lay_parents(&w->lay, name, e) < 0 || lay_entry(&w->lay, &t, e) < 0)
+		return -1;
+	return lay_data(&w->lay, s->got->fd, t.stored, NULL, NULL, e);
+}
+
 static int put_archive(struct writer *w, const struct copy_source *s, const char *dest, struct err *e)
 {
-	own(fd) int fd = path_open_in(w->c->tree.root, s->path, O_RDONLY | O_NOFOLLOW, 0, e);
+	own(fd) int fd = s->url ? fcntl(s->got->fd, F_DUPFD_CLOEXEC, 3) : path_open_in(w->c->tree.root, s->path, O_RDONLY | O_NOFOLLOW, 0, e);
+	if (s->url && (fd < 0 || lseek(fd, 0, SEEK_SET) < 0))
+		return err_sys(e, "%.200s", s->url);
 	if (fd < 0 || (*dest && lay_dir(&w->lay, dest, NULL, e) < 0) || copy_unpack(w->c, &w->lay, fd, dest, e) < 0)
 		return err_wrap(e, "%.200s", s->path);
 	return 0;
@@ -204,7 +219,7 @@ static int put_source(struct writer *w, const struct copy_source *s, struct err 
 	bool needs_dir = c->dest_is_dir || s->is_dir || s->is_archive || c->sources.n > 1;
 	if (needs_dir && p.exists && !S_ISDIR(p.st.st_mode))
 		return err_set(e, ERR_USAGE, "cannot copy to %.200s: it is no directory", c->dest);
-	own(mem) char *above = c->parents && !s->body ? parents_of(s->written ? s->written : s->path, s->path) : mem_dup("");
+	own(mem) char *above = c->parents && !s->body && !s->url ? parents_of(s->written ? s->written : s->path, s->path) : mem_dup("");
 	own(mem) char *below = NULL;
 	if (c->parents && s->is_dir)
 		below = *above ? path_join(above, path_base(s->path)) : mem_dup(path_base(s->path));
@@ -214,6 +229,8 @@ static int put_source(struct writer *w, const struct copy_source *s, struct err 
 	if (s->is_archive)
 		return put_archive(w, s, dir, e);
 	own(mem) char *file = is_dir ? *dir ? path_join(dir, path_base(s->path)) : mem_dup(path_base(s->path)) : mem_dup(dir);
+	if (s->url)
+		return put_fetched(w, s, file, e);
 	if (s->body)
 		return put_body(w, s, file, e);
 	w->file = s->is_dir ? NULL : file;
@@ -236,10 +253,14 @@ static int put_all(struct writer *w, struct err *e)
 	struct copy *c = w->c;
 	char digest[DIGEST_TEXT];
 	for (size_t k = 0; k < c->sources.n; k++) {
-		const struct copy_source *s = &c->sources.v[k];
-		if (copy_sum_source(s, &w->sum, e) < 0 || put_source(w, s, e) < 0)
+		struct copy_source *s = &c->sources.v[k];
+		if (copy_sum_source(s, &w->sum, e) < 0)
 			return -1;
-		if (s->is_archive && tree_walk(&c->tree, s->path, add_only, w, e) < 0)
+		/* The sum says it by --unpack. */
+		s->is_archive |= s->url && c->unpack && lseek(s->got->fd, 0, SEEK_SET) == 0 && copy_is_archive(s->got->fd);
+		if (put_source(w, s, e) < 0)
+			return -1;
+		if (s->is_archive && !s->url && tree_walk(&c->tree, s->path, add_only, w, e) < 0)
 			return -1;
 	}
 	if (!w->sum.digest && digest_begin(NULL, &w->sum.digest, e) < 0)

@@ -160,7 +160,11 @@ int prune_cache(struct engine *g, int64_t unused_ns, uint64_t keep, struct strv 
 		return -1;
 	choose(&k, unused_ns, keep);
 	bool everything = !unused_ns && !keep;
-	if (forget(&c, &k, everything, ret_ids, e) < 0 || (everything && path_remove_tree(c.dir, "stat", e) < 0) || layers_collect(g, gone, e) < 0)
+	if (forget(&c, &k, everything, ret_ids, e) < 0)
+		return -1;
+	if (everything && (path_remove_tree(c.dir, "stat", e) < 0 || path_remove_tree(c.dir, "http", e) < 0))
+		return -1;
+	if (layers_collect(g, gone, e) < 0)
 		return -1;
 	*ret_bytes = 0;
 	for (size_t i = 0; i < json_len(gone); i++)

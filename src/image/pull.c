@@ -92,7 +92,7 @@ static void run_program(const char *program, int sock, pid_t parent)
 	_exit(127);
 }
 
-static int start(struct pull *p, const char *program, struct err *e)
+int pull_start(struct pull *p, const char *program, struct err *e)
 {
 	int pair[2];
 	if (!program || access(program, X_OK) < 0)
@@ -120,7 +120,7 @@ int pull_open(struct pull *p, const char *reference, const struct pull_options *
 	p->internal->last_id = DOCUMENT_ID;
 	if (!str_is_empty(o->platform))
 		p->internal->asked = mem_dup(o->platform);
-	if (ref_parse(reference, &p->ref, e) < 0 || platform_parse(o->platform, &p->internal->want, e) < 0 || start(p, o->program, e) < 0 ||
+	if (ref_parse(reference, &p->ref, e) < 0 || platform_parse(o->platform, &p->internal->want, e) < 0 || pull_start(p, o->program, e) < 0 ||
 		send_open(p, o, e) < 0) {
 		pull_drop(p);
 		return -1;

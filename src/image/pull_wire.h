@@ -13,6 +13,8 @@ struct received {
 };
 void received_drop(struct received *d);
 
+/* Starts hull-registry alone; pull_drop() ends it. */
+int pull_start(struct pull *p, const char *program, struct err *e) must_use;
 int pull_next_id(struct pull *p);
 int pull_send(struct pull *p, const struct json *j, int fd, struct err *e) must_use;
 /* 1: a message; 0: none now. */

@@ -16,6 +16,9 @@
  *                     another repository has it. Without an fd: only looks. chunk: bytes of a PATCH, 0: as many as there are.
  *                 {"op":"send","id":N,"method":"PUT","path":"manifests/latest","type":T,"accept":A,"size":B} + fd
  *                     any other request; the fd is its body, and may be missing. A path that begins with / is below the host.
+ *                 {"op":"download","url":U,"etag":E,"modified":T,"max":M,"timeout":S} + fd
+ *                     instead of open, and the only one: the body of a URL to fd, unless it still is what E and T say. The answers are
+ *                     {"event":"head","status":200 or 304,"etag","modified","disposition","type"}, then done or failed, without an id
  *   hull-registry {"event":"bytes","id":N,"bytes":B}      B bytes so far, now and then
  *                 {"event":"retry","id":N,"bytes":B,"kind":K,"text":T}   will go on at B
  *                 {"event":"done","id":N,"bytes":B,"type":T,"digest":D,"next":U}   Content-Type, Docker-Content-Digest, Link

@@ -74,6 +74,9 @@ void http_reply_drop(struct http_reply *r)
 	free(r->upload_range);
 	free(r->chunk_min);
 	free(r->subject);
+	free(r->etag);
+	free(r->modified);
+	free(r->disposition);
 	strv_drop(&r->challenges);
 	*r = (struct http_reply){.length = -1};
 }
@@ -119,6 +122,7 @@ static void keep_header(struct http_reply *r, const char *name, char *value)
 		{"content-type", &r->type}, {"location", &r->location}, {"docker-content-digest", &r->digest},
 		{"retry-after", &r->retry_after}, {"link", &r->link}, {"content-range", &r->range},
 		{"range", &r->upload_range}, {"oci-chunk-min-length", &r->chunk_min}, {"oci-subject", &r->subject},
+		{"etag", &r->etag}, {"last-modified", &r->modified}, {"content-disposition", &r->disposition},
 	};
 	struct err ignored = {};
 	uint64_t n;
@@ -325,6 +329,9 @@ static void set_up(struct http_transfer *t, const struct http_call *c)
 		set_method(t, c);
 	add_header(t, "Accept", c->accept);
 	add_header(t, "Authorization", c->authorization);
+	add_header(t, "If-None-Match", c->if_none_match);
+	add_header(t, "If-Modified-Since", c->if_modified_since);
+	add_header(t, "If-Range", c->if_range);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
 	set_proxy(easy, c->url);
 }
@@ -335,7 +342,7 @@ struct http_transfer *http_start(struct http *h, const struct http_call *c)
 	t->http = h;
 	t->call = *c;
 	t->call.url = t->call.accept = t->call.authorization = t->call.user_password = t->call.form = t->call.method = t->call.type =
-		t->call.content_range = NULL;
+		t->call.content_range = t->call.if_none_match = t->call.if_modified_since = t->call.if_range = NULL;
 	t->reply.length = -1;
 	t->easy = curl_easy_init();
 	if (!t->easy)

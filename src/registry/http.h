@@ -19,6 +19,7 @@ struct http_reply {
 	char *upload_range; /* Range: what an upload has so far */
 	char *chunk_min;    /* OCI-Chunk-Min-Length */
 	char *subject;      /* OCI-Subject */
+	char *etag, *modified, *disposition;
 	struct strv challenges; /* WWW-Authenticate */
 };
 
@@ -39,6 +40,7 @@ struct http_call {
 	const char *form;          /* makes it a POST of application/x-www-form-urlencoded */
 	const char *method;        /* NULL: GET, or POST with a form */
 	const char *type, *content_range; /* headers of the body, or NULL */
+	const char *if_none_match, *if_modified_since, *if_range; /* or NULL */
 	int fd;                    /* the body of PUT, POST and PATCH: `length` bytes from `at` on, read by pread; not owned */
 	uint64_t at, length;
 	bool once;                 /* a body of which something was sent is never begun anew: HTTP_DROPPED */

@@ -15,6 +15,7 @@
 #include "image/transfer.h"
 #include "registry/auth.h"
 #include "registry/certs.h"
+#include "registry/download.h"
 #include "registry/fetch.h"
 #include "registry/insecure.h"
 #include "registry/jail.h"
@@ -203,11 +204,23 @@ static int loop(struct session *s, struct err *e)
 	return 0;
 }
 
+/* A URL instead of a registry: that alone, without credentials. */
+static int download(struct session *s, const struct json *j, int fd, struct err *e)
+{
+	if (jail_enter(e) < 0 || http_new(&s->http, e) < 0) {
+		fd_drop(&fd);
+		return err_wrap(e, "hull-registry");
+	}
+	return download_serve(s->http, s->sock, j, fd, e);
+}
+
 static int serve(struct session *s, struct err *e)
 {
 	own(json) struct json *open = NULL;
 	int fd = -1;
 	int r = receive(s->sock, &open, &fd, e);
+	if (r == 1 && str_eq(json_get_str(open, "op"), "download"))
+		return download(s, open, fd, e);
 	fd_drop(&fd);
 	if (r <= 0)
 		return r;

@@ -503,7 +503,7 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
 }
 
 @test "build: what is not done yet says so" {
-    printf 'FROM box\nADD https://example.org/x /x\n' >Dockerfile
+    printf 'FROM box\nADD git://example.org/x /x\n' >Dockerfile
     fails 'Dockerfile:2:5: ADD does not fetch' .
     printf 'FROM box\nRUN --device=vendor.com/x=y true\n' >Dockerfile
     fails 'device' .
