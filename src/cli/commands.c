@@ -45,8 +45,8 @@ const struct cmd *const cli_commands[] = {
 	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_top, &cmd_port, &cmd_export, &cmd_inspect,
 	&cmd_build, &cmd_pull, &cmd_push, &cmd_images, &cmd_load, &cmd_save, &cmd_copy, &cmd_import, &cmd_tag, &cmd_rmi, &cmd_history, &cmd_login, &cmd_logout,
 	&cmd_search,
-	&cmd_info, &cmd_version,
-	&cmd_builder, &cmd_container, &cmd_image, &cmd_manifest, &cmd_volume, &cmd_network, &cmd_ns, &cmd_system, &cmd_oci,
+	&cmd_boot, &cmd_info, &cmd_version,
+	&cmd_builder, &cmd_container, &cmd_healthcheck, &cmd_image, &cmd_manifest, &cmd_volume, &cmd_network, &cmd_ns, &cmd_system, &cmd_oci,
 	&cmd_help, &cmd_completion, &cmd_man, NULL,
 };
 

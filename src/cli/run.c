@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "cli/run_request.h"
 #include "cli/session.h"
+#include "engine/await.h"
 #include "engine/image.h"
 
 #include "base/fd.h"
@@ -92,8 +93,9 @@ static unsigned streams_of(const struct container_config *c)
 }
 
 /* Step 6. */
-static int start(const struct run_request *r, struct engine *g, const char *id, bool detach, int *ret_status, struct err *e)
+static int start(const struct run_options *o, const struct run_request *r, struct engine *g, const char *id, int *ret_status, struct err *e)
 {
+	bool detach = o->detach;
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (container_get(g, id, ENTRY_LOCK, &c, e) < 0)
 		return -1;
@@ -104,8 +106,10 @@ static int start(const struct run_request *r, struct engine *g, const char *id, 
 	own(fd) int ours = socks[1];
 	if (container_launch(g, &c, socks[0], streams, e) < 0)
 		return -1;
+	enum await what;
 	if (detach)
-		return cli_printf(e, "%s\n", id);
+		return cli_printf(e, "%s\n", id) < 0 || (o->wait && await_parse(o->wait, &what, e) < 0) ||
+			(o->wait && container_await(g, &c, what, ret_status, e) < 0) ? -1 : 0;
 	struct session s = {.g = g, .c = &c, .streams = streams, .sig_proxy = r->sig_proxy, .owned = true};
 	return session_run(&s, take_fd(ours), ret_status, e);
 }
@@ -122,7 +126,7 @@ static int run(void *opts, int argc, char **argv, struct err *e)
 	r.create.starts = true;
 	if (session_check_tty(r.config.tty, streams_of(&r.config), e) < 0 || create(o, g, &r, id, e) < 0)
 		return FAILED;
-	return start(&r, g, id, o->detach, &status, e) == 0 ? status : status_of(e);
+	return start(o, &r, g, id, &status, e) == 0 ? status : status_of(e);
 }
 
 static int create_only(void *opts, int argc, char **argv, struct err *e)

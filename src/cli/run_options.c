@@ -49,6 +49,13 @@ const struct opt run_options[] = {
 	{"expose", 0, OPT_STRV, R(expose), "PORT[/PROTO]", "Note a port, or a range of ports, as used"},
 	{"gidmap", 0, OPT_STRV, R(gidmap), "IN:OUT:COUNT", "Map group ids in a user namespace of its own"},
 	{"group-add", 0, OPT_STRV, R(group_add), "GROUP", "Join a further group"},
+	{"health-cmd", 0, OPT_STR, R(health_cmd), "COMMAND", "Shell command that tells whether it is well, by its exit status"},
+	{"health-interval", 0, OPT_STR, R(health_interval), "TIME", "Time between two such checks (30s)"},
+	{"health-on-failure", 0, OPT_STR, R(health_on_failure), "ACTION", "What is done when it is unhealthy: none, kill, restart, stop (none)", 0, "none kill restart stop"},
+	{"health-retries", 0, OPT_I64, R(health_retries), "N", "Failures in a row that make it unhealthy (3)"},
+	{"health-start-interval", 0, OPT_STR, R(health_start_interval), "TIME", "Time between two checks in the start period (5s)"},
+	{"health-start-period", 0, OPT_STR, R(health_start_period), "TIME", "Time in which failures do not count (0s)"},
+	{"health-timeout", 0, OPT_STR, R(health_timeout), "TIME", "A check that takes longer has failed (30s)"},
 	{"hostname", 'h', OPT_STR, R(hostname), "NAME", "Host name (the short id)"},
 	{"init", 0, OPT_BOOL, R(init), NULL, "Run an init that passes signals on and reaps processes"},
 	{"interactive", 'i', OPT_BOOL, R(interactive), NULL, "Keep stdin open"},
@@ -82,7 +89,8 @@ const struct opt run_options[] = {
 	{"pull", 0, OPT_STR, R(pull), "WHEN", "Fetch the image: always, missing or never (missing)", 0, "always missing never"},
 	{"quiet", 'q', OPT_BOOL, R(quiet), NULL, "Say nothing while the image is fetched"},
 	{"read-only", 0, OPT_BOOL, R(read_only), NULL, "Make its root file system read-only"},
-	REFUSED("restart", 0, REFUSED_RESTART),
+	{"requires", 0, OPT_STRV, R(requires), "CONTAINER", "Start that one first, whenever this one is started", 0, "@container"},
+	{"restart", 0, OPT_STR, R(restart), "POLICY", "When it comes back: no, on-failure[:n], always, unless-stopped (no)", 0, "no on-failure always unless-stopped"},
 	{"rm", 0, OPT_BOOL, R(rm), NULL, "Remove the container, with its anonymous volumes, when it ends"},
 	{"rootfs", 0, OPT_STR, R(rootfs), "DIR", "Run in a directory of the host; no IMAGE is named then", 0, "@dir"},
 	{"runtime", 0, OPT_STR, R(runtime), "NAME", "Only \"hull\"", OPT_HIDDEN},
@@ -93,6 +101,7 @@ const struct opt run_options[] = {
 	{"stop-signal", 0, OPT_STR, R(stop_signal), "SIGNAL", "Signal that stop sends first (SIGTERM)", 0, CLI_SIGNALS},
 	{"stop-timeout", 0, OPT_I64, R(stop_timeout), "SECONDS", "How long stop waits before SIGKILL (10)"},
 	{"sysctl", 0, OPT_STRV, R(sysctl), "NAME=VALUE", "Set a kernel parameter of its namespaces"},
+	{"timeout", 0, OPT_I64, R(timeout), "SECONDS", "Kill it when it has run for so long"},
 	{"tmpfs", 0, OPT_STRV, R(tmpfs), "PATH[:OPTIONS]", "Mount a tmpfs"},
 	{"tty", 't', OPT_BOOL, R(tty), NULL, "Give it a terminal"},
 	{"uidmap", 0, OPT_STRV, R(uidmap), "IN:OUT:COUNT", "Map user ids in a user namespace of its own"},
@@ -105,16 +114,11 @@ const struct opt run_options[] = {
 	{"volume", 'v', OPT_STRV, R(volume), "[SOURCE:]PATH[:OPTIONS]", "Mount a directory of the host, or a volume", 0, "@dir"},
 	{"volume-driver", 0, OPT_STR, R(volume_driver), "NAME", "Only \"local\"", OPT_HIDDEN},
 	{"volumes-from", 0, OPT_STRV, R(volumes_from), "CONTAINER[:ro]", "Mount what another container has mounted", 0, "@container"},
+	{"wait", 0, OPT_OPTSTR, R(wait), "CONDITION", "With -d: return when it is running, or healthy", 0, "running healthy", NULL, "healthy"},
 	{"workdir", 'w', OPT_STR, R(workdir), "DIR", "Working directory, made when it is missing"},
 	REFUSED("cpu-count", 0, REFUSED_CPU_COUNT),
 	REFUSED("cpu-percent", 0, REFUSED_CPU_PERCENT),
 	REFUSED("gpus", 0, REFUSED_GPUS),
-	REFUSED("health-cmd", 0, REFUSED_HEALTH_CMD),
-	REFUSED("health-interval", 0, REFUSED_HEALTH_INTERVAL),
-	REFUSED("health-retries", 0, REFUSED_HEALTH_RETRIES),
-	REFUSED("health-start-interval", 0, REFUSED_HEALTH_START_INTERVAL),
-	REFUSED("health-start-period", 0, REFUSED_HEALTH_START_PERIOD),
-	REFUSED("health-timeout", 0, REFUSED_HEALTH_TIMEOUT),
 	REFUSED("io-maxbandwidth", 0, REFUSED_IO_MAXBANDWIDTH),
 	REFUSED("io-maxiops", 0, REFUSED_IO_MAXIOPS),
 	REFUSED("kernel-memory", 0, REFUSED_KERNEL_MEMORY),
@@ -127,7 +131,7 @@ struct opt create_options[CREATE_OPTIONS];
 
 void create_options_fill(void)
 {
-	static const char *const of_run[] = {"detach", "detach-keys", "sig-proxy"};
+	static const char *const of_run[] = {"detach", "detach-keys", "sig-proxy", "wait"};
 	size_t n = 0;
 	for (size_t i = 0; i < RUN_OPTIONS; i++) {
 		bool skip = false;
@@ -138,20 +142,12 @@ void create_options_fill(void)
 	}
 }
 
-#define NO_HEALTH   "hull runs no health checks yet: leave it away"
-#define WINDOWS     "is for Windows containers"
+#define WINDOWS "is for Windows containers"
 
 static const struct {
 	const char *option, *why;
 } refused[RUN_REFUSED] = {
-	[REFUSED_RESTART] = {"--restart", "hull does not restart containers by itself yet: leave it away"},
 	[REFUSED_GPUS] = {"--gpus", "hull has no GPU support: give the device files with --device"},
-	[REFUSED_HEALTH_CMD] = {"--health-cmd", NO_HEALTH},
-	[REFUSED_HEALTH_INTERVAL] = {"--health-interval", NO_HEALTH},
-	[REFUSED_HEALTH_RETRIES] = {"--health-retries", NO_HEALTH},
-	[REFUSED_HEALTH_START_INTERVAL] = {"--health-start-interval", NO_HEALTH},
-	[REFUSED_HEALTH_START_PERIOD] = {"--health-start-period", NO_HEALTH},
-	[REFUSED_HEALTH_TIMEOUT] = {"--health-timeout", NO_HEALTH},
 	[REFUSED_LINK] = {"--link", "docker's old way to names: connect both to a network of their own, where names resolve"},
 	[REFUSED_STORAGE_OPT] = {"--storage-opt", "the size of a container's files cannot be limited: leave it away"},
 	[REFUSED_KERNEL_MEMORY] = {"--kernel-memory", "Linux has no such limit any more: use --memory"},
@@ -164,7 +160,7 @@ static const struct {
 int run_options_refuse(const struct run_options *o, struct err *e)
 {
 	for (size_t i = 0; i < RUN_REFUSED; i++) {
-		if (!o->refused[i] || (i == REFUSED_RESTART && (!*o->refused[i] || str_eq(o->refused[i], "no"))))
+		if (!o->refused[i])
 			continue;
 		return err_set(e, ERR_USAGE, "%s: %s", refused[i].option, refused[i].why);
 	}

@@ -10,9 +10,7 @@
 
 /* Options that are refused: names and reasons are run_options.c's table. */
 enum run_refused {
-	REFUSED_RESTART, REFUSED_GPUS, REFUSED_HEALTH_CMD, REFUSED_HEALTH_INTERVAL, REFUSED_HEALTH_RETRIES,
-	REFUSED_HEALTH_START_INTERVAL, REFUSED_HEALTH_START_PERIOD, REFUSED_HEALTH_TIMEOUT,
-	REFUSED_LINK, REFUSED_STORAGE_OPT,
+	REFUSED_GPUS, REFUSED_LINK, REFUSED_STORAGE_OPT,
 	REFUSED_KERNEL_MEMORY, REFUSED_CPU_COUNT, REFUSED_CPU_PERCENT, REFUSED_IO_MAXBANDWIDTH, REFUSED_IO_MAXIOPS,
 	RUN_REFUSED
 };
@@ -46,13 +44,18 @@ struct run_options {
 	struct strv network, network_alias, link_local_ip, publish, expose, add_host, dns, dns_option, dns_search;
 	char *ip, *ip6, *mac_address;
 	bool publish_all, use_api_socket, disable_content_trust;
+	/* supervision */
+	char *restart, *health_cmd, *health_interval, *health_timeout, *health_start_period, *health_start_interval, *health_on_failure;
+	struct opt_num health_retries, timeout;
+	struct strv requires;
+	char *wait;
 	/* logs */
 	char *log_driver;
 	struct strv log_opt;
 	char *refused[RUN_REFUSED];
 };
 
-enum { RUN_OPTIONS = 107, CREATE_OPTIONS = RUN_OPTIONS - 3 };
+enum { RUN_OPTIONS = 111, CREATE_OPTIONS = RUN_OPTIONS - 4 };
 extern const struct opt run_options[RUN_OPTIONS];
 extern struct opt create_options[CREATE_OPTIONS];
 void create_options_fill(void);

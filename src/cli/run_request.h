@@ -30,6 +30,7 @@ int run_network_check(const struct network_request *q, struct err *e) must_use; 
 int run_request_networks(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_network(const struct run_options *o, struct run_request *r, struct err *e) must_use;
+int run_request_supervision(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_security(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 /* One --ulimit. */
 int run_parse_ulimit(struct arena *a, const char *text, struct ulimit *ret, struct err *e) must_use;

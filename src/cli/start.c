@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "cli/run_request.h"
+#include "engine/restart.h"
 
 struct start_options {
 	bool attach, interactive;
@@ -24,7 +25,7 @@ static const struct opt start_opts[] = {
 static bool is_running(struct engine *g, struct container_entry *c)
 {
 	const char *status = container_status(g, c);
-	return str_eq(status, "running") || str_eq(status, "paused");
+	return str_eq(status, "running") || str_eq(status, "paused") || str_eq(status, "restarting");
 }
 
 static int start_one(const char *name, void *arg, struct err *e)
@@ -48,6 +49,8 @@ static int join(struct engine *g, const char *name, const struct session *how, b
 	if (str_eq(c.state.status, "paused"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it first", name);
 	bool running = is_running(g, &c);
+	if (str_eq(c.state.status, "restarting"))
+		return err_set(e, ERR_CONFLICT, "container %.200s is restarting: wait until it runs", name);
 	if (!running && !launch)
 		return err_set(e, ERR_CONFLICT, "container %.200s is not running", name);
 	if (!c.record.config.open_stdin)
@@ -113,6 +116,20 @@ static int attach(void *opts, int argc unused, char **argv, struct err *e)
 	return join(g, argv[0], &s, false, &status, e) < 0 ? -1 : status;
 }
 
+/* What the policies promise. All at once: what one requires it starts itself, or waits for. */
+static int boot(void *opts unused, int argc unused, char **argv unused, struct err *e)
+{
+	struct engine *g = cli_engine(e);
+	own(strv) struct strv names = {};
+	if (!g || restart_promised(g, &names, e) < 0)
+		return -1;
+	return cli_each_at_once((int)names.n, names.v, true, start_one, g);
+}
+
+const struct cmd cmd_boot = {"boot", "", "Start what restart policies promise after the machine was started", NULL, 0, 0, 0, 0, boot,
+	.about = "Containers with --restart always; those with unless-stopped that nobody had stopped; those with on-failure that had not ended "
+		 "well. What a container --requires comes before it. The unit hull-boot.service does this for root, and for a plain user whose "
+		 "units run without a session (loginctl enable-linger)."};
 const struct cmd cmd_start = {"start", "CONTAINER...", "Start containers that were created or have ended", start_opts, countof(start_opts),
 	sizeof(struct start_options), 1, -1, start, .complete = "@container"};
 const struct cmd cmd_attach = {"attach", "CONTAINER", "Join the terminal or the output of a running container", attach_opts, countof(attach_opts),

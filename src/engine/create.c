@@ -57,6 +57,25 @@ static char *first(struct arena *a, char *mine, const char *other)
 	return !str_is_empty(mine) ? mine : arena_dup(a, other ? other : "");
 }
 
+/* What was not said is the image's, piece by piece. */
+static void merge_health(struct arena *a, const struct healthcheck *h, struct container_config *c)
+{
+	if (!h)
+		return;
+	if (!c->health) {
+		c->health = arena_alloc(a, sizeof *c->health);
+		*c->health = (struct container_health){};
+	}
+	struct container_health *own = c->health;
+	if (!own->test.n)
+		copy_strv(a, &h->test, &own->test);
+	const struct { int64_t *at, from; } times[] = {{&own->interval, h->interval}, {&own->timeout, h->timeout}, {&own->start_period, h->start_period},
+		{&own->start_interval, h->start_interval}, {&own->retries, h->retries}};
+	for (size_t i = 0; i < countof(times); i++)
+		if (!*times[i].at)
+			*times[i].at = times[i].from;
+}
+
 /* docker's rules: an entrypoint in the request drops the image's command; a command alone keeps the image's entrypoint. */
 static void merge_config(struct arena *a, const struct image_run_config *image, struct container_config *c)
 {
@@ -84,16 +103,7 @@ static void merge_config(struct arena *a, const struct image_run_config *image, 
 			arena_strv_add(a, &c->volumes, image->volumes.v[i]);
 	if (!c->shell.n)
 		copy_strv(a, &image->shell, &c->shell);
-	const struct healthcheck *h = image->healthcheck;
-	if (h && !c->health) {
-		c->health = arena_alloc(a, sizeof *c->health);
-		copy_strv(a, &h->test, &c->health->test);
-		c->health->interval = h->interval;
-		c->health->timeout = h->timeout;
-		c->health->start_period = h->start_period;
-		c->health->start_interval = h->start_interval;
-		c->health->retries = h->retries;
-	}
+	merge_health(a, image->healthcheck, c);
 }
 
 static int set_command(struct arena *a, struct container_record *r, struct err *e)

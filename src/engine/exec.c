@@ -97,6 +97,8 @@ static int prepare(struct engine *g, struct container_entry *c, const struct exe
 	const char *status = container_status(g, c);
 	if (str_eq(status, "paused"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it first", container_label(c));
+	if (str_eq(status, "restarting"))
+		return err_set(e, ERR_CONFLICT, "container %.200s is restarting: wait until it runs", container_label(c));
 	if (!str_eq(status, "running"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is not running", container_label(c));
 	x->root = open_root(g, c, e);
@@ -326,6 +328,18 @@ static int run_detached(struct container_entry *c, struct exec *x, struct err *e
 		return 0;
 	*e = why;
 	return -1;
+}
+
+int container_begin_in(struct engine *g, struct container_entry *c, const struct exec_request *r, const int stdio[3], struct container_process *ret,
+	struct err *e)
+{
+	struct exec x __attribute__((cleanup(exec_drop))) = {.root = -1, .seccomp_cache = -1, .signals = -1, .request = r,
+		.cgroup = {.v2 = -1}, .process = {.pidfd = -1, .console = -1}};
+	if (prepare(g, c, r, &x, e) < 0 || launch(c, &x, stdio, e) < 0)
+		return -1;
+	*ret = x.process;
+	x.process = (struct container_process){.pidfd = -1, .console = -1};
+	return 0;
 }
 
 int container_run_in(struct engine *g, struct container_entry *c, const struct exec_request *r, int *ret_status, struct err *e)

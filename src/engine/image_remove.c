@@ -44,7 +44,7 @@ static int find_user(struct engine *g, const char *image, char ret_id[65], bool 
 		if (containers_load(&g->containers, ids.v[i], ENTRY_STATE_ONLY, &c, &gone) < 0 || !str_eq(c.state.image, image))
 			continue;
 		const char *status = container_status(g, &c);
-		*ret_running = str_eq(status, "running") || str_eq(status, "paused");
+		*ret_running = str_eq(status, "running") || str_eq(status, "paused") || str_eq(status, "restarting");
 		memcpy(ret_id, c.id, 65);
 	}
 	return 0;

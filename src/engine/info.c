@@ -35,7 +35,7 @@ static int count_containers(struct engine *g, struct json *j, struct err *e)
 		return -1;
 	for (size_t i = 0; i < (size_t)n; i++) {
 		const char *state = json_get_str(json_at(list, i), "State");
-		running += str_eq(state, "running");
+		running += str_eq(state, "running") || str_eq(state, "restarting");
 		paused += str_eq(state, "paused");
 	}
 	json_set(j, "Containers", json_new_i64(n));

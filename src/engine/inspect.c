@@ -6,6 +6,7 @@
 #include "engine/container.h"
 
 #include "base/path.h"
+#include "engine/health.h"
 #include "engine/logs.h"
 #include "engine/network_docs.h"
 
@@ -26,15 +27,16 @@ static void set_i64(struct json *j, const char *key, int64_t v)
 	json_set(j, key, json_new_i64(v));
 }
 
-static struct json *state_json(const struct container_state *s)
+static struct json *state_json(struct engine *g, struct container_entry *c)
 {
+	const struct container_state *s = &c->state;
 	const char *status = s->status ? s->status : "created";
-	bool paused = str_eq(status, "paused"), running = paused || str_eq(status, "running");
+	bool paused = str_eq(status, "paused"), restarting = str_eq(status, "restarting"), running = paused || restarting || str_eq(status, "running");
 	struct json *j = json_new_object();
 	json_set_str(j, "Status", status);
 	set_bool(j, "Running", running);
 	set_bool(j, "Paused", paused);
-	set_bool(j, "Restarting", false);
+	set_bool(j, "Restarting", restarting);
 	set_bool(j, "OOMKilled", s->oom_killed);
 	set_bool(j, "Dead", str_eq(status, "dead"));
 	set_i64(j, "Pid", running ? s->pid : 0);
@@ -42,6 +44,10 @@ static struct json *state_json(const struct container_state *s)
 	json_set_str(j, "Error", s->error ? s->error : "");
 	json_set_str(j, "StartedAt", time_text(s->started_at));
 	json_set_str(j, "FinishedAt", time_text(s->finished_at));
+	set_i64(j, "MonitorPid", running ? s->monitor_pid : 0);
+	struct json *health = health_document(g, c);
+	if (health)
+		json_set(j, "Health", health);
 	return j;
 }
 
@@ -119,7 +125,7 @@ struct json *container_inspect(struct engine *g, struct container_entry *c, bool
 	json_set_str(j, "Created", time_text(r->created));
 	json_set_str(j, "Path", r->path);
 	json_set(j, "Args", json_ref(json_get(record, "Args")));
-	json_set(j, "State", state_json(&c->state));
+	json_set(j, "State", state_json(g, c));
 	json_set_str(j, "Image", r->image ? r->image : "");
 	set_path(j, "ResolvConfPath", g, c, "resolv.conf");
 	set_path(j, "HostnamePath", g, c, "hostname");

@@ -7,6 +7,9 @@
  * the exit (it lives: we wait for it), or the monitor was killed or the machine went down (it is gone: the exit
  * code is lost, and we record that, once, under the state's lock).
  *
+ * "restarting" is the state of one that has ended and comes back by its policy (restart.c): its monitor is the process that
+ * waits. How it ended last is known.
+ *
  * "removing" is the state of a --rm container between its end and its disappearance; its monitor does that. When the monitor
  * is gone, whoever meets the container does it.
  */
@@ -17,6 +20,8 @@
 #include "base/path.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
+#include "engine/restart.h"
+#include "sys/proc.h"
 #include "sys/signals.h"
 
 #include <errno.h>
@@ -36,6 +41,11 @@ static const int64_t KILL_NS = 10LL * 1000000000;
 static bool says_running(const struct container_state *s)
 {
 	return str_eq(s->status, "running") || str_eq(s->status, "paused");
+}
+
+static bool says_restarting(const struct container_state *s)
+{
+	return str_eq(s->status, "restarting");
 }
 
 char *container_cgroup_path(struct arena *a, const struct container_entry *c)
@@ -87,16 +97,21 @@ static void settle(struct engine *g, struct container_entry *c)
 	struct err ignored = {};
 	bool same_boot = str_eq(c->state.boot, g->containers.boot);
 	own(fd) int lock = container_change_state(c, &ignored);
-	if (lock < 0 || !says_running(&c->state) || container_state_is_alive(&g->containers, &c->state) ||
+	bool ended = says_restarting(&c->state);
+	if (lock < 0 || !(says_running(&c->state) || ended) || container_state_is_alive(&g->containers, &c->state) ||
 		container_state_has_monitor(&g->containers, &c->state))
 		return;
 	if (same_boot)
 		container_end(g, c);
 	char now[NUM_TEXT];
 	c->state.status = (char *)(uintptr_t)(c->state.auto_remove ? "removing" : "exited");
-	lose(c, same_boot ? "its monitor was killed" : "the machine was restarted while it ran");
 	c->state.pid = c->state.monitor_pid = 0;
-	c->state.finished_at = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
+	if (ended) {
+		c->state.error = arena_dup(&c->arena, same_boot ? "its monitor was killed: it does not come back by itself" : "");
+	} else {
+		lose(c, same_boot ? "its monitor was killed" : "the machine was restarted while it ran");
+		c->state.finished_at = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
+	}
 	if (c->state.networks.n)
 		connect_release(g, c->id);
 	/* In this order: a start that sees the new state makes the run directory again. */
@@ -119,6 +134,8 @@ const char *container_status(struct engine *g, struct container_entry *c)
 		if (i > 500)
 			break;
 	}
+	if (says_restarting(&c->state) && !container_state_has_monitor(&g->containers, &c->state))
+		settle(g, c);
 	if (str_eq(c->state.status, "removing") && !container_state_has_monitor(&g->containers, &c->state))
 		erase_left(g, c);
 	return c->state.status ? c->state.status : "created";
@@ -143,6 +160,8 @@ int container_get_running(struct engine *g, const char *text, struct container_e
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (container_get(g, text, 0, &c, e) < 0)
 		return -1;
+	if (says_restarting(&c.state))
+		return err_set(e, ERR_CONFLICT, "container %.200s is restarting: wait until it runs, or stop it", text);
 	if (!says_running(&c.state))
 		return err_set(e, ERR_CONFLICT, "container %.200s is not running", text);
 	*ret = c;
@@ -193,11 +212,31 @@ static int left_ms(int64_t until_ns)
 	return left <= 0 ? 0 : left > (int64_t)INT_MAX * 1000000 ? INT_MAX : (int)((left + 999999) / 1000000);
 }
 
+/* Until the process that waits to start it again is gone: it was started, or is not to come back. False: time is up. */
+static bool await_restart(struct engine *g, struct container_entry *c, int64_t until)
+{
+	struct err gone = {};
+	while (says_restarting(&c->state)) {
+		own(fd) int fd = container_state_has_monitor(&g->containers, &c->state) ? proc_pidfd_open((pid_t)c->state.monitor_pid) : -1;
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int n = fd < 0 ? 1 : poll(&p, 1, left_ms(until));
+		if (n == 0)
+			return false;
+		if (n > 0 && container_reload_state(c, &gone) < 0)
+			return true;
+		if (fd < 0)
+			container_status(g, c);
+	}
+	return true;
+}
+
 /* Through the monitor (its last frame tells the status, even of a container that is removed then), else by the pidfd. */
 int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_ns, int *ret_status, struct err *e)
 {
 	int64_t until = timeout_ns < 0 ? INT64_MAX : num_monotonic_ns() + timeout_ns;
 	struct err gone = {};
+	if (!await_restart(g, c, until))
+		return 0;
 	own(fd) int run = containers_run_dir(&g->containers, c->id, false, &gone);
 	own(fd) int sock = run < 0 ? -1 : attach_connect(run, 0, &gone);
 	int status = -1;
@@ -234,16 +273,7 @@ int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_
 	return 1;
 }
 
-int container_kill(struct engine *g, struct container_entry *c, int sig, struct err *e)
-{
-	if (container_signal(g, c, sig, e) < 0)
-		return -1;
-	if (sig != SIGKILL)
-		return 0;
-	int r = container_wait(g, c, KILL_NS, NULL, e);
-	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %.200s did not end after SIGKILL", container_label(c)) : r < 0 ? -1 : 0;
-}
-
+/* It is not to come back by its restart policy. */
 static void note_stop(struct container_entry *c)
 {
 	struct err ignored = {};
@@ -254,6 +284,23 @@ static void note_stop(struct container_entry *c)
 	(void)!container_save_state(c->dir, &c->state, false, &ignored);
 }
 
+int container_kill(struct engine *g, struct container_entry *c, int sig, struct err *e)
+{
+	const char *own_signal = c->record.config.stop_signal;
+	struct err ignored = {};
+	int stop = SIGTERM;
+	if (!str_is_empty(own_signal) && signal_parse(own_signal, &stop, &ignored) < 0)
+		stop = SIGTERM;
+	if (sig == SIGKILL || sig == stop)
+		note_stop(c);
+	if (container_signal(g, c, sig, e) < 0)
+		return -1;
+	if (sig != SIGKILL)
+		return 0;
+	int r = container_wait(g, c, KILL_NS, NULL, e);
+	return r == 0 ? err_set(e, ERR_TIMEOUT, "container %.200s did not end after SIGKILL", container_label(c)) : r < 0 ? -1 : 0;
+}
+
 int container_stop_seconds(const struct container_config *c)
 {
 	return c->stop_timeout.set ? (int)c->stop_timeout.v : STOP_SECONDS;
@@ -261,6 +308,8 @@ int container_stop_seconds(const struct container_config *c)
 
 int container_stop(struct engine *g, struct container_entry *c, int sig, int timeout_s, struct err *e)
 {
+	if (says_restarting(&c->state) && restart_cancel(g, c))
+		return 0;
 	if (!says_running(&c->state))
 		return 0;
 	const struct container_config *cf = &c->record.config;
@@ -377,7 +426,9 @@ int container_delete(struct engine *g, const char *text, bool force, bool volume
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
 		return -1;
-	if (says_running(&c.state)) {
+	if (says_restarting(&c.state) && force)
+		restart_cancel(g, &c);
+	if (says_running(&c.state) || says_restarting(&c.state)) {
 		if (!force)
 			return err_set(e, ERR_CONFLICT,
 				"container %.200s is %s: stop it first, or remove it with -f", container_label(&c), c.state.status);

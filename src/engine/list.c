@@ -154,12 +154,10 @@ static bool any_publish(const struct query *q, const struct row *row, const char
 	return false;
 }
 
-/* No health is probed yet. */
-
 static bool any_health(const struct query *q, const struct row *row, const char *want)
 {
-	(void)q, (void)row;
-	return strcmp(want, "none") == 0;
+	(void)q;
+	return strcmp(want, str_is_empty(row->state.health) ? "none" : row->state.health) == 0;
 }
 
 static bool any_task(const struct query *q, const struct row *row, const char *want)
@@ -357,8 +355,12 @@ static void format_status(const struct row *row, struct buf *out)
 	const struct container_state *s = &row->state;
 	char span[NUM_TEXT];
 	int64_t now = num_now_ns();
-	if (is_up(row->status))
-		buf_printf(out, "Up %s%s", num_format_span(now - num_time_of(s->started_at), span), str_eq(row->status, "paused") ? " (Paused)" : "");
+	if (str_eq(row->status, "restarting"))
+		buf_printf(out, "Restarting (%lld) %s ago", (long long)s->exit_code, num_format_span(now - num_time_of(s->finished_at), span));
+	else if (is_up(row->status))
+		buf_printf(out, "Up %s%s%s%s%s", num_format_span(now - num_time_of(s->started_at), span), str_is_empty(s->health) ? "" : " (",
+			str_eq(s->health, "starting") ? "health: starting" : s->health ? s->health : "", str_is_empty(s->health) ? "" : ")",
+			str_eq(row->status, "paused") ? " (Paused)" : "");
 	else if (str_eq(row->status, "exited"))
 		buf_printf(out, "Exited (%lld) %s ago", (long long)s->exit_code, num_format_span(now - num_time_of(s->finished_at), span));
 	else

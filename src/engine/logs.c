@@ -150,7 +150,7 @@ static bool has_stopped(void *arg)
 	if (containers_load(&x->g->containers, x->c->id, ENTRY_STATE_ONLY, &c, &gone) < 0)
 		return true;
 	const char *status = container_status(x->g, &c);
-	return !str_eq(status, "running") && !str_eq(status, "paused");
+	return !str_eq(status, "running") && !str_eq(status, "paused") && !str_eq(status, "restarting");
 }
 
 static int on_line(void *arg, int stream, int64_t time_ns, const char *p, size_t n, const char *attrs, struct err *e)

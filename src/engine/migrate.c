@@ -48,7 +48,7 @@ static int hold(struct guard *x, const char *id, struct err *e)
 	if (containers_load(&x->g->containers, id, ENTRY_LOCK, c, &why) < 0)
 		return why.kind == ERR_NOT_FOUND ? 0 : (*e = why, -1);
 	const char *status = container_status(x->g, c);
-	if (!str_eq(status, "running") && !str_eq(status, "paused"))
+	if (!str_eq(status, "running") && !str_eq(status, "paused") && !str_eq(status, "restarting"))
 		return 0;
 	snprintf(x->user, sizeof x->user, "%s", container_label(c));
 	return 1;

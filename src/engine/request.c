@@ -291,6 +291,14 @@ static int resolve_peers(struct engine *g, struct container_entry *c, struct err
 			return err_wrap(e, "%s", modes[i].option);
 		*at = arena_printf(&c->arena, "container:%s", id);
 	}
+	struct strv named = c->record.host.requires;
+	c->record.host.requires = (struct strv){};
+	for (size_t i = 0; i < named.n; i++) {
+		char id[65];
+		if (containers_find(&g->containers, named.v[i], id, e) < 0)
+			return err_wrap(e, "--requires");
+		arena_strv_add(&c->arena, &c->record.host.requires, id);
+	}
 	return 0;
 }
 

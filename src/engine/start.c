@@ -26,11 +26,14 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/health.h"
 #include "engine/logs.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
+#include "engine/restart.h"
 #include "engine/spec.h"
 #include "monitor/monitor.h"
+#include "sys/proc.h"
 #include "sys/signals.h"
 
 #include <errno.h>
@@ -50,11 +53,20 @@ struct start {
 	struct monitor monitor;
 	struct connections net;
 	int rootfs, run_dir, seccomp_cache;
+	const struct container *running;
+	struct health *health;
+	enum health_action on_unhealthy;
+	int64_t deadline;  /* of --timeout, CLOCK_MONOTONIC; 0: none */
+	size_t nresolver;  /* of what we wait for is the resolver's */
+	bool must_come_back;
+	bool again;    /* by its restart policy: it was started before */
+	bool comes_back;
 };
 
 static void start_drop(struct start *s)
 {
 	connections_drop(&s->net);
+	health_drop(&s->health);
 	arena_drop(&s->arena);
 	userns_maps_drop(&s->maps);
 	fd_drop(&s->rootfs);
@@ -79,8 +91,13 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	own(fd) int lock = container_change_state(s->c, e);
 	if (lock < 0 || rootless_hold(&s->g->user, e) < 0)
 		return -1;
+	if (s->again && !str_eq(st->status, "restarting"))
+		return err_set(e, ERR_CONFLICT, "container %.200s was stopped meanwhile", container_label(s->c));
 	st->networks = networks;
 	st->published = published;
+	st->restart_count = s->again ? st->restart_count + 1 : 0;
+	if (!s->again)
+		st->restart_delay = 0;
 	st->status = arena_dup(a, "running");
 	st->pid = ct->pid;
 	st->start_time = ct->start_time;
@@ -92,13 +109,20 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	st->exit_code = 0;
 	st->oom_killed = st->stopped_by_user = false;
 	st->error = NULL;
+	st->health = health_is_checked(&s->c->record.config) ? arena_dup(a, "starting") : NULL;
 	return container_save_state(s->c->dir, st, false, e);
 }
 
-static void on_started(void *arg, const struct container *ct unused, int64_t started_ns unused)
+static void on_started(void *arg, const struct container *ct, int64_t started_ns unused)
 {
 	struct start *s = arg;
+	struct err ignored = {};
 	fd_drop(&s->c->lock);
+	s->running = ct;
+	(void)!health_parse_action(s->c->record.host.health_on_failure, &s->on_unhealthy, &ignored);
+	s->health = health_new(s->g, s->c, ct, s->run_dir);
+	if (s->c->record.host.timeout > 0)
+		s->deadline = num_monotonic_ns() + s->c->record.host.timeout * 1000000000;
 }
 
 /* Makes a --rm container unknown, and removes its volumes, before its clients hear of the end. When a verb holds it (rm -f waits for us), that
@@ -120,16 +144,23 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	struct err e = {};
 	char now[NUM_TEXT];
 	bool removed = s->c->record.host.auto_remove;
+	if (s->health)
+		health_end(s->health);
 	(void)!path_remove_tree(s->g->containers.run, s->c->id, &e);
+	fd_drop(&s->run_dir);
 	if (s->net.list.n || s->c->state.networks.n)
 		connect_release(s->g, s->c->id);
 	/* Who hears of the end can have the ports. */
 	connections_close(&s->net);
 	/* Read again under the lock: a rename, a pause or a stop meanwhile wrote to it. */
 	own(fd) int lock = container_change_state(s->c, &e);
-	st->status = (char *)(uintptr_t)(removed ? "removing" : "exited");
+	s->comes_back = !removed && !x->stopped && restart_is_due(st, x->status, x->finished_ns - num_time_of(st->started_at), s->must_come_back);
+	st->health = NULL;
+	if (s->comes_back)
+		s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, &e);
+	st->status = (char *)(uintptr_t)(removed ? "removing" : s->comes_back ? "restarting" : "exited");
 	st->pid = 0;
-	if (!removed)
+	if (!removed && !s->comes_back)
 		st->monitor_pid = 0;
 	st->exit_code = x->status;
 	st->oom_killed = x->oom_killed;
@@ -155,16 +186,41 @@ static void on_finished(void *arg)
 	(void)!container_erase(s->g, s->c, true, &e);
 }
 
-static size_t resolver_wants(void *arg, struct pollfd *ret, size_t room, int *ms)
+static size_t guests_want(void *arg, struct pollfd *ret, size_t room, int *ms)
 {
 	struct start *s = arg;
-	return s->net.resolver ? resolver_polls(s->net.resolver, ret, room, ms) : 0;
+	s->nresolver = s->net.resolver ? resolver_polls(s->net.resolver, ret, room, ms) : 0;
+	size_t n = s->nresolver + (s->health ? health_polls(s->health, ret + s->nresolver, room - s->nresolver, ms) : 0);
+	if (s->deadline) {
+		int64_t left = (s->deadline - num_monotonic_ns()) / 1000000 + 1;
+		if (*ms < 0 || left < *ms)
+			*ms = left > 0 ? (int)left : 0;
+	}
+	return n;
 }
 
-static void resolver_has(void *arg, const struct pollfd *p, size_t n)
+/* An unhealthy container is killed; what is to become of it then is its restart policy's business, but where it was said. */
+static void unhealthy(struct start *s)
+{
+	s->must_come_back = s->on_unhealthy == HEALTH_RESTART;
+	if (s->on_unhealthy == HEALTH_KILL)
+		proc_pidfd_signal(s->running->pidfd, SIGKILL);
+	s->monitor.stop_now |= s->on_unhealthy == HEALTH_RESTART || s->on_unhealthy == HEALTH_STOP;
+	s->monitor.is_final |= s->on_unhealthy == HEALTH_STOP;
+}
+
+static void guests_have(void *arg, const struct pollfd *p, size_t n unused)
 {
 	struct start *s = arg;
-	resolver_serve(s->net.resolver, p, n);
+	if (s->nresolver)
+		resolver_serve(s->net.resolver, p, s->nresolver);
+	if (s->health && health_served(s->health))
+		unhealthy(s);
+	if (s->deadline && num_monotonic_ns() >= s->deadline) {
+		s->deadline = 0;
+		s->monitor.is_final = true;
+		proc_pidfd_signal(s->running->pidfd, SIGKILL);
+	}
 }
 
 static int mount_root(struct start *s, struct err *e)
@@ -239,8 +295,8 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	m->started = on_started;
 	m->exited = on_exited;
 	m->finished = on_finished;
-	m->polls = resolver_wants;
-	m->served = resolver_has;
+	m->polls = guests_want;
+	m->served = guests_have;
 	m->arg = s;
 }
 
@@ -257,10 +313,21 @@ static void record_failure(struct start *s, const struct err *why)
 		return;
 	}
 	own(fd) int lock = container_change_state(s->c, &ignored);
-	st->status = (char *)(uintptr_t)(str_is_empty(st->finished_at) ? "created" : "exited");
+	if (s->again && !str_eq(st->status, "restarting") && !str_eq(st->status, "running"))
+		return;
+	char now[NUM_TEXT];
 	st->exit_code = why->kind == ERR_NOCMD ? 127 : why->kind == ERR_NOEXEC ? 126 : 128;
+	st->restart_count += s->again;
+	bool comes_back = s->again && restart_is_due(st, (int)st->exit_code, 0, false);
+	st->status = (char *)(uintptr_t)(comes_back ? "restarting" : str_is_empty(st->finished_at) ? "created" : "exited");
 	st->error = arena_dup(&s->c->arena, why->text);
-	st->pid = st->monitor_pid = 0;
+	if (s->again)
+		st->finished_at = arena_dup(&s->c->arena, num_format_time(num_now_ns(), now));
+	st->pid = 0;
+	st->monitor_pid = comes_back ? getpid() : 0;
+	st->monitor_start = comes_back ? container_start_time(getpid()) : 0;
+	if (comes_back)
+		s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, &ignored);
 	(void)!container_save_state(s->c->dir, st, false, &ignored);
 }
 
@@ -275,6 +342,20 @@ static int monitor_died(struct start *s, int status, struct err *e)
 	return err_set(e, ERR_SYSTEM, "the container's monitor ended with status %d before the command was executed", WEXITSTATUS(status));
 }
 
+/* The monitor is through with the container and goes on as the process that brings it back. What it needs is open: what it kept. */
+static void start_again(struct start *s)
+{
+	struct engine *g = s->g;
+	struct monitor m = s->monitor;
+	char id[65];
+	memcpy(id, s->c->id, sizeof id);
+	start_drop(s);
+	container_entry_drop(s->c);
+	g->has_store = false;
+	fd_close_from(3, m.keep, m.nkeep);
+	restart_serve(g, id);
+}
+
 static int fork_monitor(struct start *s, int client, unsigned streams, struct err *e)
 {
 	int report[2];
@@ -284,7 +365,10 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 	if (pid == 0) {
 		close(report[0]);
 		set_monitor(s, client, streams, report[1]);
-		_exit(monitor_main(&s->monitor));
+		int status = monitor_main(&s->monitor);
+		if (s->comes_back)
+			start_again(s);
+		_exit(status);
 	}
 	int saved = errno;
 	close(report[1]);
@@ -312,15 +396,34 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 	return -1;
 }
 
+/* Those it requires were made before it was, so this comes to an end, also with the locks that are held. */
+static int start_required(struct engine *g, const struct container_entry *c, struct err *e)
+{
+	for (size_t i = 0; i < c->record.host.requires.n; i++) {
+		own(container_entry) struct container_entry other = {.dir = -1, .lock = -1};
+		const char *id = c->record.host.requires.v[i];
+		if (container_get(g, id, ENTRY_LOCK, &other, e) < 0)
+			return err_wrap(e, "container %.200s requires another", container_label(c));
+		if (!str_eq(other.state.status, "created") && !str_eq(other.state.status, "exited"))
+			continue;
+		if (container_launch(g, &other, -1, 0, e) < 0)
+			return err_wrap(e, "container %.200s requires container %.200s", container_label(c), container_label(&other));
+	}
+	return 0;
+}
+
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e)
 {
 	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .rootfs = -1, .run_dir = -1, .seccomp_cache = -1};
 	const char *status = container_status(g, c);
-	if (!str_eq(status, "created") && !str_eq(status, "exited")) {
+	s.again = str_eq(status, "restarting") && c->state.monitor_pid == getpid();
+	if (!s.again && !str_eq(status, "created") && !str_eq(status, "exited")) {
 		fd_drop(&client);
 		return err_set(e, ERR_CONFLICT, "container %.200s is %s", container_label(c), status);
 	}
-	int r = prepare(&s, e);
+	int r = start_required(g, c, e);
+	if (r == 0)
+		r = prepare(&s, e);
 	if (r == 0)
 		r = fork_monitor(&s, client, streams, e);
 	fd_drop(&client);

@@ -206,9 +206,9 @@ static void become_small(struct server *s)
 			empty(s->chunks[i]);
 	if (s->input_at == s->input_len)
 		empty(s->input_buf);
+	malloc_trim(0);
 	if (!s->ncode) {
 		uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), top = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - 2 * page;
-		malloc_trim(0);
 		madvise((void *)(top - STACK_BELOW), STACK_BELOW, MADV_DONTNEED);
 		dl_iterate_phdr(note_code, s);
 		stand_alone((uintptr_t)sleep_small);
@@ -268,7 +268,7 @@ static void serve(struct server *s, const sigset_t *mask)
 		int ms = clients_timeout(s);
 		if (settle && (ms < 0 || ms > SETTLE_MS))
 			ms = SETTLE_MS;
-		if (got_term)
+		if (got_term || s->monitor->stop_now)
 			stop_container(s, &kill_at, &ms);
 		struct pollfd *others = &s->polls[s->npolls];
 		size_t nothers = guest_polls(s, others, &ms);
@@ -283,7 +283,7 @@ static void serve(struct server *s, const sigset_t *mask)
 		/* Also when nothing happened: a client may have held the program up for too long. */
 		pump_serve(s);
 		clients_serve(s);
-		if (nothers)
+		if (s->monitor->served)
 			s->monitor->served(s->monitor->arg, others, nothers);
 		if (end->revents)
 			return;
@@ -317,6 +317,7 @@ static void finish(struct server *s)
 		x.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
 		x.status = x.signal ? 128 + x.signal : info.si_status;
 	}
+	x.stopped = got_term || m->is_final;
 	x.finished_ns = num_now_ns();
 	/* docker's rule: any process of the container counts, not the first alone. */
 	x.oom_killed = cgroup_oom_kills(&s->container.cgroup) > 0;

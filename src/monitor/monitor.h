@@ -31,6 +31,7 @@ struct monitor_exit {
 	int status;        /* exit code: 0..255, 128+n for a signal */
 	int signal;        /* 0, or the signal that killed it */
 	bool oom_killed;
+	bool stopped;      /* the monitor was told to stop it, by SIGTERM, or is_final was set */
 	int64_t finished_ns;
 };
 
@@ -59,7 +60,9 @@ struct monitor {
 	void (*exited)(void *arg, const struct monitor_exit *x);
 	void (*finished)(void *arg);
 	/* May be NULL. Something else that is served while the container runs: what it waits for (at most `room`), how long at most (*ms, -1: for
-	 * ever); then what happened. Neither waits. */
+	 * ever); then what happened, also when nothing did. Neither waits. served() may set the two: the container is stopped as by SIGTERM; its
+	 * end is told as `stopped`. */
+	bool stop_now, is_final;
 	size_t (*polls)(void *arg, struct pollfd *ret, size_t room, int *ms);
 	void (*served)(void *arg, const struct pollfd *p, size_t n);
 	void *arg;

@@ -242,6 +242,9 @@ static void first_state(struct container_entry *c)
 		.status = fixed("created")};
 	c->state.mounts.v = r->mounts.v;
 	c->state.mounts.n = r->mounts.n;
+	const struct restart_policy *p = &r->host.restart;
+	if (!str_is_empty(p->name) && !str_eq(p->name, "no"))
+		c->state.restart = p->maximum_retries ? arena_printf(&c->arena, "%s:%lld", p->name, (long long)p->maximum_retries) : p->name;
 }
 
 static int parse_state(struct container_entry *c, struct err *e)
@@ -298,6 +301,8 @@ static bool is_settled(const struct containers *c, const struct container_state 
 {
 	if (str_eq(s->status, "running") || str_eq(s->status, "paused"))
 		return container_state_is_alive(c, s);
+	if (str_eq(s->status, "restarting"))
+		return container_state_has_monitor(c, s);
 	return !str_eq(s->status, "removing");
 }
 

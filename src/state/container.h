@@ -111,6 +111,9 @@ struct host_config {
 	char *umask;   /* octal */
 	char *rootfs;  /* --rootfs: a directory of the host instead of an image */
 	char *detach_keys;
+	char *health_on_failure; /* none kill restart stop */
+	int64_t timeout;         /* seconds it may run; 0: any */
+	struct strv requires;    /* ids of containers that are started before it */
 	struct { struct network_request *v; size_t n; } networks;
 	struct { struct port_request *v; size_t n; } ports;
 };
@@ -157,8 +160,9 @@ struct container_state {
 	struct { struct endpoint_state *v; size_t n; } networks;
 	struct { struct port_state *v; size_t n; } published;
 	bool auto_remove;
+	char *restart;           /* "always", "on-failure:3"; NULL: never */
 	/* how it stands */
-	char *status;            /* created running paused exited dead removing; what the last writer knew */
+	char *status;            /* created running paused restarting exited dead removing; what the last writer knew */
 	int64_t pid;
 	uint64_t start_time;
 	int64_t monitor_pid;
@@ -170,7 +174,8 @@ struct container_state {
 	bool stopped_by_user;
 	char *error;
 	char *started_at, *finished_at;
-	int64_t restart_count;
+	int64_t restart_count, restart_delay; /* by its policy since it was started; ms from its end to the next one */
+	char *health;            /* starting healthy unhealthy, while it runs and is probed */
 };
 
 extern const struct jtable container_record_table, container_state_table, container_config_table, host_config_table;
@@ -231,5 +236,5 @@ int containers_run_dir(struct containers *c, const char *id, bool make, struct e
 
 /* What the state says is checked against the kernel: a pid of this boot with that start time. */
 bool container_state_is_alive(const struct containers *c, const struct container_state *s);
-/* Its monitor is there (and will record the exit). */
+/* Its monitor is there (and will record the exit, or start it again). */
 bool container_state_has_monitor(const struct containers *c, const struct container_state *s);

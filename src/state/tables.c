@@ -218,6 +218,9 @@ static const struct jfield host_fields[] = {
 	JF(S, "HullUmask", umask, JT_STR),
 	JF(S, "HullRootfs", rootfs, JT_STR),
 	JF(S, "HullDetachKeys", detach_keys, JT_STR),
+	JF(S, "HullHealthOnFailure", health_on_failure, JT_STR),
+	JF(S, "HullTimeout", timeout, JT_I64),
+	JF(S, "HullRequires", requires, JT_STRV),
 	JFS(S, "HullNetworks", networks, JT_LIST, network_table),
 	JFS(S, "HullPorts", ports, JT_LIST, port_table),
 };
@@ -292,7 +295,10 @@ static const struct jfield state_fields[] = {
 	JF(S, "Error", error, JT_STR),
 	JF(S, "StartedAt", started_at, JT_STR),
 	JF(S, "FinishedAt", finished_at, JT_STR),
+	JF(S, "RestartPolicy", restart, JT_STR),
 	JF(S, "RestartCount", restart_count, JT_I64),
+	JF(S, "RestartDelay", restart_delay, JT_I64),
+	JF(S, "Health", health, JT_STR),
 };
 #undef S
 const struct jtable container_state_table = JTABLE(struct container_state, state_fields);

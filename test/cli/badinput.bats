@@ -168,8 +168,6 @@ wrong() {
 @test "what hull cannot do yet says so" {
     wrong '-p.*--network host' --network host -p 80:80
     wrong 'invalid -p' -p 70000:80
-    wrong '--restart' --restart always
-    wrong '--health-cmd' --health-cmd true
     wrong '--gpus' --gpus all
     wrong '--link' --link a:b
     nothing_made

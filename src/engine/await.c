@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * await: the directory is watched before the state is read, so no change is missed. The end of a container that runs is told by its monitor
+ * (container_wait), which knows it also when the container is removed at once.
+ */
+#include "engine/await.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "engine/health.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+static const struct word {
+	const char *text;
+	enum await what;
+} words[] = {
+	{"stopped", AWAIT_STOPPED}, {"exited", AWAIT_STOPPED}, {"not-running", AWAIT_STOPPED}, {"next-exit", AWAIT_NEXT_EXIT}, {"removed", AWAIT_REMOVED},
+	{"running", AWAIT_RUNNING}, {"paused", AWAIT_PAUSED}, {"healthy", AWAIT_HEALTHY}, {"unhealthy", AWAIT_UNHEALTHY},
+};
+
+int await_parse(const char *text, enum await *ret, struct err *e)
+{
+	for (size_t i = 0; i < countof(words); i++)
+		if (str_eq(text, words[i].text)) {
+			*ret = words[i].what;
+			return 0;
+		}
+	return err_set(e, ERR_USAGE, "invalid condition \"%.60s\": stopped, next-exit, removed, running, paused, healthy and unhealthy are known", text);
+}
+
+static int watch(const struct container_entry *c, struct err *e)
+{
+	char path[48];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", c->dir);
+	own(fd) int fd = inotify_init1(IN_CLOEXEC);
+	if (fd < 0 || inotify_add_watch(fd, path, IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
+		return err_sys(e, "watch container %.12s", c->id);
+	return take_fd(fd);
+}
+
+static int next(int fd, struct err *e)
+{
+	char events[4096];
+	ssize_t n;
+	do
+		n = read(fd, events, sizeof events);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? err_sys(e, "wait for the container") : 0;
+}
+
+static bool is_gone(const struct container_entry *c)
+{
+	return !path_exists(c->dir, "config.json");
+}
+
+/* 1: so it is; 0: not yet. */
+static int look(struct engine *g, struct container_entry *c, enum await what, struct err *e)
+{
+	struct err unread = {};
+	const char *status = container_reload_state(c, &unread) < 0 ? "" : container_status(g, c), *health = c->state.health;
+	if (is_gone(c))
+		return what == AWAIT_REMOVED ? 1 : err_set(e, ERR_CONFLICT, "container %.200s was removed", container_label(c));
+	if (what == AWAIT_REMOVED)
+		return 0;
+	if (what == AWAIT_PAUSED || what == AWAIT_RUNNING)
+		return str_eq(status, what == AWAIT_PAUSED ? "paused" : "running");
+	if (!health_is_checked(&c->record.config))
+		return err_set(e, ERR_CONFLICT, "container %.200s has no health check", container_label(c));
+	if (str_eq(health, what == AWAIT_HEALTHY ? "healthy" : "unhealthy"))
+		return 1;
+	if (str_eq(status, "exited"))
+		return err_set(e, ERR_CONFLICT, "container %.200s has ended with status %lld", container_label(c), (long long)c->state.exit_code);
+	return 0;
+}
+
+static bool is_live(struct engine *g, struct container_entry *c)
+{
+	const char *status = container_status(g, c);
+	return str_eq(status, "running") || str_eq(status, "paused") || str_eq(status, "restarting");
+}
+
+static int until(struct engine *g, struct container_entry *c, enum await what, struct err *e)
+{
+	own(fd) int fd = watch(c, e);
+	if (fd < 0)
+		return -1;
+	for (;;) {
+		int r = look(g, c, what, e);
+		if (r != 0)
+			return r < 0 ? -1 : 0;
+		if (next(fd, e) < 0)
+			return -1;
+	}
+}
+
+int container_await(struct engine *g, struct container_entry *c, enum await what, int *ret_status, struct err *e)
+{
+	if (what == AWAIT_NEXT_EXIT && !is_live(g, c) && until(g, c, AWAIT_RUNNING, e) < 0)
+		return -1;
+	if (what == AWAIT_STOPPED || what == AWAIT_NEXT_EXIT || (what == AWAIT_REMOVED && is_live(g, c)))
+		if (container_wait(g, c, -1, ret_status, e) < 0)
+			return -1;
+	if (what == AWAIT_STOPPED || what == AWAIT_NEXT_EXIT)
+		return 0;
+	if (what == AWAIT_REMOVED && !is_live(g, c))
+		*ret_status = (int)c->state.exit_code;
+	return until(g, c, what, e);
+}
