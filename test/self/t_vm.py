@@ -6,6 +6,8 @@ that was killed."""
 import errno
 import multiprocessing
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -139,12 +141,31 @@ def states(cache):
     expect("state", [n for n in folders(cache) if n.startswith("state-")], [os.path.basename(done)])
 
 
+def mounts(cache):
+    """What the maker mounts is not seen outside, so that no mount stays when it is killed."""
+    os.mkdir(cache + "/bin")
+    for name in ("mmdebstrap", "mkfs.ext4", "cpio", "dpkg-deb", "qemu-system-x86_64"):
+        with open(f"{cache}/bin/{name}", "w") as f:
+            f.write(f"#!/bin/sh\nmkdir {cache}/mnt && mount -t tmpfs none {cache}/mnt && touch {cache}/mounted\nexec sleep 600\n")
+        os.chmod(f"{cache}/bin/{name}", 0o755)
+    env = dict(os.environ, PATH=f"{cache}/bin:{os.environ['PATH']}", HULL_TEST_CACHE=cache)
+    maker = subprocess.Popen([sys.executable, os.path.join(TOP, "test/vm/run"), "--", "true"], env=env, start_new_session=True)
+    try:
+        while not os.path.exists(cache + "/mounted") and maker.poll() is None:
+            time.sleep(0.01)
+        expect("mounted", (maker.poll(), os.path.ismount(cache + "/mnt")), (None, False))
+    finally:
+        os.killpg(maker.pid, signal.SIGKILL)
+        maker.wait()
+        subprocess.run(["umount", "-l", cache + "/mnt"], stderr=subprocess.DEVNULL)
+
+
 def main():
     if os.geteuid() != 0:
         print("1..0 # SKIP making an image needs root")
         return 0
     image.shutil.which = lambda name: "/bin/" + name
-    tests = (recipe, at_once, no_room, killed, states)
+    tests = (recipe, at_once, no_room, killed, mounts, states)
     good = {name: getattr(module, name) for module, name in ((image, "make"), (machine, "save"), (machine, "qemu_version"))}
     bad = 0
     print(f"1..{len(tests)}")

@@ -8,9 +8,9 @@ load ../../lib/hull
 
 setup_file() {
     [ "$(cat /proc/sys/kernel/hostname)" = hullvm ] || skip "changes the machine's own firewall: for test/vm alone"
+    ip netns add wan
     hull_setup
     unset HULL_NETWORK
-    ip netns add wan
     ip link add wan0 type veth peer name lan0 netns wan
     ip addr add 198.51.100.2/24 dev wan0
     ip link set wan0 up
@@ -34,6 +34,11 @@ teardown_file() {
 teardown() {
     hull rm -f web out >/dev/null 2>&1 || true
     hull network prune -f >/dev/null
+    systemctl stop firewalld 2>/dev/null || true
+    for table in 'ip filter' 'ip6 filter' 'ip nat'; do
+        # shellcheck disable=SC2086
+        nft delete table $table 2>/dev/null || true
+    done
 }
 
 # A server that says its container's name, for the host and for a neighbour.
@@ -81,23 +86,24 @@ device_of() {
     is_served
     nft list tables | grep -qx 'table inet hull'
     ufw --force disable
-    nft delete table ip filter
-    nft delete table ip6 filter
     is_served
 }
 
 @test "firewalld: what it rejects is told with the command that helps, and is not told any more after it; its reload leaves hull's table" {
     systemctl unmask firewalld
     timeout 600 systemctl start firewalld
+    wait_until 60 sh -c 'nft list table inet firewalld | grep -q "reject with icmpx"'
     serve
     is_served
     hull network create walled >/dev/null
     run -0 hull run --rm --network walled box true
     device=$(device_of walled)
+    echo "$output"
     [[ $output == *"warning: network walled: firewalld rejects what containers send: firewall-cmd --permanent --zone=trusted --add-interface=$device"* ]]
     run ! gets_out walled
-    firewall-cmd --permanent --zone=trusted --add-interface="$device"
-    firewall-cmd --reload
+    firewall-offline-cmd --zone=trusted --add-interface="$device"
+    firewall-cmd --reload || true # it has 25 seconds for an answer, which comes later here
+    wait_until 60 sh -c "nft list table inet firewalld | grep -q $device"
     is_served
     gets_out walled
     ip link del "$device"
@@ -126,9 +132,6 @@ device_of() {
     iptables -F DOCKER-USER
     hull network reload
     [ "$(iptables-save | grep -v '^[#:]' | sort)" = "$before" ]
-    nft delete table ip filter
-    nft delete table ip nat
-    is_served
 }
 
 @test "all rules are flushed by somebody else: the next command has hull's there again" {
