@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "build/cache.h"
 #include "codec/json.h"
+#include "engine/disk.h"
 #include "engine/layers.h"
 
 #include <errno.h>
@@ -156,7 +157,9 @@ int prune_cache(struct engine *g, int64_t unused_ns, uint64_t keep, struct strv 
 	own(cache) struct cache c = {.dir = -1};
 	own(keys) struct keys k = {};
 	own(json) struct json *gone = json_new_array();
-	if (read_all(&c, g, &k, e) < 0)
+	static const char *const folders[] = {"build", "layers"};
+	uint64_t before, after;
+	if (read_all(&c, g, &k, e) < 0 || disk_bytes(g, folders, countof(folders), &before, e) < 0)
 		return -1;
 	choose(&k, unused_ns, keep);
 	bool everything = !unused_ns && !keep;
@@ -164,10 +167,8 @@ int prune_cache(struct engine *g, int64_t unused_ns, uint64_t keep, struct strv 
 		return -1;
 	if (everything && (path_remove_tree(c.dir, "stat", e) < 0 || path_remove_tree(c.dir, "http", e) < 0))
 		return -1;
-	if (layers_collect(g, gone, e) < 0)
+	if (layers_collect(g, gone, e) < 0 || disk_bytes(g, folders, countof(folders), &after, e) < 0)
 		return -1;
-	*ret_bytes = 0;
-	for (size_t i = 0; i < json_len(gone); i++)
-		*ret_bytes += json_u64(json_get(json_at(gone, i), ".size"));
+	*ret_bytes = before > after ? before - after : 0;
 	return 0;
 }

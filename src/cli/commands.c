@@ -27,7 +27,8 @@ static const struct row image_rows[] = {
 	{"images", &cmd_images, CMD_HIDDEN}, {NULL, &cmd_image_prune}, {NULL, &cmd_pull}, {NULL, &cmd_push}, {"rm", &cmd_rmi}, {"remove", &cmd_rmi, CMD_HIDDEN},
 	{"rmi", &cmd_rmi, CMD_HIDDEN}, {NULL, &cmd_save}, {NULL, &cmd_tag},
 };
-static const struct row system_rows[] = {{NULL, &cmd_check}, {NULL, &cmd_info}, {NULL, &cmd_migrate}, {NULL, &cmd_version, CMD_HIDDEN}};
+static const struct row system_rows[] = {{NULL, &cmd_check}, {NULL, &cmd_df}, {NULL, &cmd_gc}, {NULL, &cmd_info}, {NULL, &cmd_migrate},
+	{NULL, &cmd_system_prune}, {NULL, &cmd_version, CMD_HIDDEN}};
 
 #define GROUP(rows) static struct cmd rows##_copies[countof(rows)]; static const struct cmd *rows##_list[countof(rows) + 1]
 GROUP(container_rows);

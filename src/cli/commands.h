@@ -16,8 +16,8 @@ extern const struct cmd cmd_copy, cmd_export, cmd_import, cmd_pull, cmd_push, cm
 extern const struct cmd cmd_manifest, cmd_login, cmd_logout, cmd_search;
 /* build.c, builder.c */
 extern const struct cmd cmd_build, cmd_builder;
-/* migrate.c */
-extern const struct cmd cmd_check, cmd_migrate;
+/* check.c, disk.c, migrate.c */
+extern const struct cmd cmd_check, cmd_migrate, cmd_df, cmd_gc, cmd_system_prune;
 /* list_containers.c, list_images.c, history.c, inspect.c, info.c, top.c, volume.c, network.c, port.c, doc.c */
 extern const struct cmd cmd_ps, cmd_images, cmd_history, cmd_inspect, cmd_container_inspect, cmd_image_inspect, cmd_volume_inspect, cmd_info, cmd_version,
 	cmd_top, cmd_volume, cmd_network, cmd_port, cmd_completion, cmd_man;

@@ -4,7 +4,9 @@
  * never started.
  */
 #include "cli/commands.h"
+#include "cli/prune.h"
 #include "engine/container.h"
+#include "engine/disk.h"
 #include "engine/list.h"
 
 #include "base/num.h"
@@ -87,11 +89,9 @@ static bool is_wanted(const struct json *row, const struct strv *without, int64_
 	return true;
 }
 
-static int prune_containers(struct engine *g, const struct json *rows, const struct strv *without, int64_t until_ns, struct err *e)
+static void remove_rows(struct engine *g, const struct json *rows, const struct strv *without, int64_t until_ns, struct buf *out)
 {
-	own(buf) struct buf b = {};
-	uint64_t bytes = 0;
-	char size[NUM_TEXT];
+	bool any = false;
 	for (size_t i = 0; i < json_len(rows); i++) {
 		const struct json *row = json_at(rows, i);
 		const char *id = json_get_str(row, "Id");
@@ -104,30 +104,47 @@ static int prune_containers(struct engine *g, const struct json *rows, const str
 				cli_complain(&why);
 			continue;
 		}
-		buf_printf(&b, "%s%s\n", b.len ? "" : "Deleted Containers:\n", id);
-		bytes += json_u64(json_get(row, "SizeRw"));
+		buf_printf(out, "%s%s\n", any ? "" : "Deleted Containers:\n", id);
+		any = true;
 	}
-	buf_printf(&b, "%sTotal reclaimed space: %s\n", b.len ? "\n" : "", num_format_size(bytes, size));
-	return cli_print(&b, e);
+	if (any)
+		buf_char(out, '\n');
+}
+
+int prune_containers(struct engine *g, const struct strv *given, struct buf *out, struct err *e)
+{
+	own(strv) struct strv filters = {};
+	own(strv) struct strv without = {};
+	int64_t until_ns = 0;
+	if (read_filters(given, &filters, &without, &until_ns, e) < 0)
+		return -1;
+	strv_add(&filters, "status=created");
+	strv_add(&filters, "status=exited");
+	strv_add(&filters, "status=dead");
+	struct container_list_request q = {.all = true, .filters = &filters};
+	own(json) struct json *rows = container_list(g, &q, e);
+	if (!rows)
+		return -1;
+	remove_rows(g, rows, &without, until_ns, out);
+	return 0;
 }
 
 static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 {
+	static const char *const folders[] = {"containers", "names"};
 	const struct prune_options *o = opts;
-	own(strv) struct strv filters = {};
-	own(strv) struct strv without = {};
+	own(strv) struct strv filters = {}, without = {};
+	own(buf) struct buf out = {};
 	int64_t until_ns = 0;
+	uint64_t before;
 	struct engine *g = cli_engine(e);
 	if (!g || read_filters(&o->filters, &filters, &without, &until_ns, e) < 0)
 		return -1;
 	if (!o->force && !cli_confirm("This will remove all stopped containers."))
 		return 0;
-	strv_add(&filters, "status=created");
-	strv_add(&filters, "status=exited");
-	strv_add(&filters, "status=dead");
-	struct container_list_request q = {.all = true, .size = true, .filters = &filters};
-	own(json) struct json *rows = container_list(g, &q, e);
-	return rows ? prune_containers(g, rows, &without, until_ns, e) : -1;
+	if (disk_bytes(g, folders, countof(folders), &before, e) < 0 || prune_containers(g, &o->filters, &out, e) < 0)
+		return -1;
+	return prune_print(g, folders, countof(folders), before, &out, e);
 }
 
 const struct cmd cmd_rm = {"rm", "CONTAINER...", "Remove containers", rm_opts, countof(rm_opts), sizeof(struct rm_options), 1, -1, rm,

@@ -4,7 +4,10 @@
  * -a all that no container uses.
  */
 #include "cli/commands.h"
+#include "cli/prune.h"
+#include "engine/disk.h"
 #include "engine/image.h"
+#include "engine/layers.h"
 
 #include "base/num.h"
 
@@ -19,15 +22,13 @@ static const struct opt rmi_opts[] = {
 	{"no-prune", 0, OPT_BOOL, offset_of(struct rmi_options, no_prune), NULL, "Keep parents without a name"},
 };
 
-static int print_removed(const struct json *rows, struct err *e)
+static void add_removed(const struct json *rows, struct buf *out)
 {
 	static const char *const keys[] = {"Untagged", "Deleted"};
-	own(buf) struct buf b = {};
 	for (size_t i = 0; i < json_len(rows); i++)
 		for (size_t k = 0; k < countof(keys); k++)
 			if (json_get_str(json_at(rows, i), keys[k]))
-				buf_printf(&b, "%s: %s\n", keys[k], json_get_str(json_at(rows, i), keys[k]));
-	return cli_print(&b, e);
+				buf_printf(out, "%s: %s\n", keys[k], json_get_str(json_at(rows, i), keys[k]));
 }
 
 static int rmi_one(const char *name, void *arg, struct err *e)
@@ -39,7 +40,9 @@ static int rmi_one(const char *name, void *arg, struct err *e)
 		*e = why;
 		return -1;
 	}
-	return print_removed(rows, e);
+	own(buf) struct buf out = {};
+	add_removed(rows, &out);
+	return cli_print(&out, e);
 }
 
 static int rmi(void *opts, int argc, char **argv, struct err *e)
@@ -87,17 +90,13 @@ static int prune_image(struct engine *g, const struct json *image, struct json *
 	return 0;
 }
 
-static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
+int prune_images(struct engine *g, bool all, const struct strv *given, struct buf *out, struct err *e)
 {
-	const struct prune_options *o = opts;
 	own(strv) struct strv filters = {};
 	int64_t until_ns = 0;
-	struct engine *g = cli_engine(e);
-	if (!g || read_filters(&o->filters, &filters, &until_ns, e) < 0)
+	if (read_filters(given, &filters, &until_ns, e) < 0)
 		return -1;
-	if (!o->force && !cli_confirm(o->all ? "This will remove all images that no container uses." : "This will remove all images without a name."))
-		return 0;
-	if (!o->all)
+	if (!all)
 		strv_add(&filters, "dangling=true");
 	struct image_list_request q = {.filters = &filters, .all = true};
 	own(json) struct json *rows = image_list(g, &q, e);
@@ -111,15 +110,43 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 		if (prune_image(g, image, removed, e) < 0)
 			return -1;
 	}
-	if (json_len(removed) && cli_printf(e, "Deleted Images:\n") < 0)
+	/* Those that a removed container, or nobody any more, had. */
+	if (engine_need_snap(g, e) < 0 || layers_collect(g, removed, e) < 0)
 		return -1;
-	uint64_t bytes = 0;
+	if (json_len(removed)) {
+		buf_str(out, "Deleted Images:\n");
+		add_removed(removed, out);
+		buf_char(out, '\n');
+	}
+	return 0;
+}
+
+int prune_print(struct engine *g, const char *const *folders, size_t n, uint64_t before, struct buf *out, struct err *e)
+{
+	uint64_t after;
 	char size[NUM_TEXT];
-	for (size_t i = 0; i < json_len(removed); i++)
-		bytes += json_u64(json_get(json_at(removed, i), ".size"));
-	if (print_removed(removed, e) < 0)
+	if (disk_bytes(g, folders, n, &after, e) < 0)
 		return -1;
-	return cli_printf(e, "%sTotal reclaimed space: %s\n", json_len(removed) ? "\n" : "", num_format_size(bytes, size));
+	buf_printf(out, "Total reclaimed space: %s\n", num_format_size(before > after ? before - after : 0, size));
+	return cli_print(out, e);
+}
+
+static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
+{
+	static const char *const folders[] = {"images", "blobs", "layers"};
+	const struct prune_options *o = opts;
+	own(strv) struct strv ignored = {};
+	own(buf) struct buf out = {};
+	int64_t until_ns = 0;
+	uint64_t before;
+	struct engine *g = cli_engine(e);
+	if (!g || read_filters(&o->filters, &ignored, &until_ns, e) < 0)
+		return -1;
+	if (!o->force && !cli_confirm(o->all ? "This will remove all images that no container uses." : "This will remove all images without a name."))
+		return 0;
+	if (disk_bytes(g, folders, countof(folders), &before, e) < 0 || prune_images(g, o->all, &o->filters, &out, e) < 0)
+		return -1;
+	return prune_print(g, folders, countof(folders), before, &out, e);
 }
 
 const struct cmd cmd_rmi = {"rmi", "IMAGE...", "Remove names of images, and images", rmi_opts, countof(rmi_opts), sizeof(struct rmi_options), 1, -1, rmi,

@@ -85,8 +85,7 @@ int image_ensure(struct engine *g, const char *reference, const char *policy, co
 
 int image_tag(struct engine *g, const char *source, const char *target, struct err *e) must_use;
 /* docker's rules: a name is untagged; the last name, or the id, deletes. An image that a container uses is ERR_CONFLICT
- * unless force (running ones even then). Appends {Untagged} and {Deleted} objects to the array *ret; those of layers have their
- * bytes beside it, ".size". */
+ * unless force (running ones even then). Appends {Untagged} and {Deleted} objects to the array *ret. */
 int image_remove(struct engine *g, const char *text, bool force, bool no_prune, struct json *ret, struct err *e) must_use;
 
 struct image_list_request { const struct strv *filters; /* "key=value" */ const char *reference; bool all, digests; };

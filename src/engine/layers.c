@@ -315,15 +315,10 @@ int layers_collect(struct engine *g, struct json *ret, struct err *e)
 	if (left.n && (subtract_containers(g, &left, e) < 0 || subtract_cached(g, &left, e) < 0))
 		return -1;
 	for (size_t i = 0; i < left.n; i++) {
-		struct snap_layer_info info = {};
-		struct err unknown = {};
-		if (snap_layer_info(&g->snap, left.v[i], &info, &unknown) < 0)
-			info.bytes = 0;
 		if (snap_remove_layer(&g->snap, left.v[i], e) < 0)
 			return -1;
 		struct json *j = json_new_object();
 		json_set_str(j, "Deleted", left.v[i]);
-		json_set(j, ".size", json_new_u64(info.bytes));
 		json_add(ret, j);
 	}
 	return 0;

@@ -35,5 +35,5 @@ bool layers_are_here(struct snap *s, const struct strv *diff_ids);
 /* Held, shared, from looking which layers are there until a record names them. Returns an fd. */
 int layers_hold(struct engine *g, struct err *e) must_use;
 /* Removes the layers that no image and no container has, unless somebody holds them: then the next call does. Appends
- * {Deleted: diff_id, .size: bytes} to the array *ret. */
+ * {Deleted: diff_id} to the array *ret. */
 int layers_collect(struct engine *g, struct json *ret, struct err *e) must_use;

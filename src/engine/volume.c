@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/disk.h"
 #include "engine/mounts.h"
 #include "snap/copy.h"
 
@@ -377,7 +378,10 @@ int volume_prune(struct engine *g, bool all, const struct strv *filters, struct 
 	if (lock < 0 || names(g, &list, e) < 0)
 		return -1;
 	remove_half_made(g);
-	*ret_bytes = 0;
+	static const char *const folders[] = {"volumes"};
+	uint64_t before, after;
+	if (disk_bytes(g, folders, 1, &before, e) < 0)
+		return -1;
 	for (size_t i = 0; i < list.n; i++) {
 		own(arena) struct arena a = {};
 		struct volume v = {};
@@ -388,11 +392,12 @@ int volume_prune(struct engine *g, bool all, const struct strv *filters, struct 
 		int yes = passes(g, filters, list.v[i], &v, e);
 		if (yes < 0)
 			return -1;
-		struct snap_layer_info size = {};
-		if (!yes || copy_measure(dir, &size, &skipped) < 0 || remove_unused(g, list.v[i], &skipped) < 0)
+		if (!yes || remove_unused(g, list.v[i], &skipped) < 0)
 			continue;
-		*ret_bytes += size.bytes;
 		strv_add(ret_names, list.v[i]);
 	}
+	if (disk_bytes(g, folders, 1, &after, e) < 0)
+		return -1;
+	*ret_bytes = before > after ? before - after : 0;
 	return 0;
 }

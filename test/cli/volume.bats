@@ -48,7 +48,7 @@ teardown_file() { hull_teardown; }
     hull create --name pruner -v held:/a -v /anonymous box true
     anonymous=$(hull inspect -f '{{range .Mounts}}{{if eq .Destination "/anonymous"}}{{.Name}}{{end}}{{end}}' pruner)
     run -0 hull volume prune -f
-    [[ $output != *named* && $output != *"$anonymous"* && $output == *"Total reclaimed space: 0B"* ]]
+    [[ $output != *named* && $output != *"$anonymous"* ]]
     hull rm pruner
     hull create --name pruner -v held:/a box true
     run -0 hull volume ls --filter dangling=true -q
