@@ -47,6 +47,15 @@ static void build_drop(struct build *b)
 	arena_drop(&b->arena);
 }
 
+const char *build_agent(const struct build *b, const char *id)
+{
+	const struct build_request *q = b->q;
+	for (size_t k = 0; k < q->agents.n; k++)
+		if (str_eq(q->agents.v[k].id, id))
+			return str_is_empty(q->agents.v[k].source) ? getenv("SSH_AUTH_SOCK") : q->agents.v[k].source;
+	return NULL;
+}
+
 static void show_source(struct build *b)
 {
 	own(buf) struct buf text = BUF(1 << 20);
@@ -214,7 +223,7 @@ static int go(struct build *b, struct build_result *ret, struct err *e)
 
 int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e)
 {
-	struct build b = {.g = g, .q = q, .context = -1, .events = -1, .cache.dir = -1, .work_lock = -1};
+	struct build b = {.g = g, .q = q, .context = -1, .events = -1, .cache.dir = -1, .work = WORK_NONE};
 	*ret = (struct build_result){};
 	int r = go(&b, ret, e);
 	if (r < 0) {

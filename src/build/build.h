@@ -27,7 +27,7 @@ struct build_event {
 
 struct build_secret { char *id, *source; bool is_env; };
 struct build_request {
-	const char *context;     /* a directory, "-": a tar or a Dockerfile on stdin */
+	const char *context;     /* a directory; "-": a tar or a Dockerfile on stdin; a URL of one; a git repository (git.h) */
 	const char *file;        /* -f; "-": stdin; NULL: <context>/Dockerfile */
 	const char *ignore_file; /* instead of .dockerignore; NULL */
 	int in;                  /* stdin */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * context: a directory; or what comes by stdin: a tar, which is unpacked to a directory of the build's own, or a Dockerfile alone.
+ * context: a directory; or what comes by stdin or from a URL: a tar, which is unpacked to a directory of the build's own, or a Dockerfile
+ * alone; or a git repository.
  * Whatever is in it: names are resolved inside, devices and what else is neither file, directory nor symlink is left out.
  */
 #include "build/stage.h"
@@ -8,6 +9,8 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/fetch.h"
+#include "build/git.h"
 #include "build/unpack.h"
 #include "codec/digest.h"
 
@@ -17,26 +20,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int read_in(struct build *b, struct buf *out, struct err *e)
+static int read_in(int fd, const char *what, struct buf *out, struct err *e)
 {
-	if (fd_read_to_end(b->q->in, out) < 0)
-		return errno == EFBIG ? err_set(e, ERR_LIMIT, "the Dockerfile on stdin is larger than %d bytes", LEX_MAX) : err_sys(e, "read stdin");
+	if (fd_read_to_end(fd, out) < 0)
+		return errno == EFBIG ? err_set(e, ERR_LIMIT, "the Dockerfile on %.200s is larger than %d bytes", what, LEX_MAX)
+				      : err_sys(e, "read %.200s", what);
 	return 0;
 }
 
 static int make_work(struct build *b, struct err *e)
 {
-	char id[65];
-	num_random_id(id);
-	snprintf(b->work, sizeof b->work, "running/%s", id);
-	if (path_mkdirs(b->cache.dir, b->work, 0700, e) < 0)
+	if (work_make(&b->work, b->cache.dir, e) < 0)
 		return -1;
-	own(fd) int dir = path_open_dir(b->cache.dir, b->work, e);
-	/* Somebody's sweep may have had it, for the moment before the lock. */
-	b->work_lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, e);
-	if (b->work_lock < 0 || mkdirat(dir, "context", 0700) < 0)
-		return b->work_lock < 0 ? -1 : err_sys(e, "context");
-	b->context = path_open_dir(dir, "context", e);
+	b->context = work_make_dir(&b->work, "context", e);
 	return b->context < 0 ? -1 : 0;
 }
 
@@ -55,7 +51,7 @@ static ssize_t replay_read(struct stream *s, void *p, size_t n, struct err *e)
 	ssize_t m;
 	while ((m = read(r->fd, p, n)) < 0 && errno == EINTR)
 		;
-	return m < 0 ? err_sys(e, "read stdin") : m;
+	return m < 0 ? err_sys(e, "read the context") : m;
 }
 
 static void replay_close(struct stream *s)
@@ -73,29 +69,53 @@ static bool looks_like_archive(const struct buf *head)
 }
 
 /* A tar or a Dockerfile: 1: it was a Dockerfile, in *text. */
-static int from_stdin(struct build *b, struct buf *text, struct err *e)
+static int from_bytes(struct build *b, int fd, const char *what, struct buf *text, struct err *e)
 {
 	own(buf) struct buf head = BUF(4096);
 	char *room = buf_room(&head, 512);
-	ssize_t n = fd_read_full(b->q->in, room, 512);
+	ssize_t n = fd_read_full(fd, room, 512);
 	if (n < 0)
-		return err_sys(e, "read stdin");
+		return err_sys(e, "read %.200s", what);
 	head.len = (size_t)n;
 	if (!looks_like_archive(&head)) {
 		buf_add(text, head.data, head.len);
-		return read_in(b, text, e) < 0 ? -1 : 1;
+		return read_in(fd, what, text, e) < 0 ? -1 : 1;
 	}
-	struct replay r = {.stream = {replay_read, replay_close}, .head = head.data, .len = head.len, .fd = b->q->in};
+	struct replay r = {.stream = {replay_read, replay_close}, .head = head.data, .len = head.len, .fd = fd};
 	if (make_work(b, e) < 0 || unpack_tar(&r.stream, b->context, e) < 0)
-		return err_wrap(e, "context on stdin");
-	b->context_path = arena_dup(&b->arena, "-");
+		return err_wrap(e, "context on %.200s", what);
+	b->context_path = arena_dup(&b->arena, b->q->context);
+	return 0;
+}
+
+static int from_url(struct build *b, struct buf *text, struct err *e)
+{
+	struct fetched got __attribute__((cleanup(fetched_drop))) = {.fd = -1, .work = WORK_NONE};
+	if (fetch_url(b, b->q->context, NULL, FETCH_DATA, &got, e) < 0)
+		return err_wrap(e, "context");
+	return lseek(got.fd, 0, SEEK_SET) < 0 ? err_sys(e, "context") : from_bytes(b, got.fd, b->q->context, text, e);
+}
+
+static int from_git(struct build *b, const struct git_source *s, struct err *e)
+{
+	char commit[GIT_ID];
+	struct git g = {.agent = build_agent(b, "default")};
+	bool keep = str_eq(strv_env_get(&b->q->args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR"), "1");
+	if (make_work(b, e) < 0)
+		return -1;
+	if (git_resolve(&g, s, commit, e) < 0)
+		return err_wrap(e, "context");
+	int tree = git_checkout(&g, s, commit, keep, b->context, e);
+	if (tree < 0)
+		return err_wrap(e, "context");
+	close(b->context);
+	b->context = tree;
+	b->context_path = arena_dup(&b->arena, b->q->context);
 	return 0;
 }
 
 static int open_dir(struct build *b, struct err *e)
 {
-	if (strstr(b->q->context, "://") || str_has_prefix(b->q->context, "git@"))
-		return err_set(e, ERR_UNSUPPORTED, "context %.200s: contexts are not fetched yet: name a directory, or pipe a tar to -", b->q->context);
 	own(mem) char *whole = realpath(b->q->context, NULL);
 	if (!whole)
 		return err_sys(e, "context %.200s", b->q->context);
@@ -117,7 +137,7 @@ static int open_dir(struct build *b, struct err *e)
 static int read_named(struct build *b, const char *name, struct buf *text, struct err *e)
 {
 	text->max = LEX_MAX + 1;
-	if (!*b->work)
+	if (!*b->work.path)
 		return path_read(AT_FDCWD, name, text, e);
 	own(fd) int fd = path_open_in(b->context, name, O_RDONLY | O_NONBLOCK, 0, e);
 	return fd < 0 ? -1 : fd_read_to_end(fd, text) < 0 ? err_sys(e, "%.200s", name) : 0;
@@ -129,7 +149,7 @@ static int read_dockerfile(struct build *b, struct buf *text, char **ret_name, s
 	struct err why = {};
 	if (str_eq(b->q->file, "-")) {
 		*ret_name = mem_dup("Dockerfile");
-		return read_in(b, text, e);
+		return read_in(b->q->in, "stdin", text, e);
 	}
 	if (!str_is_empty(b->q->file)) {
 		*ret_name = mem_dup(b->q->file);
@@ -161,7 +181,7 @@ static int read_ignore(struct build *b, const char *dockerfile, struct err *e)
 	if (!str_is_empty(b->q->ignore_file))
 		return path_read(AT_FDCWD, b->q->ignore_file, &text, e) < 0 ? -1 : ignore_read(&b->ignore, buf_text(&text), b->q->ignore_file, e);
 	own(mem) char *beside = mem_printf("%s.dockerignore", dockerfile);
-	if (b->q->file && !*b->work && strcmp(b->q->file, "-") != 0 && access(beside, R_OK) == 0 && path_read(AT_FDCWD, beside, &text, &none) == 0)
+	if (b->q->file && !*b->work.path && strcmp(b->q->file, "-") != 0 && access(beside, R_OK) == 0 && path_read(AT_FDCWD, beside, &text, &none) == 0)
 		return ignore_read(&b->ignore, buf_text(&text), beside, e);
 	own(fd) int near = b->context < 0 || *dockerfile == '/' ? -1 : path_open_in(b->context, beside, O_RDONLY | O_NONBLOCK, 0, &none);
 	if (near >= 0 && fd_read_to_end(near, &text) == 0)
@@ -177,10 +197,15 @@ static int read_ignore(struct build *b, const char *dockerfile, struct err *e)
 int context_open(struct build *b, struct buf *ret_text, char **ret_name, struct err *e)
 {
 	int alone = 0;
+	struct git_source git;
 	if (str_eq(b->q->context, "-")) {
 		if (str_eq(b->q->file, "-"))
 			return err_set(e, ERR_USAGE, "the context and the Dockerfile cannot both come from stdin");
-		alone = from_stdin(b, ret_text, e);
+		alone = from_bytes(b, b->q->in, "stdin", ret_text, e);
+	} else if (git_parse(b->q->context, &b->arena, &git)) {
+		alone = from_git(b, &git, e);
+	} else if (fetch_is_url(b->q->context)) {
+		alone = from_url(b, ret_text, e);
 	} else {
 		alone = open_dir(b, e);
 	}
@@ -195,9 +220,6 @@ int context_open(struct build *b, struct buf *ret_text, char **ret_name, struct 
 
 void context_close(struct build *b)
 {
-	struct err none = {};
 	fd_drop(&b->context);
-	if (*b->work)
-		(void)!path_remove_tree(b->cache.dir, b->work, &none);
-	fd_drop(&b->work_lock);
+	work_drop(&b->work);
 }

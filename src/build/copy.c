@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum { READ_FIRST = 8 << 20 }; /* so much of a context is read twice */
@@ -41,13 +42,25 @@ static const struct heredoc *heredoc_of(const struct inst *i, const char *word, 
 	return !i->json && str_has_prefix(word, "<<") && *next < i->node->docs.n ? &i->node->docs.v[(*next)++] : NULL;
 }
 
-static bool is_remote(const char *path)
+/* A URL or a repository. */
+static int read_remote(struct copy *c, struct copy_source *s, const char *word, struct err *e)
 {
-	static const char *const schemes[] = {"git://", "ssh://", "git@"};
-	for (size_t i = 0; i < countof(schemes); i++)
-		if (str_has_prefix(path, schemes[i]))
-			return true;
-	return false;
+	struct arena *a = &c->x->s->arena;
+	struct git_source git;
+	bool is_git = c->is_add && git_parse(s->path, a, &git);
+	if (!is_git && !fetch_is_url(s->path))
+		return 0;
+	if (!c->is_add)
+		return wrong(c, word, e, "COPY takes no URL: ADD does");
+	s->url = s->path;
+	s->got = arena_alloc(a, sizeof *s->got);
+	*s->got = (struct fetched){.fd = -1, .work = WORK_NONE};
+	if (is_git) {
+		s->git = arena_alloc(a, sizeof *s->git);
+		*s->git = git;
+		s->is_dir = true;
+	}
+	return 0;
 }
 
 static const char *body_of(struct copy *c, const struct heredoc *h, struct err *e)
@@ -70,15 +83,8 @@ static int read_words(struct copy *c, struct err *e)
 			return -1;
 		if (!h && !*s->path)
 			return wrong(c, i->words.v[k], e, "a source is empty");
-		if (!h && c->is_add && is_remote(s->path))
-			return wrong(c, i->words.v[k], e, "ADD does not fetch git repositories yet: fetch it in a RUN, or before the build");
-		if (!h && fetch_is_url(s->path)) {
-			if (!c->is_add)
-				return wrong(c, i->words.v[k], e, "COPY takes no URL: ADD does");
-			s->url = s->path;
-			s->got = arena_alloc(a, sizeof *s->got);
-			*s->got = (struct fetched){.fd = -1};
-		}
+		if (!h && read_remote(c, s, i->words.v[k], e) < 0)
+			return -1;
 	}
 	char *dest = step_expanded(c->x, i->words.v[i->words.n - 1], e);
 	if (!dest)
@@ -112,10 +118,6 @@ static int read_flags(struct copy *c, struct err *e)
 		(void)!user_check(c->chown, &why);
 	if (why.kind != ERR_NONE)
 		return wrong(c, inst_flag(i, "chmod", 0) ? "--chmod" : NULL, e, why.text);
-	if (inst_flag(i, "keep-git-dir", 0))
-		return wrong(c, "--keep-git-dir", e, "only what is fetched has that, and ADD fetches nothing here");
-	if (c->checksum && !digest_is_valid(c->checksum))
-		return wrong(c, "--checksum", e, "invalid --checksum: as in sha256: and 64 digits of hexadecimal");
 	for (size_t k = 0; inst_flag(i, "exclude", k); k++) {
 		char *pattern = step_expanded(c->x, inst_flag(i, "exclude", k), e);
 		if (!pattern || ignore_add(&c->exclude, pattern, e) < 0)
@@ -186,6 +188,8 @@ static int resolve(struct copy *c, struct err *e)
 	c->sources.n = found.n;
 	if (c->checksum && (found.n != 1 || !found.v[0].url))
 		return wrong(c, "--checksum", e, "--checksum is for one URL");
+	if (c->checksum && !found.v[0].git && !digest_is_valid(c->checksum))
+		return wrong(c, "--checksum", e, "invalid --checksum: as in sha256: and 64 digits of hexadecimal");
 	if (found.n > 1 && !c->dest_is_dir)
 		return wrong(c, NULL, e, "with more than one source the destination must be a directory and end with a /");
 	return 0;
@@ -295,6 +299,27 @@ static int find_owner(struct copy *c, struct err *e)
 	return 0;
 }
 
+/* A repository: the commit is what it is known by. */
+static int fetch_git(struct copy *c, struct copy_source *s, enum fetch_mode mode, struct err *e)
+{
+	char commit[GIT_ID];
+	bool keep = inst_has(c->x->i, "keep-git-dir");
+	struct git g = {.agent = build_agent(c->x->b, "default")};
+	if (git_resolve(&g, s->git, commit, e) < 0)
+		return -1;
+	if (c->checksum && strncmp(commit, c->checksum, strlen(c->checksum)) != 0)
+		return err_set(e, ERR_CORRUPT, "%.200s: it is the commit %s, and --checksum says %.64s", s->git->url, commit, c->checksum);
+	snprintf(s->got->digest, sizeof s->got->digest, "git:%s:%d", commit, keep);
+	snprintf(s->got->name, sizeof s->got->name, "%.250s", s->git->subdir);
+	if (mode != FETCH_DATA)
+		return 0;
+	if (work_make(&s->got->work, c->x->b->cache.dir, e) < 0)
+		return -1;
+	own(fd) int dir = work_make_dir(&s->got->work, "tree", e);
+	s->got->fd = dir < 0 ? -1 : git_checkout(&g, s->git, commit, keep, dir, e);
+	return s->got->fd < 0 ? -1 : 0;
+}
+
 /* Each URL. 1: it is only asked, and something is not what is known. */
 static int fetch(struct copy *c, enum fetch_mode mode, struct err *e)
 {
@@ -304,10 +329,14 @@ static int fetch(struct copy *c, enum fetch_mode mode, struct err *e)
 		struct err why = {};
 		if (!s->url || s->got->fd >= 0)
 			continue;
-		int now = fetch_url(c->x->b, s->url, c->checksum, mode, s->got, &why);
+		if (!c->x->probing)
+			step_begin(c->x);
+		int now = s->git ? fetch_git(c, s, mode, &why) : fetch_url(c->x->b, s->url, c->checksum, mode, s->got, &why);
 		if (now < 0) {
 			(void)!wrong(c, s->url, e, why.text);
 			e->kind = why.kind;
+		} else if (s->git) {
+			s->path = arena_dup(&c->x->s->arena, s->got->name);
 		} else if (now == 0) {
 			s->path = arena_dup(&c->x->s->arena, *s->got->name ? s->got->name : "download");
 			if (!*s->got->name && c->dest_is_dir)

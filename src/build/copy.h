@@ -5,6 +5,7 @@
 #pragma once
 
 #include "build/fetch.h"
+#include "build/git.h"
 #include "build/lay.h"
 #include "build/stage.h"
 #include "build/tree.h"
@@ -15,6 +16,7 @@ struct copy_source {
 	const char *body;     /* a here-document, or NULL */
 	const char *url;      /* what is fetched, or NULL */
 	struct fetched *got;  /* of url */
+	struct git_source *git; /* url is a repository's */
 	bool is_dir, is_archive;
 };
 struct copy {

@@ -229,14 +229,25 @@ static int put_source(struct writer *w, const struct copy_source *s, struct err 
 	if (s->is_archive)
 		return put_archive(w, s, dir, e);
 	own(mem) char *file = is_dir ? *dir ? path_join(dir, path_base(s->path)) : mem_dup(path_base(s->path)) : mem_dup(dir);
-	if (s->url)
+	if (s->url && !s->git)
 		return put_fetched(w, s, file, e);
 	if (s->body)
 		return put_body(w, s, file, e);
 	w->file = s->is_dir ? NULL : file;
 	w->levels[0] = (struct level){mem_dup(""), mem_dup(dir)};
 	w->depth = 1;
-	int r = tree_walk(&c->tree, s->path, each, w, e);
+	/* Of a repository the commit is in the sum, and its files in a tree of their own. */
+	struct tree context = c->tree;
+	struct digest *sum = w->sum.digest;
+	if (s->git) {
+		c->tree = (struct tree){.root = s->got->fd, .exclude = &c->exclude, .is_context = true};
+		w->sum.digest = NULL;
+	}
+	int r = tree_walk(&c->tree, s->git ? "" : s->path, each, w, e);
+	if (s->git)
+		digest_drop(&w->sum.digest);
+	w->sum.digest = s->git ? sum : w->sum.digest;
+	c->tree = context;
 	levels_cut(w, 0);
 	w->file = NULL;
 	return r;
@@ -257,7 +268,7 @@ static int put_all(struct writer *w, struct err *e)
 		if (copy_sum_source(s, &w->sum, e) < 0)
 			return -1;
 		/* The sum says it by --unpack. */
-		s->is_archive |= s->url && c->unpack && lseek(s->got->fd, 0, SEEK_SET) == 0 && copy_is_archive(s->got->fd);
+		s->is_archive |= s->url && !s->git && c->unpack && lseek(s->got->fd, 0, SEEK_SET) == 0 && copy_is_archive(s->got->fd);
 		if (put_source(w, s, e) < 0)
 			return -1;
 		if (s->is_archive && !s->url && tree_walk(&c->tree, s->path, add_only, w, e) < 0)

@@ -20,6 +20,7 @@ static const uint64_t FETCH_MAX = 64ULL << 30;
 void fetched_drop(struct fetched *f)
 {
 	fd_drop(&f->fd);
+	work_drop(&f->work);
 }
 
 bool fetch_is_url(const char *text)
@@ -162,7 +163,7 @@ int fetch_url(struct build *b, const char *url, const char *checksum, enum fetch
 {
 	own(json) struct json *known = read_record(b, url);
 	struct taking t = {.fd = -1};
-	*ret = (struct fetched){.fd = -1};
+	*ret = (struct fetched){.fd = -1, .work = WORK_NONE};
 	const char *digest = known ? json_get_str(known, "digest") : NULL;
 	if (mode != FETCH_DATA && digest && checksum && strcmp(digest, checksum) == 0) {
 		from_record(known, ret);

@@ -11,10 +11,11 @@
 #include "codec/digest.h"
 
 struct fetched {
-	char digest[DIGEST_TEXT]; /* sha256 of the bytes */
+	char digest[DIGEST_TEXT + 8]; /* sha256 of the bytes; of a repository the commit */
 	char name[256];           /* of the file, by the server or the URL; "" */
 	int64_t mtime_ns;         /* Last-Modified; 0: not said */
-	int fd;                   /* the bytes, in a file that has no name; -1: they were not fetched, since they are known */
+	int fd;                   /* the bytes, in a file that has no name; of a repository its tree; -1: not fetched, since it is known */
+	struct work work;         /* what a tree lies in */
 };
 void fetched_drop(struct fetched *f);
 

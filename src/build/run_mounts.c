@@ -440,11 +440,7 @@ static int place_secret(struct run *r, struct run_mount *m, size_t i, struct err
 
 static int place_ssh(struct run *r, struct run_mount *m, struct err *e)
 {
-	const struct build_request *q = r->x->b->q;
-	const char *source = NULL;
-	for (size_t k = 0; k < q->agents.n; k++)
-		if (str_eq(q->agents.v[k].id, m->id))
-			source = str_is_empty(q->agents.v[k].source) ? getenv("SSH_AUTH_SOCK") : q->agents.v[k].source;
+	const char *source = build_agent(r->x->b, m->id);
 	if (str_is_empty(source))
 		return m->required ? wrong(r, e, "the agent %.100s was not given: --ssh %.100s", m->id, m->id) : 0;
 	m->path = source;

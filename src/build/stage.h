@@ -14,6 +14,7 @@
 #include "build/expand.h"
 #include "build/ignore.h"
 #include "build/statcache.h"
+#include "build/work.h"
 #include "image/types.h"
 
 #include <sys/types.h>
@@ -50,8 +51,7 @@ struct build {
 	int64_t epoch;
 	int events;                   /* a worker: where its events go; -1: the coordinator */
 	uint64_t steps, cached;
-	char work[80];                /* build/running/<id> of a context that was unpacked, or "" */
-	int work_lock;
+	struct work work;             /* of a context that was unpacked */
 };
 /* What a step says of itself. */
 struct step {
@@ -59,7 +59,7 @@ struct step {
 	struct state *s;
 	const struct inst *i;
 	unsigned number;
-	bool probing, is_layer;       /* is_layer: it gave one */
+	bool probing, is_layer, begun; /* is_layer: it gave one */
 	const char *name;             /* "[2/3] RUN make" */
 	int64_t began;
 };
@@ -95,6 +95,9 @@ int plan_need(struct build *b, size_t stage, struct err *e) must_use;
 int plan_trigger(struct build *b, size_t stage, const struct inst *i, const struct strv *scope, struct err *e) must_use;
 /* The text with the variables of `lines` (NAME=value). */
 int plan_expand(const struct build *b, const struct node *n, const char *text, const struct strv *lines, struct buf *out, struct err *e) must_use;
+
+/* The socket of the SSH agent that --ssh gave that name; NULL: none. */
+const char *build_agent(const struct build *b, const char *id);
 
 /* context.c: reads the Dockerfile and opens the context. */
 int context_open(struct build *b, struct buf *ret_text, char **ret_name, struct err *e) must_use;

@@ -101,6 +101,9 @@ int state_mount(struct build *b, const struct state *s, struct err *e)
 
 void step_begin(struct step *x)
 {
+	if (x->begun)
+		return;
+	x->begun = true;
 	x->began = num_monotonic_ns();
 	event_send(x->b, BUILD_BEGIN, x->number, x->name, 0, NULL, 0);
 }

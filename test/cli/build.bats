@@ -502,13 +502,9 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
     [ "$output" = "$id" ]
 }
 
-@test "build: what is not done yet says so" {
-    printf 'FROM box\nADD git://example.org/x /x\n' >Dockerfile
-    fails 'Dockerfile:2:5: ADD does not fetch' .
+@test "build: what is not done says so" {
     printf 'FROM box\nRUN --device=vendor.com/x=y true\n' >Dockerfile
     fails 'device' .
-    printf 'FROM box\nCOPY Dockerfile /x\n' >Dockerfile
-    fails 'contexts are not fetched' https://example.org/x.git
 }
 
 @test "builder: ls, prune; an image keeps its layers" {

@@ -115,3 +115,124 @@ EOT
     printf 'FROM box\nCOPY %s/big /dir/\n' "$URL" >Dockerfile
     fails 'COPY takes no URL: ADD does' .
 }
+
+# A repository that git daemon serves: $GIT.
+serve_git() {
+    command -v git >/dev/null || skip "needs git"
+    [ -x "$(git --exec-path)/git-daemon" ] || skip "needs git daemon"
+    export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+    [ -d "$HULL_DIR/git/r.git" ] || {
+        mkdir -p "$HULL_DIR/git" "$HULL_DIR/made/sub"
+        cd "$HULL_DIR/made"
+        git init -q -b main
+        printf 'FROM box\nCOPY . /all\n' >Dockerfile
+        printf 'FROM box\nCOPY in /in\n' >sub/Dockerfile
+        echo sub >sub/in
+        echo first >file
+        git add -A && git commit -q -m first
+        git tag -a -m v1 v1
+        echo second >file
+        git commit -q -a -m second
+        git checkout -q -b side
+        echo side >file
+        git commit -q -a -m side
+        git checkout -q main
+        git clone -q --bare . "$HULL_DIR/git/r.git"
+        git -C "$HULL_DIR/git/r.git" update-server-info
+        cd "$HULL_DIR/ctx"
+    }
+    local port
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    git daemon --reuseaddr --export-all --listen=127.0.0.1 --port="$port" --base-path="$HULL_DIR/git" >/dev/null 2>&1 3>&- &
+    daemon=$!
+    GIT=git://127.0.0.1:$port/r.git
+    wait_until 30 git ls-remote -q "$GIT"
+}
+
+stop_git() {
+    # git daemon forks one that listens.
+    local below
+    below=$(pgrep -P "$daemon" || true)
+    # shellcheck disable=SC2086
+    kill "$daemon" $below 2>/dev/null || true
+    wait "$daemon" 2>/dev/null || true
+}
+
+@test "build: ADD of a git repository: branch, tag, commit, folder; a commit that is known is not fetched" {
+    serve_git
+    first=$(git -C "$HULL_DIR/made" rev-parse v1^{})
+    cat >Dockerfile <<EOT
+FROM box
+ADD $GIT /main
+ADD $GIT#side /side/
+ADD $GIT#v1 /tag
+ADD $GIT#$first:sub /sub
+ADD --keep-git-dir=true $GIT#main /kept
+ADD --checksum=$first $GIT#v1 /sum
+EOT
+    build -t git . || { stop_git; false; }
+    run -0 hull run --rm git sh -c 'cat /main/file /side/file /tag/file /sub/in /sum/file; ls -A /main /sub; ls -d /kept/.git; stat -c %u:%g /main/file /main/sub'
+    [ "$output" = $'second\nside\nfirst\nsub\nfirst\n/main:\nDockerfile\nfile\nsub\n\n/sub:\nDockerfile\nin\n/kept/.git\n0:0\n0:0' ]
+    build -t git . || { stop_git; false; }
+    [ "$(grep -c CACHED <<<"$said")" = 6 ]
+    printf 'FROM box\nADD %s#nowhere /x\n' "$GIT" >Dockerfile
+    fails 'Dockerfile:2:5: .*there is no branch, tag or commit nowhere' .
+    printf 'FROM box\nADD %s#main:not/there /x\n' "$GIT" >Dockerfile
+    fails 'Dockerfile:2:5: .*not/there' .
+    printf 'FROM box\nADD %s#main:../../.. /x\n' "$GIT" >Dockerfile
+    build -t up .
+    [ "$(hull run --rm up cat /x/file)" = second ]
+    printf 'FROM box\nADD --checksum=%s %s#main /x\n' "$first" "$GIT" >Dockerfile
+    fails "checksum says $first" .
+    stop_git
+    printf 'FROM box\nADD %s#side:sub /x\n' "$GIT" >Dockerfile
+    fails 'Dockerfile:2:5: git ls-remote: .*: |Dockerfile:2:5: .*git ls-remote' .
+}
+
+@test "build: a context from a git repository, from a URL" {
+    serve_git
+    build -t fromgit "$GIT"
+    run -0 hull run --rm fromgit ls -A /all
+    [ "$output" = $'Dockerfile\nfile\nsub' ]
+    build -t fromsub "$GIT#side:sub"
+    [ "$(hull run --rm fromsub cat /in)" = sub ]
+    # A server that knows only files.
+    cp -r "$HULL_DIR/git/r.git" "$HULL_DIR/www/"
+    build -t dumb "$URL/r.git#v1" || { stop_git; false; }
+    [ "$(hull run --rm dumb cat /all/file)" = first ]
+    stop_git
+    tar czf "$HULL_DIR/www/ctx.tgz" -C "$HULL_DIR/made" Dockerfile file sub
+    build -t fromtar "$URL/ctx.tgz"
+    [ "$(hull run --rm fromtar cat /all/file)" = second ]
+    build -t fromtar -f sub/Dockerfile "$URL/to?/ctx.tgz" || true
+    printf 'FROM box\nRUN echo alone >/a\n' >"$HULL_DIR/www/Dockerfile.x"
+    build -t alone "$URL/Dockerfile.x"
+    [ "$(hull run --rm alone cat /a)" = alone ]
+    fails 'context: .*/none.tgz: status 404' "$URL/none.tgz"
+    fails 'context: ' "$URL/none.git"
+}
+
+@test "build: a server that never answers: the wait ends, and an interrupt ends it at once" {
+    command -v git >/dev/null || skip "needs git"
+    python3 -c 'import socket, time
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+print(s.getsockname()[1], flush=True)
+kept = []
+while True: kept.append(s.accept())' >"$HULL_DIR/silent" 3>&- &
+    local server=$! port
+    wait_until 30 test -s "$HULL_DIR/silent"
+    port=$(cat "$HULL_DIR/silent")
+    HULL_GIT_TIMEOUT=1 fails 'git: nothing comes for 1 seconds' "git://127.0.0.1:$port/x.git"
+    printf 'FROM box\nRUN echo begun\nADD http://127.0.0.1:%s/x /x\n' "$port" >Dockerfile
+    "$HULL" build --progress plain --no-cache . >out 2>&1 3>&- &
+    local pid=$! status=0
+    wait_until 30 grep -q 'begun' out
+    wait_until 30 grep -q '/x /x' out
+    kill -TERM $pid
+    wait $pid || status=$?
+    kill $server
+    [ "$status" = 1 ]
+    grep -q interrupted out || { cat out; false; }
+}

@@ -51,7 +51,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(301, [("Location", "/loop")])
         if path.startswith("/status/"):
             return self.answer(int(path[8:]))
-        kind, name = path[1:].split("/", 1) if path.count("/") > 1 else ("", path[1:].split("?")[0])
+        kind, name = "", path[1:].split("?")[0]
+        if name.split("/")[0] in ("plain", "named", "drops", "drops-plain", "busy"):
+            kind, name = name.split("/", 1)
         count = seen[path] = seen.get(path, 0) + 1
         if kind == "busy" and count < 3:
             return self.answer(503)
