@@ -114,7 +114,7 @@ PY
     fi
     run hull run --rm --security-opt label=type:no_such_type_t box true
     [ "$status" = 125 ]
-    [[ $output == *"security label is refused"* ]]
+    [[ $output == *"security label is refused"* ]] || { echo "$output"; return 1; }
     run -0 hull run --rm --security-opt label=disable box echo plain
     [ "$output" = plain ]
 }
