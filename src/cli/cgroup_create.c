@@ -129,10 +129,10 @@ static int rm(void *opts, int argc, char **argv, struct err *e)
 	return cli_each((int)o->groups.n, o->groups.v, false, rm_one, o) | cli_each(argc, argv, false, rm_one, o);
 }
 
-const struct cmd cmd_cgroup_create = {"create", "[CONTROLLERS:PATH...]", "Make control groups", create_opts, countof(create_opts), sizeof(struct create_options),
-	0, -1, create,
-	.about = "As cgcreate(1). A controller goes by its name of cgroup v1 or v2. What is missing above the group is made too; in the v2 tree the controllers are "
-	"switched on there. A path without controllers is made in every hierarchy.",
+const struct cmd cmd_cgroup_create = {"create", "[CONTROLLERS:PATH...]", "Make control groups", create_opts, countof(create_opts),
+	sizeof(struct create_options), 0, -1, create,
+	.about = "As cgcreate(1). A controller goes by its name of cgroup v1 or v2. What is missing above the group is made too; in the v2 tree the "
+	"controllers are switched on there. A path without controllers is made in every hierarchy.",
 	.examples = "$ hull cgroup create -g memory,pids:/lab\n$ hull cgroup create -a alice:alice -t alice:alice -g cpu:/lab/alice"};
 const struct cmd cmd_cgroup_rm = {"rm", "[[CONTROLLERS:]PATH...]", "Remove control groups", rm_opts, countof(rm_opts), sizeof(struct rm_options), 0, -1, rm,
 	.about = "As cgdelete(1). Processes that are in it go to the group above. A path without controllers is removed from every hierarchy that has it.",

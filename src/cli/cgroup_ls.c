@@ -26,7 +26,8 @@ static const struct opt ls_opts[] = {
 	{"quiet", 'q', OPT_BOOL, O(quiet), NULL, "Print paths only"},
 };
 #undef O
-static const struct cli_heading headings[] = {{"Controllers", "CONTROLLERS"}, {"Path", "PATH"}, {"Processes", "NPROCS"}, {"Container", "CONTAINER"}, {NULL, NULL}};
+static const struct cli_heading headings[] = {{"Controllers", "CONTROLLERS"}, {"Path", "PATH"}, {"Processes", "NPROCS"}, {"Container", "CONTAINER"},
+	{NULL, NULL}};
 
 static int add(void *arg, int row, int dir, const char *path, struct err *e unused)
 {
@@ -138,8 +139,8 @@ static int kill_them(void *opts, int argc, char **argv, struct err *e)
 }
 
 const struct cmd cmd_cgroup_ls = {"ls", "[[CONTROLLERS:]PATH...]", "List control groups", ls_opts, countof(ls_opts), sizeof(struct ls_options), 0, -1, ls,
-	.about = "As lscgroup(1): a line \"controllers:path\" for each group of each hierarchy. --format table shows how many processes are in it and below, and the "
-	"container it belongs to.", .examples = "$ hull cgroup ls memory:/hull\n$ hull cgroup ls --format table"};
+	.about = "As lscgroup(1): a line \"controllers:path\" for each group of each hierarchy. --format table shows how many processes are in it and "
+	"below, and the container it belongs to.", .examples = "$ hull cgroup ls memory:/hull\n$ hull cgroup ls --format table"};
 const struct cmd cmd_cgroup_freeze = {"freeze", "[CONTROLLERS:]PATH...", "Stop all processes of control groups", NULL, 0, 0, 1, -1, freeze,
 	.about = "With those in groups below it. Returns when they stand still."};
 const struct cmd cmd_cgroup_thaw = {"thaw", "[CONTROLLERS:]PATH...", "Let frozen control groups go on", NULL, 0, 0, 1, -1, thaw};

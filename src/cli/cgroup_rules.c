@@ -148,6 +148,6 @@ int tools_rules_classify(int argc, char **argv, bool sticky, struct err *e)
 
 const struct cmd cmd_cgroup_rules = {"rules", "", "Put processes into control groups by a file of rules", rules_opts, countof(rules_opts),
 	sizeof(struct rules_options), 0, 0, rules,
-	.about = "As cgrulesengd(8), with the rules of cgrules.conf(5): USER[:PROCESS] CONTROLLERS DESTINATION [OPTIONS]. The first rule that fits a process decides. "
-	"It runs until a signal ends it. With an error in the file nothing is moved.",
+	.about = "As cgrulesengd(8), with the rules of cgrules.conf(5): USER[:PROCESS] CONTROLLERS DESTINATION [OPTIONS]. The first rule that fits a "
+	"process decides. It runs until a signal ends it. With an error in the file nothing is moved.",
 	.examples = "$ hull cgroup rules -f lab.conf --check\n$ hull cgroup rules -f lab.conf -n"};

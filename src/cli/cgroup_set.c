@@ -181,9 +181,11 @@ static int get(void *opts, int argc, char **argv, struct err *e)
 }
 
 const struct cmd cmd_cgroup_set = {"set", "PATH...", "Set parameters of control groups", set_opts, countof(set_opts), sizeof(struct set_options), 1, -1, set,
-	.about = "As cgset(1). memory.limit_in_bytes and memory.max, cpu.shares and cpu.weight, cpu.cfs_quota_us and cpu.max, freezer.state and cgroup.freeze, blkio "
-	"and io parameters … are understood on both versions of cgroups, and their values translated; what one version alone has goes to it as it is.",
+	.about = "As cgset(1). memory.limit_in_bytes and memory.max, cpu.shares and cpu.weight, cpu.cfs_quota_us and cpu.max, freezer.state and "
+	"cgroup.freeze, blkio and io parameters … are understood on both versions of cgroups, and their values translated; what one version alone "
+	"has goes to it as it is.",
 	.examples = "$ hull cgroup set -r memory.max=64M -r pids.max=20 /lab\n$ hull cgroup set --copy-from /lab /lab2"};
-const struct cmd cmd_cgroup_get = {"get", "[PATH...]", "Print parameters of control groups", get_opts, countof(get_opts), sizeof(struct get_options), 0, -1, get,
+const struct cmd cmd_cgroup_get = {"get", "[PATH...]", "Print parameters of control groups", get_opts, countof(get_opts), sizeof(struct get_options),
+	0, -1, get,
 	.about = "As cgget(1). A parameter is printed under the name it was asked for, whichever version of cgroups is here.",
 	.examples = "$ hull cgroup get -r memory.max -r memory.current /lab\n$ hull cgroup get -g pids:/lab\n$ hull cgroup get -nv -r pids.max /lab"};

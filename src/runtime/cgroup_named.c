@@ -264,7 +264,8 @@ static int set_rights(int dir, const struct cgroup_rights *r, struct err *e)
 		const struct cgroup_owner *o = tasks && r->tasks.set ? &r->tasks : &r->all;
 		int mode = tasks && r->tasks_mode >= 0 ? r->tasks_mode : tasks ? -1 : r->file_mode;
 		/* Nobody gets to write what the kernel lets nobody write. */
-		if (mode >= 0 && fchmodat(dir, names.v[i], (mode_t)mode & (tasks ? 0777 : st.st_mode | (st.st_mode & 0600) >> 3 | (st.st_mode & 0600) >> 6), 0) < 0)
+		mode_t most = tasks ? 0777 : st.st_mode | (st.st_mode & 0600) >> 3 | (st.st_mode & 0600) >> 6;
+		if (mode >= 0 && fchmodat(dir, names.v[i], (mode_t)mode & most, 0) < 0)
 			return err_sys(e, "mode of %s", names.v[i]);
 		if (o->set && fchownat(dir, names.v[i], o->uid, o->gid, AT_SYMLINK_NOFOLLOW) < 0)
 			return err_sys(e, "owner of %s", names.v[i]);
