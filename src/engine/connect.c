@@ -30,6 +30,7 @@
 
 void connections_close(struct connections *x)
 {
+	relay_drop(&x->relay);
 	for (size_t i = 0; i < x->nfds; i++)
 		close(x->fds[i]);
 	mem_drop(&x->fds);
@@ -39,6 +40,9 @@ void connections_close(struct connections *x)
 void connections_drop(struct connections *x)
 {
 	connections_close(x);
+	for (int i = 0; i < 2; i++)
+		if (x->netns_sockets[i] > 0)
+			close(x->netns_sockets[i]);
 	resolver_drop(&x->resolver);
 	x->list.n = 0;
 	arena_drop(&x->arena);
@@ -142,8 +146,12 @@ static int prepare_bridge(struct engine *g, const struct network *w, struct err 
 {
 	bool made;
 	struct err why = {};
-	if (!str_eq(w->driver, "bridge"))
+	if (!str_eq(w->driver, "bridge")) {
+		if (private_net_is_needed(g))
+			return err_set(e, ERR_UNSUPPORTED, "network %s: only root's containers can be on the machine's own interfaces (%s)",
+				w->name, w->driver);
 		return 0;
+	}
 	if (link_bridge(w, &made, e) < 0)
 		return -1;
 	int r = firewall_ensure(&g->networks, false, &why);
@@ -213,6 +221,9 @@ int connect_prepare(struct engine *g, struct container_entry *c, struct connecti
 		c->state.networks.n = c->state.published.n = 0;
 		return 0;
 	}
+	bool there;
+	if (private_net_join(g, true, &there, e) < 0)
+		return -1;
 	const struct network_request *list = h->networks.n ? h->networks.v : &only;
 	size_t n = h->networks.n ? h->networks.n : 1;
 	/* Made under another lock than the one we hold on to. */
@@ -284,6 +295,27 @@ static int open_namespace(pid_t pid, struct err *e)
 	return fd < 0 ? err_sys(e, "the container's network namespace") : fd;
 }
 
+int connect_expect(struct engine *g, struct connections *x, struct err *e)
+{
+	if (!x->list.n || !private_net_is_needed(g))
+		return 0;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, x->netns_sockets) < 0 ? err_sys(e, "socket") : 0;
+}
+
+static int receive_namespace(struct connections *x, struct err *e)
+{
+	char word;
+	int fd = -1;
+	size_t n = 1;
+	if (fd_recv(x->netns_sockets[1], &word, 1, &fd, &n, e) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		close(x->netns_sockets[i]);
+		x->netns_sockets[i] = 0;
+	}
+	return n == 1 ? fd : err_set(e, ERR_SYSTEM, "the container's network namespace did not come");
+}
+
 int connect_end(const struct connection *k, int netns, struct err *e)
 {
 	struct network_range r;
@@ -305,7 +337,7 @@ int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid
 {
 	if (!x->list.n)
 		return 0;
-	own(fd) int netns = open_namespace(pid, e);
+	own(fd) int netns = x->netns_sockets[1] > 0 ? receive_namespace(x, e) : open_namespace(pid, e);
 	if (netns < 0)
 		return -1;
 	for (size_t i = 0; i < x->list.n; i++)
@@ -315,6 +347,8 @@ int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid
 		if (x->list.v[i].endpoint.ports.n &&
 			(firewall_publish(&x->list.v[i].endpoint, e) < 0 || endpoint_set(&g->networks, x->list.v[i].network.id, &x->list.v[i].endpoint, e) < 0))
 			return -1;
+	if (x->relayed.n && relay_open(x->relayed.v, x->relayed.n, private_net_is_needed(g), &x->relay, e) < 0)
+		return -1;
 	/* The file is there when it is wanted. */
 	return path_exists(run_dir, "resolver") ? resolver_open(netns, g->networks.run, run_dir, &x->resolver, e) : 0;
 }
@@ -323,9 +357,12 @@ void connect_release(struct engine *g, const char *container)
 {
 	struct err ignored = {};
 	own(strv) struct strv ids = {};
+	bool filtered;
 	/* Nobody was ever connected. */
 	if (!g->has_networks && (!path_exists(g->run, "networks") || engine_need_networks(g, &ignored) < 0))
 		return;
+	if (private_net_join(g, false, &filtered, &ignored) < 0)
+		filtered = false;
 	if (path_list(g->networks.run, ".", &ids, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < ids.n; i++) {
@@ -335,7 +372,7 @@ void connect_release(struct engine *g, const char *container)
 			continue;
 		for (size_t k = 0; k < all.n; k++)
 			if (str_eq(all.v[k].container, container)) {
-				if (all.v[k].ports.n)
+				if (filtered && all.v[k].ports.n)
 					(void)!firewall_withdraw(&all.v[k], &ignored);
 				(void)!endpoint_release(&g->networks, ids.v[i], container, &ignored);
 			}

@@ -62,8 +62,11 @@ static int add_interface(struct engine *g, struct container_entry *c, const stru
 {
 	struct connections x __attribute__((cleanup(connections_drop))) = {};
 	char name[16];
+	bool there;
+	if (private_net_is_needed(g) && !c->state.networks.n)
+		return err_set(e, ERR_UNSUPPORTED, "container %s was started without a network: it is connected when it starts again", container_label(c));
 	own(fd) int netns = open_namespace(c, e);
-	if (netns < 0 || link_free_name(netns, "eth", name, e) < 0)
+	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || link_free_name(netns, "eth", name, e) < 0)
 		return -1;
 	struct network_request named = *q;
 	if (str_is_empty(named.interface))
@@ -149,8 +152,9 @@ static int remove_interface(struct engine *g, struct container_entry *c, const s
 	own(arena) struct arena a = {};
 	struct endpoints all;
 	struct endpoint_state gone = c->state.networks.v[at];
+	bool there;
 	own(fd) int netns = open_namespace(c, e);
-	if (netns < 0 || endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
+	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++)
 		if (str_eq(all.v[i].container, c->id) && all.v[i].ports.n && firewall_withdraw(&all.v[i], e) < 0)

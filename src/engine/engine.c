@@ -73,7 +73,7 @@ static int open_all(struct engine *g, const char *root, const char *run, int run
 
 int engine_open(struct engine *g, const struct engine_options *o, struct err *e)
 {
-	*g = (struct engine){.root = -1, .run = -1, .warn = o->warn, .arg = o->arg, .user = {.lock = -1}};
+	*g = (struct engine){.root = -1, .run = -1, .warn = o->warn, .arg = o->arg, .user = {.lock = -1}, .private_net = PRIVATE_NET_INIT};
 	g->containers = (struct containers){.root = -1, .names = -1, .run = -1};
 	g->networks = (struct networks)NETWORKS_INIT;
 	own(mem) char *root = mem_dup(given(o->root, "HULL_ROOT"));
@@ -112,6 +112,7 @@ void engine_drop(struct engine *g)
 	fd_drop(&g->root);
 	fd_drop(&g->run);
 	networks_drop(&g->networks);
+	private_net_drop(&g->private_net);
 	rootless_drop(&g->user);
 	settings_drop(&g->settings);
 	mem_drop(&g->root_path);

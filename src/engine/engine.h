@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "engine/private_net.h"
 #include "engine/rootless.h"
 #include "engine/settings.h"
 #include "image/store.h"
@@ -28,6 +29,7 @@ struct engine {
 	char *root_path, *run_path;
 	int root, run;
 	bool rootless;      /* uid 0 here is a plain user outside */
+	struct private_net private_net;
 	struct rootless user; /* who started hull, and the ids there are */
 	char *storage;      /* as asked for, or NULL */
 	char *exe_dir;      /* directory of the executable, or NULL */

@@ -11,6 +11,7 @@
 #include "image/types.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
@@ -132,18 +133,32 @@ static void add_options(const struct engine *g, struct json *j)
 	set_strings(j, "SecurityOptions", v, n);
 }
 
+/* pasta asks for a plain user with sockets that only some groups may open. */
+static bool may_ping(gid_t group)
+{
+	struct err ignored = {};
+	own(buf) struct buf text = BUF(100);
+	unsigned long long first, last;
+	if (path_read(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range", &text, &ignored) < 0 ||
+		sscanf(buf_text(&text), "%llu %llu", &first, &last) != 2)
+		return true;
+	return group >= first && group <= last;
+}
+
 static void add_warnings(const struct engine *g, struct json *j)
 {
 	static const struct { const char *controller, *text; } rows[] = {{"memory", "WARNING: No memory limit support"},
 		{"cpu", "WARNING: No cpu limit support"}, {"pids", "WARNING: No pids limit support"},
 		{"cpuset", "WARNING: No cpuset support"}, {"freezer", "WARNING: No freezer: pause does not work"}};
-	const char *v[countof(rows) + 1];
+	const char *v[countof(rows) + 2];
 	size_t n = 0;
 	for (size_t i = 0; i < countof(rows); i++)
 		if (!cgroup_has_controller(rows[i].controller))
 			v[n++] = rows[i].text;
 	if (g->rootless && g->user.uids == 1)
 		v[n++] = "WARNING: Only one user id: add a range for you to /etc/subuid and /etc/subgid, and install uidmap";
+	if (g->rootless && !may_ping(g->user.group))
+		v[n++] = "WARNING: No ping beyond this machine: add your group to the sysctl net.ipv4.ping_group_range";
 	set_strings(j, "Warnings", v, n);
 }
 

@@ -39,10 +39,12 @@ int network_default(struct engine *g, const char **ret, struct err *e)
 	*ret = !str_is_empty(said) ? said : !str_is_empty(s->network) ? s->network : "bridge";
 	if (network_has_default(g))
 		return 0;
-	if (g->rootless || !network_is_possible()) {
+	struct err why = {};
+	bool there;
+	err_set_(&why, ERR_DENIED, "CAP_NET_ADMIN is missing");
+	if (!network_is_possible() || private_net_join(g, true, &there, &why) < 0) {
 		*ret = "none";
-		engine_warn(g, "the container has no network: %s; --network none says so without this line, --network host gives it the machine's",
-			g->rootless ? "a plain user cannot make one" : "CAP_NET_ADMIN is missing");
+		engine_warn(g, "the container has no network: %s; --network none says so without this line, --network host gives it the machine's", why.text);
 	}
 	return 0;
 }
@@ -111,7 +113,10 @@ static int remove_unused(struct engine *g, const struct network *w, struct arena
 		return err_set(e, ERR_CONFLICT, "network %s has active endpoints: container %s is connected", w->name,
 			all.v[0].names.n ? all.v[0].names.v[0] : all.v[0].container);
 	network_device(w, device);
-	if (str_eq(w->driver, "bridge")) {
+	bool there;
+	if (private_net_join(g, false, &there, e) < 0)
+		return -1;
+	if (there && str_eq(w->driver, "bridge")) {
 		(void)!firewall_remove_network(w, &ignored);
 		/* A bridge that the user named may be his own. */
 		if (str_has_prefix(device, "hl-") && link_remove(device, e) < 0)
@@ -328,7 +333,7 @@ struct json *network_list(struct engine *g, const struct strv *filters, struct e
 		return NULL;
 	strv_add(&names, "host");
 	strv_add(&names, "none");
-	if (!strv_has(&names, "bridge") && !g->rootless && network_is_possible())
+	if (!strv_has(&names, "bridge") && network_is_possible())
 		strv_add(&names, "bridge");
 	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++) {
@@ -375,6 +380,12 @@ int network_reload(struct engine *g, struct err *e)
 	own(strv) struct strv names = {};
 	if (engine_need_networks(g, e) < 0)
 		return -1;
+	bool there;
+	if (private_net_join(g, false, &there, e) < 0)
+		return -1;
+	/* No container runs. */
+	if (!there)
+		return 0;
 	own(fd) int lock = networks_lock(&g->networks, false, e);
 	if (lock < 0 || networks_names(&g->networks, &names, e) < 0 || firewall_ensure(&g->networks, true, e) < 0)
 		return -1;

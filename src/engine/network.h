@@ -6,6 +6,7 @@
 
 #include "engine/container.h"
 #include "net/endpoint.h"
+#include "net/relay.h"
 #include "net/resolver.h"
 
 /* bridge: made at the first use. */
@@ -29,6 +30,7 @@ struct connection {
 	struct network network;
 	struct endpoint endpoint;
 	bool is_default[2]; /* gives the default route of IPv4, IPv6 */
+	bool is_relayed;    /* its published ports are served by the monitor */
 };
 struct connections {
 	struct arena arena;
@@ -36,11 +38,16 @@ struct connections {
 	struct resolver *resolver;
 	int *fds;  /* sockets that hold published ports */
 	size_t nfds;
+	struct { struct relay_port *v; size_t n; } relayed; /* those of them that a relay serves */
+	struct relay *relay;
+	int netns_sockets[2]; /* the runtime's end and ours; 0: not needed */
 };
-void connections_close(struct connections *x); /* the ports' sockets */
+void connections_close(struct connections *x); /* the ports' sockets, and what is served at them */
 void connections_drop(struct connections *x);
 /* Before the monitor is forked: bridges are there, addresses and ports are taken; all is in c->state. */
 int connect_prepare(struct engine *g, struct container_entry *c, struct connections *ret, struct err *e) must_use;
+/* The container_create's netns_socket, where it needs one. */
+int connect_expect(struct engine *g, struct connections *x, struct err *e) must_use;
 /* In the monitor: the first process's namespace gets its interfaces, the firewall its ports. */
 /* Is 127.0.0.11 its name server: on a network of the user's, or where the host's own are out of reach. */
 bool connect_has_resolver(const struct container_state *s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ports: a published port is a number of the host that leads to a container. It is bound by a socket as long as the container runs,
- * so two cannot have it, and no program of the host either; packets never come to that socket, the firewall rewrites them before.
+ * so two cannot have it, and no program of the host either. As a rule (nat) packets never come to that socket, the firewall rewrites them
+ * before; with publish=proxy, and for a plain user, the monitor serves it (net/relay.h).
  */
 #include "engine/network.h"
 
@@ -78,10 +79,14 @@ static int hold(const struct addr *host, uint8_t protocol, uint16_t *port)
 	return fd;
 }
 
-static void keep(struct connections *x, int fd)
+/* The i-th port of m. */
+static void keep(struct connections *x, const struct connection *to, const struct port_map *m, uint32_t i, int fd)
 {
 	if (fd < 0)
 		return;
+	if (to->is_relayed)
+		*arena_push(&x->arena, &x->relayed) = (struct relay_port){.fd = fd, .protocol = m->protocol, .to = to->endpoint.ip[m->host.len == 16],
+			.port = (uint16_t)(m->port + i)};
 	x->fds = mem_grow(x->fds, (x->nfds + 1) * sizeof *x->fds);
 	x->fds[x->nfds++] = fd;
 }
@@ -101,7 +106,7 @@ static int refuse(const struct port_map *m, uint16_t port, struct err *e)
 	return err_sys(e, "publish %s%s%s:%u/%s", open, text, close_, port, port_protocol(m->protocol));
 }
 
-static int hold_range(struct connections *x, struct port_map *m, const struct port_request *q, struct err *e)
+static int hold_range(struct connections *x, const struct connection *to, struct port_map *m, const struct port_request *q, struct err *e)
 {
 	uint16_t last = q->host_last > q->host_port ? (uint16_t)q->host_last : m->host_port;
 	/* One port of the container, a choice of the host's: the first that is free. */
@@ -112,7 +117,7 @@ static int hold_range(struct connections *x, struct port_map *m, const struct po
 			continue;
 		if (fd == -1)
 			return refuse(m, (uint16_t)port, e);
-		keep(x, fd);
+		keep(x, to, m, 0, fd);
 		m->host_port = got;
 		return 0;
 	}
@@ -121,14 +126,14 @@ static int hold_range(struct connections *x, struct port_map *m, const struct po
 		int fd = hold(&m->host, m->protocol, &got);
 		if (fd == -1)
 			return refuse(m, (uint16_t)(m->host_port + i), e);
-		keep(x, fd);
+		keep(x, to, m, i, fd);
 	}
 	return 0;
 }
 
 /* A range of numbers that the kernel chooses is so many single ones. */
-static int add_port(struct connections *x, struct connection *to, struct container_entry *c, const struct port_request *q, const struct addr *host,
-	struct err *e)
+static int add_port(struct engine *g, struct connections *x, struct connection *to, struct container_entry *c, const struct port_request *q,
+	const struct addr *host, struct err *e)
 {
 	bool chosen = !q->host_port;
 	uint32_t n = chosen && q->count > 1 ? q->count : 1;
@@ -138,9 +143,13 @@ static int add_port(struct connections *x, struct connection *to, struct contain
 		struct port_map m = {.protocol = port_protocol_of(q->protocol), .host = *host, .host_port = (uint16_t)q->host_port,
 			.port = (uint16_t)(q->port + i), .count = (uint16_t)(n > 1 || !q->count ? 1 : q->count)};
 		one.count = m.count;
-		if (hold_range(x, &m, &one, e) < 0)
+		if (to->is_relayed && m.protocol == IPPROTO_SCTP)
+			return err_set(e, ERR_UNSUPPORTED, "port %u/sctp cannot be published: that needs the packet filter (root's, and publish=nat)", m.port);
+		if (hold_range(x, to, &m, &one, e) < 0)
 			return -1;
-		*arena_push(&x->arena, &to->endpoint.ports) = m;
+		/* A plain user's containers reach it by the bridge's address, through the packet filter of their own namespace. */
+		if (!to->is_relayed || private_net_is_needed(g))
+			*arena_push(&x->arena, &to->endpoint.ports) = m;
 		*arena_push(&c->arena, &c->state.published) = (struct port_state){.protocol = q->protocol,
 			.host_ip = arena_dup(&c->arena, addr_format(host, text)), .host_port = m.host_port, .port = m.port, .count = m.count};
 	}
@@ -171,6 +180,18 @@ static void preset_address(struct engine *g, const struct connection *k, struct 
 		addr_parse(text, ret);
 }
 
+static int choose_way(struct engine *g, struct connection *k, struct err *e)
+{
+	const struct settings *s = engine_settings(g, e);
+	if (!s)
+		return -1;
+	const char *text = network_option(&k->network, "publish", NULL);
+	if (!text)
+		text = s->publish;
+	k->is_relayed = private_net_is_needed(g) || str_eq(text, "proxy");
+	return 0;
+}
+
 static int publish(struct engine *g, struct container_entry *c, struct connections *x, const struct port_request *q, struct err *e)
 {
 	struct addr host = {};
@@ -183,7 +204,7 @@ static int publish(struct engine *g, struct container_entry *c, struct connectio
 	if (!said && k)
 		preset_address(g, k, &host);
 	/* Networks without a way in have none for published ports either, as docker has it. */
-	if (k && add_port(x, k, c, q, &host, e) < 0)
+	if (k && add_port(g, x, k, c, q, &host, e) < 0)
 		return -1;
 	struct connection *six = said || host.len == 16 ? NULL : target(x, 1);
 	struct addr any4 = {.len = 4}, any6 = {.len = 16};
@@ -192,7 +213,7 @@ static int publish(struct engine *g, struct container_entry *c, struct connectio
 	struct port_request same = *q;
 	if (k && !q->host_port)
 		same.host_port = c->state.published.v[c->state.published.n - 1].host_port;
-	return add_port(x, six, c, &same, &any6, e);
+	return add_port(g, x, six, c, &same, &any6, e);
 }
 
 /* One for each port the image or --expose names, unless it was published already. */
@@ -230,6 +251,8 @@ int ports_hold(struct engine *g, struct container_entry *c, struct connections *
 	more = (struct rlimit){limit.rlim_max, limit.rlim_max};
 	if (raised)
 		setrlimit(RLIMIT_NOFILE, &more);
+	for (size_t i = 0; r == 0 && i < x->list.n; i++)
+		r = choose_way(g, &x->list.v[i], e);
 	for (size_t i = 0; r == 0 && i < h->ports.n; i++)
 		r = publish(g, c, x, &h->ports.v[i], e);
 	if (r == 0 && h->publish_all)

@@ -360,15 +360,13 @@ static int choose_network(struct engine *g, struct container_entry *c, struct er
 		if (network_default(g, &preset, e) < 0)
 			return -1;
 		if (h->ports.n && str_eq(preset, "none") && str_is_empty(h->network_mode))
-			return err_set(e, ERR_UNSUPPORTED, "-p: the container has no network that could have ports: %s",
-				g->rootless ? "a plain user cannot make one" : "give one with --network");
+			return err_set(e, ERR_UNSUPPORTED, "-p: the container has no network that could have ports: give one with --network");
 		h->network_mode = arena_dup(&c->arena, preset);
 	}
 	if (!network_is_joined(h->network_mode))
 		return 0;
-	if (g->rootless || !network_is_possible())
-		return err_set(e, ERR_UNSUPPORTED, "network %s: %s: --network host and none work", h->network_mode,
-			g->rootless ? "a plain user cannot make one" : "CAP_NET_ADMIN is missing");
+	if (!network_is_possible())
+		return err_set(e, ERR_UNSUPPORTED, "network %s: CAP_NET_ADMIN is missing: --network host and none work", h->network_mode);
 	for (size_t i = 0; i < h->networks.n || i == 0; i++) {
 		struct network w;
 		char **name = h->networks.n ? &h->networks.v[i].network : &h->network_mode;

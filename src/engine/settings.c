@@ -34,6 +34,7 @@ static const struct jfield fields[] = {
 	JF(S, "storage", storage, JT_STR),
 	JF(S, "default-network", network, JT_STR),
 	JF(S, "ip", publish_address, JT_STR),
+	JF(S, "publish", publish, JT_STR),
 };
 #undef S
 static const struct jtable table = JTABLE(struct settings, fields);
@@ -91,6 +92,13 @@ static int read_shm_size(const struct json *j, struct settings *s, struct err *e
 	return 0;
 }
 
+static int check_network(const struct settings *s, struct err *e)
+{
+	if (s->publish && !str_eq(s->publish, "nat") && !str_eq(s->publish, "proxy"))
+		return err_set(e, ERR_USAGE, "publish: \"%.60s\": nat and proxy are known", s->publish);
+	return 0;
+}
+
 static int load(struct settings *s, size_t at, const char *path, bool must, struct err *e)
 {
 	struct err why = {};
@@ -103,7 +111,7 @@ static int load(struct settings *s, size_t at, const char *path, bool must, stru
 	if (json_kind(s->document[at]) != JSON_OBJECT)
 		return err_set(e, ERR_USAGE, "%s: must be a JSON object", path);
 	if (check_keys(s->document[at], e) < 0 || jmap_parse(&table, s->document[at], 0, &s->arena, s, "", e) < 0 ||
-		read_shm_size(s->document[at], s, e) < 0)
+		read_shm_size(s->document[at], s, e) < 0 || check_network(s, e) < 0)
 		return err_wrap(e, "%s", path);
 	return 0;
 }

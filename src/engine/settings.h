@@ -22,6 +22,7 @@ struct settings {
 	int64_t concurrent_uploads;      /* "max-concurrent-uploads"; 0: 5 */
 	struct strv registry_mirrors;    /* "registry-mirrors": URLs, of docker.io */
 	char *publish_address;           /* "ip": where -p publishes when no address is said, on every network */
+	char *publish;                   /* "publish": nat, or proxy: how ports are published where the network says nothing */
 	char *platform, *storage, *network; /* hull's own: "platform", "storage", "default-network" */
 };
 int settings_load(struct settings *ret, struct err *e) must_use;

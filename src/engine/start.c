@@ -89,7 +89,7 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	__typeof__(st->networks) networks = st->networks;
 	__typeof__(st->published) published = st->published;
 	own(fd) int lock = container_change_state(s->c, e);
-	if (lock < 0 || rootless_hold(&s->g->user, e) < 0)
+	if (lock < 0 || rootless_hold(&s->g->user, e) < 0 || private_net_hold(&s->g->private_net, e) < 0)
 		return -1;
 	if (s->again && !str_eq(st->status, "restarting"))
 		return err_set(e, ERR_CONFLICT, "container %.200s was stopped meanwhile", container_label(s->c));
@@ -186,11 +186,18 @@ static void on_finished(void *arg)
 	(void)!container_erase(s->g, s->c, true, &e);
 }
 
+/* The relay is one fd, the resolver several. */
 static size_t guests_want(void *arg, struct pollfd *ret, size_t room, int *ms)
 {
 	struct start *s = arg;
 	s->nresolver = s->net.resolver ? resolver_polls(s->net.resolver, ret, room, ms) : 0;
 	size_t n = s->nresolver + (s->health ? health_polls(s->health, ret + s->nresolver, room - s->nresolver, ms) : 0);
+	if (s->net.relay) {
+		int left = relay_timeout(s->net.relay);
+		ret[n++] = (struct pollfd){relay_fd(s->net.relay), POLLIN, 0};
+		if (left >= 0 && (*ms < 0 || left < *ms))
+			*ms = left;
+	}
 	if (s->deadline) {
 		int64_t left = (s->deadline - num_monotonic_ns()) / 1000000 + 1;
 		if (*ms < 0 || left < *ms)
@@ -214,6 +221,8 @@ static void guests_have(void *arg, const struct pollfd *p, size_t n unused)
 	struct start *s = arg;
 	if (s->nresolver)
 		resolver_serve(s->net.resolver, p, s->nresolver);
+	if (s->net.relay)
+		relay_serve(s->net.relay);
 	if (s->health && health_served(s->health))
 		unhealthy(s);
 	if (s->deadline && num_monotonic_ns() >= s->deadline) {
@@ -247,7 +256,7 @@ static int prepare(struct start *s, struct err *e)
 	if (s->run_dir < 0)
 		return -1;
 	s->build = (struct spec_build){.run_dir = s->run_dir, .g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
-	if (connect_prepare(s->g, s->c, &s->net, e) < 0 || spec_build(&s->build, e) < 0)
+	if (connect_prepare(s->g, s->c, &s->net, e) < 0 || connect_expect(s->g, &s->net, e) < 0 || spec_build(&s->build, e) < 0)
 		return -1;
 	s->seccomp_cache = engine_seccomp_cache(s->g, &s->spec);
 	return 0;
@@ -258,7 +267,8 @@ static void keep_fds(struct start *s)
 {
 	const struct engine *g = s->g;
 	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->user.lock, s->c->dir,
-		g->has_snap ? g->snap.layers : -1, s->c->lock, g->networks.root, g->networks.run};
+		g->has_snap ? g->snap.layers : -1, s->c->lock, g->networks.root, g->networks.run, g->private_net.netns, g->private_net.lock,
+		s->net.netns_sockets[0] > 0 ? s->net.netns_sockets[0] : -1, s->net.netns_sockets[1] > 0 ? s->net.netns_sockets[1] : -1};
 	for (size_t i = 0; i < countof(fds) && s->monitor.nkeep < countof(s->monitor.keep); i++)
 		s->monitor.keep[s->monitor.nkeep++] = fds[i];
 	for (size_t i = 0; i < s->build.nready && s->monitor.nkeep < countof(s->monitor.keep); i++)
@@ -271,7 +281,7 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	struct monitor *m = &s->monitor;
 	m->create = (struct container_create){.id = s->c->id, .spec = &s->spec,
 		.rootfs = r->host.rootfs ? -1 : s->rootfs, .stdio = {-1, -1, -1}, .console = -1,
-		.seccomp_cache = s->seccomp_cache};
+		.seccomp_cache = s->seccomp_cache, .netns_socket = s->net.netns_sockets[0]};
 	m->create.init = r->host.init.set && r->host.init.v;
 	/* On v1 nothing is delegated to a plain user; on v2 a group of one's own is what makes pause and stats work. */
 	if (s->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !s->spec.linux_->resources->memory && !s->spec.linux_->resources->cpu &&

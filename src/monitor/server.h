@@ -22,7 +22,7 @@
 #include <poll.h>
 #include <sys/uio.h>
 
-enum { CLIENTS_MAX = 256, POLLS_MAX = CLIENTS_MAX + 5 + 64 /* of a guest */, CHUNK = 65536, STALL_MS = 10000 };
+enum { CLIENTS_MAX = 256, POLLS_MAX = CLIENTS_MAX + 5 + 65 /* of a guest */, CHUNK = 65536, STALL_MS = 10000 };
 
 struct source {
 	int fd;

@@ -12,6 +12,7 @@
  */
 #include "net/firewall.h"
 
+#include "sys/netns.h"
 #include "sys/nft.h"
 
 #include <errno.h>
@@ -47,6 +48,16 @@ static const struct {
 	{"guard", "filter", NF_INET_PRE_ROUTING, -300}, {"forward", "filter", NF_INET_FORWARD, 0},
 	{"prerouting", "nat", NF_INET_PRE_ROUTING, -100}, {"output", "nat", NF_INET_LOCAL_OUT, -100}, {"postrouting", "nat", NF_INET_POST_ROUTING, 100},
 };
+
+static int send_it(void *arg, struct err *e)
+{
+	return nft_commit(arg, e);
+}
+
+static int commit(struct nft *n, struct err *e)
+{
+	return netns_run_base(send_it, n, e);
+}
 
 static void family(struct nft *n, uint8_t f)
 {
@@ -324,11 +335,16 @@ static int put_all(struct nft *n, const struct networks *nets, struct err *e)
 	return 0;
 }
 
+static int count_rules(void *arg, struct err *e)
+{
+	return nft_count_rules(NFPROTO_INET, table, arg, e);
+}
+
 int firewall_ensure(const struct networks *nets, bool force, struct err *e)
 {
 	own(nft) struct nft n = {};
 	unsigned rules;
-	if (nft_count_rules(NFPROTO_INET, table, &rules, e) < 0)
+	if (netns_run_base(count_rules, &rules, e) < 0)
 		return err_wrap(e, "firewall");
 	if (rules == REFERENCES && !force)
 		return 0;
@@ -336,7 +352,7 @@ int firewall_ensure(const struct networks *nets, bool force, struct err *e)
 	put_skeleton(&n);
 	if (put_all(&n, nets, e) < 0)
 		return -1;
-	return nft_commit(&n, e) < 0 ? err_wrap(e, "firewall") : 0;
+	return commit(&n, e) < 0 ? err_wrap(e, "firewall") : 0;
 }
 
 int firewall_add_network(const struct network *w, struct err *e)
@@ -344,7 +360,7 @@ int firewall_add_network(const struct network *w, struct err *e)
 	own(nft) struct nft n = {};
 	nft_begin(&n, NFPROTO_INET, table);
 	put_network(&n, w, true);
-	return nft_commit(&n, e) < 0 ? err_wrap(e, "firewall") : 0;
+	return commit(&n, e) < 0 ? err_wrap(e, "firewall") : 0;
 }
 
 int firewall_remove_network(const struct network *w, struct err *e)
@@ -352,7 +368,7 @@ int firewall_remove_network(const struct network *w, struct err *e)
 	own(nft) struct nft n = {};
 	nft_begin(&n, NFPROTO_INET, table);
 	put_network(&n, w, false);
-	return nft_commit(&n, e) < 0 && e->sys != ENOENT ? err_wrap(e, "firewall") : 0;
+	return commit(&n, e) < 0 && e->sys != ENOENT ? err_wrap(e, "firewall") : 0;
 }
 
 /* One of the elements may be gone already, or there already, from one that was killed: then each by itself. */
@@ -362,7 +378,7 @@ static int each_port(const struct endpoint *p, bool add, struct err *e)
 	struct err gone = {};
 	nft_begin(&self, NFPROTO_INET, table);
 	put_self(&self, p, add);
-	if (nft_commit(&self, &gone) < 0 && gone.sys != ENOENT)
+	if (commit(&self, &gone) < 0 && gone.sys != ENOENT)
 		return *e = gone, -1;
 	for (size_t k = 0; k < p->ports.n; k++)
 		for (uint16_t i = 0; i < p->ports.v[k].count; i++) {
@@ -370,14 +386,14 @@ static int each_port(const struct endpoint *p, bool add, struct err *e)
 			own(nft) struct nft n = {};
 			nft_begin(&n, NFPROTO_INET, table);
 			put_port(&n, p, &p->ports.v[k], i, false);
-			if (nft_commit(&n, &why) < 0 && why.sys != ENOENT)
+			if (commit(&n, &why) < 0 && why.sys != ENOENT)
 				return *e = why, -1;
 			if (!add)
 				continue;
 			own(nft) struct nft again = {};
 			nft_begin(&again, NFPROTO_INET, table);
 			put_port(&again, p, &p->ports.v[k], i, true);
-			if (nft_commit(&again, e) < 0)
+			if (commit(&again, e) < 0)
 				return -1;
 		}
 	return 0;
@@ -388,7 +404,7 @@ int firewall_publish(const struct endpoint *p, struct err *e)
 	own(nft) struct nft n = {};
 	nft_begin(&n, NFPROTO_INET, table);
 	put_ports(&n, p, true);
-	if (nft_commit(&n, e) == 0)
+	if (commit(&n, e) == 0)
 		return 0;
 	if (e->sys == EEXIST || e->sys == EBUSY)
 		return each_port(p, true, e);
@@ -400,7 +416,7 @@ int firewall_withdraw(const struct endpoint *p, struct err *e)
 	own(nft) struct nft n = {};
 	nft_begin(&n, NFPROTO_INET, table);
 	put_ports(&n, p, false);
-	if (nft_commit(&n, e) == 0)
+	if (commit(&n, e) == 0)
 		return 0;
 	return e->sys == ENOENT ? each_port(p, false, e) : err_wrap(e, "withdraw ports");
 }
@@ -427,9 +443,14 @@ static void look(void *arg, const struct nft_chain_info *c)
 			"there", families[c->family], c->table, c->name, f->device);
 }
 
+static int look_at_all(void *arg, struct err *e)
+{
+	return nft_chains(look, arg, e);
+}
+
 bool firewall_foreign(const char *device, char *ret, size_t n)
 {
 	struct foreign f = {device, ret, n, false};
 	struct err ignored = {};
-	return nft_chains(look, &f, &ignored) == 0 && f.found;
+	return netns_run_base(look_at_all, &f, &ignored) == 0 && f.found;
 }

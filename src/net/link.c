@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "sys/netlink.h"
+#include "sys/netns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,6 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -28,32 +28,26 @@ static int family(const struct addr *a)
 	return a->len == 4 ? AF_INET : AF_INET6;
 }
 
-int link_enter(int netns, int (*inside)(void *arg, struct err *e), void *arg, struct err *e)
-{
-	own(fd) int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (home < 0 || setns(netns, CLONE_NEWNET) < 0)
-		return err_sys(e, "enter the container's network namespace");
-	int r = inside(arg, e);
-	if (setns(home, CLONE_NEWNET) < 0)
-		return err_sys(e, "leave the container's network namespace");
-	return r;
-}
-
 static int open_socket(void *arg, struct err *e)
 {
 	return netlink_open(arg, e);
 }
 
-int link_routes(void (*each)(void *arg, const struct subnet *s), void *arg, struct err *e)
+/* Where the bridges are. */
+static int open_base(struct netlink *n, struct err *e)
 {
-	own(netlink) struct netlink n = NETLINK_INIT;
+	return netns_run_base(open_socket, n, e);
+}
+
+static int routes(struct netlink *n, void (*each)(void *arg, const struct subnet *s), void *arg, struct err *e)
+{
 	own(buf) struct buf answers = BUF(NETLINK_ANSWERS);
 	struct netlink_request r;
 	struct netlink_answer m;
 	struct rtmsg any = {};
 	size_t at = 0;
 	netlink_begin(&r, RTM_GETROUTE, NLM_F_DUMP, &any, sizeof any);
-	if (netlink_open(&n, e) < 0 || netlink_call(&n, &r, &answers, e) < 0)
+	if (netlink_call(n, &r, &answers, e) < 0)
 		return err_wrap(e, "routes");
 	while (netlink_next(&answers, &at, &m)) {
 		const struct nlattr *a[RTA_MAX + 1];
@@ -70,6 +64,39 @@ int link_routes(void (*each)(void *arg, const struct subnet *s), void *arg, stru
 		each(arg, &s);
 	}
 	return 0;
+}
+
+int link_routes(void (*each)(void *arg, const struct subnet *s), void *arg, struct err *e)
+{
+	own(netlink) struct netlink here = NETLINK_INIT;
+	own(netlink) struct netlink there = NETLINK_INIT;
+	if (netlink_open(&here, e) < 0 || routes(&here, each, arg, e) < 0)
+		return -1;
+	return netns_has_base() ? open_base(&there, e) < 0 ? -1 : routes(&there, each, arg, e) : 0;
+}
+
+bool link_has_default(void)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	own(buf) struct buf answers = BUF(NETLINK_ANSWERS);
+	struct err ignored = {};
+	struct netlink_request r;
+	struct netlink_answer m;
+	struct rtmsg any = {}, t;
+	size_t at = 0;
+	netlink_begin(&r, RTM_GETROUTE, NLM_F_DUMP, &any, sizeof any);
+	if (netlink_open(&n, &ignored) < 0 || netlink_call(&n, &r, &answers, &ignored) < 0)
+		return false;
+	while (netlink_next(&answers, &at, &m)) {
+		const struct nlattr *a[RTA_MAX + 1];
+		const void *p = m.type == RTM_NEWROUTE ? netlink_parse(&m, sizeof any, a, countof(a)) : NULL;
+		if (!p)
+			continue;
+		memcpy(&t, p, sizeof t);
+		if (!t.rtm_dst_len && t.rtm_type == RTN_UNICAST && t.rtm_table == RT_TABLE_MAIN)
+			return true;
+	}
+	return false;
 }
 
 static int get_index(struct netlink *n, const char *name, unsigned *ret, unsigned *flags, struct err *e)
@@ -99,7 +126,7 @@ unsigned link_index(const char *name, struct err *e)
 {
 	own(netlink) struct netlink n = NETLINK_INIT;
 	unsigned index;
-	if (netlink_open(&n, e) < 0)
+	if (open_base(&n, e) < 0)
 		return 0;
 	if (get_index(&n, name, &index, NULL, e) == 0)
 		return index;
@@ -134,6 +161,15 @@ static int set_up(struct netlink *n, unsigned index, struct err *e)
 	struct ifinfomsg m = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
 	netlink_begin(&r, RTM_NEWLINK, 0, &m, sizeof m);
 	return netlink_call(n, &r, NULL, e);
+}
+
+int link_up(const char *name, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	unsigned index;
+	if (netlink_open(&n, e) < 0 || get_index(&n, name, &index, NULL, e) < 0 || set_up(&n, index, e) < 0)
+		return err_wrap(e, "interface %s", name);
+	return 0;
 }
 
 /* No link-local address, nor the packets that come with one. */
@@ -193,7 +229,7 @@ int link_bridge(const struct network *w, bool *made, struct err *e)
 	network_device(w, name);
 	if (made)
 		*made = false;
-	if (netlink_open(&n, e) < 0)
+	if (open_base(&n, e) < 0)
 		return -1;
 	int r = get_index(&n, name, &index, &flags, &why);
 	if (r == 0 && flags & IFF_UP)
@@ -218,17 +254,32 @@ static bool put(const char *path, const char *value)
 	return path_put(AT_FDCWD, path, value, &ignored) == 0;
 }
 
+static int put_forward(void *arg, struct err *e)
+{
+	bool four = put("/proc/sys/net/ipv4/ip_forward", "1"), six = !*(bool *)arg || put("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+	return four && six ? 0 : err_set(e, ERR_DENIED, "forwarding is off");
+}
+
 bool link_forward(bool ipv6)
 {
-	bool four = put("/proc/sys/net/ipv4/ip_forward", "1");
-	return four & (!ipv6 || put("/proc/sys/net/ipv6/conf/all/forwarding", "1"));
+	struct err ignored = {};
+	return netns_run_base(put_forward, &ipv6, &ignored) == 0;
+}
+
+static int put_route_local(void *arg, struct err *e unused)
+{
+	char path[80];
+	snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/route_localnet", (const char *)arg);
+	put(path, "1");
+	return 0;
 }
 
 void link_route_local(const char *bridge)
 {
-	char path[80];
-	snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/route_localnet", bridge);
-	put(path, "1");
+	struct err ignored = {};
+	char name[16];
+	snprintf(name, sizeof name, "%s", bridge);
+	(void)!netns_run_base(put_route_local, name, &ignored);
 }
 
 int link_remove(const char *name, struct err *e)
@@ -238,7 +289,7 @@ int link_remove(const char *name, struct err *e)
 	struct ifinfomsg m = {};
 	netlink_begin(&r, RTM_DELLINK, 0, &m, sizeof m);
 	netlink_add_str(&r, IFLA_IFNAME, name);
-	if (netlink_open(&n, e) < 0)
+	if (open_base(&n, e) < 0)
 		return -1;
 	return netlink_call(&n, &r, NULL, e) < 0 && e->sys != ENODEV ? err_wrap(e, "remove interface %s", name) : 0;
 }
@@ -377,7 +428,7 @@ int link_add(const struct link_end *l, struct err *e)
 	own(netlink) struct netlink here = NETLINK_INIT;
 	own(netlink) struct netlink there = NETLINK_INIT;
 	bool bridge = strcmp(l->network->driver, "bridge") == 0;
-	if (netlink_open(&here, e) < 0 || link_enter(l->netns, open_socket, &there, e) < 0)
+	if (open_base(&here, e) < 0 || netns_run(l->netns, open_socket, &there, e) < 0)
 		return -1;
 	if ((bridge ? add_veth(&here, l, e) : add_vlan(&here, l, e)) < 0)
 		return err_wrap(e, "network %s", l->network->name);
@@ -397,7 +448,7 @@ int link_remove_in(int netns, const char *name, struct err *e)
 	struct ifinfomsg m = {};
 	netlink_begin(&r, RTM_DELLINK, 0, &m, sizeof m);
 	netlink_add_str(&r, IFLA_IFNAME, name);
-	if (link_enter(netns, open_socket, &n, e) < 0)
+	if (netns_run(netns, open_socket, &n, e) < 0)
 		return -1;
 	return netlink_call(&n, &r, NULL, e) < 0 && e->sys != ENODEV ? err_wrap(e, "interface %s", name) : 0;
 }
@@ -406,7 +457,7 @@ int link_default_route(int netns, const char *name, const struct addr *gateway, 
 {
 	own(netlink) struct netlink n = NETLINK_INIT;
 	unsigned index;
-	if (link_enter(netns, open_socket, &n, e) < 0 || get_index(&n, name, &index, NULL, e) < 0)
+	if (netns_run(netns, open_socket, &n, e) < 0 || get_index(&n, name, &index, NULL, e) < 0)
 		return -1;
 	return add_default(&n, index, gateway, e);
 }
@@ -414,7 +465,7 @@ int link_default_route(int netns, const char *name, const struct addr *gateway, 
 int link_free_name(int netns, const char *prefix, char ret[16], struct err *e)
 {
 	own(netlink) struct netlink n = NETLINK_INIT;
-	if (link_enter(netns, open_socket, &n, e) < 0)
+	if (netns_run(netns, open_socket, &n, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < 1000; i++) {
 		struct err why = {};

@@ -7,8 +7,11 @@
 
 #include "net/network.h"
 
-/* Destinations of the host's routes, both families, its own addresses among them. */
+/* Destinations of the host's routes, and of those where the bridges are; both families, own addresses among them. */
 int link_routes(void (*each)(void *arg, const struct subnet *s), void *arg, struct err *e) must_use;
+/* In this process's own namespace: an interface is set up; is there a default route? */
+int link_up(const char *name, struct err *e) must_use;
+bool link_has_default(void);
 /* The index of an interface here; 0 with ERR_NOT_FOUND. */
 unsigned link_index(const char *name, struct err *e) must_use;
 /* The bridge of a network is there, up and has the gateways' addresses. *made (may be NULL): it was not. */
@@ -36,6 +39,3 @@ int link_remove_in(int netns, const char *name, struct err *e) must_use;
 int link_default_route(int netns, const char *name, const struct addr *gateway, struct err *e) must_use;
 /* The first free name "eth0", "eth1" … inside. */
 int link_free_name(int netns, const char *prefix, char ret[16], struct err *e) must_use;
-
-/* Runs inside a network namespace and comes back: -1 with *e when it cannot. */
-int link_enter(int netns, int (*inside)(void *arg, struct err *e), void *arg, struct err *e) must_use;

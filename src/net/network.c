@@ -187,7 +187,7 @@ bool network_range(const struct network *w, uint8_t len, struct network_range *r
 
 static const struct {
 	const char *key, *drivers;
-	enum { ANY, DEVICE, FLAG, NUMBER, ADDRESS, MODE } kind;
+	enum { ANY, DEVICE, FLAG, NUMBER, ADDRESS, MODE, WAY } kind;
 } options[] = {
 	{"com.docker.network.bridge.name", "bridge", DEVICE},
 	{"com.docker.network.bridge.enable_icc", "bridge", FLAG},
@@ -198,6 +198,7 @@ static const struct {
 	{"com.docker.network.driver.mtu", "bridge macvlan ipvlan", NUMBER},
 	{"mtu", "bridge macvlan ipvlan", NUMBER},
 	{"isolate", "bridge", FLAG},
+	{"publish", "bridge", WAY},
 	{"com.docker.network.container_iface_prefix", "bridge macvlan ipvlan", DEVICE},
 	{"parent", "macvlan ipvlan", DEVICE},
 	{"macvlan_mode", "macvlan", MODE},
@@ -231,6 +232,7 @@ static int check_option(const char *driver, const char *key, const char *value, 
 			return -1;
 		good = n == 0 || n >= 68;
 		break;
+	case WAY: good = str_eq(value, "nat") || str_eq(value, "proxy"); break;
 	case ADDRESS: good = addr_parse(value, &a); break;
 	case MODE:
 		for (size_t k = 0; k < countof(modes); k++)

@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "net/dns.h"
 #include "net/endpoint.h"
-#include "net/link.h"
+#include "sys/netns.h"
 #include "sys/nft.h"
 
 #include <arpa/inet.h>
@@ -604,7 +604,7 @@ static int put_rules(void *arg, struct err *e)
 int resolver_redirect(int netns, uint16_t udp, uint16_t tcp, struct err *e)
 {
 	struct ports p = {udp, tcp};
-	return link_enter(netns, put_rules, &p, e);
+	return netns_run(netns, put_rules, &p, e);
 }
 
 int resolver_open(int netns, int networks_run, int own_dir, struct resolver **ret, struct err *e)
@@ -621,11 +621,11 @@ int resolver_open(int netns, int networks_run, int own_dir, struct resolver **re
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		r->connections[i].client = r->connections[i].server = -1;
 	uint16_t udp, tcp;
-	int ok = link_enter(netns, open_any, r, e);
+	int ok = netns_run(netns, open_any, r, e);
 	if (ok == 0) {
 		resolver_ports(r, &udp, &tcp);
 		if (resolver_redirect(netns, udp, tcp, &why) < 0)
-			ok = link_enter(netns, open_53, r, e);
+			ok = netns_run(netns, open_53, r, e);
 	}
 	if (ok < 0) {
 		resolver_drop(&r);

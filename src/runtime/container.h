@@ -41,6 +41,8 @@ struct container_create {
 	int (*prepared)(const struct container *ct, void *arg, struct err *e);
 	void *arg;
 	int resctrl;        /* the root of the resctrl file system; 0: where it is mounted */
+	int netns_socket;   /* a unix socket that gets the network namespace, before there is a program in it; 0: none. Later a plain user
+	                     * may not open it: the process has become one whom nobody looks into */
 	bool init;          /* the first process is hull's own init, which runs the command, passes signals on and reaps */
 };
 

@@ -239,12 +239,23 @@ static int enter_root(struct setup *s, struct err *e)
 	return s->shared ? rootfs_chroot(s, e) : 0;
 }
 
+static int tell_netns(struct setup *s, struct err *e)
+{
+	if (s->create->netns_socket <= 0)
+		return 0;
+	own(fd) int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "/proc/self/ns/net");
+	return fd_send(s->create->netns_socket, "", 1, &fd, 1, e);
+}
+
 static const struct step create_steps[] = {
 	{NULL, enter_groups},
 	{"user namespace", take_identity},
 	{NULL, join_namespaces},
 	{NULL, keyring_join},
 	{NULL, raise_loopback},
+	{"network namespace", tell_netns},
 	{NULL, set_names},
 	{"root file system", rootfs_attach},
 	{NULL, mounts_make},

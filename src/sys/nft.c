@@ -303,6 +303,22 @@ void nft_ct(struct nft *n, uint32_t key, unsigned reg)
 	expr_end(n);
 }
 
+void nft_meta_set(struct nft *n, uint32_t key, unsigned reg)
+{
+	expr(n, "meta");
+	attr_be32(n, NFTA_META_KEY, key);
+	attr_be32(n, NFTA_META_SREG, reg);
+	expr_end(n);
+}
+
+void nft_ct_set(struct nft *n, uint32_t key, unsigned reg)
+{
+	expr(n, "ct");
+	attr_be32(n, NFTA_CT_KEY, key);
+	attr_be32(n, NFTA_CT_SREG, reg);
+	expr_end(n);
+}
+
 void nft_payload(struct nft *n, uint32_t base, uint32_t offset, uint32_t len, unsigned reg)
 {
 	expr(n, "payload");

@@ -46,6 +46,8 @@ void nft_rule(struct nft *n, const char *chain);
 void nft_rule_end(struct nft *n);
 void nft_meta(struct nft *n, uint32_t key, unsigned reg);
 void nft_ct(struct nft *n, uint32_t key, unsigned reg);
+void nft_meta_set(struct nft *n, uint32_t key, unsigned reg);
+void nft_ct_set(struct nft *n, uint32_t key, unsigned reg);
 void nft_payload(struct nft *n, uint32_t base, uint32_t offset, uint32_t len, unsigned reg);
 void nft_mask(struct nft *n, unsigned reg, const void *mask, size_t len);
 void nft_cmp(struct nft *n, uint32_t op, unsigned reg, const void *data, size_t len);

@@ -205,6 +205,39 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     [ "$(ip_of both six)" = 10.89.6.2 ]
 }
 
+@test "publish=proxy: by the monitor, under the host's rules for what comes in; loopback only, and a network that says nat" {
+    need_nft
+    need_cmd nft
+    hull network create -o publish=proxy relayed
+    refuses 125 'publish' network create -o publish=pigeon other
+    serves web --network relayed -p 8087:80 -p 127.0.0.1:8088:80
+    for url in http://127.0.0.1:8087/name http://198.51.100.2:8087/name http://127.0.0.1:8088/name; do
+        [ "$(in_host "$HULL_FETCH" "$url")" = "$(hull exec web hostname)" ]
+    done
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8087/name)" = "$(hull exec web hostname)" ]
+    run ! in_wan "$HULL_FETCH" http://198.51.100.2:8088/name
+    run -0 hull run --rm --init box timeout 20 wget -q -O - http://172.17.0.1:8087/name
+    in_host nft add table inet admin
+    in_host nft add chain inet admin input '{ type filter hook input priority 0; }'
+    in_host nft add rule inet admin input iifname wan0 tcp dport 8087 drop
+    run ! in_wan "$HULL_FETCH" http://198.51.100.2:8087/name
+    in_host nft delete table inet admin
+    refuses 125 'sctp' run --rm --network relayed -p 8089:80/sctp box true
+    run -0 in_host nft list map inet hull any4
+    [[ $output != *8087* ]]
+    # For all networks, unless one says otherwise.
+    echo '{"publish": "proxy"}' >"$HULL_DIR/settings.json"
+    export HULL_CONFIG=$HULL_DIR/settings.json
+    hull network create -o publish=nat direct
+    hull run -d --name one -p 8090:80 box sleep 1000
+    hull run -d --name two --network direct -p 8091:80 box sleep 1000
+    run -0 in_host nft list map inet hull any4
+    [[ $output != *8090* && $output == *8091* ]]
+    echo '{"publish": "pigeon"}' >"$HULL_CONFIG"
+    refuses 125 'publish.*pigeon' run --rm box true
+    unset HULL_CONFIG
+}
+
 @test "IPv6: a private prefix, published on [::], and from a neighbour" {
     need_nft
     [ -e /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"

@@ -133,14 +133,3 @@ hull() {
     run hull info
     [[ $output == *"one user id"* ]]
 }
-
-@test "a plain user's container has no network, and one line says so; one that is asked for is refused" {
-    HULL_NETWORK='' hull run --rm box ls /sys/class/net >"$HULL_DIR/out" 2>"$HULL_DIR/err"
-    [ "$(cat "$HULL_DIR/out")" = lo ]
-    [ "$(wc -l <"$HULL_DIR/err")" = 1 ]
-    grep -q 'warning.*no network' "$HULL_DIR/err"
-    run ! hull run --rm --network web box true
-    [[ $output == *"plain user"* ]]
-    HULL_NETWORK='' run ! hull run --rm -p 8080:80 box true
-    [[ $output == *"-p"*"plain user"* ]]
-}

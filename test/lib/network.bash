@@ -15,6 +15,11 @@ load ../lib/hull
 network_setup() {
     hull_setup
     unset HULL_NETWORK
+    network_place
+}
+
+# The two namespaces, below $HULL_DIR.
+network_place() {
     export HULL_NET=$HULL_DIR/host.net WAN=$HULL_DIR/wan.net
     network_missing >"$HULL_DIR/missing" || return 0
     in_host ip link set lo up

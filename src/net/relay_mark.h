@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Of a relay's packets; of a connection that a relay began; the table of routes for the latter. */
+enum { RELAY_MARK = 0x68726c79, RELAY_ANSWERS = 0x68726c61, RELAY_TABLE = 104 };
