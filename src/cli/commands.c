@@ -25,7 +25,8 @@ static const struct row container_rows[] = {
 static const struct row image_rows[] = {
 	{NULL, &cmd_build}, {NULL, &cmd_copy}, {NULL, &cmd_history}, {NULL, &cmd_image_inspect}, {NULL, &cmd_import}, {NULL, &cmd_load}, {"ls", &cmd_images}, {"list", &cmd_images, CMD_HIDDEN},
 	{"images", &cmd_images, CMD_HIDDEN}, {NULL, &cmd_image_prune}, {NULL, &cmd_pull}, {NULL, &cmd_push}, {"rm", &cmd_rmi}, {"remove", &cmd_rmi, CMD_HIDDEN},
-	{"rmi", &cmd_rmi, CMD_HIDDEN}, {NULL, &cmd_save}, {NULL, &cmd_tag},
+	{"rmi", &cmd_rmi, CMD_HIDDEN}, {NULL, &cmd_save}, {NULL, &cmd_sign}, {NULL, &cmd_tag},
+	{NULL, &cmd_verify},
 };
 static const struct row system_rows[] = {{NULL, &cmd_check}, {NULL, &cmd_df}, {NULL, &cmd_gc}, {NULL, &cmd_info}, {NULL, &cmd_migrate},
 	{NULL, &cmd_system_prune}, {NULL, &cmd_version, CMD_HIDDEN}};

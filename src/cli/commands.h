@@ -16,6 +16,8 @@ extern const struct cmd cmd_copy, cmd_export, cmd_import, cmd_pull, cmd_push, cm
 extern const struct cmd cmd_manifest, cmd_login, cmd_logout, cmd_search;
 /* build.c, builder.c */
 extern const struct cmd cmd_build, cmd_builder;
+/* sign.c */
+extern const struct cmd cmd_sign, cmd_verify;
 /* check.c, disk.c, migrate.c */
 extern const struct cmd cmd_check, cmd_migrate, cmd_df, cmd_gc, cmd_system_prune;
 /* list_containers.c, list_images.c, history.c, inspect.c, info.c, top.c, volume.c, network.c, port.c, doc.c */

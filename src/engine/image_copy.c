@@ -13,6 +13,7 @@
 #include "codec/compress.h"
 #include "codec/digest.h"
 #include "engine/image_remote.h"
+#include "engine/trust.h"
 #include "image/archive.h"
 #include "image/archive_index.h"
 #include "image/platform.h"
@@ -313,15 +314,22 @@ static int choose(struct copying *x, struct text *t, struct json **j, struct err
 	return 0;
 }
 
-static int copy_top(struct copying *x, struct text *t, const char *name, struct strv *names, struct err *e)
+/* What the policy says of where it comes from; top: what its name stands for, digest: what is copied. */
+static int check_trust(struct copying *x, const char *top, const char *digest, struct err *e)
 {
-	own(json) struct json *j = NULL;
+	static const char *const words[] = {[TRANSPORT_DOCKER_ARCHIVE] = "docker-archive", [TRANSPORT_OCI_ARCHIVE] = "oci-archive", [TRANSPORT_OCI] = "oci",
+		[TRANSPORT_DIR] = "dir", [TRANSPORT_DAEMON] = "docker-daemon", [TRANSPORT_PODMAN] = "containers-storage"};
+	struct trust trust __attribute__((cleanup(trust_drop))) = {};
+	const char *const digests[] = {top, digest};
+	if (!x->has_in)
+		return trust_archive(words[x->r->from.transport], x->r->from.path, e);
+	return trust_remote(x->g, &x->in, &x->in.ref, digests, strcmp(top, digest) == 0 ? 1 : 2, &trust, e);
+}
+
+static int copy_top(struct copying *x, struct text *t, const struct json *j, const char *name, struct strv *names, struct err *e)
+{
 	struct strv layers = {};
 	char *config = NULL;
-	if (json_parse(t->data, t->len, &j, e) < 0)
-		return err_wrap(e, "manifest");
-	if (!x->r->all && choose(x, t, &j, e) < 0)
-		return -1;
 	bool is_index = types_document(t->type, j) == DOCUMENT_INDEX;
 	if (is_index && x->r->to.transport == TRANSPORT_DIR)
 		return err_set(e, ERR_UNSUPPORTED, "dir: takes one image: leave --all away, or write to oci:");
@@ -565,6 +573,7 @@ static int copy(struct copying *x, char ret_digest[136], struct err *e)
 	const struct place *to = &x->r->to;
 	struct text t;
 	struct ref ref = {};
+	own(json) struct json *j = NULL;
 	struct strv names = {};
 	char whole[REF_TEXT];
 	bool bare = to->name && transport_is_layout(to->transport) && save_is_bare(to->name);
@@ -576,7 +585,14 @@ static int copy(struct copying *x, char ret_digest[136], struct err *e)
 		arena_strv_add(&x->arena, &names, ref_format(&ref, whole));
 	if (!str_is_empty(ref.digest) && to->transport != TRANSPORT_REGISTRY)
 		return err_set(e, ERR_USAGE, "a name that is given has no digest: %.200s", to->name);
-	if (open_from(x, &t, e) < 0 || open_to(x, e) < 0 || copy_top(x, &t, *ref.digest ? "" : ref.tag, &names, e) < 0)
+	if (open_from(x, &t, e) < 0)
+		return -1;
+	const char *top = t.digest;
+	if (json_parse(t.data, t.len, &j, e) < 0)
+		return err_wrap(e, "manifest");
+	if ((!x->r->all && choose(x, &t, &j, e) < 0) || check_trust(x, top, t.digest, e) < 0)
+		return -1;
+	if (open_to(x, e) < 0 || copy_top(x, &t, j, *ref.digest ? "" : ref.tag, &names, e) < 0)
 		return -1;
 	snprintf(ret_digest, 136, "%s", t.digest);
 	if (*ref.digest && strcmp(ref.digest, t.digest) != 0)

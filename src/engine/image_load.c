@@ -4,9 +4,11 @@
  * leaves whole images and layers that the next collection takes.
  */
 #include "engine/layers.h"
+#include "engine/trust.h"
 
 #include "base/fd.h"
 #include "image/archive.h"
+#include "image/archive_index.h"
 
 #include <string.h>
 
@@ -51,6 +53,35 @@ static int load_one(struct engine *g, struct archive *a, size_t i, const struct 
 	return 0;
 }
 
+/* Which of the policy's transports it is. */
+static const char *transport_of(const struct archive *a)
+{
+	if (a->flat)
+		return "dir";
+	return archive_index_has(a->index, "oci-layout") ? a->dir >= 0 ? "oci" : "oci-archive" : "docker-archive";
+}
+
+static int load(struct engine *g, const char *path, int fd, const char *platform, const char *name, bool installed,
+	const struct image_progress *progress, struct strv *ret_names, struct err *e)
+{
+	struct archive a = {};
+	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
+		return -1;
+	engine_warn_ids(g);
+	own(fd) int hold = layers_hold(g, e);
+	if (hold < 0 || archive_open(&a, path, fd, g->root, platform, e) < 0)
+		return -1;
+	if (!installed && trust_archive(transport_of(&a), path, e) < 0) {
+		archive_drop(&a);
+		return -1;
+	}
+	int r = name && archive_select(&a, name, e) < 0 ? err_wrap(e, "%.300s", path ? path : "-") : 0;
+	for (size_t i = 0; r == 0 && i < a.images.n; i++)
+		r = load_one(g, &a, i, progress, ret_names, e);
+	archive_drop(&a);
+	return r;
+}
+
 int image_load(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e)
 {
@@ -60,16 +91,10 @@ int image_load(struct engine *g, const char *path, int fd, const char *platform,
 int image_load_named(struct engine *g, const char *path, int fd, const char *platform, const char *name, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e)
 {
-	struct archive a = {};
-	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
-		return -1;
-	engine_warn_ids(g);
-	own(fd) int hold = layers_hold(g, e);
-	if (hold < 0 || archive_open(&a, path, fd, g->root, platform, e) < 0)
-		return -1;
-	int r = name && archive_select(&a, name, e) < 0 ? err_wrap(e, "%.300s", path ? path : "-") : 0;
-	for (size_t i = 0; r == 0 && i < a.images.n; i++)
-		r = load_one(g, &a, i, progress, ret_names, e);
-	archive_drop(&a);
-	return r;
+	return load(g, path, fd, platform, name, false, progress, ret_names, e);
+}
+
+int image_load_installed(struct engine *g, const char *path, struct strv *ret_names, struct err *e)
+{
+	return load(g, path, -1, NULL, NULL, true, NULL, ret_names, e);
 }

@@ -6,6 +6,7 @@
  */
 #include "engine/image_remote.h"
 #include "engine/layers.h"
+#include "engine/trust.h"
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -85,7 +86,8 @@ static int pull_one(struct engine *g, struct pull *p, const struct image_pull_re
 	uint64_t size;
 	own(image) struct image before = {};
 	struct err none = {};
-	if (pull_resolve(p, e) < 0)
+	struct trust trust __attribute__((cleanup(trust_drop))) = {};
+	if (pull_resolve(p, e) < 0 || trust_pull(g, p, &trust, e) < 0)
 		return -1;
 	ref_format_familiar(&p->ref, familiar);
 	struct image_pulled done = {.reference = arena_dup(a, familiar), .digest = arena_dup(a, p->index_digest), .id = arena_dup(a, p->record.id)};
@@ -97,7 +99,7 @@ static int pull_one(struct engine *g, struct pull *p, const struct image_pull_re
 	if (r->progress && r->progress->begin)
 		r->progress->begin(r->progress->arg, familiar, p->manifest.layers.n);
 	if (unpack(g, p, r, e) < 0 || layers_size(&g->snap, &p->config.rootfs.diff_ids, &size, e) < 0 ||
-		pull_commit(p, &g->store, size, e) < 0)
+		pull_commit(p, &g->store, size, e) < 0 || trust_keep(g, p, &trust, e) < 0)
 		return -1;
 	*arena_push(a, ret) = done;
 	return 0;
@@ -192,7 +194,7 @@ static int load_box_archive(void *arg, struct err *e)
 {
 	struct box_load *b = arg;
 	own(strv) struct strv names = {};
-	return image_load(b->g, b->path, -1, NULL, NULL, &names, e);
+	return image_load_installed(b->g, b->path, &names, e);
 }
 
 /* The image that comes with hull. Twenty first runs at once load it once. */
@@ -244,6 +246,8 @@ static int find(struct engine *g, const char *reference, const char *platform, b
 	}
 	if (platform_check(platform, image.record.os, image.record.architecture, image.record.variant, e) < 0)
 		return fetch && e->kind == ERR_NOT_FOUND ? 0 : err_wrap(e, "image %s", reference);
+	if (trust_start(g, reference, &image, e) < 0)
+		return -1;
 	/* Records are written after the layers; that one is missing means that the disk lost it. */
 	if (!layers_are_here(&g->snap, &image.record.diff_ids)) {
 		err_set_(e, ERR_CORRUPT, "image %s: a layer of it is missing", reference);

@@ -84,7 +84,8 @@ static int load_layout(struct save *s, struct err *e)
 	own(json) struct json *j = NULL;
 	if (path_list(s->fd, ".", &names, e) < 0)
 		return -1;
-	if (!names.n)
+	/* Blobs alone: one that was begun. */
+	if (!names.n || (s->form == SAVE_OCI_DIR && names.n == 1 && strcmp(names.v[0], "blobs") == 0))
 		return 0;
 	if (s->form != SAVE_OCI_DIR || !path_exists(s->fd, "oci-layout") || json_read(s->fd, "index.json", LIST_MAX, &j, e) < 0)
 		return err_set(e, ERR_EXISTS, "the directory is there, and not empty%s", s->form == SAVE_OCI_DIR ? ", and no OCI layout" : "");

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trust: see trust.h.
+ */
+#include "engine/trust.h"
+
+#include "base/path.h"
+#include "codec/base64.h"
+#include "codec/digest.h"
+#include "engine/trust_remote.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { RECORD_MAX = 4 << 20, FOUND_MAX = 256 };
+
+void trust_drop(struct trust *t)
+{
+	arena_drop(&t->arena);
+}
+
+struct remote { struct pull *p; const char *const *digests; size_t n; struct trust *t; };
+
+static int find_remote(void *arg, struct signed_payloads *ret, struct err *e)
+{
+	struct remote *r = arg;
+	for (size_t i = 0; i < r->n; i++)
+		if (trust_fetch(r->p, r->digests[i], &r->t->arena, &r->t->found, e) < 0)
+			return -1;
+	*ret = r->t->found;
+	return 0;
+}
+
+int trust_remote(struct engine *g unused, struct pull *p, const struct ref *ref, const char *const *digests, size_t n, struct trust *t, struct err *e)
+{
+	own(policy) struct policy policy = {};
+	struct remote r = {p, digests, n, t};
+	char text[REF_TEXT];
+	if (policy_load(&policy, e) < 0)
+		return -1;
+	return policy_check(&policy, ref, digests, n, find_remote, &r, &t->is_signed, e) < 0 ? err_wrap(e, "%s", ref_format_familiar(ref, text)) : 0;
+}
+
+int trust_pull(struct engine *g, struct pull *p, struct trust *t, struct err *e)
+{
+	const char *const digests[] = {p->index_digest, p->record.manifest};
+	return trust_remote(g, p, &p->ref, digests, strcmp(digests[0], digests[1]) == 0 ? 1 : 2, t, e);
+}
+
+/* ---- what is kept */
+
+static void path_of(const char *digest, char out[DIGEST_TEXT + 32])
+{
+	snprintf(out, DIGEST_TEXT + 32, "images/signatures/%s.json", digest_hex(digest));
+}
+
+static void add_text(struct json *to, const char *key, const char *data, size_t len)
+{
+	own(buf) struct buf b = BUF(RECORD_MAX);
+	base64_encode(data, len, &b);
+	json_set_str(to, key, buf_text(&b));
+}
+
+/* Those of images that are gone. */
+static void sweep(struct engine *g)
+{
+	own(strv) struct strv names = {};
+	struct err ignored = {};
+	if (path_list(g->root, "images/signatures", &names, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		own(mem) char *path = mem_printf("images/signatures/%s", names.v[i]);
+		size_t n = strcspn(names.v[i], ".");
+		own(mem) char *digest = mem_printf("%s:%.*s", n == 128 ? "sha512" : "sha256", (int)n, names.v[i]);
+		if (!digest_is_valid(digest) || !store_has_blob(&g->store, digest))
+			unlinkat(g->root, path, 0);
+	}
+}
+
+int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, struct err *e)
+{
+	own(json) struct json *j = json_new_object();
+	own(buf) struct buf text = BUF(RECORD_MAX);
+	struct json *list = json_new_array();
+	char path[DIGEST_TEXT + 32];
+	if (!t->is_signed) {
+		json_drop(&list);
+		return 0;
+	}
+	for (size_t i = 0; i < t->found.n; i++) {
+		struct json *s = json_new_object();
+		add_text(s, "payload", t->found.v[i].payload, t->found.v[i].payload_len);
+		add_text(s, "signature", t->found.v[i].signature, t->found.v[i].signature_len);
+		json_add(list, s);
+	}
+	json_set_str(j, "digest", p->record.manifest);
+	json_set(j, "signatures", list);
+	json_format(j, 0, &text);
+	path_of(p->record.manifest, path);
+	if (buf_check(&text, e) < 0 || path_mkdirs(g->root, "images/signatures", 0700, e) < 0 ||
+		path_write(g->root, path, buf_text(&text), text.len, 0600, PATH_SYNC, e) < 0)
+		return err_wrap(e, "signatures");
+	sweep(g);
+	return 0;
+}
+
+struct kept { struct engine *g; const char *manifest; struct arena arena; };
+
+static bool take_text(struct arena *a, const struct json *s, const char *key, char **ret, size_t *ret_len)
+{
+	own(buf) struct buf b = BUF(RECORD_MAX);
+	struct err ignored = {};
+	const char *text = json_get_str(s, key);
+	if (!text || base64_decode(text, &b, &ignored) < 0)
+		return false;
+	*ret = arena_ndup(a, buf_text(&b), b.len);
+	*ret_len = b.len;
+	return true;
+}
+
+static int find_kept(void *arg, struct signed_payloads *ret, struct err *e unused)
+{
+	struct kept *k = arg;
+	own(json) struct json *j = NULL;
+	struct err ignored = {};
+	char path[DIGEST_TEXT + 32];
+	path_of(k->manifest, path);
+	if (json_read(k->g->root, path, RECORD_MAX, &j, &ignored) < 0)
+		return 0;
+	const struct json *list = json_get(j, "signatures");
+	for (size_t i = 0; i < json_len(list) && i < FOUND_MAX; i++) {
+		struct signed_payload s;
+		if (take_text(&k->arena, json_at(list, i), "payload", &s.payload, &s.payload_len) &&
+			take_text(&k->arena, json_at(list, i), "signature", &s.signature, &s.signature_len))
+			*arena_push(&k->arena, ret) = s;
+	}
+	return 0;
+}
+
+/* A signature may be of the index that the image came with: then that index must be here and name the manifest. */
+static bool index_has(struct engine *g, const char *index, const char *manifest)
+{
+	own(buf) struct buf text = {};
+	own(json) struct json *j = NULL;
+	struct err ignored = {};
+	if (store_get_blob(&g->store, index, RECORD_MAX, &text, &ignored) < 0 || json_parse(buf_text(&text), text.len, &j, &ignored) < 0)
+		return false;
+	const struct json *list = json_get(j, "manifests");
+	for (size_t i = 0; i < json_len(list); i++)
+		if (str_eq(json_get_str(json_at(list, i), "digest"), manifest))
+			return true;
+	return false;
+}
+
+static int check_name(struct engine *g, const struct policy *policy, const char *name, const struct image *image, struct err *e)
+{
+	struct kept k = {.g = g, .manifest = image->record.manifest};
+	const char *digests[64];
+	size_t n = 0;
+	struct ref ref;
+	bool is_signed;
+	if (ref_parse(name, &ref, e) < 0)
+		return -1;
+	digests[n++] = image->record.manifest;
+	for (size_t i = 0; i < image->record.digests.n && n < countof(digests); i++) {
+		const char *at = strchr(image->record.digests.v[i], '@');
+		if (at && index_has(g, at + 1, image->record.manifest))
+			digests[n++] = at + 1;
+	}
+	int r = policy_check(policy, &ref, digests, n, find_kept, &k, &is_signed, e);
+	arena_drop(&k.arena);
+	return r < 0 ? err_wrap(e, "image %.200s", name) : 0;
+}
+
+int trust_start(struct engine *g, const char *reference, const struct image *image, struct err *e)
+{
+	own(policy) struct policy policy = {};
+	const struct image_record *r = &image->record;
+	struct ref ref;
+	struct err last = {};
+	char whole[REF_TEXT];
+	if (policy_load(&policy, e) < 0)
+		return -1;
+	/* What was built or loaded here came by another door, or is the user's own. */
+	if (!policy.document || !r->digests.n || str_is_empty(r->manifest))
+		return 0;
+	struct err none = {};
+	if (ref_parse(reference, &ref, &none) == 0 && (*ref.digest || strv_has(&r->names, ref_format(&ref, whole))))
+		return check_name(g, &policy, ref_format(&ref, whole), image, e);
+	/* By its id, or a short name: as any of its names. */
+	for (size_t i = 0; i < r->names.n + r->digests.n; i++) {
+		const char *name = i < r->names.n ? r->names.v[i] : r->digests.v[i - r->names.n];
+		if (check_name(g, &policy, name, image, &last) == 0)
+			return 0;
+	}
+	*e = last;
+	return -1;
+}
+
+int trust_archive(const char *transport, const char *path, struct err *e)
+{
+	own(policy) struct policy policy = {};
+	own(mem) char *whole = path ? realpath(path, NULL) : NULL;
+	if (policy_load(&policy, e) < 0)
+		return -1;
+	return policy_check_path(&policy, transport, whole ? whole : "", e) < 0 ? err_wrap(e, "%s%s%.200s", transport, path ? ":" : "", path ? path : "") : 0;
+}

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""t_trust: policy.json where images come in and where they start; signatures made and checked, here and by openssl."""
+
+import base64
+import os
+import sys
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from registry import *  # noqa: E402,F403
+from store import BOX, Hull, write_oci  # noqa: E402
+
+SMALL = make_layer({"small": b"small\n" * 1000})
+ANY, REJECT = [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
+
+
+class Keys:
+    """Two pairs of keys in PEM, by openssl."""
+
+    def __init__(self, folder):
+        need("openssl")
+        for name in ("good", "other"):
+            private, public = (os.path.join(folder, f"{name}.{end}") for end in ("pem", "pub"))
+            plain = subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout"], check=True, capture_output=True).stdout
+            subprocess.run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-out", private], input=plain, check=True, capture_output=True)
+            subprocess.run(["openssl", "ec", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+            setattr(self, name, private)
+            setattr(self, name + "_pub", public)
+
+
+def policy(hull, default, **docker):
+    path = os.path.join(hull.path, "policy.json")
+    with open(path, "w") as f:
+        json.dump({"default": default, "transports": {"docker": docker}} if docker else {"default": default}, f)
+    hull.env["HULL_POLICY"] = path
+
+
+def by(key, **more):
+    return [{"type": "sigstoreSigned", "keyPath": key, **more}]
+
+
+def does_not_start(hull, *args):
+    p = hull.run(*args)
+    assert p.returncode == 125 and p.err.count("\n") == 1 and "it is rejected" in p.err, (args, p.returncode, p.err)
+
+
+def here(fake, name="x", **more):
+    return fake.add(Image([SMALL], **more), name)
+
+
+def test_reject_and_scopes():
+    with Fake() as fake, Hull() as hull:
+        here(fake, "a/x")
+        here(fake, "a/y")
+        layout = os.path.join(hull.path, "layout")
+        write_oci(layout, Image([SMALL]))
+        policy(hull, REJECT)
+        hull.refuses("it is rejected", "pull", f"{fake.host}/a/x")
+        hull.refuses("it is rejected", "load", "-i", BOX)
+        hull.refuses("it is rejected", "copy", f"docker://{fake.host}/a/x", f"oci:{hull.path}/out:1")
+        hull.refuses("it is rejected", "copy", f"oci:{layout}:0", f"oci:{hull.path}/out:1")
+        # what comes with hull is part of it
+        hull.ok("run", "--rm", "box", "true")
+        policy(hull, REJECT, **{f"{fake.host}/a": ANY, f"{fake.host}/a/y": REJECT})
+        hull.ok("pull", "-q", f"{fake.host}/a/x")
+        hull.refuses("it is rejected", "pull", f"{fake.host}/a/y")
+        policy(hull, ANY, **{f"{fake.host}/a/x:latest": REJECT})
+        hull.ok("pull", "-q", f"{fake.host}/a/y")
+        # it is here already, and does not start any more
+        does_not_start(hull, "create", f"{fake.host}/a/x")
+        hull.ok("rmi", f"{fake.host}/a/x")
+        does_not_start(hull, "run", f"{fake.host}/a/x")
+
+
+def test_signed_by_key():
+    with Fake() as fake, Hull() as hull:
+        keys = Keys(hull.path)
+        image = here(fake)
+        name = f"{fake.host}/x"
+        policy(hull, ANY, **{fake.host: by(keys.good_pub)})
+        assert "no signature" in hull.refuses(name, "pull", name)
+        hull.refuses("it has no signature", "image", "verify", "--key", keys.good_pub, name)
+        assert hull.ok("image", "sign", "--key", keys.other, name) == digest_of(image.manifest) + "\n"
+        assert "is by the policy's key" in hull.refuses(name, "pull", name)
+        hull.refuses("is by that key", "image", "verify", "--key", keys.good_pub, name)
+        hull.ok("image", "sign", "--key", keys.good, name)
+        payload = json.loads(hull.ok("image", "verify", "--key", keys.good_pub, name))
+        assert payload["critical"]["image"]["docker-manifest-digest"] == digest_of(image.manifest), payload
+        assert payload["critical"]["identity"]["docker-reference"] == f"{name}:latest", payload
+        tag = digest_of(image.manifest).replace(":", "-") + ".sig"
+        assert len(json.loads(fake.manifests["x", tag][1])["layers"]) == 2
+        hull.ok("pull", "-q", name)
+        hull.ok("create", "--name", "made", name)
+        # the key of today counts where it starts
+        policy(hull, ANY, **{fake.host: by(keys.other_pub)})
+        hull.ok("create", name)
+        policy(hull, ANY, **{fake.host: REJECT})
+        does_not_start(hull, "create", name)
+        does_not_start(hull, "create", hull.inspect(name)["Id"][7:19])
+
+
+def test_signature_of_something_else():
+    with Fake() as fake, Hull() as hull:
+        keys = Keys(hull.path)
+        here(fake, "x")
+        here(fake, "y", config={"Cmd": ["other"]})
+        x, y = f"{fake.host}/x", f"{fake.host}/y"
+        hull.ok("image", "sign", "--key", keys.good, y)
+        policy(hull, ANY, **{fake.host: by(keys.good_pub)})
+        hull.ok("pull", "-q", y)
+        signed = digest_of(fake.manifests["y", "latest"][1])
+        moved = digest_of(fake.manifests["x", "latest"][1])
+        fake.owners.clear()
+        fake.manifests["x", moved.replace(":", "-") + ".sig"] = fake.manifests["y", signed.replace(":", "-") + ".sig"]
+        hull.refuses("is of another image", "pull", x)
+        # the same image under another name
+        fake.manifests["x", "latest"] = fake.manifests["y", "latest"]
+        fake.manifests["x", signed] = fake.manifests["y", signed]
+        fake.manifests["x", signed.replace(":", "-") + ".sig"] = fake.manifests["y", signed.replace(":", "-") + ".sig"]
+        hull.refuses("is for another name", "pull", x)
+        policy(hull, ANY, **{fake.host: by(keys.good_pub, signedIdentity={"type": "exactRepository", "dockerRepository": y})})
+        hull.ok("pull", "-q", x)
+        policy(hull, ANY, **{fake.host: by(keys.good_pub, signedIdentity={"type": "remapIdentity", "prefix": x, "signedPrefix": y})})
+        hull.ok("pull", "-q", x)
+        policy(hull, ANY, **{fake.host: by(keys.good_pub, signedIdentity={"type": "matchRepository"})})
+        hull.refuses("is for another name", "pull", x)
+        # a payload that was changed
+        name = digest_of(fake.manifests["y", signed.replace(":", "-") + ".sig"][1])
+        document = json.loads(fake.manifests["y", signed.replace(":", "-") + ".sig"][1])
+        raw = bytearray(base64.b64decode(document["layers"][0]["annotations"]["dev.cosignproject.cosign/signature"]))
+        raw[20] ^= 1
+        document["layers"][0]["annotations"]["dev.cosignproject.cosign/signature"] = base64.b64encode(raw).decode()
+        fake.add_manifest("y", signed.replace(":", "-") + ".sig", "application/vnd.oci.image.manifest.v1+json", json.dumps(document).encode())
+        assert name
+        policy(hull, ANY, **{fake.host: by(keys.good_pub)})
+        hull.refuses("is by the policy's key", "pull", y)
+
+
+def test_index_and_referrer():
+    with Fake() as fake, Hull() as hull:
+        keys = Keys(hull.path)
+        index = fake.add([Image([SMALL]), Image([SMALL], architecture="arm64")], "x")
+        name = f"{fake.host}/x"
+        assert hull.ok("image", "sign", "--referrer", "--key", keys.good, name) == digest_of(index) + "\n"
+        assert digest_of(index) in hull.ok("image", "verify", "--key", keys.good_pub, name)
+        with open(keys.good_pub, "rb") as f:
+            data = base64.b64encode(f.read()).decode()
+        policy(hull, REJECT, **{fake.host: [{"type": "sigstoreSigned", "keyData": data}]})
+        hull.ok("pull", "-q", name)
+        hull.ok("create", name)
+
+
+def test_policy_that_cannot_be_kept_is_kept():
+    with Fake() as fake, Hull() as hull:
+        keys = Keys(hull.path)
+        here(fake)
+        name = f"{fake.host}/x"
+        for requirement, word in (([{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/x"}], "\"signedBy\", which cannot be checked"),
+                                  ([{"type": "sigstoreSigned"}], "which key"), ([{}], "cannot be checked"), (by("/no/such/key"), "/no/such/key"),
+                                  (by(keys.good), "it has no signature"), ("x", "must be a list"), ([], "must be a list")):
+            policy(hull, ANY, **{fake.host: requirement})
+            p = hull.run("pull", name)
+            assert p.returncode and p.err.count("\n") == 1 and word in p.err, (requirement, p.err)
+        with open(hull.env["HULL_POLICY"], "w") as f:
+            f.write("{")
+        p = hull.run("pull", name)
+        assert p.returncode and "policy.json" in p.err and p.err.count("\n") == 1, p.err
+        hull.env["HULL_POLICY"] = "/no/such/policy"
+        hull.refuses("/no/such/policy", "pull", name)
+        assert not hull.images()
+        for words, word in ((["sign", name], "--key FILE is missing"), (["verify", "--key", BOX, name], "no public key in PEM"),
+                            (["sign", "--key", keys.good_pub, name], "no private key")):
+            p = hull.run("image", *words)
+            assert p.returncode and p.err.count("\n") == 1, (words, p.err)
+
+
+def fetch(registry, path):
+    request = urllib.request.Request(f"http://{registry.host}/v2/{path}", headers={"Accept": "application/vnd.oci.image.manifest.v1+json"})
+    return urllib.request.urlopen(request).read()
+
+
+def test_openssl_takes_the_signature_from_a_real_registry():
+    need("docker-registry")
+    with Real() as registry, Hull() as hull:
+        keys = Keys(hull.path)
+        name = f"{registry.host}/box:1"
+        hull.ok("load", "-q", "-i", BOX)
+        hull.ok("push", "-q", "box", name)
+        digest = hull.ok("image", "sign", "--key", keys.good, name).strip()
+        layer = json.loads(fetch(registry, f"box/manifests/{digest.replace(':', '-')}.sig"))["layers"][0]
+        assert layer["mediaType"] == "application/vnd.dev.cosign.simplesigning.v1+json"
+        paths = [os.path.join(hull.path, n) for n in ("payload", "signature")]
+        for path, data in zip(paths, (fetch(registry, f"box/blobs/{layer['digest']}"),
+                                      base64.b64decode(layer["annotations"]["dev.cosignproject.cosign/signature"]))):
+            with open(path, "wb") as f:
+                f.write(data)
+        subprocess.run(["openssl", "dgst", "-sha256", "-verify", keys.good_pub, "-signature", paths[1], paths[0]], check=True, capture_output=True)
+        policy(hull, REJECT, **{registry.host: by(keys.good_pub)})
+        hull.ok("pull", "-q", name)
+        hull.ok("create", name)
+        hull.ok("image", "sign", "--referrer", "--key", keys.good, name)
+        assert hull.ok("image", "verify", "--key", keys.good_pub, name).count("\n") == 2
+
+
+if __name__ == "__main__":
+    run(globals())
