@@ -39,7 +39,8 @@ GROUP(system_rows);
 static const struct cmd cmd_container = {"container", "COMMAND", "Work with containers", .sub = container_rows_list};
 static const struct cmd cmd_image = {"image", "COMMAND", "Work with images", .sub = image_rows_list};
 static const struct cmd *const cgroup_list[] = {&cmd_cgroup_classify, &cmd_cgroup_create, &cmd_cgroup_exec, &cmd_cgroup_freeze, &cmd_cgroup_get,
-	&cmd_cgroup_kill, &cmd_cgroup_ls, &cmd_cgroup_rm, &cmd_cgroup_rules, &cmd_cgroup_set, &cmd_cgroup_thaw, NULL};
+	&cmd_cgroup_kill, &cmd_cgroup_ls, &cmd_cgroup_rm, &cmd_cgroup_rules, &cmd_cgroup_set, &cmd_cgroup_thaw,
+	&cmd_cgroup_top, NULL};
 static const struct cmd cmd_cgroup = {"cgroup", "COMMAND", "Make control groups, limit, fill and watch them", .sub = cgroup_list};
 static const struct cmd *const ns_list[] = {&cmd_ns_enter, &cmd_ns_ls, &cmd_ns_run, NULL};
 static const struct cmd cmd_ns = {"ns", "COMMAND", "Look at namespaces, make them, enter them", .sub = ns_list};
@@ -52,7 +53,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_search,
 	&cmd_boot, &cmd_info, &cmd_version,
 	&cmd_builder, &cmd_container, &cmd_healthcheck, &cmd_image, &cmd_manifest, &cmd_volume, &cmd_network, &cmd_system, &cmd_oci,
-	&cmd_ns, &cmd_cgroup,
+	&cmd_explain, &cmd_ns, &cmd_cgroup,
 	&cmd_help, &cmd_completion, &cmd_man, NULL,
 };
 

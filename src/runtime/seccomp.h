@@ -45,6 +45,7 @@ const char *seccomp_flag_name(unsigned flag);
 const char *seccomp_action_name(size_t i);
 const char *seccomp_operator_name(size_t i);
 const char *seccomp_known_flag(size_t i, unsigned *ret);
+char *seccomp_call_name(int number) must_use; /* of this machine's system calls; NULL: there is none */
 bool seccomp_knows_arch(const char *name); /* "SCMP_ARCH_X86_64" */
 bool seccomp_kernel_takes_flag(unsigned flag);
 /* In the process to be restricted; needs no_new_privs or CAP_SYS_ADMIN. With .notify it returns the listener (O_CLOEXEC), else 0. */

@@ -296,6 +296,14 @@ const char *seccomp_known_flag(size_t i, unsigned *ret)
 	return i < countof(flags) ? flags[i].name : NULL;
 }
 
+char *seccomp_call_name(int number)
+{
+	char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+	char *copy = mem_dup(name);
+	free(name);
+	return copy;
+}
+
 bool seccomp_knows_arch(const char *name)
 {
 	return arch_of(name) != 0;
