@@ -63,6 +63,7 @@ class Engine:
             "run": self.cmd("run", *self.run_options, "--rm", "--network", "host", "box", "true"),
             "run-isolated": self.cmd("run", *self.run_options, "--rm", "--network", "none", "box", "true"),
             "run-port": self.cmd("run", *self.run_options, "--rm", "-p", "18080:80", "box", "true"),
+            "run-ports": self.cmd("run", *self.run_options, "--rm", "-p", "18100-18199:100-199", "box", "true"),
             "exec": self.cmd("exec", "bench", "true"),
             "ps": self.cmd("ps", "-a"),
             "pull": self.pull_command(),
