@@ -174,7 +174,8 @@ static int run_it(struct run *r, const struct spec *spec, int cache, struct err 
 		return -1;
 	own(fd) int from = out[0];
 	own(fd) int to = out[1];
-	struct container_create c = {.id = r->id, .spec = spec, .rootfs = r->root, .stdio = {-1, to, to}, .console = -1, .seccomp_cache = cache};
+	struct container_create c = {.id = r->id, .spec = spec, .rootfs = r->root, .stdio = {-1, to, to}, .console = -1, .seccomp_cache = cache,
+		.netns_socket = r->net.netns_sockets[0]};
 	if (r->x->b->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !spec->linux_->resources->memory && !spec->linux_->resources->cpu)
 		c.cgroup_manager = CGROUP_MANAGER_DISABLED;
 	if (container_create(&c, &ct, e) < 0)
@@ -212,7 +213,7 @@ int run_container(struct run *r, struct err *e)
 	if (r->run_dir < 0 || fill_record(r, e) < 0)
 		return -1;
 	struct spec_build sb = {.g = b->g, .c = &r->c, .arena = &r->c.arena, .root = r->root, .run_dir = r->run_dir, .maps = &maps, .spec = &spec};
-	if (connect_prepare(b->g, &r->c, &r->net, e) < 0 || spec_build(&sb, e) < 0)
+	if (connect_prepare(b->g, &r->c, &r->net, e) < 0 || connect_expect(b->g, &r->net, e) < 0 || spec_build(&sb, e) < 0)
 		return -1;
 	drop_hostname(&spec);
 	run_mounts_ready(r, &spec);

@@ -257,13 +257,15 @@ static const struct opt connect_opts[] = {
 	{"gw-priority", 0, OPT_I64, O(priority), "N", "Who has the highest gives the default route, from the next start on"},
 	{"ip", 0, OPT_STR, O(ip), "IP", "Its IPv4 address"},
 	{"ip6", 0, OPT_STR, O(ip6), "IP", "Its IPv6 address"},
+	{"link-local-ip", 0, OPT_STRV, O(link_local), "IP", "A further, link-local address"},
 };
 #undef O
 
 static int join(void *opts, int argc unused, char **argv, struct err *e)
 {
 	const struct connect_options *o = opts;
-	struct network_request q = {.ip = o->ip, .ip6 = o->ip6, .aliases = o->aliases, .priority = o->priority.set ? o->priority.v : 0};
+	struct network_request q = {.ip = o->ip, .ip6 = o->ip6, .aliases = o->aliases, .link_local = o->link_local,
+		.priority = o->priority.set ? o->priority.v : 0};
 	for (size_t i = 0; i < o->driver_opts.n; i++) {
 		const char *name = str_after(o->driver_opts.v[i], "com.docker.network.endpoint.ifname=");
 		if (!name)

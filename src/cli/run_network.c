@@ -18,6 +18,14 @@ static int check_address(const char *option, const char *text, uint8_t len, stru
 	return 0;
 }
 
+static int check_link_local(const char *option, const char *text, struct err *e)
+{
+	struct addr a;
+	if (!addr_parse(text, &a) || !addr_is_link_local(&a))
+		return err_set(e, ERR_USAGE, "invalid %s \"%.60s\": it is an address of 169.254.0.0/16 or fe80::/10", option, text);
+	return 0;
+}
+
 static int check_mac(const char *option, const char *text, struct err *e)
 {
 	uint8_t mac[MAC_LEN];
@@ -62,7 +70,7 @@ static int one_key(struct arena *a, struct network_request *q, const char *key, 
 		q->interface = value;
 		return check_device(value, e);
 	} else if (str_eq(key, "link-local-ip")) {
-		if (check_address(key, value, 0, e) < 0)
+		if (check_link_local(key, value, e) < 0)
 			return -1;
 		arena_strv_add(a, &q->link_local, value);
 	} else if (str_eq(key, "gw-priority")) {
@@ -121,7 +129,7 @@ static int short_options(const struct run_options *o, struct run_request *r, str
 		arena_strv_add(&r->arena, &q->aliases, o->network_alias.v[i]);
 	}
 	for (size_t i = 0; i < o->link_local_ip.n; i++) {
-		if (check_address("--link-local-ip", o->link_local_ip.v[i], 0, e) < 0)
+		if (check_link_local("--link-local-ip", o->link_local_ip.v[i], e) < 0)
 			return -1;
 		arena_strv_add(&r->arena, &q->link_local, o->link_local_ip.v[i]);
 	}
@@ -132,6 +140,9 @@ int run_network_check(const struct network_request *q, struct err *e)
 {
 	for (size_t i = 0; i < q->aliases.n; i++)
 		if (check_alias(q->aliases.v[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < q->link_local.n; i++)
+		if (check_link_local("--link-local-ip", q->link_local.v[i], e) < 0)
 			return -1;
 	if ((q->ip && check_address("--ip", q->ip, 4, e) < 0) || (q->ip6 && check_address("--ip6", q->ip6, 16, e) < 0))
 		return -1;

@@ -142,7 +142,7 @@ static void choose_default(struct connections *x, const struct host_config *h)
 	}
 }
 
-static int prepare_bridge(struct engine *g, const struct network *w, struct err *e)
+int connect_bridge(struct engine *g, const struct network *w, struct err *e)
 {
 	bool made;
 	struct err why = {};
@@ -196,9 +196,9 @@ void connect_note(struct arena *a, const struct connection *k, const struct netw
 
 int connect_join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e)
 {
-	struct connection k = {};
+	struct connection k = {.link_local = q->link_local.n ? &q->link_local : NULL};
 	char name[16];
-	if (network_find(g, q->network, &x->arena, &k.network, e) < 0 || prepare_bridge(g, &k.network, e) < 0)
+	if (network_find(g, q->network, &x->arena, &k.network, e) < 0 || connect_bridge(g, &k.network, e) < 0)
 		return -1;
 	const char *prefix = network_option(&k.network, "com.docker.network.container_iface_prefix", NULL);
 	snprintf(name, sizeof name, "%.11s%zu", prefix ? prefix : "eth", at);
@@ -320,7 +320,7 @@ int connect_end(const struct connection *k, int netns, struct err *e)
 {
 	struct network_range r;
 	struct link_end l = {.network = &k->network, .netns = netns, .host = k->endpoint.host_name, .name = k->endpoint.name,
-		.hairpin = k->endpoint.ports.n > 0};
+		.hairpin = k->endpoint.ports.n > 0, .link_local = k->link_local};
 	memcpy(l.mac, k->endpoint.mac, sizeof l.mac);
 	for (int f = 0; f < 2; f++) {
 		if (!k->endpoint.ip[f].len || !network_range(&k->network, f ? 16 : 4, &r))

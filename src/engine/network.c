@@ -30,6 +30,20 @@ bool network_has_default(struct engine *g)
 	return !str_is_empty(getenv("HULL_NETWORK")) || (s && !str_is_empty(s->network));
 }
 
+/* A plain user's bridges need more of the machine than root's. */
+static int can_bridge(struct engine *g, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct network w;
+	bool there;
+	if (!private_net_is_needed(g))
+		return 0;
+	if (private_net_join(g, true, &there, e) < 0 || network_find(g, "bridge", &a, &w, e) < 0)
+		return -1;
+	own(fd) int lock = networks_lock(&g->networks, false, e);
+	return lock < 0 ? -1 : connect_bridge(g, &w, e);
+}
+
 int network_default(struct engine *g, const char **ret, struct err *e)
 {
 	const char *said = getenv("HULL_NETWORK");
@@ -40,9 +54,8 @@ int network_default(struct engine *g, const char **ret, struct err *e)
 	if (network_has_default(g))
 		return 0;
 	struct err why = {};
-	bool there;
 	err_set_(&why, ERR_DENIED, "CAP_NET_ADMIN is missing");
-	if (!network_is_possible() || private_net_join(g, true, &there, &why) < 0) {
+	if (!network_is_possible() || can_bridge(g, &why) < 0) {
 		*ret = "none";
 		engine_warn(g, "the container has no network: %s; --network none says so without this line, --network host gives it the machine's", why.text);
 	}

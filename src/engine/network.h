@@ -29,6 +29,7 @@ int network_reload(struct engine *g, struct err *e) must_use;
 struct connection {
 	struct network network;
 	struct endpoint endpoint;
+	const struct strv *link_local; /* the request's */
 	bool is_default[2]; /* gives the default route of IPv4, IPv6 */
 	bool is_relayed;    /* its published ports are served by the monitor */
 };
@@ -58,6 +59,8 @@ int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid
 bool connect_is_gone(void *g, const char *container);
 /* When it ended, however. Its interfaces went with its namespace. */
 void connect_release(struct engine *g, const char *container);
+/* The network's bridge and its part of the firewall are there; the lock is held. */
+int connect_bridge(struct engine *g, const struct network *w, struct err *e) must_use;
 /* One interface, as the connection says. */
 int connect_end(const struct connection *k, int netns, struct err *e) must_use;
 /* ports.c: the record's ports, bound; they go to the connection that has the default route. All is in c->state.published. */

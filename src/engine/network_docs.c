@@ -32,13 +32,15 @@ static const struct network_request *asked(const struct host_config *h, const ch
 
 static struct json *ipam_config(const struct network_request *q)
 {
-	if (!q || (str_is_empty(q->ip) && str_is_empty(q->ip6)))
+	if (!q || (str_is_empty(q->ip) && str_is_empty(q->ip6) && !q->link_local.n))
 		return NULL;
 	struct json *j = json_new_object();
 	if (!str_is_empty(q->ip))
 		json_set_str(j, "IPv4Address", q->ip);
 	if (!str_is_empty(q->ip6))
 		json_set_str(j, "IPv6Address", q->ip6);
+	if (q->link_local.n)
+		json_set(j, "LinkLocalIPs", list_json(&q->link_local));
 	return j;
 }
 

@@ -76,7 +76,7 @@ static void exec_guide(const char *path)
 {
 	execlp("pasta", "pasta", "--foreground", "--quiet", "--config-net", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U", "none",
 		"--netns-only", "-I", tap, "--netns", path, (char *)NULL);
-	if (errno == ENOENT)
+	if (errno == ENOENT || errno == EACCES)
 		execlp("slirp4netns", "slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--netns-type=path", path, tap, (char *)NULL);
 	dprintf(2, "%s\n", errno == ENOENT ? "neither pasta (package passt) nor slirp4netns is installed" : strerror(errno));
 	_exit(127);

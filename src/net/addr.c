@@ -68,6 +68,11 @@ uint64_t addr_distance(const struct addr *a, const struct addr *b)
 	return n;
 }
 
+bool addr_is_link_local(const struct addr *a)
+{
+	return a->len == 4 ? a->b[0] == 169 && a->b[1] == 254 : a->len == 16 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 struct subnet subnet_of(const struct addr *a, unsigned prefix)
 {
 	struct subnet s = {*a, prefix};

@@ -33,6 +33,8 @@ int subnet_parse(const char *text, bool strict, struct subnet *ret, const char *
 char *subnet_format(const struct subnet *s, char out[ADDR_TEXT]);
 bool subnet_has(const struct subnet *s, const struct addr *a);
 bool subnet_overlaps(const struct subnet *a, const struct subnet *b);
+/* Of the link alone: 169.254.0.0/16, fe80::/10. */
+bool addr_is_link_local(const struct addr *a);
 struct subnet subnet_of(const struct addr *a, unsigned prefix);
 struct addr subnet_last(const struct subnet *s);
 

@@ -407,10 +407,23 @@ static int add_default(struct netlink *n, unsigned index, const struct addr *gat
 	return netlink_call(n, &r, NULL, e) < 0 ? err_wrap(e, "route by way of %s", addr_format(gateway, text)) : 0;
 }
 
+static int add_link_local(struct netlink *n, unsigned index, const struct strv *list, struct err *e)
+{
+	for (size_t i = 0; list && i < list->n; i++) {
+		struct addr a;
+		if (!addr_parse(list->v[i], &a))
+			return err_set(e, ERR_USAGE, "invalid link-local address \"%.60s\"", list->v[i]);
+		if (add_address(n, index, &a, a.len == 4 ? 16 : 64, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int set_inside(struct netlink *n, const struct link_end *l, struct err *e)
 {
 	unsigned index;
-	if (get_index(n, l->name, &index, NULL, e) < 0 || (!l->ip[1].len && set_quiet(n, index, e) < 0))
+	if (get_index(n, l->name, &index, NULL, e) < 0 || (!l->ip[1].len && set_quiet(n, index, e) < 0) ||
+		add_link_local(n, index, l->link_local, e) < 0)
 		return -1;
 	for (int i = 0; i < 2; i++)
 		if (l->ip[i].len && add_address(n, index, &l->ip[i], l->prefix[i], e) < 0)

@@ -29,6 +29,7 @@ struct link_end {
 	uint8_t mac[MAC_LEN];
 	struct addr ip[2];      /* IPv4, IPv6; len 0: none */
 	unsigned prefix[2];
+	const struct strv *link_local; /* further addresses of the link alone, or NULL */
 	bool hairpin;           /* it reaches its own published ports */
 	struct addr gateway[2]; /* len 0: no default route */
 };

@@ -238,6 +238,117 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     unset HULL_CONFIG
 }
 
+@test "--link-local-ip: on the interface, at the start and when it connects" {
+    hull network create local
+    hull network create later
+    hull run -d --name near --network name=local,link-local-ip=169.254.7.7,link-local-ip=fe80::77 box sleep 1000
+    hull network connect --link-local-ip 169.254.8.8 later near
+    run -0 hull exec near ip -o addr
+    [[ $output == *eth0*169.254.7.7/16* && $output == *eth0*fe80::77/64* && $output == *eth1*169.254.8.8/16* ]]
+    run -0 hull inspect -f '{{json (index .NetworkSettings.Networks "local").IPAMConfig}}' near
+    [ "$output" = '{"LinkLocalIPs":["169.254.7.7","fe80::77"]}' ]
+    hull stop -t 0 near
+    hull start near
+    run -0 hull exec near ip -o addr
+    [[ $output == *169.254.7.7/16* && $output == *169.254.8.8/16* ]]
+    refuses 125 'link-local-ip.*10.0.0.1' run --rm --link-local-ip 10.0.0.1 box true
+}
+
+@test "macvlan: on the wire of its parent, with the neighbour; ipvlan, or this kernel has none; what is wrong is one line" {
+    in_host ip link add hull-try link wan0 type macvlan 2>/dev/null || skip "this kernel has no macvlan"
+    in_host ip link del hull-try
+    hull network create -d macvlan -o parent=wan0 --subnet 198.51.100.0/24 --ip-range 198.51.100.64/26 --gateway 198.51.100.1 wire
+    hull run -d --name on-wire --network wire box sh -c 'mkdir /www; hostname >/www/name; exec httpd -f -p 80 -h /www'
+    [ "$(ip_of on-wire wire)" = 198.51.100.64 ]
+    wait_until 30 in_wan "$HULL_FETCH" http://198.51.100.64/name
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.64/name)" = "$(hull exec on-wire hostname)" ]
+    run -0 hull exec on-wire ping -c 1 -W 20 198.51.100.1
+    hull run -d --name on-both --network wire --network bridge box sleep 1000
+    run -0 hull exec on-both sh -c 'ping -c 1 -W 20 198.51.100.64 && ping -c 1 -W 20 172.17.0.1'
+    run -0 hull network disconnect bridge on-both
+    run -0 hull exec on-both ping -c 1 -W 20 198.51.100.1
+    hull network create -d macvlan -o parent=nowhere0 --subnet 10.89.9.0/24 lost
+    refuses 125 'nowhere0' run --rm --network lost box true
+    refuses 125 'mode' network create -d macvlan -o parent=wan0 -o macvlan_mode=sideways bad
+    hull network create -d ipvlan -o parent=wan0 --subnet 10.89.10.0/24 vlan
+    if in_host ip link add hull-try link wan0 type ipvlan 2>/dev/null; then
+        in_host ip link del hull-try
+        hull run --rm --network vlan box ip addr show eth0
+    else
+        refuses 125 'no ipvlan' run --rm --network vlan box true
+    fi
+}
+
+@test "sctp, and a foreign table that drops: the one in the map, the other told" {
+    need_nft
+    need_cmd nft
+    hull run -d --name signals -p 127.0.0.1:8092:9/sctp box sleep 1000
+    run -0 in_host nft list map inet hull at4
+    [[ $output == *"127.0.0.1 . sctp . 8092 : 172.17.0.2 . 9"* ]]
+    in_host nft add table ip foreign
+    in_host nft add chain ip foreign passing '{ type filter hook forward priority 0; policy drop; }'
+    hull network create told
+    hull run --rm --network told box true 2>"$HULL_DIR/err"
+    in_host nft delete table ip foreign
+    [ "$(wc -l <"$HULL_DIR/err")" = 1 ]
+    grep -q 'ip foreign passing.*hl-' "$HULL_DIR/err"
+}
+
+@test "a hundred containers on one network: each has an address and all names resolve" {
+    local i
+    hull network create town
+    for i in $(seq 100); do
+        hull run -d --name "house$i" --network town box sleep 1000 >/dev/null
+    done
+    run -0 hull network inspect -f '{{range .Containers}}{{println .IPv4Address}}{{end}}' town
+    [ "$(sort -u <<<"$output" | grep -c /)" = 100 ]
+    run -0 hull exec house50 sh -c 'for i in $(seq 100); do nslookup house$i >/dev/null 2>&1 || echo "no house$i"; done'
+    [ -z "$output" ]
+}
+
+@test "a name resolves before the first process runs: each of many starts" {
+    local i
+    hull network create quick
+    for i in $(seq "${HULL_TEST_STARTS:-40}"); do
+        hull run --rm --name "quick$i" --network quick box nslookup "quick$i" >"$HULL_DIR/out" || { cat "$HULL_DIR/out"; return 1; }
+    done
+}
+
+@test "kill -9 in the middle of connect, disconnect and rm: the next ones work and nothing is left over" {
+    need_nft
+    need_cmd nft
+    local i pid
+    hull network create shaky
+    for i in 1 2 3 4 5 6; do
+        hull run -d --name victim -p 8093:80 box sleep 1000
+        for verb in connect disconnect; do
+            nsenter --net="$HULL_NET" "$HULL" network $verb shaky victim >/dev/null 2>&1 3>&- &
+            pid=$!
+            sleep 0.00$i
+            kill -9 $pid 2>/dev/null || true
+            wait $pid || true
+        done
+        nsenter --net="$HULL_NET" "$HULL" rm -f victim >/dev/null 2>&1 3>&- &
+        pid=$!
+        sleep 0.0$i
+        kill -9 $pid 2>/dev/null || true
+        wait $pid || true
+        hull rm -f victim >/dev/null 2>&1 || true
+        refute_container victim
+    done
+    run -0 hull run --rm -p 8093:80 --network shaky box true
+    run -0 hull network inspect -f '{{len .Containers}}' bridge shaky
+    [ "$output" = $'0\n0' ]
+    run -0 in_host nft list map inet hull any4
+    [[ $output != *8093* ]]
+    wait_until 30 no_ports
+}
+
+# No bridge of the host has a container's interface.
+no_ports() {
+    [ -z "$(in_host ip -o link show type veth | grep -v wan0)" ]
+}
+
 @test "IPv6: a private prefix, published on [::], and from a neighbour" {
     need_nft
     [ -e /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"

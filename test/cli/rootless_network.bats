@@ -23,7 +23,9 @@ mount --bind "$HULL_DIR/passwd" /etc/passwd
 mount --bind "$HULL_DIR/ranges" /etc/subuid
 mount --bind "$HULL_DIR/ranges" /etc/subgid
 [ ! -e /dev/net/tun ] || mount --bind "$HULL_DIR/tun" /dev/net/tun
-[ -z "${HIDE_PASTA-}" ] || mount --bind /dev/null "$(command -v pasta)"
+for way in pasta slirp4netns; do
+    [ -z "${NO_WAY_OUT-}" ] || ! command -v $way >/dev/null || mount --bind /dev/null "$(command -v $way)"
+done
 exec setpriv --reuid $HULL_UID --regid $HULL_UID --clear-groups env -i PATH="$PATH" HOME="$HULL_DIR/home" \
     XDG_RUNTIME_DIR="$HULL_DIR/run" "$HULL" "$@"
 SH
@@ -174,6 +176,13 @@ PY
     refuses 125 'ip_unprivileged_port_start' run --rm -p 80:80 box true
     run -0 hull info
     [[ $output == *ping_group_range* ]]
+}
+
+@test "without pasta and slirp4netns one line says that there is no way out; all else works" {
+    NO_WAY_OUT=1 hull run --rm box ip -4 -o addr show eth0 >"$HULL_DIR/out" 2>"$HULL_DIR/err"
+    grep -q 172.17.0.2 "$HULL_DIR/out"
+    [ "$(wc -l <"$HULL_DIR/err")" = 1 ]
+    grep -q 'warning: containers reach nothing beyond' "$HULL_DIR/err"
 }
 
 @test "the namespace and pasta end with the last container; a killed monitor leaves nothing" {
