@@ -50,8 +50,16 @@ struct connection {
 	int64_t until;
 	uint8_t data[2 + MESSAGE];
 };
+/* A network's file, kept from one question to the next. */
+struct mapped {
+	char id[65], *text;
+	size_t size;
+	ino_t inode;
+	dev_t device;
+};
 struct resolver {
 	int udp, tcp, networks, own;
+	struct mapped mapped[NETWORKS];
 	struct waiting waiting[WAITING];
 	struct connection connections[CONNECTIONS];
 	uint8_t in[MESSAGE], out[MESSAGE];
@@ -177,32 +185,53 @@ static void search_line(const char *line, const char *end, struct search *s)
 	}
 }
 
-static void search_network(int networks, const char *id, struct search *s)
+static void unmap(struct mapped *m)
 {
-	own(fd) int fd = openat(networks, id, O_RDONLY | O_CLOEXEC);
+	if (m->text)
+		munmap(m->text, m->size);
+	*m = (struct mapped){};
+}
+
+/* Replaced by rename, never written to: what is mapped stays what it is, and as long as it is mapped no other file has its number. */
+static bool map(struct mapped *m, int networks, const char *id)
+{
 	struct stat st;
+	if (m->text && strcmp(m->id, id) == 0 && fstatat(networks, id, &st, 0) == 0 && st.st_ino == m->inode && st.st_dev == m->device)
+		return true;
+	unmap(m);
+	own(fd) int fd = openat(networks, id, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > ENDPOINTS_MAX)
-		return;
-	/* Replaced by rename, never written to: its size stays what it is. */
+		return false;
 	char *text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (text == MAP_FAILED)
-		return;
-	for (const char *p = text, *all = text + st.st_size, *end; p < all; p = end + 1) {
+		return false;
+	*m = (struct mapped){.text = text, .size = (size_t)st.st_size, .inode = st.st_ino, .device = st.st_dev};
+	snprintf(m->id, sizeof m->id, "%s", id);
+	return true;
+}
+
+static void search_network(const struct mapped *m, struct search *s)
+{
+	for (const char *p = m->text, *all = m->text + m->size, *end; p < all; p = end + 1) {
 		end = memchr(p, '\n', (size_t)(all - p));
 		if (!end)
 			break;
 		search_line(p, end, s);
 	}
-	munmap(text, (size_t)st.st_size);
 }
 
-static void search_all(int networks, const struct setting *set, struct search *s)
+static void search_all(int networks, const struct setting *set, struct mapped *kept, struct search *s)
 {
-	for (size_t i = 0; i < set->nnetworks; i++)
-		search_network(networks, set->networks[i], s);
+	for (size_t i = 0; i < set->nnetworks; i++) {
+		struct mapped once = {}, *m = kept ? &kept[i] : &once;
+		if (map(m, networks, set->networks[i]))
+			search_network(m, s);
+		unmap(&once);
+	}
 }
 
-static size_t answer(int networks, const struct setting *set, const uint8_t *question, size_t n, uint8_t *out, size_t room, bool *passed_on)
+static size_t answer(int networks, const struct setting *set, struct mapped *kept, const uint8_t *question, size_t n, uint8_t *out, size_t room,
+	bool *passed_on)
 {
 	struct dns_question q;
 	struct addr reverse;
@@ -212,13 +241,13 @@ static size_t answer(int networks, const struct setting *set, const uint8_t *que
 		return bad < 0 ? 0 : dns_error(question, n, bad, out, room);
 	if (q.class_ == 1 && q.type == DNS_PTR && dns_reverse(q.name, &reverse)) {
 		struct search s = {.reverse = &reverse};
-		search_all(networks, set, &s);
+		search_all(networks, set, kept, &s);
 		s.first[strcspn(s.first, ",")] = 0;
 		if (*s.first && strcmp(s.first, "-") != 0)
 			return dns_pointer(question, &q, s.first, out, room);
 	} else if (q.class_ == 1 && *q.name) {
 		struct search s = {.name = q.name};
-		search_all(networks, set, &s);
+		search_all(networks, set, kept, &s);
 		/* It is here: what it has not, it has nowhere. */
 		if (s.n)
 			return dns_addresses(question, &q, s.found, s.n, out, room);
@@ -233,7 +262,7 @@ size_t resolver_answer(int networks_run, int own_dir, const uint8_t *question, s
 {
 	struct setting set;
 	read_setting(own_dir, &set);
-	return answer(networks_run, &set, question, n, out, room, passed_on);
+	return answer(networks_run, &set, NULL, question, n, out, room, passed_on);
 }
 
 static socklen_t server_address(const struct addr *a, struct sockaddr_storage *ret)
@@ -323,7 +352,7 @@ static void serve_datagrams(struct resolver *r)
 		ssize_t n = recvfrom(r->udp, r->in, sizeof r->in, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 		if (n < 0)
 			return;
-		size_t out = answer(r->networks, &set, r->in, (size_t)n, r->out, DNS_UDP, &passed_on);
+		size_t out = answer(r->networks, &set, r->mapped, r->in, (size_t)n, r->out, DNS_UDP, &passed_on);
 		if (passed_on)
 			ask(r, &from, (size_t)n);
 		else if (out)
@@ -383,7 +412,7 @@ static void take_question(struct resolver *r, struct connection *c)
 	bool passed_on;
 	size_t n = length_of(c);
 	read_setting(r->own, &set);
-	size_t out = answer(r->networks, &set, c->data + 2, n, r->out, sizeof r->out, &passed_on);
+	size_t out = answer(r->networks, &set, r->mapped, c->data + 2, n, r->out, sizeof r->out, &passed_on);
 	if (passed_on) {
 		read_host_servers(&set);
 		for (size_t i = 0; i < set.nservers && c->server < 0; i++)
@@ -528,6 +557,8 @@ void resolver_drop(struct resolver **r)
 		fd_drop(&(*r)->waiting[i].fd);
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		hang_up(&(*r)->connections[i]);
+	for (size_t i = 0; i < NETWORKS; i++)
+		unmap(&(*r)->mapped[i]);
 	fd_drop(&(*r)->udp);
 	fd_drop(&(*r)->tcp);
 	munmap(*r, sizeof **r);
