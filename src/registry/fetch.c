@@ -398,6 +398,7 @@ static void start(struct fetch *f)
 	/* Where HTTP may follow, TLS is not waited for long. */
 	if (!s->scheme_known && s->plain_allowed && strcmp(s->scheme, "https") == 0 && (!call.connect_s || call.connect_s > 5))
 		call.connect_s = 5;
+	call.elsewhere = f->target && reply_is_elsewhere(s, url);
 	reply_authorize(s, url, &call, &pair);
 	f->generation = s->auth.generation;
 	f->scheme = s->scheme;

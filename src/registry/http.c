@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "registry/certs.h"
+#include "registry/insecure.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -42,6 +43,7 @@ struct http_transfer {
 	size_t header_bytes;
 	bool headed, stopped, bad;
 	char why[CURL_ERROR_SIZE];
+	bool leads_here;     /* its name stands for an address of this machine */
 };
 
 int http_new(struct http **ret, struct err *e)
@@ -215,6 +217,30 @@ static bool is_loopback(const char *host)
 		(inet_pton(AF_INET, host, &a) == 1 && (ntohl(a.s_addr) >> 24) == 127);
 }
 
+static bool has_proxy(void)
+{
+	static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"};
+	for (size_t i = 0; i < countof(names); i++)
+		if (!str_is_empty(getenv(names[i])))
+			return true;
+	return false;
+}
+
+/* What a name stands for is known here, just before it is connected to. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct http_transfer *t = arg;
+	char text[INET6_ADDRSTRLEN] = "";
+	const void *address = to->family == AF_INET ? (const void *)&((struct sockaddr_in *)(void *)&to->addr)->sin_addr
+						    : (const void *)&((struct sockaddr_in6 *)(void *)&to->addr)->sin6_addr;
+	if (purpose == CURLSOCKTYPE_IPCXN && (to->family == AF_INET || to->family == AF_INET6) && inet_ntop(to->family, address, text, sizeof text) &&
+		insecure_leads_here(text)) {
+		t->leads_here = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 static void set_proxy(CURL *easy, const char *url)
 {
 	struct http_place p = {};
@@ -315,6 +341,10 @@ static void set_up(struct http_transfer *t, const struct http_call *c)
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	set_certs(t, c->url);
+	if (c->elsewhere && !has_proxy()) {
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
+	}
 	if (c->from) {
 		own(mem) char *range = mem_printf("%llu-", (unsigned long long)c->from);
 		curl_easy_setopt(easy, CURLOPT_RANGE, range);
@@ -369,7 +399,7 @@ static enum http_failure failure_of(const struct http_transfer *t, CURLcode code
 	};
 	if (code == CURLE_OK)
 		return HTTP_FINE;
-	if (t->bad)
+	if (t->bad || t->leads_here)
 		return HTTP_BAD;
 	if (t->stopped)
 		return HTTP_STOPPED;
@@ -394,7 +424,8 @@ static void deliver(struct http *h)
 			code = CURLE_WRITE_ERROR;
 		}
 		enum http_failure failure = failure_of(t, code);
-		const char *why = t->bad ? "its headers are too long or no headers" : *t->why ? t->why : curl_easy_strerror(code);
+		const char *why = t->leads_here ? "it leads to this machine, which is not allowed"
+			: t->bad ? "its headers are too long or no headers" : *t->why ? t->why : curl_easy_strerror(code);
 		struct http_call call = t->call;
 		call.done(call.arg, &t->reply, failure, failure == HTTP_FINE ? "" : why);
 		transfer_free(t);

@@ -46,6 +46,7 @@ struct http_call {
 	bool once;                 /* a body of which something was sent is never begun anew: HTTP_DROPPED */
 	uint64_t from;             /* not 0: Range: bytes=from- */
 	bool untrusted;            /* certificates are not checked */
+	bool elsewhere;            /* an address of this machine is not connected to: HTTP_BAD. Where a proxy is set, that decides */
 	unsigned connect_s;        /* 0: 30 */
 	void *arg;
 	/* The status and all headers are here; 0: go on, -1: stop. */

@@ -97,6 +97,17 @@ char *reply_location(const struct session *s, const char *base, const char *loca
 	return take(target);
 }
 
+bool reply_is_elsewhere(const struct session *s, const char *url)
+{
+	struct http_place home = {}, p = {};
+	own(mem) char *own_url = mem_printf("%s://%s/", s->scheme, s->host);
+	bool elsewhere = http_place_of(url, &p) == 0 && http_place_of(own_url, &home) == 0 && !insecure_is_loopback(home.host) &&
+		strcasecmp(home.host, p.host) != 0 && !insecure_allows(&s->insecure, p.host, p.port);
+	http_place_drop(&home);
+	http_place_drop(&p);
+	return elsewhere;
+}
+
 void reply_authorize(const struct session *s, const char *url, struct http_call *call, char **ret_pair)
 {
 	if (!reply_is_registry(s, url))

@@ -21,5 +21,8 @@ bool reply_is_registry(const struct session *s, const char *url);
 char *reply_url(const struct session *s, const char *path) must_use;
 /* Where Location leads from `base`: never to plain HTTP that is not allowed, never to a file. NULL with *e. */
 char *reply_location(const struct session *s, const char *base, const char *location, struct err *e) must_use;
+/* Is it a place that only others told us of, which must not be on this machine? Not where the registry is here itself, or the host is listed as
+ * insecure by name. */
+bool reply_is_elsewhere(const struct session *s, const char *url);
 /* Fills in who it is sent as: *ret_pair keeps the memory. */
 void reply_authorize(const struct session *s, const char *url, struct http_call *call, char **ret_pair);

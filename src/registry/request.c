@@ -252,6 +252,7 @@ static void start(struct request *r)
 	http_place_drop(&p);
 	if (!s->scheme_known && s->plain_allowed && strcmp(s->scheme, "https") == 0 && (!call.connect_s || call.connect_s > 5))
 		call.connect_s = 5;
+	call.elsewhere = reply_is_elsewhere(s, url);
 	reply_authorize(s, url, &call, &pair);
 	r->generation = s->auth.generation;
 	r->scheme = s->scheme;

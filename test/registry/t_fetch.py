@@ -565,6 +565,27 @@ def test_redirect_to_plain_http_needs_permission():
             assert not cdn.requests
 
 
+def test_redirect_to_a_name_of_this_machine():
+    need("openssl")
+    name = socket.gethostname()
+    try:
+        here = socket.gethostbyname(name).startswith("127.")
+    except OSError:
+        here = False
+    if not here or name == "localhost":
+        raise Skip("the machine's own name does not stand for its loopback")
+    with Folder() as folder:
+        tls = Certificate(folder.path, "0.0.0.0", name)
+        env = {"SSL_CERT_FILE": tls.cert}
+        with Fake(tls=tls, host="0.0.0.0") as service:
+            with Fake(lambda h: "/blobs/" in h.path and h.reply(302, Location=f"https://{name}:{service.port}{h.path}"), tls=tls, host="0.0.0.0") as fake:
+                service.blobs = fake.add(Image()).blobs
+                refused(pull(f"{fake.host}/x", env=env), "remote", "leads to this machine")
+                assert not service.requests
+                pull(f"{fake.host}/x", env=env, insecure=name)
+                assert service.requests
+
+
 def test_tls():
     need("openssl")
     with Folder() as folder:
