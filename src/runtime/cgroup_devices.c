@@ -29,7 +29,7 @@ const struct spec_device_rule cgroup_default_devices[] = {
 const size_t cgroup_default_devices_n = countof(cgroup_default_devices);
 
 /* A rule takes nine instructions at most; the kernel takes a million of them, unless we have no right to load any. */
-enum { RULES_MAX = 10000, RULE_INSNS = 9, FRAME_INSNS = 8 };
+enum { RULES_MAX = 10000, LOAD_TRIES = 20, RULE_INSNS = 9, FRAME_INSNS = 8 };
 
 enum { PROGRAMS_MAX = 16 };
 static const char program_name[] = "hull_devices"; /* less than BPF_OBJ_NAME_LEN */
@@ -97,7 +97,11 @@ static int load(const struct program *p)
 	union bpf_attr a = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insns = (uint64_t)(uintptr_t)p->v,
 		.insn_cnt = (uint32_t)p->n, .license = (uint64_t)(uintptr_t) "Apache-2.0"};
 	memcpy(a.prog_name, program_name, sizeof program_name);
-	return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &a, sizeof a);
+	/* The verifier gives up when a signal waits: that of a child that has just ended. */
+	int fd = -1;
+	for (int tries = 0; tries < LOAD_TRIES && fd < 0 && (tries == 0 || errno == EAGAIN); tries++)
+		fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &a, sizeof a);
+	return fd;
 }
 
 /* The programs on the group that are ours, as fds to be closed; how many. */
