@@ -218,7 +218,9 @@ static int go(struct build *b, struct build_result *ret, struct err *e)
 	warn_args(b);
 	if (plan_make(b, e) < 0 || solve(b, e) < 0)
 		return -1;
-	return commit_image(b, ret, e);
+	if (output_needs_image(b) && commit_image(b, ret, e) < 0)
+		return -1;
+	return output_all(b, ret, e);
 }
 
 int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e)

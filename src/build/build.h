@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "build/output.h"
 #include "engine/engine.h"
 
 enum build_event_kind {
@@ -34,6 +35,7 @@ struct build_request {
 	struct strv tags, args, labels, annotations, no_cache_filter, extra_hosts, cap_add, cap_drop, security_opt;
 	struct map contexts;     /* --build-context */
 	struct { struct build_secret *v; size_t n; } secrets, agents;
+	struct { struct build_output *v; size_t n; } outputs; /* none: an image in the store */
 	const char *target, *platform, *pull, *network, *shell_on_error;
 	bool no_cache, allow_insecure, check, format_docker;
 	unsigned jobs;           /* 0: as many as there are CPUs */
@@ -44,7 +46,7 @@ struct build_request {
 	void *arg;
 };
 struct build_result {
-	char id[136];
+	char id[136];            /* of the image; "": there is none, as --output says */
 	struct strv names;       /* whole references */
 	uint64_t steps, cached;
 };

@@ -20,6 +20,33 @@ static int parent_of(int dir, const char *clean, struct err *e)
 	return path_mkdirs_in(dir, parent, 0755, (uid_t)-1, (gid_t)-1, e);
 }
 
+/* The pieces of a sparse file, each to its place. */
+static int put_pieces(struct tar_reader *r, const struct tar_entry *t, int fd, struct err *e)
+{
+	const char *p = NULL;
+	ssize_t left = 0;
+	if (t->size > INT64_MAX || ftruncate(fd, (off_t)t->size) < 0)
+		return err_sys(e, "write");
+	for (size_t i = 0; i < t->spans.n; i++) {
+		struct tar_span s = t->spans.v[i];
+		if (s.offset > t->size || s.length > t->size - s.offset)
+			return err_set(e, ERR_CORRUPT, "a piece of the sparse file lies behind its end");
+		while (s.length) {
+			if (!left && (left = tar_piece(r, (const void **)&p, e)) <= 0)
+				return left < 0 ? -1 : err_set(e, ERR_CORRUPT, "a piece of the sparse file is missing");
+			size_t n = (uint64_t)left < s.length ? (size_t)left : (size_t)s.length;
+			ssize_t put = pwrite(fd, p, n, (off_t)s.offset);
+			if (put < 0)
+				return err_sys(e, "write");
+			p += put;
+			left -= put;
+			s.offset += (uint64_t)put;
+			s.length -= (uint64_t)put;
+		}
+	}
+	return 0;
+}
+
 static int make_file(struct tar_reader *r, const struct tar_entry *t, int at, const char *name, struct err *e)
 {
 	own(fd) int fd = openat(at, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -27,8 +54,8 @@ static int make_file(struct tar_reader *r, const struct tar_entry *t, int at, co
 	ssize_t n;
 	if (fd < 0)
 		return err_sys(e, "make");
-	if (t->sparse)
-		return err_set(e, ERR_UNSUPPORTED, "a sparse file in a context");
+	if (t->sparse && put_pieces(r, t, fd, e) < 0)
+		return -1;
 	while ((n = tar_piece(r, &p, e)) > 0)
 		if (fd_write_all(fd, p, (size_t)n) < 0)
 			return err_sys(e, "write");

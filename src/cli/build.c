@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "cli/build_output.h"
 #include "cli/build_progress.h"
 #include "cli/commands.h"
 #include "cli/run_request.h"
@@ -19,7 +20,8 @@ struct build_cli {
 	char *file, *target, *platform, *pull, *network, *progress, *iidfile, *metadata_file;
 	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
-	bool no_cache, quiet, rm, force_rm, load;
+	struct strv outputs;
+	bool no_cache, quiet, rm, force_rm, load, push;
 	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
 #define AT(m) offset_of(struct build_cli, m)
@@ -50,9 +52,12 @@ static const struct opt options[] = {
 	{"network", 0, OPT_STR, AT(network), "MODE", "The network of RUN: default, none, host, or one of hull network ls", 0, "default none host @network"},
 	{"no-cache", 0, OPT_BOOL, AT(no_cache), NULL, "Do every step again"},
 	{"no-cache-filter", 0, OPT_STRV, AT(no_cache_filter), "STAGE", "Do every step of a stage again"},
+	{"output", 'o', OPT_STRV, AT(outputs), "DEST", "Where the result goes: a directory, - (a tar on stdout), or type=KIND[,dest=FILE…] with image, registry, "
+		"local, tar, oci, docker, cacheonly", 0, "@file"},
 	{"platform", 0, OPT_STR, AT(platform), "OS/ARCH", "Another platform than this machine's"},
 	{"progress", 0, OPT_STR, AT(progress), "KIND", "How progress is shown: auto, plain, tty, rawjson, quiet", 0, "auto plain tty rawjson quiet"},
 	{"pull", 0, OPT_OPTSTR, AT(pull), "POLICY", "Fetch base images: always, missing, never", 0, "always missing never", NULL, "always"},
+	{"push", 0, OPT_BOOL, AT(push), NULL, "Push the image, as --output type=registry"},
 	{"quiet", 'q', OPT_BOOL, AT(quiet), NULL, "Print the image's id alone"},
 	{"rm", 0, OPT_BOOL, AT(rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
 	{"secret", 0, OPT_STRV, AT(secrets), "id=ID[,src=FILE|env=NAME]", "A secret for RUN --mount=type=secret"},
@@ -168,6 +173,8 @@ static int make_request(const struct build_cli *o, const char *context, struct a
 		.no_cache_filter = o->no_cache_filter, .extra_hosts = o->extra_hosts, .cap_add = o->cap_add, .cap_drop = o->cap_drop,
 		.security_opt = o->security_opt, .target = o->target, .platform = o->platform, .pull = o->pull, .network = o->network,
 		.no_cache = o->no_cache, .cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
+	if (build_output_read(&o->outputs, o->push, a, q, e) < 0)
+		return -1;
 	return read_args(o, q, e) < 0 || read_contexts(o, a, q, e) < 0 || read_keys(o, a, q, e) < 0 || read_limits(o, a, q, e) < 0 ? -1 : 0;
 }
 
@@ -217,6 +224,9 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 		return 1;
 	if ((o->iidfile && write_id(o->iidfile, result.id, e) < 0) || (o->metadata_file && write_metadata(o->metadata_file, &result, e) < 0))
 		return 1;
+	/* What goes to stdout is not mixed with it. */
+	if (!*result.id || (o->quiet && build_output_is_stdout(&q)))
+		return 0;
 	if (o->quiet)
 		return cli_printf(e, "%s\n", result.id);
 	build_progress_result(p, result.id, &result.names);

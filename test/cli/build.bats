@@ -533,3 +533,54 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
     [[ $said == *CACHED* ]]
     [ "$(hull run --rm gone cat /x)" = a-layer ]
 }
+
+@test "build: --output: files in a directory, a tar, archives of the image; nothing in the store but what is asked for" {
+    printf 'FROM box AS b\nRUN mkdir -p /o/d && echo made >/o/d/f && ln -s d/f /o/l && chmod 750 /o/d && truncate -s 1M /o/hole && echo end >>/o/hole\nFROM scratch\nCOPY --from=b /o /\n' >Dockerfile
+    before=$(hull images -aq | wc -l)
+    build -o out .
+    [ "$(cat out/l)" = made ]
+    [ "$(stat -c %a out/d)" = 750 ]
+    [ "$(tail -n 1 out/hole | tr -d '\0')" = end ]
+    [ "$(stat -c %s out/hole)" = 1048580 ]
+    mkdir -p here/d
+    echo stays >here/other
+    echo old >here/d/f
+    build --output type=local,dest=here .
+    [ "$(cat here/other here/d/f)" = $'stays\nmade' ]
+    # A symlink of what is there leads nowhere.
+    mkdir -p trap away
+    ln -s ../away trap/d
+    build -o trap .
+    [ -z "$(ls away)" ]
+    hull build -q -o - . >files.tar
+    [ "$(tar xOf files.tar d/f)" = made ]
+    build -o type=tar,dest=two.tar .
+    cmp files.tar two.tar
+    [ "$(hull images -aq | wc -l)" = "$before" ]
+    build -t archived -o type=docker,dest=docker.tar -o type=oci,dest=oci.tar -o type=oci,dest=layout,tar=false .
+    tar tf docker.tar | grep -qx manifest.json
+    tar tf oci.tar | grep -qx oci-layout
+    [ -e layout/index.json ]
+    hull rmi archived
+    hull load -q -i docker.tar
+    [[ $(hull images --format '{{.Repository}}') == *archived* ]]
+    hull build -q -o type=oci,name=named . >oci2.tar
+    tar tf oci2.tar | grep -qx oci-layout
+    before=$(hull images -aq | wc -l)
+    build -o type=cacheonly .
+    [ "$(hull images -aq | wc -l)" = "$before" ]
+}
+
+@test "build: --output that is wrong" {
+    printf 'FROM box\n' >Dockerfile
+    fails 'the type is image, registry' -o type=zip .
+    fails 'has no dst \(did you mean dest\?\)' -o type=tar,dst=x .
+    fails 'dest is missing' -o type=local .
+    fails 'gzip and zstd' -o type=image,compression=lzma .
+    fails 'only one can go to stdout' -o - -o type=oci .
+    fails 'cannot be turned off' -o type=image,rewrite-timestamp=false .
+    fails 'needs a name' --push .
+    fails 'no/such/dir' -o type=tar,dest=no/such/dir/x .
+    touch file
+    fails 'file' -o file .
+}

@@ -236,3 +236,28 @@ while True: kept.append(s.accept())' >"$HULL_DIR/silent" 3>&- &
     [ "$status" = 1 ]
     grep -q interrupted out || { cat out; false; }
 }
+
+@test "build: --push and --output type=registry; a base that is there" {
+    command -v docker-registry >/dev/null || skip "needs docker-registry"
+    local port
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    cat >"$HULL_DIR/registry.yml" <<-YML
+	version: 0.1
+	log: {level: error}
+	storage: {filesystem: {rootdirectory: $HULL_DIR/registry}}
+	http: {addr: "127.0.0.1:$port"}
+	YML
+    docker-registry serve "$HULL_DIR/registry.yml" >"$HULL_DIR/registry.log" 2>&1 3>&- &
+    local registry=$!
+    wait_until 30 python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$port/v2/')"
+    printf 'FROM box\nRUN echo pushed >/p\n' >Dockerfile
+    build --push -t "127.0.0.1:$port/one:x" . || { kill $registry; false; }
+    build -o "type=registry,name=127.0.0.1:$port/two,compression=zstd" . || { kill $registry; false; }
+    hull rmi "127.0.0.1:$port/one:x" "127.0.0.1:$port/two"
+    hull builder prune -f
+    printf 'FROM 127.0.0.1:%s/one:x\nCOPY --from=127.0.0.1:%s/two /p /q\n' "$port" "$port" >Dockerfile
+    build -t frompushed . || { kill $registry; false; }
+    kill $registry
+    [ "$(hull run --rm frompushed cat /p /q)" = $'pushed\npushed' ]
+    fails 'output: .*127.0.0.1' --push -t "127.0.0.1:$port/one:x" .
+}

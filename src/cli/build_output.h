@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "build/build.h"
+
+/* --output texts, --push and --load into q->outputs; names that they give the image into q->tags. ERR_USAGE for what is wrong. */
+int build_output_read(const struct strv *texts, bool push, struct arena *a, struct build_request *q, struct err *e) must_use;
+/* Does anything of it go to stdout? */
+bool build_output_is_stdout(const struct build_request *q);
