@@ -62,7 +62,7 @@ static void put_head(struct script *s)
 	comment(s, title);
 	line(s, "set -eu");
 	line(s, "name=by-hand-%.12s", s->c->id);
-	line(s, "work=$(mktemp -d /tmp/$name.XXXXXX)");
+	line(s, "work=$(mktemp -d \"${TMPDIR:-/tmp}/$name.XXXXXX\")");
 	line(s, "root=$work/root");
 	line(s, "cleanup() {");
 	line(s, "    status=$?");
@@ -423,7 +423,9 @@ static void put_network(struct script *s)
 		if (str_is_empty(n->ip) || !str_eq(n->driver, "bridge"))
 			continue;
 		line(s, "address=${ADDRESS-%s/%u} # taken while the container runs: ADDRESS= another then", n->ip, n->prefix);
-		line(s, "bridge=$(ip -o -4 addr show | awk -v gateway='%s/%u' '$4 == gateway { print $2; exit }')", n->gateway, n->prefix);
+		line(s, "bridge=hl-%.12s", n->network_id);
+		line(s, "[ -e \"/sys/class/net/$bridge\" ] || bridge=$(ip -o -4 addr show | awk -v it='%s/%u' '$4 == it { print $2; exit }')", n->gateway,
+			n->prefix);
 		line(s, "if [ -z \"$bridge\" ]; then");
 		line(s, "    bridge=byhand0");
 		line(s, "    ip link add \"$bridge\" type bridge 2>/dev/null || true");
@@ -489,7 +491,7 @@ static void put_start(struct script *s, const char *groups)
 	line(s, "run %s%s sh \"$work/inside\" \"$root\" \"$@\" <&3 3<&- &", before, buf_text(&flags));
 	line(s, "job=$!");
 	line(s, "# The process that waits for its interface.");
-	line(s, "until first=$(pgrep -f \"^sh $work/inside \" -n); do kill -0 \"$job\"; sleep 0.05; done");
+	line(s, "until first=$(pgrep -f \"^sh $work/inside \" -o); do kill -0 \"$job\"; sleep 0.05; done");
 	put_network(s);
 	line(s, "wait \"$job\"");
 }
