@@ -8,8 +8,10 @@
  */
 #include "engine/explain.h"
 
+#include "base/fd.h"
 #include "base/path.h"
 #include "engine/settings.h"
+#include "engine/user.h"
 #include "runtime/cgroup_named.h"
 #include "sys/caps.h"
 
@@ -330,10 +332,29 @@ static void put_hidden(struct script *s)
 	}
 }
 
+/* By the container's own /etc/passwd, while it runs; without it a number is itself. */
+static void find_user(struct script *s, struct arena *a, struct user *ret)
+{
+	char path[48];
+	struct err why = {};
+	const char *text = s->c->record.config.user;
+	snprintf(path, sizeof path, "/proc/%lld/root", (long long)s->c->state.pid);
+	own(fd) int root = str_eq(container_status(s->g, s->c), "running") ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	own(fd) int nothing = root < 0 ? open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (user_lookup(root >= 0 ? root : nothing, text ? text : "", a, ret, &why) == 0)
+		return;
+	*ret = (struct user){.home = NULL};
+	own(mem) char *said = mem_printf("User %s is not known while it does not run: root instead.", text);
+	comment(s, said);
+}
+
 static void put_last(struct script *s)
 {
 	const struct container_record *r = &s->c->record;
 	const struct strv *kept = &s->spec.process->caps->bounding;
+	own(arena) struct arena a = {};
+	struct user user = {};
+	find_user(s, &a, &user);
 	own(buf) struct buf caps = {};
 	bool chroots = strv_has(kept, "CAP_SYS_CHROOT");
 	buf_str(&caps, "-all");
@@ -354,18 +375,16 @@ static void put_last(struct script *s)
 		own(mem) char *host = quote(r->config.hostname);
 		buf_printf(s->out, " HOSTNAME=%s", host);
 	}
-	buf_str(s->out, " HOME=/root");
+	own(mem) char *home = quote(str_is_empty(user.home) ? user.uid ? "/" : "/root" : user.home);
+	buf_printf(s->out, " HOME=%s", home);
 	for (size_t i = 0; i < r->config.env.n; i++) {
 		own(mem) char *entry = quote(r->config.env.v[i]);
 		buf_printf(s->out, " %s", entry);
 	}
 	buf_printf(s->out, " \\\n    \"$setpriv\" --bounding-set %s --inh-caps -all%s \\\n    \"$unshare\" --root \"$root\" --wd %s", buf_text(&caps),
 		s->spec.process->no_new_privileges ? " --no-new-privs" : "", wd);
-	size_t colon = r->config.user ? strcspn(r->config.user, ":") : 0;
-	own(mem) char *user = mem_ndup(r->config.user ? r->config.user : "", colon);
-	if (*user && strspn(user, "0123456789") == strlen(user))
-		buf_printf(s->out, " --setgid %s --setuid %s",
-			r->config.user[colon] && strspn(r->config.user + colon + 1, "0123456789") ? r->config.user + colon + 1 : user, user);
+	if (user.uid || user.gid)
+		buf_printf(s->out, " --setgid %u --setuid %u", user.gid, user.uid);
 	buf_str(s->out, " -- \"$@\"\n");
 }
 
@@ -376,7 +395,8 @@ static void put_inside(struct script *s)
 	bool own_uts = !str_eq(r->host.uts_mode, "host") && !(r->host.uts_mode && str_has_prefix(r->host.uts_mode, "container:"));
 	bool own_net = s->c->record.host.network_mode && str_eq(r->host.network_mode, "none");
 	line(s, "# What its first process does before it becomes the command.");
-	line(s, "cat >\"$work/inside\" <<'INSIDE'");
+	/* The container's id: no image can know it and end the text early, in a variable of its environment. */
+	line(s, "cat >\"$work/inside\" <<'INSIDE_%.12s'", s->c->id);
 	line(s, "set -eu\nroot=$1\nshift");
 	if (own_uts && !str_is_empty(r->config.hostname)) {
 		own(mem) char *host = quote(r->config.hostname);
@@ -406,7 +426,7 @@ static void put_inside(struct script *s)
 	if (r->host.read_only)
 		line(s, "mount -o remount,bind,ro \"$root\"");
 	put_last(s);
-	line(s, "INSIDE\n");
+	line(s, "INSIDE_%.12s\n", s->c->id);
 }
 
 static const struct { size_t at; const char *option, *file; } kinds[] = {

@@ -171,6 +171,17 @@ SH
     [ ! -d "$(cgroup_dir pids /$name)" ]
 }
 
+@test "--script: the user by name; nothing of an image ends its text early" {
+    need_cmd setpriv unshare
+    evil=$'x\nINSIDE\ntouch '$PWD$'/escaped\n\'; touch '$PWD'/escaped; #'
+    hull run -d --name daemon --user daemon -e "EVIL=$evil" box sleep 600
+    hull explain --script daemon >by-hand.sh
+    run -0 sh by-hand.sh sh -c 'id -u; id -g; echo "$EVIL"'
+    [ "$output" = "$(hull exec daemon id -u)"$'\n'"$(hull exec daemon id -g)"$'\n'"$evil" ]
+    [ ! -e escaped ]
+    hull rm -f daemon
+}
+
 @test "--image: what layers add, hide and waste" {
     mkdir ctx
     head -c 300000 /dev/zero | tr '\0' a >ctx/big
