@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import time
 
+import make_image
 import measure
 
 RUN = None  # bench/run's directory for what does not survive a reboot
@@ -66,6 +67,9 @@ class Engine:
             "run-ports": self.cmd("run", *self.run_options, "--rm", "-p", "18100-18199:100-199", "box", "true"),
             "exec": self.cmd("exec", "bench", "true"),
             "ps": self.cmd("ps", "-a"),
+            "load": self.cmd("load", "-q", "-i", self.args.archive or ""),
+            "save": self.cmd("save", *self.save_options, "-o", self.dir + "/saved.tar", make_image.NAME),
+            "rmi": self.cmd("rmi", make_image.NAME),
             "pull": self.pull_command(),
             "push": self.push_command(),
             "push-again": self.push_command(),
@@ -85,10 +89,17 @@ class Engine:
 
     def before(self, case):
         """Right before a round, not counted."""
+        if case == "load":
+            self.do("rmi", "-f", make_image.NAME, check=False)
+        if case == "save":
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.dir + "/saved.tar")
+        if case in ("save", "rmi") and not self.do("images", "-q", make_image.NAME).strip():
+            self.do("load", "-q", "-i", self.args.archive)
         if case == "push":
             shutil.rmtree(os.path.join(self.args.registry.folder, "data"), ignore_errors=True)
 
-    pull_options = run_options = ()
+    pull_options = run_options = save_options = ()
 
     def prepare(self, case):
         if case in ("exec", "memory") and "bench" not in self.done:
@@ -229,6 +240,7 @@ class Docker(Engine):
 class Podman(Engine):
     name, programs = "podman", ("podman", "conmon")
     pull_options = ("--tls-verify=false",)
+    save_options = ("-q",)
     # Else it asks for limits above the hard ones, which needs CAP_SYS_RESOURCE.
     run_options = tuple(f"--ulimit={name}={hard}:{hard}" for name, hard in (
         ("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)[1]), ("nproc", 4096)))
