@@ -41,7 +41,7 @@ EOT
     cat >Dockerfile <<'EOT'
 FROM box
 RUN --mount=type=cache,id=meet,target=/m ip -4 -o addr show eth0 | awk '{print $4}' >/m/mine && mv /m/mine /m/here && \
-    for i in $(seq 300); do [ -e /m/go ] && break; sleep 0.1; done; wget -q -O /name http://web/name
+    for i in $(seq 1800); do [ -e /m/go ] && break; sleep 0.1; done; wget -q -O /name http://web/name
 EOT
     hull build -q -t named --network mine . >out 2>&1 3>&- &
     local pid=$! dir

@@ -6,6 +6,8 @@ load ../lib/hull
 
 setup_file() {
     hull_setup
+    # This machine is asked itself, also by git and python.
+    export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
     command -v python3 >/dev/null || return 0
     mkdir "$HULL_DIR/www"
     python3 "$BATS_TEST_DIRNAME/../lib/http_server.py" "$HULL_DIR/www" "$HULL_DIR/log" >"$HULL_DIR/port" 3>&- &
