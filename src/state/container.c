@@ -229,6 +229,14 @@ static char *fixed(const char *s)
 	return (char *)(uintptr_t)s;
 }
 
+char *container_restart_text(struct container_entry *c)
+{
+	const struct restart_policy *p = &c->record.host.restart;
+	if (str_is_empty(p->name) || str_eq(p->name, "no"))
+		return NULL;
+	return p->maximum_retries ? arena_printf(&c->arena, "%s:%lld", p->name, (long long)p->maximum_retries) : p->name;
+}
+
 static void first_state(struct container_entry *c)
 {
 	const struct container_record *r = &c->record;
@@ -242,9 +250,7 @@ static void first_state(struct container_entry *c)
 		.status = fixed("created")};
 	c->state.mounts.v = r->mounts.v;
 	c->state.mounts.n = r->mounts.n;
-	const struct restart_policy *p = &r->host.restart;
-	if (!str_is_empty(p->name) && !str_eq(p->name, "no"))
-		c->state.restart = p->maximum_retries ? arena_printf(&c->arena, "%s:%lld", p->name, (long long)p->maximum_retries) : p->name;
+	c->state.restart = container_restart_text(c);
 }
 
 static int parse_state(struct container_entry *c, struct err *e)

@@ -219,6 +219,8 @@ int containers_peek(struct containers *c, const char *id, struct container_entry
 /* Reads state.json again (after waiting for a lock or for the monitor). Without one the container was never started; one that
  * a power cut made unreadable is "exited". Both are told from the record. */
 int container_reload_state(struct container_entry *c, struct err *e) must_use;
+/* What the state says of the record's restart policy. */
+char *container_restart_text(struct container_entry *c);
 /* The state of a container that was just made; nobody can see it yet. */
 int container_save_first_state(struct container_entry *c, struct err *e) must_use;
 /* Before every change of state.json: locks it against the monitor and other verbs, reads it again. Returns the lock, an fd. */

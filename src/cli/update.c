@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * update: limits and the restart policy of containers that are there.
+ */
+#include "cli/commands.h"
+#include "engine/update.h"
+
+#include "base/num.h"
+
+struct update_options {
+	char *cpus, *cpuset_cpus, *cpuset_mems, *restart;
+	struct opt_num memory, reservation, swap, pids, shares, period, quota, rt_period, rt_runtime, blkio_weight;
+	/* worked out */
+	struct engine *g;
+	struct update_request r;
+};
+#define O(m) offset_of(struct update_options, m)
+static const struct opt opts[] = {
+	{"blkio-weight", 0, OPT_I64, O(blkio_weight), "N", "Share of block I/O, 10 to 1000"},
+	{"cpu-period", 0, OPT_I64, O(period), "US", "Period of the CPU limit in microseconds"},
+	{"cpu-quota", 0, OPT_I64, O(quota), "US", "CPU time in a period in microseconds, -1: any"},
+	{"cpu-rt-period", 0, OPT_I64, O(rt_period), "US", "Period of the real-time limit in microseconds"},
+	{"cpu-rt-runtime", 0, OPT_I64, O(rt_runtime), "US", "Real-time CPU time in a period in microseconds"},
+	{"cpu-shares", 'c', OPT_I64, O(shares), "N", "Share of CPU time when it is scarce (1024 is normal)"},
+	{"cpus", 0, OPT_STR, O(cpus), "N", "Number of CPUs it may use, as in 0.5; 0: any"},
+	{"cpuset-cpus", 0, OPT_STR, O(cpuset_cpus), "LIST", "CPUs it may run on, as in 0-3,6"},
+	{"cpuset-mems", 0, OPT_STR, O(cpuset_mems), "LIST", "Memory nodes it may use"},
+	{"memory", 'm', OPT_SIZE, O(memory), "BYTES", "Limit of its memory, as in 256M; 0 or -1: none", OPT_MINUS_ONE},
+	{"memory-reservation", 0, OPT_SIZE, O(reservation), "BYTES", "Memory it keeps when memory is scarce", OPT_MINUS_ONE},
+	{"memory-swap", 0, OPT_SIZE, O(swap), "BYTES", "Limit of memory and swap together, -1: any", OPT_MINUS_ONE},
+	{"pids-limit", 0, OPT_I64, O(pids), "N", "Limit of its processes, -1: none"},
+	{"restart", 0, OPT_STR, O(restart), "POLICY", "When it comes back: no, on-failure[:n], always, unless-stopped", 0, "no on-failure always unless-stopped"},
+};
+#undef O
+
+static struct opt_i64 number(const struct opt_num *n)
+{
+	return (struct opt_i64){n->set, n->v};
+}
+
+static int update_one(const char *name, void *arg, struct err *e)
+{
+	const struct update_options *o = arg;
+	return container_update(o->g, name, &o->r, e);
+}
+
+static bool has_any(const struct update_options *o)
+{
+	const struct opt_num *n[] = {&o->memory, &o->reservation, &o->swap, &o->pids, &o->shares, &o->period, &o->quota, &o->rt_period, &o->rt_runtime,
+		&o->blkio_weight};
+	bool any = o->cpus || o->cpuset_cpus || o->cpuset_mems || o->restart;
+	for (size_t i = 0; i < countof(n); i++)
+		any |= n[i]->set;
+	return any;
+}
+
+static int update(void *opts_, int argc, char **argv, struct err *e)
+{
+	struct update_options *o = opts_;
+	struct err why = {};
+	o->r = (struct update_request){.memory = number(&o->memory), .reservation = number(&o->reservation), .swap = number(&o->swap), .pids = number(&o->pids),
+		.shares = number(&o->shares), .period = number(&o->period), .quota = number(&o->quota), .rt_period = number(&o->rt_period),
+		.rt_runtime = number(&o->rt_runtime), .blkio_weight = number(&o->blkio_weight), .cpuset_cpus = o->cpuset_cpus,
+		.cpuset_mems = o->cpuset_mems, .restart = o->restart};
+	if (o->cpus && num_cpus(o->cpus, &o->r.nano_cpus.v, &why) < 0)
+		return err_set(e, ERR_USAGE, "invalid --cpus \"%.60s\": it is a number such as 0.5 or 2", o->cpus);
+	o->r.nano_cpus.set = o->cpus != NULL;
+	if (!has_any(o))
+		return err_set(e, ERR_USAGE, "nothing to change: give one of the options, as in --memory 256M");
+	o->g = cli_engine(e);
+	return o->g ? cli_each(argc, argv, true, update_one, o) : -1;
+}
+
+const struct cmd cmd_update = {"update", "CONTAINER...", "Change the limits or the restart policy of containers", opts, countof(opts),
+	sizeof(struct update_options), 1, -1, update, .complete = "@container",
+	.examples = "$ hull update --memory 512M --cpus 1.5 web\n$ hull update --restart unless-stopped web"};

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * update: the record with the change in it is checked as that of a new container; then the control groups are written, then the record: what
+ * the kernel refuses is not kept.
+ */
+#include "engine/update.h"
+
+#include "base/fd.h"
+#include "engine/request.h"
+#include "engine/restart.h"
+#include "engine/spec.h"
+
+static bool has_limits(const struct update_request *r)
+{
+	return r->memory.set || r->reservation.set || r->swap.set || r->pids.set || r->nano_cpus.set || r->shares.set || r->period.set || r->quota.set ||
+		r->rt_period.set || r->rt_runtime.set || r->blkio_weight.set || r->cpuset_cpus || r->cpuset_mems;
+}
+
+static void take_number(const struct opt_i64 *from, int64_t *to)
+{
+	if (from->set)
+		*to = from->v < 0 ? 0 : from->v;
+}
+
+static void change(struct container_entry *c, const struct update_request *r)
+{
+	struct host_config *h = &c->record.host;
+	/* --cpus is a quota: the one that was said last holds. */
+	if (r->nano_cpus.set)
+		h->cpu_period = h->cpu_quota = 0;
+	if (r->period.set || r->quota.set)
+		h->nano_cpus = 0;
+	/* docker: memory alone allows as much swap again, also when it is changed; a limit on both that was said stays. */
+	take_number(&r->memory, &h->memory);
+	take_number(&r->reservation, &h->memory_reservation);
+	take_number(&r->nano_cpus, &h->nano_cpus);
+	take_number(&r->shares, &h->cpu_shares);
+	take_number(&r->period, &h->cpu_period);
+	take_number(&r->quota, &h->cpu_quota);
+	take_number(&r->rt_period, &h->cpu_rt_period);
+	take_number(&r->rt_runtime, &h->cpu_rt_runtime);
+	if (r->swap.set)
+		h->memory_swap = r->swap.v;
+	if (r->pids.set)
+		h->pids_limit = (struct opt_i64){true, r->pids.v > 0 ? r->pids.v : -1};
+	if (r->blkio_weight.set)
+		h->blkio_weight = (uint64_t)r->blkio_weight.v;
+	if (r->cpuset_cpus)
+		h->cpuset_cpus = arena_dup(&c->arena, r->cpuset_cpus);
+	if (r->cpuset_mems)
+		h->cpuset_mems = arena_dup(&c->arena, r->cpuset_mems);
+}
+
+/* What was said to be unlimited; in a record it is what is not there. */
+static void add_unlimited(struct arena *a, const struct update_request *r, const struct host_config *h, struct spec_resources *to)
+{
+	if (!to->memory && (r->memory.set || r->reservation.set || r->swap.set))
+		to->memory = arena_alloc(a, sizeof *to->memory);
+	if (!to->cpu && (r->nano_cpus.set || r->quota.set))
+		to->cpu = arena_alloc(a, sizeof *to->cpu);
+	if (r->memory.set && !h->memory)
+		to->memory->limit = to->memory->swap = (struct opt_i64){true, -1};
+	if (r->reservation.set && !h->memory_reservation)
+		to->memory->reservation = (struct opt_i64){true, -1};
+	if ((r->nano_cpus.set || r->quota.set) && !h->nano_cpus && !h->cpu_quota)
+		to->cpu->quota = (struct opt_i64){true, -1};
+}
+
+static int write_groups(struct container_entry *c, const struct update_request *r, struct err *e)
+{
+	struct arena scratch = {};
+	struct spec s = {.linux_ = arena_alloc(&scratch, sizeof *s.linux_)};
+	struct userns_maps none = {};
+	struct container_entry limits = {.record = c->record};
+	struct host_config *h = &limits.record.host;
+	struct spec_build b = {.c = &limits, .arena = &scratch, .root = -1, .maps = &none, .spec = &s};
+	struct cgroup cg = {.v2 = -1};
+	memset(&h->devices, 0, sizeof h->devices);
+	h->device_rules = (struct strv){};
+	h->read_bps = h->write_bps = h->read_iops = h->write_iops = (struct throttle_devices){};
+	memset(&h->blkio_weight_device, 0, sizeof h->blkio_weight_device);
+	int result = -1;
+	if (str_is_empty(c->state.cgroup)) {
+		result = err_set(e, ERR_UNSUPPORTED, "container %.200s has no cgroup of its own, so it cannot be limited", container_label(c));
+	} else if (spec_build_limits(&b, e) == 0 && cgroup_open(c->state.cgroup, &cg, e) == 0) {
+		struct spec_resources *to = s.linux_->resources;
+		to->devices.n = 0;
+		add_unlimited(&scratch, r, h, to);
+		result = cgroup_update(&cg, to, e);
+		if (result == 0 && !str_eq(cg.path, c->state.cgroup))
+			c->state.cgroup = arena_dup(&c->arena, cg.path);
+	}
+	cgroup_drop(&cg);
+	arena_drop(&scratch);
+	return result;
+}
+
+static int set_restart(struct container_entry *c, const char *text, struct err *e)
+{
+	if (c->record.host.auto_remove && !str_eq(text, "no"))
+		return err_set(e, ERR_USAGE, "container %.200s is removed when it ends (--rm): it cannot have a restart policy", container_label(c));
+	return restart_parse(text, &c->arena, &c->record.host.restart, e);
+}
+
+int container_update(struct engine *g, const char *text, const struct update_request *r, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	change(&c, r);
+	if ((r->restart && set_restart(&c, r->restart, e) < 0) || request_check(&c.record, e) < 0)
+		return -1;
+	own(fd) int lock = container_change_state(&c, e);
+	if (lock < 0)
+		return -1;
+	const char *cgroup = c.state.cgroup;
+	bool runs = str_eq(c.state.status, "running") || str_eq(c.state.status, "paused");
+	if (runs && has_limits(r) && write_groups(&c, r, e) < 0)
+		return err_wrap(e, "update container %.200s", container_label(&c));
+	if (container_save_record(&c, true, e) < 0)
+		return -1;
+	if (!r->restart && str_eq(cgroup, c.state.cgroup))
+		return 0;
+	c.state.restart = container_restart_text(&c);
+	return container_save_state(c.dir, &c.state, false, e);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * update: what of a container can be changed after it was made: its limits, at once when it runs, and its restart policy.
+ */
+#pragma once
+
+#include "engine/container.h"
+
+/* What is not set stays. -1 (memory: and 0; cpus: 0): no limit. */
+struct update_request {
+	struct opt_i64 memory, reservation, swap, pids;
+	struct opt_i64 nano_cpus, shares, period, quota, rt_period, rt_runtime, blkio_weight;
+	const char *cpuset_cpus, *cpuset_mems;
+	const char *restart; /* as --restart */
+};
+int container_update(struct engine *g, const char *text, const struct update_request *r, struct err *e) must_use;
