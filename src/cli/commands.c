@@ -20,7 +20,7 @@ static const struct row container_rows[] = {
 	{NULL, &cmd_logs},
 	{"ls", &cmd_ps}, {"ps", &cmd_ps, CMD_HIDDEN}, {"list", &cmd_ps, CMD_HIDDEN}, {NULL, &cmd_pause}, {NULL, &cmd_port}, {NULL, &cmd_container_prune},
 	{NULL, &cmd_rename}, {NULL, &cmd_restart}, {NULL, &cmd_rm}, {"remove", &cmd_rm, CMD_HIDDEN}, {NULL, &cmd_run}, {NULL, &cmd_start},
-	{NULL, &cmd_stop}, {NULL, &cmd_top}, {NULL, &cmd_unpause}, {NULL, &cmd_update}, {NULL, &cmd_wait},
+	{NULL, &cmd_stats}, {NULL, &cmd_stop}, {NULL, &cmd_top}, {NULL, &cmd_unpause}, {NULL, &cmd_update}, {NULL, &cmd_wait},
 };
 static const struct row image_rows[] = {
 	{NULL, &cmd_build}, {NULL, &cmd_copy}, {NULL, &cmd_history}, {NULL, &cmd_image_inspect}, {NULL, &cmd_import}, {NULL, &cmd_load}, {"ls", &cmd_images}, {"list", &cmd_images, CMD_HIDDEN},
@@ -48,7 +48,7 @@ static const struct cmd cmd_system = {"system", "COMMAND", "Look at hull itself"
 
 const struct cmd *const cli_commands[] = {
 	&cmd_run, &cmd_exec, &cmd_ps, &cmd_logs, &cmd_start, &cmd_stop, &cmd_restart, &cmd_kill, &cmd_rm, &cmd_create, &cmd_attach, &cmd_wait,
-	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_update, &cmd_top, &cmd_port, &cmd_export, &cmd_inspect,
+	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_update, &cmd_stats, &cmd_top, &cmd_port, &cmd_export, &cmd_inspect,
 	&cmd_build, &cmd_pull, &cmd_push, &cmd_images, &cmd_load, &cmd_save, &cmd_copy, &cmd_import, &cmd_tag, &cmd_rmi, &cmd_history, &cmd_login, &cmd_logout,
 	&cmd_search,
 	&cmd_boot, &cmd_info, &cmd_version,

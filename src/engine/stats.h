@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stats: what a container uses now. Counters only grow; a rate is the difference of two samples over the time between them.
+ */
+#pragma once
+
+#include "engine/container.h"
+
+struct container_sample {
+	char id[65], name[256];
+	bool runs;                  /* else the rest is 0 */
+	int64_t at_ns;              /* CLOCK_MONOTONIC */
+	uint64_t cpu_ns, throttled_ns;
+	uint64_t memory, memory_limit; /* bytes, without what the page cache would give back; limit: the machine's when it has none */
+	uint64_t rx, tx;            /* bytes of its interfaces, 0 when they are the machine's */
+	uint64_t read, written;     /* bytes of block devices */
+	uint64_t pids;
+	bool has_pressure;          /* PSI: the part of the last ten seconds in which something waited, in % */
+	double cpu_pressure, memory_pressure, io_pressure;
+};
+/* One that has ended meanwhile does not run; that is no error. */
+int container_sample(struct engine *g, struct container_entry *c, struct container_sample *ret, struct err *e) must_use;

@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# stats: docker's columns and JSON, against what the kernel counts.
+# machines: native v2
+
+load ../lib/hull
+setup_file() { hull_setup; }
+setup() { export HULL_TMUX=hull-stats-$$ TMUX_TMPDIR=$HULL_DIR; }
+teardown() { tty_stop; }
+teardown_file() { hull_teardown; }
+
+@test "docker's columns, one picture" {
+    hull run -d --name calm box sleep 1000
+    run -0 hull stats --no-stream
+    [[ ${lines[0]} == "CONTAINER ID "*"NAME "*"CPU % "*"MEM USAGE / LIMIT "*"MEM % "*"NET I/O "*"BLOCK I/O "*"PIDS" ]]
+    [ "${#lines[@]}" = 2 ]
+    [[ ${lines[1]} == "$(hull inspect -f '{{.Id}}' calm | cut -c1-12)"*calm*%*/*%*/*/*1 ]]
+    hull rm -f calm
+}
+
+@test "CPU, memory and processes are what was made of them" {
+    need_controller memory
+    need_controller cpu
+    hull run -d --name busy --cpus 0.2 -m 64M box sh -c 'while :; do :; done'
+    sleep 0.5
+    run -0 hull stats --no-stream --format '{{.CPUPerc}} {{.PIDs}} {{.MemUsage}} {{.Throttled}}' busy
+    read -r cpu pids _ _ limit throttled <<<"$output"
+    [ "$pids" = 1 ]
+    [ "$limit" = 64MiB ]
+    # A fifth of a CPU, and held up.
+    awk -v c="${cpu%\%}" -v t="${throttled%\%}" 'BEGIN { exit !(c > 1 && c < 60 && t > 0) }'
+    hull rm -f busy
+}
+
+@test "json: docker's keys; -a shows those that have ended" {
+    hull run --name over box true
+    hull run -d --name here box sleep 1000
+    run -0 hull stats --no-stream --format json
+    [ "$(jq -r 'keys | join(" ")' <<<"$output")" = "BlockIO CPUPerc CPUPressure Container ID IOPressure MemPerc MemPressure MemUsage Name NetIO PIDs Throttled" ]
+    [ "$(jq -r .Name <<<"$output")" = here ]
+    run -0 hull stats -a --no-stream --format '{{.Name}} {{.CPUPerc}} {{.PIDs}}'
+    [[ $output == *"over 0.00% 0"* ]]
+    hull rm -f here over
+}
+
+@test "it goes on until it is told to end; who comes meanwhile is shown" {
+    hull run -d --name first box sleep 1000
+    timeout -s INT 60 "$HULL" stats --format '{{.Name}}' >out &
+    pid=$!
+    wait_until 30 grep -q first out
+    hull run -d --name second box sleep 1000
+    wait_until 30 grep -q second out
+    hull rm -f first
+    kill -INT $pid
+    wait $pid || true
+    hull rm -f second
+}
+
+@test "on a terminal: bars, one picture in the place of the other" {
+    need_cmd tmux
+    hull run -d --name drawn box sh -c 'while :; do :; done'
+    tty_start t "LC_ALL=C.UTF-8 '$HULL' stats"
+    tty_shows 30 'drawn .*[█▏▎▍▌▋▊▉]'
+    tty_type C-c
+    hull rm -f drawn
+}
+
+@test "bad input" {
+    refuses 1 'no such container: nobody' stats --no-stream nobody
+    refuses 125 'template' stats --no-stream --format '{{.Nonsense'
+}
