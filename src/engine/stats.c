@@ -48,8 +48,11 @@ static void read_interfaces(const struct container_entry *c, struct container_sa
 
 static uint64_t machine_memory(void)
 {
+	static uint64_t all; /* asked for once: the kernel counts much for it */
 	struct sysinfo si = {};
-	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 0;
+	if (!all && sysinfo(&si) == 0)
+		all = (uint64_t)si.totalram * si.mem_unit;
+	return all;
 }
 
 static void take_counters(const struct cgroup_stats *from, struct container_sample *s)
@@ -92,7 +95,7 @@ int container_sample(struct engine *g, struct container_entry *c, struct contain
 	if (!str_is_empty(c->state.cgroup)) {
 		r = cgroup_open(c->state.cgroup, &cg, e);
 		if (r == 0)
-			r = cgroup_stats(&cg, &stats, e);
+			r = cgroup_stats_brief(&cg, &stats, e);
 	}
 	if (r == 0) {
 		ret->runs = true;
