@@ -37,7 +37,7 @@ struct build_request {
 	struct { struct build_secret *v; size_t n; } secrets, agents;
 	struct { struct build_output *v; size_t n; } outputs; /* none: an image in the store */
 	const char *target, *platform, *pull, *network, *shell_on_error;
-	bool no_cache, allow_insecure, check, format_docker;
+	bool no_cache, allow_insecure, check, format_docker, explain;
 	unsigned jobs;           /* 0: as many as there are CPUs */
 	int64_t shm_size, memory, memory_swap, nano_cpus, cpu_shares, cpu_quota, cpu_period;
 	const char *cpuset_cpus, *cpuset_mems, *cgroup_parent;

@@ -6,6 +6,7 @@
  *   <root>/build/layers/<hex>     layers that the cache wants kept: layers_collect() leaves them; the time of the file is that of the last use
  *   <root>/build/running/<id>/       a step that runs now; its lock is held
  *   <root>/build/stat/<sha256>    statcache of a context
+ *   <root>/build/last/<sha256>    which key a step had at a place of a Dockerfile (explain.h)
  *   <root>/build/http/<sha256>    what a URL had (fetch.h)
  *
  * A key is the digest of named parts. The parts are written behind the answer: who wonders why a step ran again can compare them.

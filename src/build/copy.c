@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "build/explain.h"
 #include "build/mode.h"
 #include "build/place.h"
 #include "engine/user.h"
@@ -386,7 +387,7 @@ static int make(struct step *x, void *arg, char layer[136], struct err *e)
 	content_key(c, &k);
 	char hex[65];
 	key_end(&k, hex);
-	return cache_put(&x->b->cache, hex, &k, layer, x->name, &none) < 0 ? *e = none, -1 : 0;
+	return cache_put(&x->b->cache, hex, &k, layer, x->name, &none) < 0 || explain_note(x, hex, &none) < 0 ? *e = none, -1 : 0;
 }
 
 /* By content: 1: it has to be made. */

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/explain.h"
 #include "build/lay.h"
 #include "build/place.h"
 #include "codec/digest.h"
@@ -143,6 +144,8 @@ int step_layer(struct step *x, const struct key *k, step_make make, void *arg, s
 	if (r < 0)
 		return -1;
 	if (r == 1) {
+		if (explain_note(x, hex, e) < 0)
+			return -1;
 		state_add_layer(x->s, hit.layer);
 		x->is_layer = *hit.layer != 0;
 		/* The coordinator told of those that it found itself. */
@@ -155,13 +158,18 @@ int step_layer(struct step *x, const struct key *k, step_make make, void *arg, s
 	if (x->probing)
 		return 1;
 	step_begin(x);
+	if (x->b->q->explain) {
+		own(mem) char *why = is_never_cached(x) ? mem_dup("--no-cache-filter") : explain_step(x, k);
+		own(mem) char *line = mem_printf("done again because of: %s\n", why);
+		event_send(x->b, BUILD_OUTPUT, x->number, x->name, 0, line, strlen(line));
+	}
 	if (make(x, arg, layer, e) < 0) {
 		step_end(x, BUILD_FAILED, e->text);
 		return -1;
 	}
 	state_add_layer(x->s, layer);
 	x->is_layer = *layer != 0;
-	if (keyed && cache_put(&x->b->cache, hex, k, layer, x->name, e) < 0)
+	if (keyed && (cache_put(&x->b->cache, hex, k, layer, x->name, e) < 0 || explain_note(x, hex, e) < 0))
 		return -1;
 	step_end(x, BUILD_DONE, NULL);
 	return 0;

@@ -21,7 +21,7 @@ struct build_cli {
 	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
 	struct strv outputs;
-	bool no_cache, quiet, rm, force_rm, load, push;
+	bool no_cache, quiet, rm, force_rm, load, push, explain;
 	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
 #define AT(m) offset_of(struct build_cli, m)
@@ -39,6 +39,7 @@ static const struct opt options[] = {
 	{"cpus", 0, OPT_STR, AT(cpus), "N", "How many CPUs RUN may use, as in 1.5"},
 	{"cpuset-cpus", 0, OPT_STR, AT(cpuset_cpus), "LIST", "CPUs that RUN may use, as in 0-2,4"},
 	{"cpuset-mems", 0, OPT_STR, AT(cpuset_mems), "LIST", "Memory nodes that RUN may use"},
+	{"explain", 0, OPT_BOOL, AT(explain), NULL, "Say of each step that is done again what it depends on and is not what it was"},
 	{"file", 'f', OPT_STR, AT(file), "FILE", "The Dockerfile; - is stdin", 0, "@file"},
 	{"force-rm", 0, OPT_BOOL, AT(force_rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
 	{"ignorefile", 0, OPT_STR, AT(ignorefile), "FILE", "Instead of .dockerignore", 0, "@file"},
@@ -172,7 +173,8 @@ static int make_request(const struct build_cli *o, const char *context, struct a
 	*q = (struct build_request){.context = context, .file = o->file, .ignore_file = o->ignorefile, .in = 0, .tags = o->tags, .labels = o->labels,
 		.no_cache_filter = o->no_cache_filter, .extra_hosts = o->extra_hosts, .cap_add = o->cap_add, .cap_drop = o->cap_drop,
 		.security_opt = o->security_opt, .target = o->target, .platform = o->platform, .pull = o->pull, .network = o->network,
-		.no_cache = o->no_cache, .cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
+		.no_cache = o->no_cache, .explain = o->explain,
+		.cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
 	if (build_output_read(&o->outputs, o->push, a, q, e) < 0)
 		return -1;
 	return read_args(o, q, e) < 0 || read_contexts(o, a, q, e) < 0 || read_keys(o, a, q, e) < 0 || read_limits(o, a, q, e) < 0 ? -1 : 0;

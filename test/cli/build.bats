@@ -534,6 +534,29 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
     [ "$(hull run --rm gone cat /x)" = a-layer ]
 }
 
+@test "build: --explain says which part of the key is another one" {
+    # A place where nothing was built yet.
+    mkdir explained
+    cd explained
+    echo 1 >file
+    printf 'FROM box\nARG A=1\nRUN echo $A >/a\nCOPY file /file\nRUN echo b >/b\n' >Dockerfile
+    build --explain .
+    [ "$(grep -c 'because of: nothing was done here before' <<<"$said")" = 3 ]
+    build --explain .
+    [[ $said != *'because of'* ]]
+    build --explain --build-arg A=2 .
+    [[ $said == *'because of: environment: "A=1" before, "A=2" now'* ]]
+    build .
+    echo 2 >file
+    build --explain .
+    [[ $said == *'because of: content: "'*'" before, "'*'" now'* && $said == *'because of: below: "'* ]]
+    sed -i 's/echo b/echo c/' Dockerfile
+    build --explain .
+    [[ $said == *'because of: command: "echo b >/b" before, "echo c >/b" now'* ]]
+    build --explain --no-cache .
+    [[ $said == *'because of: --no-cache'* ]]
+}
+
 @test "build: --output: files in a directory, a tar, archives of the image; nothing in the store but what is asked for" {
     printf 'FROM box AS b\nRUN mkdir -p /o/d && echo made >/o/d/f && ln -s d/f /o/l && chmod 750 /o/d && truncate -s 1M /o/hole && echo end >>/o/hole\nFROM scratch\nCOPY --from=b /o /\n' >Dockerfile
     before=$(hull images -aq | wc -l)
