@@ -206,8 +206,11 @@ int spec_build_limits(struct spec_build *b, struct err *e)
 	add_cpu(b, r);
 	if (h->pids_limit.set && h->pids_limit.v)
 		r->pids_limit = h->pids_limit;
-	/* A plain user's lies below the group that was delegated to him, which the runtime finds. Without an engine it is a check of values. */
-	b->spec->linux_->cgroups_path = b->g && b->g->rootless && str_is_empty(h->cgroup_parent) ? arena_dup(b->arena, "")
-												   : container_cgroup_path(b->arena, b->c);
+	/* A plain user's lies below the group that was delegated to him, which the runtime finds: a path that does not begin at the top.
+	 * Without an engine it is a check of values. */
+	char *path = container_cgroup_path(b->arena, b->c);
+	if (b->g && b->g->rootless)
+		path = str_is_empty(h->cgroup_parent) ? arena_dup(b->arena, "") : path + strspn(path, "/");
+	b->spec->linux_->cgroups_path = path;
 	return add_block_io(b, r, e) < 0 || add_devices(b, r, e) < 0 ? -1 : 0;
 }

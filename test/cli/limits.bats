@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Limits: what the kernel says they are, and that they hold. Controllers the machine lacks are skipped by name.
-# machines: native v2
+# machines: native v2 v2:tester
 
 load ../lib/hull
 setup_file() { hull_setup; }
