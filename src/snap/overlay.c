@@ -122,15 +122,13 @@ static int open_again(int top, int fd, struct err *e)
 	return take_fd(again);
 }
 
-/* Runs in the child. Mounts that are attached here, one over the other, make what lies on them ours; the rest is opened again. */
+/* Runs in the child. Mounts that are attached here, one over the other, make what lies on them ours; the rest is opened again, before: they
+ * hide what is below them. */
 static int gather(const struct overlay *o, int top, int *fds, size_t *n, struct err *e)
 {
 	own(fd) int at = o->nmounts ? open_again(top, o->attach_at, e) : -1;
 	if (o->nmounts && at < 0)
 		return err_wrap(e, "mount overlay");
-	for (size_t i = 0; i < o->nmounts; i++)
-		if (mount_attach(o->mounts[i], at, e) < 0)
-			return err_wrap(e, "mount overlay");
 	size_t all = o->n + (o->upper >= 0 ? 2 : 0);
 	for (; *n < all; ++*n) {
 		bool ours = *n < o->n && o->detached && o->detached[*n];
@@ -139,6 +137,9 @@ static int gather(const struct overlay *o, int top, int *fds, size_t *n, struct 
 		if (fds[*n] < 0)
 			return ours ? err_sys(e, "mount overlay") : -1;
 	}
+	for (size_t i = 0; i < o->nmounts; i++)
+		if (mount_attach(o->mounts[i], at, e) < 0)
+			return err_wrap(e, "mount overlay");
 	return 0;
 }
 

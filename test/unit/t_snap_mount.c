@@ -422,17 +422,19 @@ static void by_name(void **state)
 	assert_true(path_exists(dir, "upper/new"));
 	close(root);
 	close_lowers(&l);
-	/* No fd of the child is left in our table. */
+	/* No fd of the child is left in our table. One layer is not on a mount, but beside where they are attached. */
 	l = (struct lowers){};
 	open_lowers(&w, &i.layers, -1, &l);
+	assert_int_equal(mkdirat(w.snap.layers, "empty", 0755), 0);
+	l.v[l.o.n++] = openat(w.snap.layers, "empty", O_PATH | O_CLOEXEC);
 	int next = dup(0);
+	close(next);
 	root = overlay_mount_by_name(&l.o, &e);
 	if (root < 0)
 		fail_with("overlay_mount_by_name, read only", &e);
 	close(root);
 	int after = dup(0);
-	assert_int_equal(after, next + 1);
-	close(next);
+	assert_int_equal(after, next);
 	close(after);
 	close_lowers(&l);
 	assert_int_not_equal(system("grep -q overlay /proc/self/mounts && grep -q t-snap- /proc/self/mounts"), 0);
