@@ -32,6 +32,11 @@ static void child(struct writing *w, int out, int tell, pid_t parent)
 		r.why.kind = ERR_NONE;
 	else if (r.why.kind == ERR_NONE)
 		r.why.kind = ERR_BUG;
+	/* What is cut off between two entries, or has none, would be kept as a layer that nobody wants. */
+	char garbage[1024];
+	memset(garbage, 0xff, sizeof garbage);
+	if (r.why.kind != ERR_NONE)
+		(void)!fd_write_all(out, garbage, sizeof garbage);
 	if (w->shared)
 		memcpy(r.shared, w->shared, SHARED);
 	close(out);
