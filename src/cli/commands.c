@@ -16,7 +16,7 @@ struct row {
 };
 
 static const struct row container_rows[] = {
-	{NULL, &cmd_attach}, {NULL, &cmd_create}, {NULL, &cmd_diff}, {NULL, &cmd_exec}, {NULL, &cmd_export}, {NULL, &cmd_container_inspect}, {NULL, &cmd_kill},
+	{NULL, &cmd_attach}, {NULL, &cmd_commit}, {NULL, &cmd_create}, {NULL, &cmd_diff}, {NULL, &cmd_exec}, {NULL, &cmd_export}, {NULL, &cmd_container_inspect}, {NULL, &cmd_kill},
 	{NULL, &cmd_logs},
 	{"ls", &cmd_ps}, {"ps", &cmd_ps, CMD_HIDDEN}, {"list", &cmd_ps, CMD_HIDDEN}, {NULL, &cmd_pause}, {NULL, &cmd_port}, {NULL, &cmd_container_prune},
 	{NULL, &cmd_rename}, {NULL, &cmd_restart}, {NULL, &cmd_rm}, {"remove", &cmd_rm, CMD_HIDDEN}, {NULL, &cmd_run}, {NULL, &cmd_start},
@@ -48,7 +48,7 @@ static const struct cmd cmd_system = {"system", "COMMAND", "Look at hull itself"
 
 const struct cmd *const cli_commands[] = {
 	&cmd_run, &cmd_exec, &cmd_ps, &cmd_logs, &cmd_start, &cmd_stop, &cmd_restart, &cmd_kill, &cmd_rm, &cmd_create, &cmd_attach, &cmd_wait,
-	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_update, &cmd_stats, &cmd_top, &cmd_port, &cmd_diff, &cmd_export, &cmd_inspect,
+	&cmd_pause, &cmd_unpause, &cmd_rename, &cmd_update, &cmd_stats, &cmd_top, &cmd_port, &cmd_diff, &cmd_commit, &cmd_export, &cmd_inspect,
 	&cmd_build, &cmd_pull, &cmd_push, &cmd_images, &cmd_load, &cmd_save, &cmd_copy, &cmd_import, &cmd_tag, &cmd_rmi, &cmd_history, &cmd_login, &cmd_logout,
 	&cmd_search,
 	&cmd_boot, &cmd_info, &cmd_version,

@@ -8,7 +8,7 @@
 
 /* run.c, start.c, stop.c, wait.c */
 extern const struct cmd cmd_run, cmd_create, cmd_start, cmd_attach, cmd_exec, cmd_stop, cmd_restart, cmd_kill, cmd_wait, cmd_boot;
-extern const struct cmd cmd_healthcheck, cmd_update, cmd_stats, cmd_diff;
+extern const struct cmd cmd_healthcheck, cmd_update, cmd_stats, cmd_diff, cmd_commit;
 /* pause.c, rename.c, rm.c, logs.c */
 extern const struct cmd cmd_pause, cmd_unpause, cmd_rename, cmd_rm, cmd_container_prune, cmd_logs;
 /* copy.c, export.c, import.c, pull.c, push.c, load.c, save.c, tag.c, rmi.c */

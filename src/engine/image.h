@@ -72,6 +72,14 @@ struct image_import_request {
 	const char *platform; /* NULL: this machine's */
 	const struct image_run_config *config;
 };
+/* An image of a container: its layers, one more of what it changed, and its configuration. What it has in volumes is not in it. */
+struct image_commit_request {
+	const char *container, *name /* NULL: none */, *author, *message;
+	bool pause;           /* while it is read, when it runs */
+	int (*change)(void *arg, struct arena *a, struct image_run_config *c, struct err *e); /* the last word on the configuration; or NULL */
+	void *arg;
+};
+int image_commit(struct engine *g, const struct image_commit_request *r, char ret_id[136], struct err *e) must_use;
 int image_import(struct engine *g, const struct image_import_request *r, char ret_id[136], struct err *e) must_use;
 /* store_find(), and what a short name stands for (image/registries.h). */
 int image_find(struct engine *g, const char *text, struct image *ret, struct err *e) must_use;

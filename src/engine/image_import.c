@@ -10,41 +10,12 @@
 #include "codec/digest.h"
 #include "engine/layers.h"
 #include "image/platform.h"
-#include "sys/child.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 enum { CONFIG_MAX = 4 << 20 };
-
-struct importing { struct engine *g; int in, out; };
-
-/* In a process of its own: what comes from outside is parsed where nothing else is. */
-static int ingest(void *arg, struct err *e)
-{
-	struct importing *x = arg;
-	struct snap_layer_info info;
-	char diff_id[136] = "";
-	struct snap_ingest in = {.fd = x->in, .length = UINT64_MAX, .blob_size = UINT64_MAX};
-	if (snap_ingest(&x->g->snap, &in, diff_id, &info, e) < 0)
-		return -1;
-	return fd_write_all(x->out, diff_id, sizeof diff_id) < 0 ? err_sys(e, "layer") : 0;
-}
-
-static int make_layer(struct engine *g, int in, char diff_id[136], struct err *e)
-{
-	int p[2];
-	if (fd_pipe(p, e) < 0)
-		return -1;
-	struct importing x = {g, in, p[1]};
-	int r = child_do(ingest, &x, e);
-	close(p[1]);
-	if (r == 0 && fd_read_full(p[0], diff_id, 136) != 136)
-		r = err_set(e, ERR_BUG, "layer: no digest");
-	close(p[0]);
-	return r;
-}
 
 static int put(struct engine *g, const struct image_import_request *r, const struct ref *name, char *diff_id, char ret_id[136], struct err *e)
 {
@@ -94,7 +65,7 @@ int image_import(struct engine *g, const struct image_import_request *r, char re
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0)
 		return -1;
-	if (make_layer(g, r->path ? opened : r->fd, diff_id, e) < 0)
+	if (layers_from_tar(g, r->path ? opened : r->fd, diff_id, e) < 0)
 		return err_wrap(e, "import %.300s", r->path ? r->path : "-");
 	return put(g, r, r->name ? &name : NULL, diff_id, ret_id, e);
 }

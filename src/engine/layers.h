@@ -29,6 +29,8 @@ struct layer_work {
 /* All of them or an error; layers that were finished stay (a next try finds them). */
 int layers_unpack(struct layer_work *w, struct err *e) must_use;
 void layers_show(const struct layer_work *w, size_t i, enum layer_phase phase, uint64_t bytes, const char *note);
+/* A layer of a tar, compressed or not, of which nobody says the digest; made in a process of its own. */
+int layers_from_tar(struct engine *g, int in, char ret_diff_id[136], struct err *e) must_use;
 /* Sum of the sizes of these layers (each is there). */
 int layers_size(struct snap *s, const struct strv *diff_ids, uint64_t *ret, struct err *e) must_use;
 bool layers_are_here(struct snap *s, const struct strv *diff_ids);
