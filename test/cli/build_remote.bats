@@ -125,7 +125,7 @@ serve_git() {
     export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
     [ -d "$HULL_DIR/git/r.git" ] || {
         mkdir -p "$HULL_DIR/git" "$HULL_DIR/made/sub"
-        cd "$HULL_DIR/made"
+        cd "$HULL_DIR/made" || return 1
         git init -q -b main
         printf 'FROM box\nCOPY . /all\n' >Dockerfile
         printf 'FROM box\nCOPY in /in\n' >sub/Dockerfile
@@ -141,7 +141,7 @@ serve_git() {
         git checkout -q main
         git clone -q --bare . "$HULL_DIR/git/r.git"
         git -C "$HULL_DIR/git/r.git" update-server-info
-        cd "$HULL_DIR/ctx"
+        cd "$HULL_DIR/ctx" || return 1
     }
     local port
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
