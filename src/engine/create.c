@@ -123,12 +123,15 @@ static int set_command(struct arena *a, struct container_record *r, struct err *
 	return 0;
 }
 
-struct locks { int layers, volumes, userns; };
+struct locks {
+	int layers, userns;
+	struct mounts_plan mounts;
+};
 
 static void locks_drop(struct locks *l)
 {
 	fd_drop(&l->layers);
-	fd_drop(&l->volumes);
+	mounts_plan_drop(&l->mounts);
 	fd_drop(&l->userns);
 }
 
@@ -230,19 +233,19 @@ static int prepare_layer(struct engine *g, struct container_entry *c, struct err
 
 static int build(struct engine *g, const struct create_request *q, struct container_entry *c, struct locks *l, struct err *e)
 {
-	if (take_name(g, q, c, e) < 0 || mounts_resolve(g, c, &l->volumes, e) < 0 || prepare_layer(g, c, e) < 0)
+	if (take_name(g, q, c, e) < 0 || mounts_resolve(g, c, &l->mounts, e) < 0 || prepare_layer(g, c, e) < 0)
 		return -1;
 	/* The state makes lists fast; what is started right away gets it then. One sync for a container that is to last. */
 	if (!q->starts && container_save_first_state(c, e) < 0)
 		return -1;
-	return container_save_record(c, !c->record.host.auto_remove, e);
+	return container_save_record(c, !c->record.host.auto_remove, e) < 0 ? -1 : mounts_create(g, c, &l->mounts, e);
 }
 
 int container_new(struct engine *g, const struct create_request *q, char ret_id[65], struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	own(image) struct image image = {};
-	own(locks) struct locks l = {-1, -1, -1};
+	own(locks) struct locks l = {.layers = -1, .userns = -1, .mounts = {.lock = -1}};
 	num_random_id(c.id);
 	if (!q->host->rootfs) {
 		l.layers = path_lock(g->root, "layers.lock", false, true, e);
@@ -253,7 +256,7 @@ int container_new(struct engine *g, const struct create_request *q, char ret_id[
 		return -1;
 	if (build(g, q, &c, &l, e) < 0) {
 		struct err ignored = {};
-		fd_drop(&l.volumes);
+		fd_drop(&l.mounts.lock);
 		mounts_forget(g, &c);
 		if (c.record.name)
 			containers_free_name(&g->containers, c.record.name + 1, c.id);

@@ -81,17 +81,22 @@ static int bind_words(struct container_entry *c, const char *words, struct mount
 struct resolve {
 	struct engine *g;
 	struct container_entry *c;
-	int lock;     /* of volumes.lock, -1 until a volume is named */
 	size_t given; /* the first row of -v and --mount */
-	struct strv anonymous; /* names that were made up */
-	struct strv sources;   /* directories of -v that are missing */
+	struct mounts_plan *plan;
 };
+
+void mounts_plan_drop(struct mounts_plan *p)
+{
+	fd_drop(&p->lock);
+	strv_drop(&p->anonymous);
+	strv_drop(&p->sources);
+}
 
 static int hold_volumes(struct resolve *s, struct err *e)
 {
-	if (s->lock < 0)
-		s->lock = path_lock(s->g->root, "volumes.lock", false, true, e);
-	return s->lock < 0 ? -1 : 0;
+	if (s->plan->lock < 0)
+		s->plan->lock = path_lock(s->g->root, "volumes.lock", false, true, e);
+	return s->plan->lock < 0 ? -1 : 0;
 }
 
 static int volume_source(struct resolve *s, const char *name, struct mount_point *m, struct err *e)
@@ -102,7 +107,7 @@ static int volume_source(struct resolve *s, const char *name, struct mount_point
 	if (str_is_empty(name)) {
 		num_random_id(id);
 		name = id;
-		strv_add(&s->anonymous, id);
+		strv_add(&s->plan->anonymous, id);
 	}
 	if (!volume_name_is_valid(name))
 		return err_set(e, ERR_USAGE, "invalid volume name \"%s\": letters, digits, _ . and - are allowed; a directory of the host "
@@ -139,7 +144,7 @@ static int put_bind(struct resolve *s, const char *text, size_t first, struct er
 		if (stat(clean, &st) < 0) {
 			if (errno != ENOENT)
 				return err_sys(e, "bind source %s", clean);
-			strv_add(&s->sources, clean);
+			strv_add(&s->plan->sources, clean);
 		}
 	} else if (volume_source(s, f.n > 1 ? f.v[0] : NULL, &m, e) < 0) {
 		return -1;
@@ -174,7 +179,7 @@ static int put_request(struct resolve *s, const struct mount_request *q, struct 
 	if (stat(q->source, &st) < 0) {
 		if (errno != ENOENT || !q->bind || !q->bind->create_mountpoint)
 			return err_sys(e, "bind source %s", q->source);
-		strv_add(&s->sources, q->source);
+		strv_add(&s->plan->sources, q->source);
 	}
 	m.type = q->type;
 	m.source = q->source;
@@ -263,28 +268,23 @@ static int resolve(struct resolve *s, struct err *e)
 	return 0;
 }
 
-/* When all of it is understood. */
-static int make(struct resolve *s, struct err *e)
+int mounts_resolve(struct engine *g, struct container_entry *c, struct mounts_plan *ret, struct err *e)
 {
-	for (size_t i = 0; i < s->sources.n; i++)
-		if (path_mkdirs(AT_FDCWD, s->sources.v[i], 0755, e) < 0)
+	struct resolve s = {.g = g, .c = c, .plan = ret};
+	return resolve(&s, e);
+}
+
+int mounts_create(struct engine *g, const struct container_entry *c, const struct mounts_plan *p, struct err *e)
+{
+	for (size_t i = 0; i < p->sources.n; i++)
+		if (path_mkdirs(AT_FDCWD, p->sources.v[i], 0755, e) < 0)
 			return err_wrap(e, "bind source");
-	for (size_t i = 0; i < s->c->record.mounts.n; i++) {
-		const struct mount_point *m = &s->c->record.mounts.v[i];
-		if (str_eq(m->type, "volume") && volume_ensure(s->g, m->name, strv_has(&s->anonymous, m->name), e) < 0)
+	for (size_t i = 0; i < c->record.mounts.n; i++) {
+		const struct mount_point *m = &c->record.mounts.v[i];
+		if (str_eq(m->type, "volume") && volume_ensure(g, m->name, strv_has(&p->anonymous, m->name), e) < 0)
 			return -1;
 	}
 	return 0;
-}
-
-int mounts_resolve(struct engine *g, struct container_entry *c, int *ret_lock, struct err *e)
-{
-	struct resolve s = {.g = g, .c = c, .lock = -1};
-	int r = resolve(&s, e) < 0 ? -1 : make(&s, e);
-	strv_drop(&s.anonymous);
-	strv_drop(&s.sources);
-	*ret_lock = s.lock;
-	return r;
 }
 
 bool mounts_use_volume(const struct container_state *s, const char *name)
@@ -340,6 +340,9 @@ int mounts_fill_volumes(struct engine *g, struct container_entry *c, int root, c
 		choose_owner(c, maps, &uid, &gid);
 	for (size_t i = 0; i < c->record.mounts.n; i++) {
 		const struct mount_point *m = &c->record.mounts.v[i];
+		/* Who made the container may have been killed before it made the volume. */
+		if (str_eq(m->type, "volume") && volume_ensure(g, m->name, strlen(m->name) == ID_LEN && num_is_hex(m->name, ID_LEN), e) < 0)
+			return -1;
 		if (!str_eq(m->type, "volume") || !str_is_empty(m->subpath) || (m->no_copy && !uid) || !volume_is_new(g, m->name))
 			continue;
 		if (shifted && plain < 0 && (plain = open_plain_root(g, c, e)) < 0)

@@ -240,7 +240,11 @@ int main(void)
 	struct err e = {};
 	int type = 0;
 	socklen_t n = sizeof type;
-	if (getsockopt(TRANSFER_SOCK, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_SEQPACKET) {
+	int looked = getsockopt(TRANSFER_SOCK, SOL_SOCKET, SO_TYPE, &type, &n);
+	/* hull says that we are gone. */
+	if (looked < 0 && errno != ENOTSOCK && errno != EBADF)
+		return 1;
+	if (looked < 0 || type != SOCK_SEQPACKET) {
 		fputs("hull-registry is started by hull pull and others, not by hand\n", stderr);
 		return 2;
 	}

@@ -79,7 +79,6 @@ row() {
     need_cmd tmux
     tty_start small "sh -c 'stty rows 1 cols 1; $HULL cgroup top -n 3 -d 100ms; echo status \$? >small; sleep 60'"
     wait_until 30 grep -qx 'status 0' small
-    tty_stop
     tty_start killed "sh -c '$HULL cgroup top -d 100ms; echo status \$?; sleep 60'"
     tty_shows 30 '^CGROUP'
     pid=$(tmux -L "$HULL_TMUX" display-message -p -t killed '#{pane_pid}')

@@ -69,5 +69,5 @@ killed() {
         killed "$n" -- rm -v victim
     done
     run -0 hull volume ls -q
-    [ "$output" = "" ]
+    [ "$output" = "" ] || { echo "volumes left: $output"; false; }
 }

@@ -8,9 +8,13 @@
 
 static int resolve(struct bench *b)
 {
-	own(fd) int lock = -1;
+	struct mounts_plan plan = {.lock = -1};
 	b->e = (struct err){};
-	return mounts_resolve(&b->g, &b->c, &lock, &b->e);
+	int r = mounts_resolve(&b->g, &b->c, &plan, &b->e);
+	if (r == 0)
+		r = mounts_create(&b->g, &b->c, &plan, &b->e);
+	mounts_plan_drop(&plan);
+	return r;
 }
 
 static void bind(struct bench *b, const char *text)
