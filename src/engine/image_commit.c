@@ -181,6 +181,43 @@ static int put(struct engine *g, const struct image_config *c, const struct ref 
 	return store_put(&g->store, &record, &blob, 1, e);
 }
 
+/* A container that was paused for us goes on also when we are killed: a fork waits for our end of a pipe to go. */
+struct pause { pid_t pid; int hold; };
+
+static int pause_begin(struct engine *g, struct container_entry *c, struct pause *ret, struct err *e)
+{
+	static const int kept_out[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	int p[2];
+	struct err ignored = {};
+	if (fd_pipe(p, e) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		char none;
+		for (size_t i = 0; i < countof(kept_out); i++)
+			signal(kept_out[i], SIG_IGN);
+		close(p[1]);
+		while (read(p[0], &none, 1) < 0 && errno == EINTR)
+			;
+		_exit(container_pause(g, c, false, &ignored) < 0);
+	}
+	int failed = pid < 0 ? err_sys(e, "fork") : 0;
+	close(p[0]);
+	*ret = (struct pause){pid, p[1]};
+	/* It may have ended, or have no freezer: then it is read as it is. */
+	if (!failed)
+		(void)!container_pause(g, c, true, &ignored);
+	return failed;
+}
+
+static void pause_end(struct pause *p)
+{
+	fd_drop(&p->hold);
+	while (p->pid > 0 && waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	p->pid = 0;
+}
+
 static int commit(struct engine *g, struct container_entry *c, const struct image_commit_request *r, const struct ref *name, char ret_id[136], struct err *e)
 {
 	struct packing p __attribute__((cleanup(packing_drop))) = {.tree = -1};
@@ -188,14 +225,14 @@ static int commit(struct engine *g, struct container_entry *c, const struct imag
 	own(image) struct image base = {};
 	struct image_config config;
 	char diff_id[136];
-	struct err ignored = {};
+	struct pause pause = {.hold = -1};
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0 || open_tree_of(c, &p, e) < 0)
 		return -1;
-	bool paused = r->pause && str_eq(c->state.status, "running") && !str_is_empty(c->state.cgroup) && container_pause(g, c, true, &ignored) == 0;
+	if (r->pause && str_eq(c->state.status, "running") && !str_is_empty(c->state.cgroup) && pause_begin(g, c, &pause, e) < 0)
+		return -1;
 	int made = make_layer(g, &p, diff_id, e);
-	if (paused)
-		(void)!container_pause(g, c, false, &ignored);
+	pause_end(&pause);
 	if (made < 0 || describe(g, c, r, p.whole, diff_id, &a, &base, &config, e) < 0)
 		return -1;
 	return put(g, &config, name, &a, ret_id, e);

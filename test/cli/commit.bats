@@ -50,6 +50,24 @@ more" ]
     hull rm -f live
 }
 
+@test "killed in the middle: the container goes on, and nothing half made is left" {
+    hull run -d --name cut box sh -c 'dd if=/dev/zero of=/big bs=1M count=200 2>/dev/null; echo done >/ready; sleep 1000'
+    wait_until 60 hull exec cut cat /ready
+    hull pause cut && hull unpause cut || skip "no freezer here"
+    "$HULL" commit cut cut:1 >/dev/null &
+    pid=$!
+    wait_until 30 status_is cut paused
+    kill -9 $pid
+    wait $pid 2>/dev/null || true
+    wait_until 30 status_is cut running
+    hull exec cut true
+    hull commit cut cut:2
+    run -1 hull inspect --type image cut:1
+    run ls "$HULL_ROOT/layers"
+    [[ $output != *tmp-* ]]
+    hull rm -f cut
+}
+
 @test "an image of an image of a container; without a name" {
     hull run --name one box sh -c 'echo 1 >/one'
     hull commit one step:1
