@@ -46,8 +46,22 @@ static const struct cmd *find(const struct cmd *const *list, const char *name)
 /* docker's commands that hull does not have, so that nobody looks for a mistake of their own. */
 static bool is_missing(const char *path, const char *word)
 {
-	static const char *const missing[] = {"buildx", "checkpoint", "compose", "config", "context", "cp",
-		"events", "node", "plugin", "secret", "service", "stack", "swarm", "trust"};
+	static const char *const missing[] = {
+		"buildx",
+		"checkpoint",
+		"compose",
+		"config",
+		"context",
+		"cp",
+		"events",
+		"node",
+		"plugin",
+		"secret",
+		"service",
+		"stack",
+		"swarm",
+		"trust",
+	};
 	for (size_t i = 0; i < countof(missing); i++)
 		if (strcmp(word, missing[i]) == 0)
 			return strcmp(path, "hull") == 0 || strcmp(path, "hull container") == 0 || strcmp(path, "hull image") == 0;
