@@ -29,7 +29,7 @@ void build_result_drop(struct build_result *r)
 	strv_drop(&r->names);
 }
 
-static void build_drop(struct build *b)
+void build_drop(struct build *b)
 {
 	worker_stop(b);
 	for (size_t i = 0; b->states && i < b->df.stages.n; i++) {
@@ -41,6 +41,7 @@ static void build_drop(struct build *b)
 	context_close(b);
 	statcache_drop(&b->stats);
 	ignore_drop(&b->ignore);
+	lint_drop(&b->lint);
 	strv_drop(&b->globals);
 	dockerfile_drop(&b->df);
 	cache_drop(&b->cache);
@@ -204,19 +205,68 @@ static void warn_args(struct build *b)
 	}
 }
 
-static int go(struct build *b, struct build_result *ret, struct err *e)
+static int lint(struct build *b, struct err *e)
+{
+	if (lint_open(&b->lint, &b->df, strv_env_get(&b->q->args, "BUILDKIT_DOCKERFILE_CHECK"), e) < 0)
+		return err_wrap(e, "%s", b->df.text.name);
+	b->lint.globals = &b->globals;
+	b->lint.args = &b->q->args;
+	b->lint.ignore = b->context >= 0 ? &b->ignore : NULL;
+	return 0;
+}
+
+int build_read(struct build *b, struct err *e)
 {
 	own(buf) struct buf text = BUF(LEX_MAX + 1);
 	own(mem) char *name = NULL;
+	struct err ignored = {};
+	if (context_open(b, &text, &name, e) < 0)
+		return -1;
+	if (dockerfile_parse(name, buf_text(&text), text.len, &b->df, e) == 0) {
+		if (lint(b, e) < 0 || plan_make(b, e) < 0)
+			return -1;
+		lint_file(&b->lint);
+		return 0;
+	}
+	/* As far as it could be read. */
+	if (lint(b, &ignored) == 0) {
+		lint_file(&b->lint);
+		for (size_t i = 0; i < b->df.stages.n; i++)
+			lint_stage(&b->lint, i, dockerfile_stage(&b->df, b->df.stages.v[i].base, i), NULL);
+	}
+	return -1;
+}
+
+int build_lint(const struct build *b, struct err *e)
+{
+	own(buf) struct buf names = BUF(4096);
+	if (!b->lint.error || !b->lint.found.n)
+		return 0;
+	lint_names(&b->lint, &names);
+	return err_set(e, ERR_USAGE, "%s: build checks failed: %s", b->df.text.name, buf_text(&names));
+}
+
+static void tell_findings(struct build *b)
+{
+	lint_sort(&b->lint);
+	for (size_t i = 0; i < b->lint.found.n; i++) {
+		own(buf) struct buf text = BUF(64 << 10);
+		lint_show(&b->lint, &b->lint.found.v[i], &text);
+		event_send(b, BUILD_CHECK, 0, NULL, 0, buf_text(&text), text.len);
+	}
+}
+
+static int go(struct build *b, struct build_result *ret, struct err *e)
+{
 	if (check_request(b->q, e) < 0 || read_epoch(b, e) < 0 || cache_open(&b->cache, b->g, e) < 0)
 		return -1;
 	b->cache.read = !b->q->no_cache;
 	run_sweep(b);
 	own(fd) int hold = layers_hold(b->g, e);
-	if (hold < 0 || context_open(b, &text, &name, e) < 0 || dockerfile_parse(name, buf_text(&text), text.len, &b->df, e) < 0)
+	if (hold < 0 || build_read(b, e) < 0)
 		return -1;
 	warn_args(b);
-	if (plan_make(b, e) < 0 || solve(b, e) < 0)
+	if (build_lint(b, e) < 0 || solve(b, e) < 0)
 		return -1;
 	if (output_needs_image(b) && commit_image(b, ret, e) < 0)
 		return -1;
@@ -232,6 +282,7 @@ int build_run(struct engine *g, const struct build_request *q, struct build_resu
 		worker_stop(&b);
 		show_source(&b);
 	}
+	tell_findings(&b);
 	ret->steps = b.steps;
 	ret->cached = b.cached;
 	build_drop(&b);

@@ -16,6 +16,7 @@ enum build_event_kind {
 	BUILD_FAILED,  /* text: why */
 	BUILD_WARNING, /* text; a line of its own */
 	BUILD_SHOW,    /* lines of the Dockerfile around what failed */
+	BUILD_CHECK,   /* text: what a build check found (lint.h), with its line and a caret */
 };
 struct build_event {
 	enum build_event_kind kind;
@@ -37,7 +38,7 @@ struct build_request {
 	struct { struct build_secret *v; size_t n; } secrets, agents;
 	struct { struct build_output *v; size_t n; } outputs; /* none: an image in the store */
 	const char *target, *platform, *pull, *network, *shell_on_error;
-	bool no_cache, allow_insecure, check, format_docker, explain;
+	bool no_cache, allow_insecure, format_docker, explain;
 	unsigned jobs;           /* 0: as many as there are CPUs */
 	int64_t shm_size, memory, memory_swap, nano_cpus, cpu_shares, cpu_quota, cpu_period;
 	const char *cpuset_cpus, *cpuset_mems, *cgroup_parent;
@@ -53,3 +54,7 @@ struct build_result {
 void build_result_drop(struct build_result *r);
 /* ERR_USAGE for what is wrong in the Dockerfile or the request. A step that fails: ERR_CONFLICT with its exit status in e->sys. */
 int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e) must_use;
+
+/* What a build would be, without building: "check": what the build checks find; "outline": what a target can be given; "targets": the stages.
+ * The documents are those of BuildKit's frontend.lint, frontend.outline and frontend.targets. */
+int build_describe(struct engine *g, const struct build_request *q, const char *call, struct json **ret, struct err *e) must_use;

@@ -19,6 +19,7 @@ struct lexer {
 	struct lexed *l;
 	struct arena *a;
 	size_t next; /* the line that is read next, counted from 0 */
+	struct strv comments; /* since the last line that was none */
 	struct err *e;
 };
 
@@ -39,7 +40,7 @@ static bool is_empty(const char *s)
 	return *skip_blank(s) == 0;
 }
 
-static struct source_place find_place(const struct lexed *l, const struct node *n, const char *needle)
+struct source_place lex_place(const struct lexed *l, const struct node *n, const char *needle)
 {
 	for (unsigned line = n->at.line; needle && *needle && line <= n->last && line <= l->lines.n; line++) {
 		const char *row = l->lines.v[line - 1], *hit = strstr(row, needle);
@@ -61,7 +62,7 @@ int lex_error(struct lexed *l, const struct node *n, const char *needle, struct 
 {
 	va_list ap;
 	va_start(ap, fmt);
-	int r = error_at(l, find_place(l, n, needle), e, fmt, ap);
+	int r = error_at(l, lex_place(l, n, needle), e, fmt, ap);
 	va_end(ap);
 	return r;
 }
@@ -279,7 +280,7 @@ static int flags(struct lexer *x, struct node *n, const char **text)
 		const char *word = buf_text(&w) + 2, *eq = strchr(word, '=');
 		own(mem) char *name = eq ? mem_ndup(word, (size_t)(eq - word)) : mem_dup(word);
 		own(mem) char *raw = mem_ndup(start, strcspn(start, " \t="));
-		*arena_push(x->a, &n->flags) = (struct flag){arena_dup(x->a, name), eq ? arena_dup(x->a, eq + 1) : NULL, find_place(x->l, n, raw)};
+		*arena_push(x->a, &n->flags) = (struct flag){arena_dup(x->a, name), eq ? arena_dup(x->a, eq + 1) : NULL, lex_place(x->l, n, raw)};
 	}
 	*text = p;
 	return 0;
@@ -337,7 +338,9 @@ static int instruction(struct lexer *x)
 		if (from < line + len)
 			buf_add(&whole, from, len - (size_t)(from - line));
 	}
-	n.last = (unsigned)x->next;
+	n.last = n.words_last = (unsigned)x->next;
+	n.comments = x->comments;
+	x->comments = (struct strv){};
 	if (whole.full)
 		return fail(x, n.at, "the instruction is too long");
 	if (is_empty(buf_text(&whole)))
@@ -379,6 +382,10 @@ int lex(const char *name, const char *text, size_t len, struct arena *a, struct 
 		return -1;
 	while (x.next < ret->lines.n) {
 		const char *line = skip_blank(ret->lines.v[x.next]);
+		if (*line == '#')
+			arena_strv_add(a, &x.comments, trimmed(a, skip_blank(line + 1)));
+		if (*line == 0)
+			x.comments = (struct strv){};
 		if (*line == 0 || *line == '#')
 			x.next++;
 		else if (instruction(&x) < 0)

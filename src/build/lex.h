@@ -28,6 +28,8 @@ struct node {
 	struct source_place at;
 	unsigned last;  /* its last line */
 	unsigned empty_line; /* an empty line inside of it; 0: none */
+	unsigned words_last; /* its last line without its here-documents */
+	struct strv comments; /* what stands right above it, without # */
 };
 struct lexed {
 	const char *name;       /* of the file, for errors */
@@ -44,6 +46,8 @@ int lex(const char *name, const char *text, size_t len, struct arena *a, struct 
 int lex_line(struct lexed *l, const char *text, unsigned line, struct arena *a, struct node *ret, struct err *e) must_use;
 /* ERR_USAGE with the place in front; needle: what the column is of, NULL: the instruction's own. Returns -1. */
 int lex_error(struct lexed *l, const struct node *n, const char *needle, struct err *e, const char *fmt, ...) printf_like(5, 6);
+/* Where the instruction has that text; NULL, or when it has not: where it begins. */
+struct source_place lex_place(const struct lexed *l, const struct node *n, const char *needle);
 /* The lines around a place, the place marked by a caret. */
 struct buf;
 void lex_show(const struct lexed *l, struct source_place at, unsigned last, struct buf *out);

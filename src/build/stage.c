@@ -104,7 +104,22 @@ static int take_base(struct build *b, struct state *s, const struct source *of, 
 	return 0;
 }
 
-static int from(struct build *b, struct state *s, unsigned number, unsigned total, struct err *e)
+/* What the checks say of the stage, once it is known what it begins with. */
+static int check(struct build *b, const struct state *s, const struct source *of, const char *base, const char *platform, struct err *e)
+{
+	const struct image_config *c = &of->config;
+	struct platform_want want;
+	char is[PLATFORM_TEXT], wanted[PLATFORM_TEXT];
+	if (platform_parse(!str_is_empty(platform) ? platform : b->q->platform, &want, e) < 0)
+		return -1;
+	if (!of->state && c->architecture && platform_rank(&want, c->os, c->architecture, c->variant) < 0)
+		lint_add(&b->lint, LINT_INVALID_BASE_IMAGE_PLATFORM, s->stage->from.node, s->stage->base, "%.200s is of the platform %s, and %s is built", base,
+			platform_format(c->os, c->architecture, c->variant, is), platform_format_want(&want, wanted));
+	lint_stage(&b->lint, s->stage->index, of->state ? (ssize_t)of->state->stage->index : -1, &s->config.config.env);
+	return build_lint(b, e);
+}
+
+static int from(struct build *b, struct state *s, unsigned number, unsigned total, bool probing, struct err *e)
 {
 	const struct stage *stage = s->stage;
 	own(buf) struct buf base = BUF(4096);
@@ -137,7 +152,9 @@ static int from(struct build *b, struct state *s, unsigned number, unsigned tota
 		event_send(b, BUILD_DONE, number, x.name, num_monotonic_ns() - x.began, NULL, 0);
 		s->told = number;
 	}
-	return take_base(b, s, &of, buf_text(&platform), e);
+	if (take_base(b, s, &of, buf_text(&platform), e) < 0)
+		return -1;
+	return probing ? check(b, s, &of, buf_text(&base), buf_text(&platform), e) : 0;
 }
 
 struct going { struct build *b; struct state *s; unsigned number, at, total; bool probing; };
@@ -188,7 +205,7 @@ int stage_go(struct build *b, struct state *s, bool probing, struct err *e)
 {
 	struct going g = {.b = b, .s = s, .number = s->stage->index * STEPS_MAX, .at = 1, .total = count_steps(s->stage), .probing = probing};
 	reset(b, s);
-	if (from(b, s, ++g.number, g.total, e) < 0)
+	if (from(b, s, ++g.number, g.total, probing, e) < 0)
 		return -1;
 	int r = triggers(&g, e);
 	for (size_t i = 0; r == 0 && i < s->stage->steps.n; i++)

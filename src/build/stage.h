@@ -13,6 +13,7 @@
 #include "build/dockerfile.h"
 #include "build/expand.h"
 #include "build/ignore.h"
+#include "build/lint.h"
 #include "build/statcache.h"
 #include "build/work.h"
 #include "image/types.h"
@@ -46,6 +47,7 @@ struct build {
 	int context;                  /* the context's directory; -1: there is none */
 	char *context_name, *context_path;
 	struct ignore ignore;
+	struct lint lint;
 	struct statcache *stats;      /* of the context */
 	bool has_epoch;
 	int64_t epoch;
@@ -87,6 +89,11 @@ int state_mount(struct build *b, const struct state *s, struct err *e) must_use;
 void state_add_layer(struct state *s, const char *layer);
 void state_history(struct step *x, const char *created_by, bool empty);
 char *time_text(struct arena *a, int64_t ns); /* RFC 3339 without a fraction */
+
+/* build.c: the Dockerfile and the context are read; whatever was wrong with the file, what its checks found is in b->lint. */
+int build_read(struct build *b, struct err *e) must_use;
+int build_lint(const struct build *b, struct err *e) must_use; /* Is it an error that something was found? */
+void build_drop(struct build *b);
 
 /* plan.c: which stages are needed for the target, and by whom; values of ARG before FROM. */
 int plan_make(struct build *b, struct err *e) must_use;

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "cli/build_call.h"
 #include "cli/build_output.h"
 #include "cli/build_progress.h"
 #include "cli/commands.h"
@@ -17,11 +18,11 @@
 #include <unistd.h>
 
 struct build_cli {
-	char *file, *target, *platform, *pull, *network, *progress, *iidfile, *metadata_file;
+	char *file, *target, *platform, *pull, *network, *progress, *iidfile, *metadata_file, *call;
 	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
 	struct strv outputs;
-	bool no_cache, quiet, rm, force_rm, load, push, explain;
+	bool no_cache, quiet, rm, force_rm, load, push, explain, check;
 	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
 #define AT(m) offset_of(struct build_cli, m)
@@ -30,9 +31,12 @@ static const struct opt options[] = {
 	{"allow", 0, OPT_STRV, AT(allow), "ENTITLEMENT", "Let the Dockerfile do more: security.insecure, network.host", 0, "security.insecure network.host"},
 	{"build-arg", 0, OPT_STRV, AT(args), "NAME[=VALUE]", "The value of an ARG; without one the variable of the environment"},
 	{"build-context", 0, OPT_STRV, AT(contexts), "NAME=PATH", "One more context: a directory, or docker-image://IMAGE"},
+	{"call", 0, OPT_STR, AT(call), "METHOD", "Instead of building: check (the build checks), outline (what the build can be given), targets (its stages); "
+		"with ,format=json", 0, "build check outline targets check,format=json outline,format=json targets,format=json"},
 	{"cap-add", 0, OPT_STRV, AT(cap_add), "CAP", "Give RUN one more capability"},
 	{"cap-drop", 0, OPT_STRV, AT(cap_drop), "CAP", "Take a capability from RUN"},
 	{"cgroup-parent", 0, OPT_STR, AT(cgroup_parent), "PATH", "Below which control group RUN is"},
+	{"check", 0, OPT_BOOL, AT(check), NULL, "As --call check"},
 	{"cpu-period", 0, OPT_I64, AT(cpu_period), "US", "Period of the CPU quota"},
 	{"cpu-quota", 0, OPT_I64, AT(cpu_quota), "US", "CPU time of RUN in a period"},
 	{"cpu-shares", 'c', OPT_I64, AT(cpu_shares), "N", "Weight of RUN for the CPU"},
@@ -214,6 +218,15 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 	/* As docker has it: whatever a build fails of is 1, options that are none are 125. */
 	if (make_request(o, argv[0], &a, &q, e) < 0)
 		return 1;
+	const char *call = o->check ? "check" : o->call ? o->call : "build";
+	bool is_build;
+	if (build_call_is_build(call, &is_build, e) < 0)
+		return -1;
+	if (!is_build) {
+		int status = 1, failed = build_call(g, &q, call, &status, e);
+		strv_drop(&q.args);
+		return failed < 0 ? 1 : status;
+	}
 	own(build_progress) struct build_progress *p = build_progress_new(o->quiet ? "quiet" : o->progress, e);
 	if (!p)
 		return -1;

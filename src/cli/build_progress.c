@@ -241,7 +241,7 @@ static void draw(struct build_progress *p, bool last)
 
 static void rawjson(struct build_progress *p, struct vertex *v, const struct build_event *ev)
 {
-	static const char *const words[] = {"started", "cached", "log", "completed", "failed", "warning", "source"};
+	static const char *const words[] = {"started", "cached", "log", "completed", "failed", "warning", "source", "check"};
 	own(json) struct json *j = json_new_object();
 	own(buf) struct buf b = BUF(4 << 20);
 	json_set_str(j, "event", words[ev->kind]);
@@ -292,11 +292,12 @@ static void loose(struct build_progress *p, const struct build_event *ev)
 		rawjson(p, NULL, ev);
 		return;
 	}
-	if (p->kind == QUIET && ev->kind == BUILD_WARNING)
+	bool warns = ev->kind == BUILD_WARNING || ev->kind == BUILD_CHECK;
+	if (p->kind == QUIET && warns)
 		return;
 	if (p->kind == TTY)
 		draw(p, true);
-	if (ev->kind == BUILD_WARNING)
+	if (warns)
 		buf_printf(&b, "hull: warning: %.*s\n", (int)ev->len, ev->text);
 	else
 		buf_add(&b, ev->text, ev->len);
