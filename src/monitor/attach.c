@@ -32,7 +32,7 @@
 
 enum { INPUT = 65536, OUTPUT = 131072 };
 
-int attach_connect(int run_dir, unsigned streams, struct err *e)
+int attach_connect_words(int run_dir, struct err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/attach.sock", run_dir);
@@ -46,6 +46,27 @@ int attach_connect(int run_dir, unsigned streams, struct err *e)
 	if (r < 0)
 		return errno == ENOENT || errno == ECONNREFUSED ? err_set(e, ERR_NOT_FOUND, "the container is not running")
 			: err_sys(e, "attach");
+	return take_fd(sock);
+}
+
+int attach_word(int sock, const void *p, size_t n, int fd, struct err *e)
+{
+	unsigned char head[ATTACH_HEADER];
+	uint32_t answer;
+	attach_header(head, ATTACH_WORD, (uint32_t)n);
+	if (fd_send(sock, head, sizeof head, NULL, 0, e) < 0 || fd_send(sock, p, n, &fd, fd >= 0, e) < 0)
+		return -1;
+	if (fd_read_full(sock, head, sizeof head) != sizeof head || head[0] != ATTACH_WORD || fd_read_full(sock, &answer, sizeof answer) != sizeof answer)
+		return err_set(e, ERR_NOT_FOUND, "the container is not running");
+	errno = (int)be32toh(answer);
+	return errno ? err_sys(e, "the container's monitor") : 0;
+}
+
+int attach_connect(int run_dir, unsigned streams, struct err *e)
+{
+	own(fd) int sock = attach_connect_words(run_dir, e);
+	if (sock < 0)
+		return -1;
 	unsigned char hello[ATTACH_HEADER + 1];
 	attach_header(hello, ATTACH_HELLO, 1);
 	hello[ATTACH_HEADER] = (unsigned char)streams;

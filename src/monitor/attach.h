@@ -5,7 +5,7 @@
  *
  * Frames as in docker's attach stream: 1 byte type, 3 bytes zero, 4 bytes big-endian length, payload of at
  * most ATTACH_FRAME_MAX. The first frame of a client on the listening socket is ATTACH_HELLO (payload: one byte of
- * ATTACH_STDIN.. flags); docker's own types 0 1 2 keep their numbers so that the API can pass frames through.
+ * ATTACH_STDIN.. flags), or ATTACH_WORD; docker's own types 0 1 2 keep their numbers so that the API can pass frames through.
  */
 #pragma once
 
@@ -22,13 +22,19 @@ enum attach_type {
 	ATTACH_RESIZE = 9,   /* struct attach_size, big-endian u16 rows, cols */
 	ATTACH_EXIT = 10,    /* to the client: u32 big-endian exit status; the last frame */
 	ATTACH_BYE = 11,     /* to the client, the last frame: its input has ended and the container's stays open for others */
+	ATTACH_WORD = 12,    /* to what the monitor serves besides (monitor.told), with an fd or none; the answer: u32 big-endian errno */
 };
-enum { ATTACH_HEADER = 8, ATTACH_FRAME_MAX = 65536 };
+enum { ATTACH_HEADER = 8, ATTACH_FRAME_MAX = 65536, ATTACH_WORD_MAX = 64 };
 
 void attach_header(unsigned char h[static ATTACH_HEADER], enum attach_type type, uint32_t len);
 
 /* Connects to the monitor of the container whose run directory this is. ERR_NOT_FOUND: not running. */
 int attach_connect(int run_dir, unsigned streams, struct err *e) must_use;
+
+/* One who only has words for it; one at a time. ERR_NOT_FOUND: not running. */
+int attach_connect_words(int run_dir, struct err *e) must_use;
+/* fd: -1: none. e->sys: the errno that came back. */
+int attach_word(int sock, const void *p, size_t n, int fd, struct err *e) must_use;
 
 /* Tells the monitor the size of the terminal `tty`, on the socket that becomes monitor.client and before the
  * start: the program finds its terminal in that size from its first instruction on. */

@@ -57,7 +57,7 @@ void clients_add(struct server *s, int sock, bool first, unsigned streams)
 		return;
 	}
 	s->nclients++;
-	*c = (struct client){.sock = sock, .first = first, .greeted = first, .streams = streams, .source = -1};
+	*c = (struct client){.sock = sock, .first = first, .greeted = first, .streams = streams, .source = -1, .given = -1};
 	for (int i = 0; i < 2; i++)
 		c->pos[i] = s->sources[i].len; /* what was printed before is for others */
 }
@@ -111,6 +111,7 @@ static void remove_client(struct server *s, size_t i)
 	struct client *c = &s->clients[i];
 	bool feeds = c->streams & ATTACH_STDIN;
 	close(c->sock);
+	fd_drop(&c->given);
 	s->clients[i] = s->clients[--s->nclients];
 	if (feeds)
 		end_input(s);
@@ -141,12 +142,33 @@ static bool check_head(struct client *c)
 	case ATTACH_DATA_IN: return c->greeted && c->left <= ATTACH_FRAME_MAX;
 	case ATTACH_HELLO: return !c->greeted && c->left == 1;
 	case ATTACH_RESIZE: return c->greeted && c->left == 4;
+	case ATTACH_WORD: return !c->greeted && c->left && c->left <= ATTACH_WORD_MAX;
 	default: return false;
 	}
 }
 
+/* Who does not wait for the answer to its last word is none of ours. */
+static void hear(struct server *s, struct client *c)
+{
+	int given = take_fd(c->given);
+	c->hung |= c->out_sent < c->out_len || !s->monitor->told;
+	if (c->hung) {
+		fd_drop(&given);
+		return;
+	}
+	uint32_t answer = htobe32((uint32_t)s->monitor->told(s->monitor->arg, c->small, c->small_got, given));
+	attach_header(c->out, ATTACH_WORD, sizeof answer);
+	memcpy(c->out + ATTACH_HEADER, &answer, sizeof answer);
+	c->out_len = ATTACH_HEADER + sizeof answer;
+	c->out_sent = 0;
+}
+
 static void small_frame(struct server *s, struct client *c)
 {
+	if (c->head[0] == ATTACH_WORD) {
+		hear(s, c);
+		return;
+	}
 	if (c->head[0] == ATTACH_RESIZE) {
 		resize(s, c);
 		return;
@@ -155,11 +177,27 @@ static void small_frame(struct server *s, struct client *c)
 	c->streams = c->small[0];
 }
 
+/* As recv(2); of fds that came with it the first is kept. */
+static ssize_t receive_word(struct client *c)
+{
+	union { char room[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } pass = {};
+	struct iovec iov = {c->small + c->small_got, c->left};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = pass.room, .msg_controllen = sizeof pass.room};
+	ssize_t n = recvmsg(c->sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len >= CMSG_LEN(sizeof(int))) {
+		fd_drop(&c->given);
+		memcpy(&c->given, CMSG_DATA(h), sizeof c->given);
+	}
+	return n;
+}
+
 /* Bytes of the frame's payload, at most `left`. As recv(2). */
 static ssize_t receive_payload(struct server *s, struct client *c)
 {
 	bool data = c->head[0] == ATTACH_DATA_IN;
-	ssize_t n = recv(c->sock, data ? s->input_buf : c->small + c->small_got, c->left, MSG_DONTWAIT);
+	ssize_t n = c->head[0] == ATTACH_WORD ? receive_word(c)
+		: recv(c->sock, data ? s->input_buf : c->small + c->small_got, c->left, MSG_DONTWAIT);
 	if (n <= 0)
 		return n;
 	c->left -= (uint32_t)n;
@@ -390,7 +428,9 @@ void clients_serve(struct server *s)
 
 void clients_drop(struct server *s)
 {
-	while (s->nclients)
+	while (s->nclients) {
 		close(s->clients[--s->nclients].sock);
+		fd_drop(&s->clients[s->nclients].given);
+	}
 	fd_drop(&s->listener);
 }

@@ -65,6 +65,8 @@ struct monitor {
 	bool stop_now, is_final;
 	size_t (*polls)(void *arg, struct pollfd *ret, size_t room, int *ms);
 	void (*served)(void *arg, const struct pollfd *p, size_t n);
+	/* May be NULL. A word that a verb has for what is served besides: ATTACH_WORD; takes fd (-1: none came). Returns an errno, 0: done. */
+	int (*told)(void *arg, const void *p, size_t n, int fd);
 	void *arg;
 };
 

@@ -44,8 +44,9 @@ struct client {
 	unsigned char head[ATTACH_HEADER];
 	size_t head_got;
 	uint32_t left;        /* payload bytes still to come */
-	unsigned char small[8]; /* payload of a hello or resize */
+	unsigned char small[ATTACH_WORD_MAX]; /* payload of a hello, a resize, a word */
 	size_t small_got;
+	int given;            /* the fd that came with a word, or -1 */
 	/* the frame going out */
 	unsigned char out[ATTACH_HEADER + 4];
 	size_t out_len, out_sent;
