@@ -421,6 +421,21 @@ int firewall_withdraw(const struct endpoint *p, struct err *e)
 	return e->sys == ENOENT ? each_port(p, false, e) : err_wrap(e, "withdraw ports");
 }
 
+int firewall_change(const struct endpoint *before, const struct endpoint *after, struct err *e)
+{
+	own(nft) struct nft n = {};
+	nft_begin(&n, NFPROTO_INET, table);
+	put_ports(&n, before, false);
+	put_ports(&n, after, true);
+	if (!before->ports.n && !after->ports.n)
+		return 0;
+	if (commit(&n, e) == 0)
+		return 0;
+	if (e->sys != ENOENT && e->sys != EEXIST && e->sys != EBUSY)
+		return err_wrap(e, "publish ports");
+	return firewall_withdraw(before, e) < 0 ? -1 : firewall_publish(after, e);
+}
+
 struct foreign { const char *device; char *ret; size_t n; bool found; };
 
 /* firewalld's policy is to accept: its last rule rejects what no zone has taken, and an interface that it was not told of is in one that

@@ -21,6 +21,8 @@ int firewall_add_network(const struct network *w, struct err *e) must_use;
 int firewall_remove_network(const struct network *w, struct err *e) must_use;
 /* The ports of an endpoint, whose addresses are set. Taking out what is not there is no error. */
 int firewall_publish(const struct endpoint *p, struct err *e) must_use;
+/* From one set of ports to another: nobody finds none in between. */
+int firewall_change(const struct endpoint *before, const struct endpoint *after, struct err *e) must_use;
 int firewall_withdraw(const struct endpoint *p, struct err *e) must_use;
 /* What somebody else's rules do to the packets of a bridge, and what helps, as a sentence's second half; false when nothing is known. */
 bool firewall_foreign(const char *device, char *ret, size_t n);

@@ -347,6 +347,12 @@ static int set_port(struct netlink *n, const char *port, bool isolated, bool hai
 	return netlink_call(n, &r, NULL, e) < 0 ? err_wrap(e, "bridge port %s", port) : 0;
 }
 
+int link_hairpin(const char *host, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	return open_base(&n, e) < 0 ? -1 : set_port(&n, host, false, true, e);
+}
+
 static uint32_t mode_of(const struct network *w)
 {
 	static const struct { const char *name; uint32_t macvlan, ipvlan; } modes[] = {{"private", MACVLAN_MODE_PRIVATE, 0}, {"vepa", MACVLAN_MODE_VEPA, 0},

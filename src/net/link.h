@@ -34,6 +34,8 @@ struct link_end {
 	struct addr gateway[2]; /* len 0: no default route */
 };
 int link_add(const struct link_end *l, struct err *e) must_use;
+/* A bridge's port by its name on the host: what it sends to a published port of its own comes back to it. */
+int link_hairpin(const char *host, struct err *e) must_use;
 /* Inside a namespace: the interface goes, with its address and routes. */
 int link_remove_in(int netns, const char *name, struct err *e) must_use;
 /* A further default route inside a namespace, when another network's went. */

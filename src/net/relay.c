@@ -412,6 +412,9 @@ static int open_port(struct relay *r, size_t i, struct err *e)
 		return err_sys(e, "published port");
 	if (p->protocol == IPPROTO_TCP && listen(p->fd, 4096) < 0)
 		return err_sys(e, "published port");
+	/* Connections have it from here: what is left of one when it has ended keeps nobody from the port. */
+	if (p->protocol == IPPROTO_TCP)
+		setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (p->protocol == IPPROTO_UDP)
 		setsockopt(p->fd, p->to.len == 4 ? IPPROTO_IP : IPPROTO_IPV6, p->to.len == 4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on);
 	return watch(r, p->fd, EPOLLIN, tag(PORT, i, 0)) < 0 ? err_sys(e, "published port") : 0;
@@ -444,6 +447,35 @@ int relay_open(const struct relay_port *v, size_t n, bool keep_address, struct r
 	}
 	*ret = r;
 	return 0;
+}
+
+int relay_add(struct relay *r, const struct relay_port *p, struct err *e)
+{
+	size_t i = 0;
+	while (i < r->nports && r->ports[i].fd >= 0)
+		i++;
+	if (i == countof(r->ports))
+		return err_set(e, ERR_LIMIT, "more than %zu ports cannot be published by a relay", countof(r->ports));
+	r->ports[i] = *p;
+	if (open_port(r, i, e) < 0) {
+		r->ports[i].fd = -1;
+		return -1;
+	}
+	r->nports += i == r->nports;
+	return 0;
+}
+
+void relay_remove(struct relay *r, int fd)
+{
+	for (size_t i = 0; i < r->nports; i++) {
+		if (r->ports[i].fd != fd)
+			continue;
+		epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, NULL);
+		r->ports[i].fd = -1;
+		for (size_t k = 0; k < CLIENTS; k++)
+			if (r->clients[k].fd >= 0 && r->clients[k].port == i)
+				fd_drop(&r->clients[k].fd);
+	}
 }
 
 void relay_drop(struct relay **p)

@@ -22,6 +22,9 @@ struct relay_port {
 struct relay;
 int relay_open(const struct relay_port *v, size_t n, bool keep_address, struct relay **ret, struct err *e) must_use;
 void relay_drop(struct relay **r);
+/* While it serves. What goes through a port that is removed goes on, when it is a connection. */
+int relay_add(struct relay *r, const struct relay_port *p, struct err *e) must_use;
+void relay_remove(struct relay *r, int fd); /* before it is closed */
 int relay_fd(const struct relay *r);       /* readable: there is something to do */
 int relay_timeout(const struct relay *r);  /* ms until there is in any case; -1 */
 void relay_serve(struct relay *r);         /* never waits */
