@@ -195,9 +195,10 @@ static bool parse_range(const char *s, size_t n, uint32_t *first, uint32_t *last
 	return !*end && a <= 65535 && b <= 65535 && a <= b;
 }
 
-static int bad_port(const char *text, const char *why, struct err *e)
+static int bad_port(const struct run_request *r, const char *text, const char *why, struct err *e)
 {
-	return err_set(e, ERR_USAGE, "invalid -p \"%.100s\": %s: it is [[IP:]HOST-PORT:]PORT[/tcp|udp|sctp], as in 8080:80", text, why);
+	return err_set(e, ERR_USAGE, "invalid %s \"%.100s\": %s: it is [[IP:]HOST-PORT:]PORT[/tcp|udp|sctp], as in 8080:80",
+		r->port_option ? r->port_option : "-p", text, why);
 }
 
 static int fill_port(struct run_request *r, const char *text, const char *ip, size_t ip_len, const char *host, size_t host_len, const char *port,
@@ -210,22 +211,22 @@ static int fill_port(struct run_request *r, const char *text, const char *ip, si
 		bool bracket = ip[0] == '[' && ip[ip_len - 1] == ']';
 		q.host_ip = arena_ndup(&r->arena, ip + bracket, ip_len - 2 * bracket);
 		if (!addr_parse(q.host_ip, &a))
-			return bad_port(text, "what stands first is no address", e);
+			return bad_port(r, text, "what stands first is no address", e);
 	}
 	if (!parse_range(port, port_len, &first, &last) || !first)
-		return bad_port(text, "the container's port is from 1 to 65535", e);
+		return bad_port(r, text, "the container's port is from 1 to 65535", e);
 	if (host_len && !parse_range(host, host_len, &host_first, &host_last))
-		return bad_port(text, "the host's port is from 1 to 65535", e);
+		return bad_port(r, text, "the host's port is from 1 to 65535", e);
 	q.port = first;
 	q.count = last - first + 1;
 	q.host_port = host_first;
 	if (host_first && host_last - host_first + 1 != q.count) {
 		if (q.count != 1)
-			return bad_port(text, "the two ranges have different lengths", e);
+			return bad_port(r, text, "the two ranges have different lengths", e);
 		q.host_last = host_last;
 	}
 	if (host_len && host_first == 0 && host_last)
-		return bad_port(text, "the host's port is from 1 to 65535", e);
+		return bad_port(r, text, "the host's port is from 1 to 65535", e);
 	*arena_push(&r->arena, &r->host.ports) = q;
 	return 0;
 }
@@ -247,14 +248,14 @@ static int long_port(struct run_request *r, const char *text, struct err *e)
 		else if ((v = str_after(parts.v[i], "host_ip=")))
 			ip = v;
 		else if (!str_after(parts.v[i], "mode="))
-			return bad_port(text, "target, published, protocol, host_ip and mode are the keys", e);
+			return bad_port(r, text, "target, published, protocol, host_ip and mode are the keys", e);
 	}
 	if (!port_protocol_of(proto))
-		return bad_port(text, "the protocol is tcp, udp or sctp", e);
+		return bad_port(r, text, "the protocol is tcp, udp or sctp", e);
 	return fill_port(r, text, ip, strlen(ip), published, strlen(published), target, strlen(target), proto, e);
 }
 
-static int one_port(struct run_request *r, const char *text, struct err *e)
+int run_request_port(struct run_request *r, const char *text, struct err *e)
 {
 	own(mem) char *copy = mem_dup(text);
 	char *slash = strchr(copy, '/');
@@ -265,7 +266,7 @@ static int one_port(struct run_request *r, const char *text, struct err *e)
 		*slash = 0;
 		proto = str_lower(slash + 1);
 		if (!port_protocol_of(proto))
-			return bad_port(text, "the protocol is tcp, udp or sctp", e);
+			return bad_port(r, text, "the protocol is tcp, udp or sctp", e);
 	}
 	/* From behind: an IPv6 address has colons too, in brackets or not. */
 	const char *port = strrchr(copy, ':'), *host, *ip = copy;
@@ -275,14 +276,14 @@ static int one_port(struct run_request *r, const char *text, struct err *e)
 	size_t ip_len = host ? (size_t)(host - copy) : 0;
 	host = host ? host + 1 : copy;
 	if (ip_len && *ip != '[' && memchr(ip, ':', ip_len))
-		return bad_port(text, "an IPv6 address stands in brackets", e);
+		return bad_port(r, text, "an IPv6 address stands in brackets", e);
 	return fill_port(r, text, ip, ip_len, host, (size_t)(port - host), port + 1, strlen(port + 1), proto, e);
 }
 
 int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e)
 {
 	for (size_t i = 0; i < o->publish.n; i++)
-		if (one_port(r, o->publish.v[i], e) < 0)
+		if (run_request_port(r, o->publish.v[i], e) < 0)
 			return -1;
 	r->host.publish_all = o->publish_all;
 	for (size_t i = 0; i < r->host.ports.n; i++) {

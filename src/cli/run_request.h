@@ -16,6 +16,7 @@ struct run_request {
 	struct create_request create; /* points at the others */
 	const char *pull;             /* always missing never */
 	bool sig_proxy;
+	const char *port_option;      /* what run_request_port() calls itself; NULL: -p */
 };
 /* args: IMAGE [COMMAND] [ARG...]; with --rootfs they are the command. */
 int run_request_make(const struct run_options *o, int argc, char **argv, struct run_request *ret, struct err *e) must_use;
@@ -28,6 +29,7 @@ int run_request_mounts(const struct run_options *o, struct run_request *r, struc
 int run_request_namespaces(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_network_check(const struct network_request *q, struct err *e) must_use; /* the grammar of what stands in it */
 int run_request_networks(const struct run_options *o, struct run_request *r, struct err *e) must_use;
+int run_request_port(struct run_request *r, const char *text, struct err *e) must_use; /* one -p, into host.ports */
 int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_network(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_supervision(const struct run_options *o, struct run_request *r, struct err *e) must_use;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update: limits and the restart policy of containers that are there.
+ * update: limits, published ports and the restart policy of containers that are there.
  */
 #include "cli/commands.h"
+#include "cli/run_request.h"
 #include "engine/update.h"
 
 #include "base/num.h"
 
 struct update_options {
 	char *cpus, *cpuset_cpus, *cpuset_mems, *restart;
+	struct strv publish_add, publish_remove;
 	struct opt_num memory, reservation, swap, pids, shares, period, quota, rt_period, rt_runtime, blkio_weight;
 	/* worked out */
 	struct engine *g;
@@ -29,6 +31,8 @@ static const struct opt opts[] = {
 	{"memory-reservation", 0, OPT_SIZE, O(reservation), "BYTES", "Memory it keeps when memory is scarce", OPT_MINUS_ONE},
 	{"memory-swap", 0, OPT_SIZE, O(swap), "BYTES", "Limit of memory and swap together, -1: any", OPT_MINUS_ONE},
 	{"pids-limit", 0, OPT_I64, O(pids), "N", "Limit of its processes, -1: none"},
+	{"publish-add", 0, OPT_STRV, O(publish_add), "[[IP:]HOST-PORT:]PORT", "Publish a further port, as -p of run"},
+	{"publish-rm", 0, OPT_STRV, O(publish_remove), "[[IP:]HOST-PORT:]PORT", "Publish a port no longer; without HOST-PORT: nowhere"},
 	{"restart", 0, OPT_STR, O(restart), "POLICY", "When it comes back: no, on-failure[:n], always, unless-stopped", 0, "no on-failure always unless-stopped"},
 };
 #undef O
@@ -48,10 +52,21 @@ static bool has_any(const struct update_options *o)
 {
 	const struct opt_num *n[] = {&o->memory, &o->reservation, &o->swap, &o->pids, &o->shares, &o->period, &o->quota, &o->rt_period, &o->rt_runtime,
 		&o->blkio_weight};
-	bool any = o->cpus || o->cpuset_cpus || o->cpuset_mems || o->restart;
+	bool any = o->cpus || o->cpuset_cpus || o->cpuset_mems || o->restart || o->publish_add.n || o->publish_remove.n;
 	for (size_t i = 0; i < countof(n); i++)
 		any |= n[i]->set;
 	return any;
+}
+
+static int read_ports(struct run_request *into, const char *option, const struct strv *list, struct port_requests *ret, struct err *e)
+{
+	into->port_option = option;
+	into->host.ports = (struct port_requests){};
+	for (size_t i = 0; i < list->n; i++)
+		if (run_request_port(into, list->v[i], e) < 0)
+			return -1;
+	*ret = into->host.ports;
+	return 0;
 }
 
 static int update(void *opts_, int argc, char **argv, struct err *e)
@@ -67,10 +82,15 @@ static int update(void *opts_, int argc, char **argv, struct err *e)
 	o->r.nano_cpus.set = o->cpus != NULL;
 	if (!has_any(o))
 		return err_set(e, ERR_USAGE, "nothing to change: give one of the options, as in --memory 256M");
+	struct run_request ports __attribute__((cleanup(run_request_drop))) = {};
+	if (read_ports(&ports, "--publish-add", &o->publish_add, &o->r.publish_add, e) < 0 ||
+		read_ports(&ports, "--publish-rm", &o->publish_remove, &o->r.publish_remove, e) < 0)
+		return -1;
 	o->g = cli_engine(e);
 	return o->g ? cli_each(argc, argv, true, update_one, o) : -1;
 }
 
-const struct cmd cmd_update = {"update", "CONTAINER...", "Change the limits or the restart policy of containers", opts, countof(opts),
+const struct cmd cmd_update = {"update", "CONTAINER...", "Change the limits, published ports or the restart policy of containers", opts, countof(opts),
 	sizeof(struct update_options), 1, -1, update, .complete = "@container",
-	.examples = "$ hull update --memory 512M --cpus 1.5 web\n$ hull update --restart unless-stopped web"};
+	.examples = "$ hull update --memory 512M --cpus 1.5 web\n$ hull update --publish-rm 8080:80 --publish-add 8081:80 web\n"
+	"$ hull update --restart unless-stopped web"};

@@ -121,7 +121,7 @@ static int take_address(struct engine *g, struct container_entry *c, const struc
 	return endpoint_take(&g->networks, &r, a, ret, e);
 }
 
-static void choose_default(struct connections *x, const struct host_config *h)
+void connect_choose_default(struct connections *x, const struct host_config *h)
 {
 	for (int f = 0; f < 2; f++) {
 		struct connection *best = NULL;
@@ -238,7 +238,7 @@ int connect_prepare(struct engine *g, struct container_entry *c, struct connecti
 	for (size_t i = 0; i < n; i++)
 		if (connect_join(g, c, &list[i], i, x, e) < 0)
 			return -1;
-	choose_default(x, h);
+	connect_choose_default(x, h);
 	if (ports_hold(g, c, x, e) < 0)
 		return -1;
 	c->state.networks.v = arena_alloc(&c->arena, n * sizeof *c->state.networks.v);
@@ -345,7 +345,7 @@ int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid
 			return -1;
 	for (size_t i = 0; i < x->list.n; i++)
 		if (x->list.v[i].endpoint.ports.n &&
-			(firewall_publish(&x->list.v[i].endpoint, e) < 0 || endpoint_set(&g->networks, x->list.v[i].network.id, &x->list.v[i].endpoint, e) < 0))
+			(endpoint_set(&g->networks, x->list.v[i].network.id, &x->list.v[i].endpoint, e) < 0 || firewall_publish(&x->list.v[i].endpoint, e) < 0))
 			return -1;
 	if (x->relayed.n && relay_open(x->relayed.v, x->relayed.n, private_net_is_needed(g), &x->relay, e) < 0)
 		return -1;

@@ -65,6 +65,14 @@ int connect_bridge(struct engine *g, const struct network *w, struct err *e) mus
 int connect_end(const struct connection *k, int netns, struct err *e) must_use;
 /* ports.c: the record's ports, bound; they go to the connection that has the default route. All is in c->state.published. */
 int ports_hold(struct engine *g, struct container_entry *c, struct connections *x, struct err *e) must_use;
+/* Those of a list, in the same way; what is new is behind what x and c->state.published have. */
+int ports_publish(struct engine *g, struct container_entry *c, struct connections *x, const struct port_requests *list, struct err *e) must_use;
+/* ports_live.c: ports come and go; the record and, while it runs, the host. A port that comes and one that goes may be the same number. */
+int ports_update(struct engine *g, struct container_entry *c, const struct port_requests *add, const struct port_requests *remove, struct err *e) must_use;
+/* In the monitor: a socket comes, or goes. An errno, 0: done. */
+int ports_told(struct engine *g, struct connections *x, const void *word, size_t n, int fd);
+/* Which of them gives the default route. */
+void connect_choose_default(struct connections *x, const struct host_config *h);
 /* Takes an address in one network, whose lock is held; adds to x->list. */
 int connect_join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e) must_use;
 void connect_note(struct arena *a, const struct connection *k, const struct network_request *q, struct endpoint_state *ret);

@@ -237,15 +237,10 @@ static int publish_exposed(struct engine *g, struct container_entry *c, struct c
 	return 0;
 }
 
-int ports_hold(struct engine *g, struct container_entry *c, struct connections *x, struct err *e)
+static int publish_list(struct engine *g, struct container_entry *c, struct connections *x, const struct port_requests *list, bool exposed, struct err *e)
 {
-	const struct host_config *h = &c->record.host;
 	struct rlimit limit, more;
 	int r = 0;
-	c->state.published.n = 0;
-	c->state.published.v = NULL;
-	if (!h->ports.n && !h->publish_all)
-		return 0;
 	/* A socket for each; the container has the limit that was there. */
 	bool raised = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max;
 	more = (struct rlimit){limit.rlim_max, limit.rlim_max};
@@ -253,11 +248,24 @@ int ports_hold(struct engine *g, struct container_entry *c, struct connections *
 		setrlimit(RLIMIT_NOFILE, &more);
 	for (size_t i = 0; r == 0 && i < x->list.n; i++)
 		r = choose_way(g, &x->list.v[i], e);
-	for (size_t i = 0; r == 0 && i < h->ports.n; i++)
-		r = publish(g, c, x, &h->ports.v[i], e);
-	if (r == 0 && h->publish_all)
+	for (size_t i = 0; r == 0 && i < list->n; i++)
+		r = publish(g, c, x, &list->v[i], e);
+	if (r == 0 && exposed)
 		r = publish_exposed(g, c, x, e);
 	if (raised)
 		setrlimit(RLIMIT_NOFILE, &limit);
 	return r;
+}
+
+int ports_publish(struct engine *g, struct container_entry *c, struct connections *x, const struct port_requests *list, struct err *e)
+{
+	return publish_list(g, c, x, list, false, e);
+}
+
+int ports_hold(struct engine *g, struct container_entry *c, struct connections *x, struct err *e)
+{
+	const struct host_config *h = &c->record.host;
+	c->state.published.n = 0;
+	c->state.published.v = NULL;
+	return h->ports.n || h->publish_all ? publish_list(g, c, x, &h->ports, h->publish_all, e) : 0;
 }

@@ -232,6 +232,12 @@ static void guests_have(void *arg, const struct pollfd *p, size_t n unused)
 	}
 }
 
+static int on_told(void *arg, const void *p, size_t n, int fd)
+{
+	struct start *s = arg;
+	return ports_told(s->g, &s->net, p, n, fd);
+}
+
 static int mount_root(struct start *s, struct err *e)
 {
 	const struct container_record *r = &s->c->record;
@@ -307,6 +313,7 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	m->finished = on_finished;
 	m->polls = guests_want;
 	m->served = guests_have;
+	m->told = on_told;
 	m->arg = s;
 }
 

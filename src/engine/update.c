@@ -6,6 +6,7 @@
 #include "engine/update.h"
 
 #include "base/fd.h"
+#include "engine/network.h"
 #include "engine/request.h"
 #include "engine/restart.h"
 #include "engine/spec.h"
@@ -102,6 +103,23 @@ static int set_restart(struct container_entry *c, const char *text, struct err *
 	return restart_parse(text, &c->arena, &c->record.host.restart, e);
 }
 
+static int save(struct container_entry *c, const struct update_request *r, struct err *e)
+{
+	own(fd) int lock = container_change_state(c, e);
+	if (lock < 0)
+		return -1;
+	const char *cgroup = c->state.cgroup;
+	bool runs = str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
+	if (runs && has_limits(r) && write_groups(c, r, e) < 0)
+		return err_wrap(e, "update container %.200s", container_label(c));
+	if (container_save_record(c, true, e) < 0)
+		return -1;
+	if (!r->restart && str_eq(cgroup, c->state.cgroup))
+		return 0;
+	c->state.restart = container_restart_text(c);
+	return container_save_state(c->dir, &c->state, false, e);
+}
+
 int container_update(struct engine *g, const char *text, const struct update_request *r, struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
@@ -110,17 +128,9 @@ int container_update(struct engine *g, const char *text, const struct update_req
 	change(&c, r);
 	if ((r->restart && set_restart(&c, r->restart, e) < 0) || request_check(&c.record, e) < 0)
 		return -1;
-	own(fd) int lock = container_change_state(&c, e);
-	if (lock < 0)
+	if ((r->restart || has_limits(r)) && save(&c, r, e) < 0)
 		return -1;
-	const char *cgroup = c.state.cgroup;
-	bool runs = str_eq(c.state.status, "running") || str_eq(c.state.status, "paused");
-	if (runs && has_limits(r) && write_groups(&c, r, e) < 0)
-		return err_wrap(e, "update container %.200s", container_label(&c));
-	if (container_save_record(&c, true, e) < 0)
-		return -1;
-	if (!r->restart && str_eq(cgroup, c.state.cgroup))
+	if (!r->publish_add.n && !r->publish_remove.n)
 		return 0;
-	c.state.restart = container_restart_text(&c);
-	return container_save_state(c.dir, &c.state, false, e);
+	return ports_update(g, &c, &r->publish_add, &r->publish_remove, e) < 0 ? err_wrap(e, "update container %.200s", container_label(&c)) : 0;
 }

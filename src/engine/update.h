@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update: what of a container can be changed after it was made: its limits, at once when it runs, and its restart policy.
+ * update: what of a container can be changed after it was made: its limits and published ports, at once when it runs, and its restart policy.
  */
 #pragma once
 
@@ -12,5 +12,6 @@ struct update_request {
 	struct opt_i64 nano_cpus, shares, period, quota, rt_period, rt_runtime, blkio_weight;
 	const char *cpuset_cpus, *cpuset_mems;
 	const char *restart; /* as --restart */
+	struct port_requests publish_add, publish_remove;
 };
 int container_update(struct engine *g, const char *text, const struct update_request *r, struct err *e) must_use;

@@ -67,6 +67,7 @@ struct network_request {
 };
 /* host_port 0: any that is free; host_last > host_port with count 1: the first of those that is free. */
 struct port_request { char *protocol, *host_ip; uint32_t host_port, host_last, port, count; };
+struct port_requests { struct port_request *v; size_t n; };
 
 /* docker's HostConfig; hull's own keys at the end */
 struct host_config {
@@ -115,7 +116,7 @@ struct host_config {
 	int64_t timeout;         /* seconds it may run; 0: any */
 	struct strv requires;    /* ids of containers that are started before it */
 	struct { struct network_request *v; size_t n; } networks;
-	struct { struct port_request *v; size_t n; } ports;
+	struct port_requests ports;
 };
 
 /* A mount as it came out: docker's MountPoint */

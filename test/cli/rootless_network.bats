@@ -119,6 +119,21 @@ print(u.recv(100).decode())')" = 198.51.100.1 ]
     run ! in_host "$HULL_FETCH" http://127.0.0.1:8080/name
 }
 
+@test "update: ports of a running container come and go, also the first, for the host and for another container" {
+    serves web
+    hull update --publish-add 8090:80 web
+    [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8090/name)" = "$(hull exec web hostname)" ]
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8090/name)" = "$(hull exec web hostname)" ]
+    run -0 hull run --rm --init box timeout 20 wget -q -O - http://172.17.0.1:8090/name
+    [ "$(hull port web)" = "80/tcp -> 0.0.0.0:8090" ]
+    refuses 125 '8090.*already allocated' run --rm -p 8090:80 box true
+    refuses 1 '80/tcp.*root' update --publish-add 80:80 web
+    hull update --publish-rm 8090:80 --publish-add 8091:80 web
+    run ! in_host "$HULL_FETCH" http://127.0.0.1:8090/name
+    [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8091/name)" = "$(hull exec web hostname)" ]
+    hull run --rm -p 8090:80 box true
+}
+
 @test "-p: much data, both ways, byte for byte" {
     need_cmd python3
     hull run -d --name echo -p 8085:7 box sh -c 'while :; do nc -l -p 7 -e cat; done'

@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# update --publish-add, --publish-rm: ports of a container that is there, running or not.
+
+load ../lib/network
+
+setup_file() { network_setup; }
+teardown_file() { network_teardown; }
+setup() { network_or_skip; }
+teardown() { network_clean; }
+
+fetch() { in_host "$HULL_FETCH" "http://$1/name"; }
+
+bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
+
+@test "a running container's ports come and go, for the host, a neighbour and itself; port, ps and inspect say so" {
+    need_nft
+    serves web
+    run -0 hull update --publish-add 8080:80 web
+    [ "$output" = web ]
+    [ "$(fetch 127.0.0.1:8080)" = "$(hull exec web hostname)" ]
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8080/name)" = "$(hull exec web hostname)" ]
+    run -0 hull exec web timeout 20 wget -q -O - http://172.17.0.1:8080/name
+    run -0 hull port web
+    [ "$output" = "80/tcp -> 0.0.0.0:8080" ]
+    run -0 hull ps --format '{{.Ports}}'
+    [ "$output" = "0.0.0.0:8080->80/tcp" ]
+    [ "$(hull inspect -f '{{json .NetworkSettings.Ports}}' web)" = '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]}' ]
+    [ "$(bindings web)" = '{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}' ]
+    # Nobody else gets it, and what is taken it does not get; nothing changes then.
+    refuses 125 '8080.*already allocated' run --rm -p 8080:80 box true
+    refuses 1 '8080' update --publish-add 8081:80 --publish-add 8080:81 web
+    [ "$(hull port web)" = "80/tcp -> 0.0.0.0:8080" ]
+    hull run --rm -p 8081:80 box true
+    # The number leads to another port in one go.
+    hull exec -d web httpd -f -p 81 -h /www
+    wait_until 30 hull exec web wget -q -O - http://127.0.0.1:81/name
+    hull update --publish-rm 8080:80 --publish-add 8080:81 web
+    [ "$(fetch 127.0.0.1:8080)" = "$(hull exec web hostname)" ]
+    [ "$(hull port web)" = "81/tcp -> 0.0.0.0:8080" ]
+    hull update --publish-rm 81 web
+    run ! fetch 127.0.0.1:8080
+    [ -z "$(hull port web)" ]
+    [ "$(bindings web)" = '{}' ]
+    hull run --rm -p 8080:80 box true
+    run -0 in_host nft list map inet hull any4
+    [[ $output != *8080* ]]
+}
+
+@test "when what should come cannot, what went is back" {
+    need_nft
+    serves one -p 8082:80
+    hull run -d --name two -p 8083:80 box sleep 1000
+    refuses 1 '8083.*already allocated' update --publish-rm 8082:80 --publish-add 8083:80 one
+    [ "$(fetch 127.0.0.1:8082)" = "$(hull exec one hostname)" ]
+    [ "$(hull port one)" = "80/tcp -> 0.0.0.0:8082" ]
+    refuses 125 '8082.*already allocated' run --rm -p 8082:80 box true
+}
+
+@test "ranges, a part of one, ephemeral ports, what -P published, udp; all of it after a restart" {
+    need_nft
+    hull run -d --name many --expose 90 --expose 91 -P box sleep 1000
+    hull update --publish-add 127.0.0.1:9000-9004:80-84 --publish-add 85/udp many
+    run -0 hull port many
+    [ "${#lines[@]}" = 8 ]
+    hull update --publish-rm 9002:82 --publish-rm 90 many
+    run -0 hull port many
+    [ "${#lines[@]}" = 6 ]
+    [[ $output != *9002* && $output != *90/tcp* && $output == *"91/tcp -> "* && $output == *"85/udp -> "* ]]
+    hull run --rm -p 127.0.0.1:9002:82 box true
+    hull restart -t 0 many
+    run -0 hull port many
+    [ "${#lines[@]}" = 6 ]
+    [[ $output == *"81/tcp -> 127.0.0.1:9001"*"83/tcp -> 127.0.0.1:9003"* && $output != *9002* && $output != *90/tcp* ]]
+}
+
+@test "one that does not run has it in its record, and at its next start" {
+    need_nft
+    hull create --name later -p 8084:80 box sh -c 'mkdir /www; hostname >/www/name; exec httpd -f -p 80 -h /www' >/dev/null
+    hull update --publish-add 8085:80 --publish-rm 8084:80 later
+    [ "$(bindings later)" = '{"80/tcp":[{"HostIp":"","HostPort":"8085"}]}' ]
+    refuses 1 '8085.*already' update --publish-add 8085:81 later
+    hull start later
+    wait_until 30 fetch 127.0.0.1:8085
+    [ "$(hull port later)" = "80/tcp -> 0.0.0.0:8085" ]
+}
+
+@test "publish=proxy: the monitor serves what comes, also the first" {
+    need_nft
+    hull network create -o publish=proxy relayed
+    serves web --network relayed
+    hull update --publish-add 8086:80 web
+    [ "$(fetch 127.0.0.1:8086)" = "$(hull exec web hostname)" ]
+    hull update --publish-add 127.0.0.1:8087:80 web
+    hull update --publish-rm 8086:80 web
+    [ "$(fetch 127.0.0.1:8087)" = "$(hull exec web hostname)" ]
+    run ! fetch 127.0.0.1:8086
+    hull run --rm -p 8086:80 box true
+    refuses 1 'sctp' update --publish-add 8088:80/sctp web
+    [ "$(hull port web)" = "80/tcp -> 127.0.0.1:8087" ]
+}
+
+@test "what it has published is put back after a flush" {
+    need_nft
+    need_cmd nft
+    serves web
+    in_host nft flush ruleset
+    hull update --publish-add 8088:80 web
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8088/name)" = "$(hull exec web hostname)" ]
+    in_host nft flush ruleset
+    hull network reload
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8088/name)" = "$(hull exec web hostname)" ]
+}
+
+@test "what cannot be is one line" {
+    hull run -d --name plain box sleep 1000
+    hull run -d --name host --network host box sleep 1000
+    refuses 125 'invalid --publish-add "80:80:80:80"' update --publish-add 80:80:80:80 plain
+    refuses 125 'invalid --publish-rm "70000:80"' update --publish-rm 70000:80 plain
+    refuses 1 'port 80/tcp is not published' update --publish-rm 80 plain
+    refuses 1 'port 80/udp is not published at port 8080' update --publish-rm 8080:80/udp plain
+    refuses 1 'network is host' update --publish-add 8080:80 host
+    refuses 1 'no such container' update --publish-add 8080:80 nobody
+    refuses 1 'no such address' update --publish-add 203.0.113.7:80:80 plain
+}
