@@ -270,7 +270,10 @@ static int gc(void *opts, int argc unused, char **argv unused, struct err *e)
 	own(buf) struct buf out = {};
 	uint64_t before, now, keep = o->keep.set ? (uint64_t)o->keep.v : 0, bytes;
 	struct engine *g = cli_engine(e);
-	if (!g || disk_bytes(g, root, 1, &before, e) < 0 || layers_collect(g, removed, e) < 0 || disk_bytes(g, root, 1, &now, e) < 0)
+	if (!g || disk_bytes(g, root, 1, &before, e) < 0)
+		return -1;
+	layers_forget_partial(g);
+	if (layers_collect(g, removed, e) < 0 || disk_bytes(g, root, 1, &now, e) < 0)
 		return -1;
 	if (o->keep.set && now > keep) {
 		own(json) struct json *cache = prune_list(g, e);

@@ -57,7 +57,7 @@ static void format_line(const struct line *l, size_t width, struct buf *out)
 	own(buf) struct buf b = {};
 	char have[NUM_TEXT], all[NUM_TEXT];
 	buf_printf(&b, "%s: %s", l->name, words[l->phase]);
-	if ((l->phase == LAYER_RETRYING || l->phase == LAYER_MOUNTED) && *l->note)
+	if ((l->phase == LAYER_RETRYING || l->phase == LAYER_MOUNTED || l->phase == LAYER_WAITING) && *l->note)
 		buf_printf(&b, "%s %s", l->phase == LAYER_RETRYING ? ":" : "", l->note);
 	if (is_moving(l) && l->total && l->total != UINT64_MAX) {
 		uint64_t bytes = l->bytes < l->total ? l->bytes : l->total;

@@ -110,6 +110,7 @@ int prune_images(struct engine *g, bool all, const struct strv *given, struct bu
 		if (prune_image(g, image, removed, e) < 0)
 			return -1;
 	}
+	layers_forget_partial(g);
 	/* Those that a removed container, or nobody any more, had. */
 	if (engine_need_snap(g, e) < 0 || layers_collect(g, removed, e) < 0)
 		return -1;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "image/partial.h"
 #include "image/platform.h"
 #include "image/pull.h"
 #include "sys/child.h"
@@ -18,17 +19,58 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+enum { PARTIAL_MIN = 256 << 10 };              /* what is smaller comes again as fast as it is kept */
+static const uint64_t PARTIAL_MAX = 20ull << 30; /* bytes of all that pulls left behind */
+static const int64_t PARTIAL_NS = 14ll * 24 * 3600 * 1000000000;
+
+/* A layer on its way. */
+struct lane {
+	struct partial partial;
+	unsigned try;
+	struct err why; /* what hull-registry said of it, when the worker is to say more */
+};
 struct pulling {
 	struct engine *g;
 	struct pull *p;
+	struct lane *lanes;
+	bool keeps; /* the blobs, as they came */
 	struct layer_work work;
 };
 
+/* The stream of a layer: what an earlier pull left of its blob, and the rest from the registry. */
 static int open_layer(void *arg, size_t i, struct err *e)
 {
 	struct pulling *x = arg;
-	return pull_fetch(x->p, i, e);
+	struct lane *l = &x->lanes[i];
+	const struct descriptor *d = &x->p->manifest.layers.v[i];
+	struct snap_ingest *in = &x->work.v[i].in;
+	if (partial_open(x->g->root, d->digest, &l->partial, e) < 0)
+		return -1;
+	/* Who had it may have finished between our looking and our lock. */
+	if (snap_has_layer(&x->g->snap, in->diff_id)) {
+		partial_close(x->g->root, &l->partial);
+		return err_set(e, ERR_CONFLICT, "it is here");
+	}
+	if (l->partial.bytes > d->size) {
+		if (ftruncate(l->partial.fd, 0) < 0)
+			return err_sys(e, "partial blob");
+		l->partial.bytes = 0;
+	}
+	in->partial = x->keeps || l->partial.bytes || d->size >= PARTIAL_MIN ? l->partial.fd : -1;
+	in->partial_bytes = l->partial.bytes;
+	if (l->partial.bytes < d->size || !d->size)
+		return pull_fetch_from(x->p, i, l->partial.bytes, l->try, e);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return null < 0 ? err_sys(e, "/dev/null") : null;
+}
+
+static int await_layer(void *arg, size_t i, struct err *e)
+{
+	struct pulling *x = arg;
+	return partial_wait(x->g->root, x->p->manifest.layers.v[i].digest, e);
 }
 
 static int on_events(void *arg, struct err *e)
@@ -37,7 +79,7 @@ static int on_events(void *arg, struct err *e)
 	struct pull_event ev;
 	int r;
 	while ((r = pull_event(x->p, &ev, e)) > 0) {
-		if (ev.layer >= x->work.n)
+		if (ev.layer >= x->work.n || ev.try != x->lanes[ev.layer].try)
 			continue;
 		uint64_t total = x->work.v[ev.layer].total;
 		switch (ev.kind) {
@@ -45,11 +87,38 @@ static int on_events(void *arg, struct err *e)
 		case PULL_RETRY: layers_show(&x->work, ev.layer, LAYER_RETRYING, ev.bytes, ev.why.text); break;
 		case PULL_DONE: layers_show(&x->work, ev.layer, LAYER_UNPACKING, total, NULL); break;
 		case PULL_FAILED:
+			x->lanes[ev.layer].why = ev.why;
+			/* Whose beginning was here: its worker knows whether it was that. */
+			if (x->lanes[ev.layer].partial.bytes)
+				break;
 			*e = ev.why;
 			return -1;
 		}
 	}
 	return r;
+}
+
+static int close_layer(void *arg, size_t i, const struct err *why, struct err *e)
+{
+	struct pulling *x = arg;
+	struct lane *l = &x->lanes[i];
+	struct stat st;
+	if (!why && x->keeps)
+		return partial_keep(x->g->root, &l->partial, x->work.v[i].in.diff_id, e);
+	if (!why) {
+		partial_remove(x->g->root, &l->partial);
+		return 0;
+	}
+	/* The worker empties what it had when that was not what it should be: perhaps because of its beginning, which was here. */
+	bool was_bad = l->partial.fd >= 0 && l->partial.bytes && fstat(l->partial.fd, &st) == 0 && st.st_size == 0 && why->kind == ERR_CORRUPT;
+	partial_close(x->g->root, &l->partial);
+	if (!was_bad && on_events(x, e) < 0)
+		return -1;
+	if (was_bad && l->try == 0) {
+		l->try = 1;
+		return 1;
+	}
+	return l->why.kind ? (*e = l->why, -1) : 0;
 }
 
 static void short_name(const char *digest, char out[16])
@@ -72,11 +141,17 @@ static int unpack(struct engine *g, struct pull *p, const struct image_pull_requ
 		v[i].in = (struct snap_ingest){.fd = -1, .length = UINT64_MAX, .blob_digest = d->digest, .blob_size = d->size,
 			.diff_id = p->config.rootfs.diff_ids.v[i]};
 	}
-	struct pulling x = {g, p, {.snap = &g->snap, .v = v, .n = n, .open = open_layer, .watch = p->sock, .watched = on_events,
+	struct pulling x = {.g = g, .p = p, .work = {.snap = &g->snap, .v = v, .n = n, .open = open_layer, .watch = p->sock, .watched = on_events,
 		.counts_blob = true, .progress = r->progress,
-		.parallel = s->concurrent_downloads > 0 ? (unsigned)s->concurrent_downloads : 0}};
+		.await = await_layer, .closed = close_layer, .parallel = s->concurrent_downloads > 0 ? (unsigned)s->concurrent_downloads : 0}};
+	x.lanes = arena_alloc(&p->arena, (n + 1) * sizeof *x.lanes);
+	for (size_t i = 0; i < n; i++)
+		x.lanes[i] = (struct lane){.partial = {.fd = -1}};
 	x.work.arg = &x;
-	return layers_unpack(&x.work, e);
+	int result = layers_unpack(&x.work, e);
+	for (size_t i = 0; i < n; i++)
+		partial_close(g->root, &x.lanes[i].partial);
+	return result;
 }
 
 static int pull_one(struct engine *g, struct pull *p, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret,
@@ -168,6 +243,7 @@ int image_pull(struct engine *g, const struct image_pull_request *r, struct aren
 	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
 		return -1;
 	engine_warn_ids(g);
+	partial_sweep(g->root, PARTIAL_MAX, PARTIAL_NS);
 	const struct registries *all = image_remote_registries(g, e);
 	if (!all || registries_names(all, r->reference, &names, e) < 0)
 		return err_wrap(e, "pull %s", r->reference);

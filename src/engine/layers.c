@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "image/partial.h"
 #include "sys/child.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct worker {
 	pid_t pid;
 	int pipe;
 	size_t layer;
+	bool awaits; /* that another command has the layer */
 };
 
 struct reporter { int pipe; uint64_t last; };
@@ -67,18 +69,40 @@ static void worker_main(struct layer_work *w, size_t i, int fd, int pipe, pid_t 
 	_exit(fd_write_all(pipe, &m, sizeof m) < 0);
 }
 
+static void await_main(struct layer_work *w, size_t i, int pipe, pid_t parent) __attribute__((noreturn));
+static void await_main(struct layer_work *w, size_t i, int pipe, pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	signal(SIGPIPE, SIG_IGN);
+	struct message m = {.done = true};
+	if (w->await(w->arg, i, &m.why) == 0)
+		m.why.kind = ERR_NONE;
+	_exit(fd_write_all(pipe, &m, sizeof m) < 0);
+}
+
 static int begin(struct layer_work *w, size_t i, struct worker *ret, struct err *e)
 {
 	int p[2];
 	own(fd) int fd = -1;
+	bool awaits = false;
+	struct err why = {};
 	if (w->open) {
-		fd = w->open(w->arg, i, e);
-		if (fd < 0)
-			return -1;
+		fd = w->open(w->arg, i, &why);
+		awaits = fd < 0 && why.kind == ERR_CONFLICT && w->await;
+		if (fd < 0 && !awaits)
+			return *e = why, -1;
 	}
 	if (fd_pipe(p, e) < 0)
 		return -1;
+	if (awaits)
+		layers_show(w, i, LAYER_WAITING, 0, "for another command");
+	else
+		layers_show(w, i, w->counts_blob ? LAYER_DOWNLOADING : LAYER_UNPACKING, 0, NULL);
 	pid_t parent = getpid(), pid = fork();
+	if (pid == 0 && awaits)
+		await_main(w, i, p[1], parent);
 	if (pid == 0)
 		worker_main(w, i, fd, p[1], parent);
 	int saved = errno;
@@ -88,7 +112,7 @@ static int begin(struct layer_work *w, size_t i, struct worker *ret, struct err 
 		close(p[0]);
 		return err_sys(e, "fork");
 	}
-	*ret = (struct worker){pid, p[0], i};
+	*ret = (struct worker){pid, p[0], i, awaits};
 	return 0;
 }
 
@@ -108,7 +132,26 @@ void layers_show(const struct layer_work *w, size_t i, enum layer_phase phase, u
 		w->progress->layer(w->progress->arg, i, w->v[i].name, phase, bytes, w->v[i].total, note);
 }
 
-/* 1: it is through; 0: it goes on; -1: it failed. */
+/* Another command had the layer: is it here now? 1: it is; 2: it is our turn. */
+static int awaited(const struct layer_work *w, size_t i)
+{
+	if (!snap_has_layer(w->snap, w->v[i].in.diff_id))
+		return 2;
+	layers_show(w, i, LAYER_EXISTS, w->v[i].total, NULL);
+	return 1;
+}
+
+static int failed(const struct layer_work *w, size_t i, const struct err *why, struct err *e)
+{
+	int r = w->closed ? w->closed(w->arg, i, why, e) : -1;
+	if (r > 0)
+		return 2;
+	if (r == 0 || !w->closed)
+		*e = *why;
+	return err_wrap(e, "layer %s", w->v[i].name);
+}
+
+/* 1: it is through; 2: it must begin again; 0: it goes on; -1: it failed. */
 static int hear(struct layer_work *w, struct worker *x, struct err *e)
 {
 	struct message m;
@@ -122,12 +165,14 @@ static int hear(struct layer_work *w, struct worker *x, struct err *e)
 			layers_show(w, x->layer, LAYER_UNPACKING, m.bytes, NULL);
 		return 0;
 	}
-	if (m.why.kind == ERR_NONE) {
-		layers_show(w, x->layer, LAYER_DONE, w->v[x->layer].total, NULL);
-		return 1;
-	}
-	*e = m.why;
-	return err_wrap(e, "layer %s", w->v[x->layer].name);
+	if (x->awaits && m.why.kind == ERR_NONE)
+		return awaited(w, x->layer);
+	if (m.why.kind != ERR_NONE)
+		return failed(w, x->layer, &m.why, e);
+	if (w->closed && w->closed(w->arg, x->layer, NULL, e) < 0)
+		return err_wrap(e, "layer %s", w->v[x->layer].name);
+	layers_show(w, x->layer, LAYER_DONE, w->v[x->layer].total, NULL);
+	return 1;
 }
 
 static bool is_repeated(const struct layer_work *w, size_t i)
@@ -153,7 +198,6 @@ static int fill(struct crew *c, struct err *e)
 			layers_show(w, c->next, LAYER_EXISTS, w->v[c->next].total, NULL);
 			continue;
 		}
-		layers_show(w, c->next, w->counts_blob ? LAYER_DOWNLOADING : LAYER_UNPACKING, 0, NULL);
 		if (begin(w, c->next, &c->v[c->busy], e) < 0)
 			return -1;
 		c->busy++;
@@ -180,10 +224,14 @@ static int serve(struct crew *c, struct err *e)
 			*e = better;
 		if (r < 0)
 			return -1;
-		if (r == 1) {
-			end(&c->v[i], false);
-			c->v[i] = c->v[--c->busy];
-		}
+		if (r == 0)
+			continue;
+		end(&c->v[i], false);
+		size_t layer = c->v[i].layer;
+		c->v[i] = c->v[--c->busy];
+		if (r == 2 && begin(c->w, layer, &c->v[c->busy], e) < 0)
+			return -1;
+		c->busy += r == 2;
 	}
 	return 0;
 }
@@ -297,6 +345,11 @@ static int subtract_cached(struct engine *g, struct strv *left, struct err *e)
 	return 0;
 }
 
+static bool has_layer(void *arg, const char *diff_id)
+{
+	return snap_has_layer(arg, diff_id);
+}
+
 int layers_collect(struct engine *g, struct json *ret, struct err *e)
 {
 	struct err busy = {};
@@ -322,7 +375,13 @@ int layers_collect(struct engine *g, struct json *ret, struct err *e)
 		json_set_str(j, "Deleted", left.v[i]);
 		json_add(ret, j);
 	}
+	compressed_sweep(g->root, has_layer, &g->snap);
 	return 0;
+}
+
+void layers_forget_partial(struct engine *g)
+{
+	partial_sweep(g->root, 0, 0);
 }
 
 struct taking { struct engine *g; int in, out; };

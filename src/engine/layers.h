@@ -16,8 +16,12 @@ struct layer_work {
 	struct snap *snap;
 	struct layer_source *v;
 	size_t n;
-	/* A stream for layer i; closed here. NULL: in.fd is there. */
+	/* A stream for layer i; closed here. NULL: in.fd is there. ERR_CONFLICT: another command gets it; then await(), in a process of its own,
+	 * and the layer is here, or it is open()'s turn again. */
 	int (*open)(void *arg, size_t i, struct err *e);
+	int (*await)(void *arg, size_t i, struct err *e);
+	/* NULL, or: a worker is done with layer i; why NULL: well. 1: it shall be tried again; 0; -1: that is why it failed. */
+	int (*closed)(void *arg, size_t i, const struct err *why, struct err *e);
 	/* Called when `watch` is readable, and once when a worker failed; -1 ends the work with that error. */
 	int watch; /* -1: none */
 	int (*watched)(void *arg, struct err *e);
@@ -39,3 +43,5 @@ int layers_hold(struct engine *g, struct err *e) must_use;
 /* Removes the layers that no image and no container has, unless somebody holds them: then the next call does. Appends
  * {Deleted: diff_id} to the array *ret. */
 int layers_collect(struct engine *g, struct json *ret, struct err *e) must_use;
+/* Removes what pulls that broke off have left, but for those that are under way. */
+void layers_forget_partial(struct engine *g);

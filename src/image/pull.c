@@ -30,6 +30,7 @@
 
 enum {
 	DOCUMENT_ID = 1 << 20,
+	SECOND_ID = 1 << 19,  /* of a layer that is fetched again */
 	DOCUMENT_MAX = 4 << 20,
 	INDEX_DEPTH = 3,
 	TAGS_MAX = 100000,
@@ -179,7 +180,7 @@ void pull_error_of(const struct json *j, struct err *e)
 	err_set_(e, kind > ERR_NONE && kind < ERR_KINDS ? (enum err_kind)kind : ERR_REMOTE, "%.900s", text ? text : "unknown error");
 }
 
-static int send_get(struct pull *p, int id, const char *path, uint64_t size, int fd, struct err *e)
+static int send_get(struct pull *p, int id, const char *path, uint64_t size, uint64_t from, int fd, struct err *e)
 {
 	own(json) struct json *j = json_new_object();
 	json_set_str(j, "op", "get");
@@ -189,6 +190,7 @@ static int send_get(struct pull *p, int id, const char *path, uint64_t size, int
 		json_set_str(j, "accept", ACCEPT);
 	json_set(j, "size", json_new_i64(size == UINT64_MAX ? -1 : (int64_t)size));
 	json_set(j, "max", json_new_i64(DOCUMENT_MAX));
+	json_set(j, "from", json_new_u64(from));
 	return pull_send(p, j, fd, e);
 }
 
@@ -232,7 +234,7 @@ int pull_document(struct pull *p, const char *path, uint64_t size, struct receiv
 	int id = pull_next_id(p);
 	if (fd < 0)
 		return err_sys(e, "memory file");
-	if (send_get(p, id, path, size, fd, e) < 0 || pull_wait(p, id, &d.answer, e) < 0)
+	if (send_get(p, id, path, size, 0, fd, e) < 0 || pull_wait(p, id, &d.answer, e) < 0)
 		return -1;
 	if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0 || fd_read_to_end(fd, &d.text) < 0)
 		return err_sys(e, "memory file");
@@ -432,7 +434,7 @@ int pull_select(struct pull *p, const char *tag, struct err *e)
 	return 0;
 }
 
-int pull_fetch(struct pull *p, size_t layer, struct err *e)
+int pull_fetch_from(struct pull *p, size_t layer, uint64_t from, unsigned try, struct err *e)
 {
 	int ends[2];
 	if (layer >= p->manifest.layers.n)
@@ -444,9 +446,14 @@ int pull_fetch(struct pull *p, size_t layer, struct err *e)
 	own(fd) int in = ends[0];
 	own(fd) int out = ends[1];
 	(void)!fcntl(in, F_SETPIPE_SZ, PIPE_SIZE);
-	if (send_get(p, (int)layer, path, d->size, out, e) < 0)
+	if (send_get(p, (int)layer + (try ? SECOND_ID : 0), path, d->size, from, out, e) < 0)
 		return -1;
 	return take_fd(in);
+}
+
+int pull_fetch(struct pull *p, size_t layer, struct err *e)
+{
+	return pull_fetch_from(p, layer, 0, 0, e);
 }
 
 int pull_blob(struct pull *p, const char *digest, uint64_t size, int fd, struct err *e)
@@ -454,7 +461,7 @@ int pull_blob(struct pull *p, const char *digest, uint64_t size, int fd, struct 
 	own(json) struct json *answer = NULL;
 	own(mem) char *path = mem_printf("blobs/%s", digest);
 	int id = pull_next_id(p);
-	return send_get(p, id, path, size, fd, e) < 0 ? -1 : pull_wait(p, id, &answer, e);
+	return send_get(p, id, path, size, 0, fd, e) < 0 ? -1 : pull_wait(p, id, &answer, e);
 }
 
 int pull_event(struct pull *p, struct pull_event *ret, struct err *e)
@@ -471,7 +478,8 @@ int pull_event(struct pull *p, struct pull_event *ret, struct err *e)
 		for (size_t i = 0; i < countof(kinds); i++) {
 			if (!str_eq(event, kinds[i].name) || id < 0 || id >= DOCUMENT_ID)
 				continue;
-			*ret = (struct pull_event){.kind = kinds[i].kind, .layer = (size_t)id, .bytes = json_u64(json_get(j, "bytes"))};
+			*ret = (struct pull_event){.kind = kinds[i].kind, .layer = (size_t)(id % SECOND_ID), .try = id >= SECOND_ID,
+				.bytes = json_u64(json_get(j, "bytes"))};
 			if (kinds[i].kind == PULL_RETRY || kinds[i].kind == PULL_FAILED)
 				pull_error_of(j, &ret->why);
 			return 1;

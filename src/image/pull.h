@@ -57,9 +57,12 @@ int pull_select(struct pull *p, const char *tag, struct err *e) must_use;
 /* Begins layer i of manifest.layers; returns the read end of the pipe. At most four run at a time, in the order of these calls: who
  * begins more has to read the first ones. */
 int pull_fetch(struct pull *p, size_t layer, struct err *e) must_use;
+/* Without its first bytes, which are here; try: events of this one have it, 0 or 1. */
+int pull_fetch_from(struct pull *p, size_t layer, uint64_t from, unsigned try, struct err *e) must_use;
 struct pull_event {
 	enum { PULL_BYTES, PULL_RETRY, PULL_DONE, PULL_FAILED } kind;
 	size_t layer;
+	unsigned try;     /* of pull_fetch_from() */
 	uint64_t bytes;   /* of the blob so far */
 	struct err why;   /* PULL_RETRY, PULL_FAILED */
 };

@@ -7,9 +7,9 @@
  *   client        {"op":"open","registry":R,"repository":P,"configDir":D,"insecure":[…],"retries":N,"timeout":S,
  *                  "scope":"repository:P:pull,push","user":U,"password":W,"ns":R,"host":H,"uploads":N}
  *                     once, first: whose images. No answer; what was wrong is told by each get. The second line may be missing.
- *                 {"op":"get","id":N,"path":"manifests/latest","accept":"…","size":B,"max":M} + fd
- *                     writes the body of <registry>/v2/<repository>/<path> to fd, from its position on, and closes it. size: how many
- *                     bytes it must have (-1: unknown, then at most max). A path that begins with http is a whole URL of
+ *                 {"op":"get","id":N,"path":"manifests/latest","accept":"…","size":B,"max":M,"from":F} + fd
+ *                     writes the body of <registry>/v2/<repository>/<path> to fd, from its position on, and closes it, without its first F bytes. size: how
+ *                     many bytes it must have (-1: unknown, then at most max). A path that begins with http is a whole URL of
  *                     that registry: the `next` of a list. Gets with a size run four at a time, in their order.
  *                 {"op":"upload","id":N,"digest":D,"size":B,"chunk":C,"from":["library/x",…]} + fd
  *                     puts the first B bytes of a file (read by pread, kept open) into the repository as the blob D, unless it is there or

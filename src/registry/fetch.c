@@ -42,7 +42,7 @@ struct fetch {
 	enum body body;
 	uint64_t got, told, skip; /* bytes written or pending; of which the client knows; still to be passed over */
 	struct buf pending;       /* what the pipe had no room for */
-	bool paused;
+	bool paused, no_range;
 	char *target;             /* behind a redirect, or NULL */
 	unsigned redirects, tries, auth_tries, generation;
 	const char *scheme;       /* the one it was started with */
@@ -57,7 +57,7 @@ void fetch_new(struct session *s, const struct fetch_request *r)
 {
 	struct fetch *f = mem_alloc(sizeof *f);
 	*f = (struct fetch){.s = s, .id = r->id, .fd = r->fd, .path = mem_dup(r->path), .accept = mem_dup(r->accept), .size = r->size,
-		.max = r->max, .text = BUF(ERROR_TEXT_MAX)};
+		.max = r->max, .got = r->from, .told = r->from, .text = BUF(ERROR_TEXT_MAX)};
 	fd_set_nonblock(f->fd, true);
 	s->fetches.v = mem_grow(s->fetches.v, (s->fetches.n + 1) * sizeof(struct fetch *));
 	s->fetches.v[s->fetches.n++] = f;
@@ -280,9 +280,11 @@ static void refused(struct fetch *f, const struct http_reply *r)
 	else if (r->status == 403) {
 		(void)!auth_denied(f->s, message, &f->why);
 		over(f);
-	} else if (r->status == 408 || r->status == 416 || r->status >= 500)
+	} else if (r->status == 408 || r->status == 416 || r->status >= 500) {
+		/* Who does not know that part of it is asked for all of it, and what was there before is passed over. */
+		f->no_range |= r->status == 416;
 		again(f, ERR_REMOTE, text, 0);
-	else
+	} else
 		fail(f, ERR_REMOTE, text);
 }
 
@@ -392,7 +394,7 @@ static void start(struct fetch *f)
 		fail(f, ERR_REMOTE, "not a URL");
 		return;
 	}
-	struct http_call call = {.url = url, .accept = f->accept, .from = f->got, .arg = f, .head = on_head, .body = on_body, .done = on_done,
+	struct http_call call = {.url = url, .accept = f->accept, .from = f->no_range ? 0 : f->got, .arg = f, .head = on_head, .body = on_body, .done = on_done,
 		.untrusted = insecure_allows(&s->insecure, p.host, p.port), .connect_s = s->timeout_s < 30 ? s->timeout_s : 0};
 	http_place_drop(&p);
 	/* Where HTTP may follow, TLS is not waited for long. */

@@ -7,7 +7,7 @@
 
 #include "registry/session.h"
 
-struct fetch_request { int id, fd; const char *path, *accept; uint64_t size, max; }; /* size UINT64_MAX: unknown */
+struct fetch_request { int id, fd; const char *path, *accept; uint64_t size, max, from; }; /* size UINT64_MAX: unknown; from: where to begin */
 void fetch_new(struct session *s, const struct fetch_request *r); /* takes fd */
 /* Starts what may start, looks at the clocks, tells what happened, drops what is over. Returns ns until the next clock. */
 int64_t fetch_work(struct session *s, int64_t now);

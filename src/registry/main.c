@@ -129,6 +129,9 @@ static void get(struct session *s, const struct json *j, int fd)
 	int64_t size = json_i64(json_get(j, "size"));
 	r.size = size < 0 ? UINT64_MAX : (uint64_t)size;
 	r.max = json_u64(json_get(j, "max"));
+	r.from = json_u64(json_get(j, "from"));
+	if (r.from > r.size)
+		r.from = 0;
 	if (r.path && fd >= 0)
 		fetch_new(s, &r);
 	else

@@ -20,6 +20,7 @@
 #include "codec/stream.h"
 #include "snap/erofs_write.h"
 #include "snap/layers.h"
+#include "snap/partial_stream.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -91,7 +92,8 @@ static uint64_t plain_max(const struct snap_ingest *in)
 static int open_streams(struct ingest *g, struct err *e)
 {
 	const struct snap_ingest *in = g->in;
-	g->file = in->length != UINT64_MAX ? stream_range(in->fd, in->offset, in->length) : stream_fd(in->fd, UINT64_MAX);
+	g->file = in->length != UINT64_MAX ? stream_range(in->fd, in->offset, in->length)
+		: in->partial > 0 ? partial_stream(in->partial, in->partial_bytes, in->fd) : stream_fd(in->fd, UINT64_MAX);
 	g->blob = (struct meter){.stream = {meter_read, meter_close}, .below = g->file, .max = in->blob_size,
 		.kind = ERR_CORRUPT, .text = "the blob is longer than declared"};
 	struct stream *below = &g->blob.stream;
@@ -189,6 +191,15 @@ static int ingest(struct ingest *g, struct snap_layer_info *ret, struct err *e)
 	return -1;
 }
 
+/* A blob that only ended too soon is gone on with; any other failure may be the fault of what is kept, or of a full disk. */
+static void empty_partial(const struct ingest *g)
+{
+	const struct snap_ingest *in = g->in;
+	bool cut_off = g->blob.ended && in->blob_size != UINT64_MAX && g->blob.bytes < in->blob_size;
+	if (in->partial > 0 && !cut_off)
+		(void)!ftruncate(in->partial, 0);
+}
+
 int snap_ingest(struct snap *s, const struct snap_ingest *in, char ret_diff_id[136], struct snap_layer_info *ret, struct err *e)
 {
 	struct ingest g __attribute__((cleanup(ingest_drop))) = {.s = s, .in = in};
@@ -196,8 +207,10 @@ int snap_ingest(struct snap *s, const struct snap_ingest *in, char ret_diff_id[1
 	struct snap_layer_info info = {};
 	if ((in->diff_id && layers_check_id(in->diff_id, e) < 0) || (in->blob_digest && layers_check_id(in->blob_digest, e) < 0) || layers_sweep(s, e) < 0)
 		return -1;
-	if (ingest(&g, &info, e) < 0)
+	if (ingest(&g, &info, e) < 0) {
+		empty_partial(&g);
 		return name ? err_wrap(e, "layer %.19s", name) : err_wrap(e, "layer");
+	}
 	if (in->progress)
 		in->progress(in->arg, g.plain.bytes);
 	memcpy(ret_diff_id, g.diff_id, sizeof g.diff_id);

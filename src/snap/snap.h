@@ -63,6 +63,10 @@ struct snap_ingest {
 	uint64_t blob_size;
 	const char *diff_id;
 	uint64_t max_bytes, max_entries; /* bounds on the plain tar; 0: the defaults (layers.c, apply.h) */
+	/* A file that has the first bytes of the blob already, and gets those that come from fd, for the case that they end too soon. When the
+	 * blob turns out not to be what it should be, it is emptied. -1, or 0: none. */
+	int partial;
+	uint64_t partial_bytes;
 	void (*progress)(void *arg, uint64_t plain_bytes);
 	void *arg;
 };
