@@ -350,7 +350,10 @@ def test_body_is_shorter_than_it_should_be():
         return h.reply(416) if "Range" in h.headers else h.reply(200, data[:-5], length=-1)
     with Fake(blob_hook(action)) as fake:
         fake.add(Image())
-        refused(pull(f"{fake.host}/x"), "remote", "416")
+        # After the refusal it asks for all of it again.
+        result = pull(f"{fake.host}/x")
+        refused(result, "corrupt", "140 of 145")
+        assert "416" in result.text, result.text
 
 
 def test_blob_is_truncated_for_good():
