@@ -171,16 +171,6 @@ static int solve(struct build *b, struct err *e)
 
 /* --- the whole --- */
 
-static int check_request(const struct build_request *q, struct err *e)
-{
-	for (size_t i = 0; i < q->tags.n; i++) {
-		struct ref ref;
-		if (ref_parse(q->tags.v[i], &ref, e) < 0)
-			return err_wrap(e, "--tag");
-	}
-	return 0;
-}
-
 /* --build-arg that no ARG takes. */
 static void warn_args(struct build *b)
 {
@@ -256,35 +246,88 @@ static void tell_findings(struct build *b)
 	}
 }
 
-static int go(struct build *b, struct build_result *ret, struct err *e)
+/* One platform. names: what its image is called, when that is all there is. */
+static int go(struct build *b, const struct strv *names, struct build_image *ret, struct err *e)
 {
-	if (check_request(b->q, e) < 0 || read_epoch(b, e) < 0 || cache_open(&b->cache, b->g, e) < 0)
+	if (cache_open(&b->cache, b->g, e) < 0)
 		return -1;
 	b->cache.read = !b->q->no_cache;
 	run_sweep(b);
-	own(fd) int hold = layers_hold(b->g, e);
-	if (hold < 0 || build_read(b, e) < 0)
+	if (build_read(b, e) < 0)
 		return -1;
 	warn_args(b);
-	if (build_lint(b, e) < 0 || solve(b, e) < 0)
+	if (build_lint(b, e) < 0 || solve(b, e) < 0 || (b->q->squash && squash(b, e) < 0))
 		return -1;
-	if (output_needs_image(b) && commit_image(b, ret, e) < 0)
+	if (output_needs_image(b) && commit_image(b, names, ret, e) < 0)
 		return -1;
-	return output_all(b, ret, e);
+	return output_files(b, e);
 }
 
-int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e)
+static int one_platform(struct engine *g, const struct build_request *q, size_t index, const struct strv *names, struct build_image *image,
+	struct build_result *ret, struct err *e)
 {
-	struct build b = {.g = g, .q = q, .context = -1, .events = -1, .cache.dir = -1, .work = WORK_NONE};
-	*ret = (struct build_result){};
-	int r = go(&b, ret, e);
+	struct build_request one = *q;
+	one.platform = q->platforms.n ? q->platforms.v[index] : NULL;
+	struct build b = {.g = g, .q = &one, .context = -1, .events = -1, .cache.dir = -1, .work = WORK_NONE,
+		.number_base = (unsigned)index * STEPS_OF_PLATFORM, .platform_label = q->platforms.n > 1 ? one.platform : NULL};
+	int r = read_epoch(&b, e) < 0 ? -1 : go(&b, names, image, e);
 	if (r < 0) {
 		worker_stop(&b);
 		show_source(&b);
 	}
-	tell_findings(&b);
-	ret->steps = b.steps;
-	ret->cached = b.cached;
+	/* What is wrong with the file is so for all of them. */
+	if (index == 0)
+		tell_findings(&b);
+	ret->steps += b.steps;
+	ret->cached += b.cached;
 	build_drop(&b);
+	return r;
+}
+
+static int whole_names(const struct build_request *q, struct strv *ret, struct err *e)
+{
+	for (size_t i = 0; i < q->tags.n; i++) {
+		struct ref ref;
+		char text[REF_TEXT];
+		if (ref_parse(q->tags.v[i], &ref, e) < 0)
+			return err_wrap(e, "--tag");
+		if (*ref.digest)
+			return err_set(e, ERR_USAGE, "--tag %.200s: a name cannot have a digest", q->tags.v[i]);
+		strv_add(ret, ref_format(&ref, text));
+	}
+	return 0;
+}
+
+static int run(struct engine *g, const struct build_request *q, struct build_image *images, size_t n, struct build_result *ret, struct err *e)
+{
+	static const struct strv none;
+	bool has_index = documents_need_index(q);
+	if (whole_names(q, &ret->names, e) < 0)
+		return -1;
+	own(fd) int hold = layers_hold(g, e);
+	if (hold < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (one_platform(g, q, i, has_index ? &none : &ret->names, &images[i], ret, e) < 0)
+			return n > 1 ? err_wrap(e, "%s", q->platforms.v[i]) : -1;
+	if (!*images[0].id)
+		return 0;
+	memcpy(ret->id, images[0].id, sizeof ret->id);
+	ret->is_index = has_index;
+	if (has_index && documents_index(g, q, images, n, &ret->names, ret->id, e) < 0)
+		return -1;
+	return output_images(g, q, ret, e);
+}
+
+int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e)
+{
+	size_t n = q->platforms.n ? q->platforms.n : 1;
+	*ret = (struct build_result){};
+	if (n > PLATFORMS_MAX)
+		return err_set(e, ERR_LIMIT, "--platform: more than %d", PLATFORMS_MAX);
+	own(mem) struct build_image *images = mem_alloc(n * sizeof *images);
+	int r = run(g, q, images, n, ret, e);
+	for (size_t i = 0; i < n; i++)
+		build_image_drop(&images[i]);
 	return r;
 }

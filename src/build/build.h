@@ -27,18 +27,23 @@ struct build_event {
 	size_t len;
 };
 
+enum build_level { BUILD_MANIFEST, BUILD_INDEX, BUILD_MANIFEST_DESCRIPTOR, BUILD_INDEX_DESCRIPTOR };
+struct build_annotation { enum build_level level; char *platform; /* of that one alone; NULL: all */ char *key, *value; };
+struct build_volume { char *source, *target; bool ro; }; /* whole paths */
 struct build_secret { char *id, *source; bool is_env; };
 struct build_request {
 	const char *context;     /* a directory; "-": a tar or a Dockerfile on stdin; a URL of one; a git repository (git.h) */
 	const char *file;        /* -f; "-": stdin; NULL: <context>/Dockerfile */
 	const char *ignore_file; /* instead of .dockerignore; NULL */
 	int in;                  /* stdin */
-	struct strv tags, args, labels, annotations, no_cache_filter, extra_hosts, cap_add, cap_drop, security_opt;
+	struct strv tags, args, labels, platforms, no_cache_filter, extra_hosts, cap_add, cap_drop, security_opt;
 	struct map contexts;     /* --build-context */
+	struct { struct build_volume *v; size_t n; } volumes;
 	struct { struct build_secret *v; size_t n; } secrets, agents;
 	struct { struct build_output *v; size_t n; } outputs; /* none: an image in the store */
-	const char *target, *platform, *pull, *network, *shell_on_error;
-	bool no_cache, allow_insecure, format_docker, explain;
+	struct { struct build_annotation *v; size_t n; } annotations;
+	const char *target, *platform /* of platforms, the one at hand */, *pull, *network, *shell_on_error;
+	bool no_cache, allow_insecure, allow_device, explain, squash, docker_types, has_format; /* docker_types: docker's media types */
 	unsigned jobs;           /* 0: as many as there are CPUs */
 	int64_t shm_size, memory, memory_swap, nano_cpus, cpu_shares, cpu_quota, cpu_period;
 	const char *cpuset_cpus, *cpuset_mems, *cgroup_parent;
@@ -47,7 +52,8 @@ struct build_request {
 	void *arg;
 };
 struct build_result {
-	char id[136];            /* of the image; "": there is none, as --output says */
+	char id[136];            /* of the image, or of the index of several; "": there is none, as --output says */
+	bool is_index;
 	struct strv names;       /* whole references */
 	uint64_t steps, cached;
 };

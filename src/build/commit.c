@@ -8,6 +8,7 @@
 #include "codec/digest.h"
 #include "engine/layers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { CONFIG_MAX = 4 << 20 };
@@ -46,56 +47,67 @@ static int finish(struct build *b, struct state *s, struct err *e)
 	return 0;
 }
 
-static int whole_names(struct build *b, struct strv *ret, struct err *e)
-{
-	for (size_t i = 0; i < b->q->tags.n; i++) {
-		struct ref ref;
-		char text[REF_TEXT];
-		if (ref_parse(b->q->tags.v[i], &ref, e) < 0)
-			return -1;
-		if (*ref.digest)
-			return err_set(e, ERR_USAGE, "--tag %.200s: a name cannot have a digest", b->q->tags.v[i]);
-		strv_add(ret, ref_format(&ref, text));
-	}
-	return 0;
-}
-
 /* Nothing is written when all is as it is to be. */
-static bool is_there(struct build *b, const char *id, const struct strv *names)
+static bool is_there(struct build *b, const char *id, const char *manifest, const struct strv *names)
 {
 	for (size_t i = 0; i < names->n; i++) {
 		own(image) struct image image = {};
 		struct err none = {};
-		if (store_find(&b->g->store, names->v[i], &image, &none) < 0 || !str_eq(image.record.id, id))
+		if (store_find(&b->g->store, names->v[i], &image, &none) < 0 || !str_eq(image.record.id, id) ||
+			(*manifest && !str_eq(image.record.manifest, manifest)))
 			return false;
 	}
 	own(image) struct image image = {};
 	struct err none = {};
-	return names->n || store_find(&b->g->store, id, &image, &none) == 0;
+	if (names->n)
+		return true;
+	return store_find(&b->g->store, id, &image, &none) == 0 && (!*manifest || str_eq(image.record.manifest, manifest));
 }
 
-int commit_image(struct build *b, struct build_result *ret, struct err *e)
+static void fill_record(const struct state *s, const struct strv *names, struct build_image *ret)
+{
+	struct arena *a = &ret->arena;
+	struct image_record *r = &ret->record;
+	const struct image_config *c = &s->config;
+	for (size_t i = 0; i < c->rootfs.diff_ids.n; i++)
+		arena_strv_add(a, &ret->diff_ids, c->rootfs.diff_ids.v[i]);
+	for (size_t i = 0; i < names->n; i++)
+		arena_strv_add(a, &r->names, names->v[i]);
+	r->id = ret->id;
+	r->diff_ids = ret->diff_ids;
+	r->created = arena_dup(a, c->created ? c->created : "");
+	r->architecture = arena_dup(a, c->architecture ? c->architecture : "");
+	r->os = arena_dup(a, c->os ? c->os : "");
+	r->variant = c->variant ? arena_dup(a, c->variant) : NULL;
+	snprintf(ret->os, sizeof ret->os, "%s", r->os);
+	snprintf(ret->architecture, sizeof ret->architecture, "%s", r->architecture);
+	snprintf(ret->variant, sizeof ret->variant, "%s", r->variant ? r->variant : "");
+}
+
+int commit_image(struct build *b, const struct strv *names, struct build_image *ret, struct err *e)
 {
 	struct state *s = &b->states[b->target];
-	struct image_record r = {};
+	struct image_record *r = &ret->record;
 	own(buf) struct buf text = BUF(CONFIG_MAX);
-	if (finish(b, s, e) < 0 || whole_names(b, &ret->names, e) < 0 || engine_need_store(b->g, e) < 0 || engine_need_snap(b->g, e) < 0)
+	own(buf) struct buf manifest = BUF(CONFIG_MAX);
+	if (finish(b, s, e) < 0 || engine_need_store(b->g, e) < 0 || engine_need_snap(b->g, e) < 0)
 		return -1;
 	own(json) struct json *j = jmap_format(&image_config_table, &s->config);
 	json_format(j, 0, &text);
 	if (buf_check(&text, e) < 0 || digest_of(buf_text(&text), text.len, ret->id, e) < 0)
 		return err_wrap(e, "image config");
-	if (is_there(b, ret->id, &ret->names))
+	fill_record(s, names, ret);
+	if (documents_need_manifest(b->q)) {
+		if (documents_manifest(b->g, b->q, ret, text.len, &manifest, e) < 0 || digest_of(buf_text(&manifest), manifest.len, ret->manifest, e) < 0)
+			return err_wrap(e, "image manifest");
+		ret->manifest_size = manifest.len;
+		r->manifest = ret->manifest;
+		r->media_type = arena_dup(&ret->arena, b->q->docker_types ? TYPE_DOCKER_MANIFEST : TYPE_OCI_MANIFEST);
+	}
+	if (is_there(b, ret->id, ret->manifest, names))
 		return 0;
-	r.id = ret->id;
-	r.names = ret->names;
-	r.diff_ids = s->config.rootfs.diff_ids;
-	r.created = s->config.created;
-	r.architecture = s->config.architecture;
-	r.os = s->config.os;
-	r.variant = s->config.variant;
-	if (layers_size(&b->g->snap, &r.diff_ids, &r.size, e) < 0)
+	if (layers_size(&b->g->snap, &r->diff_ids, &r->size, e) < 0)
 		return -1;
-	struct store_blob blob = {ret->id, buf_text(&text), text.len};
-	return store_put(&b->g->store, &r, &blob, 1, e);
+	struct store_blob blobs[] = {{ret->id, buf_text(&text), text.len}, {ret->manifest, buf_text(&manifest), manifest.len}};
+	return store_put(&b->g->store, r, blobs, *ret->manifest ? 2 : 1, e);
 }

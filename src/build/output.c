@@ -55,13 +55,28 @@ static int write_files(struct build *b, int out, struct err *e)
 	return dir < 0 ? err_sys(e, "open the root") : pack_tree_until(dir, true, s->epoch, tar, e);
 }
 
+/* Of several platforms each has its folder: linux_arm64. */
+static int platform_dir(struct build *b, int top)
+{
+	if (!b->platform_label)
+		return openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own(mem) char *name = mem_dup(b->platform_label);
+	for (char *p = name; *p; p++)
+		if (*p == '/')
+			*p = '_';
+	if (mkdirat(top, name, 0755) < 0 && errno != EEXIST)
+		return -1;
+	return openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* They belong to whoever builds, as BuildKit has it; what is there stays, or is replaced. */
 static int put_local(struct build *b, const struct build_output *o, struct err *e)
 {
 	int data[2], status = 0;
 	if (mkdir(o->dest, 0755) < 0 && errno != EEXIST)
 		return err_sys(e, "%.200s", o->dest);
-	own(fd) int dir = open(o->dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own(fd) int top = open(o->dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own(fd) int dir = top < 0 ? -1 : platform_dir(b, top);
 	if (dir < 0)
 		return err_sys(e, "%.200s", o->dest);
 	if (fd_pipe(data, e) < 0)
@@ -111,22 +126,26 @@ static int put_tar(struct build *b, const struct build_output *o, struct err *e)
 
 /* --- the image --- */
 
-static int put_archive(struct build *b, const struct build_output *o, const struct build_result *r, struct err *e)
+static int put_archive(struct engine *g, const struct build_request *b, const struct build_output *o, const struct build_result *r, struct err *e)
 {
 	struct strv references = {};
 	struct arena a = {};
+	struct map notes = {};
+	for (size_t i = 0; i < b->annotations.n; i++)
+		if (b->annotations.v[i].level == BUILD_INDEX_DESCRIPTOR)
+			map_set(&a, &notes, b->annotations.v[i].key, b->annotations.v[i].value);
 	for (size_t i = 0; i < r->names.n; i++)
 		arena_strv_add(&a, &references, r->names.v[i]);
-	if (!references.n)
+	if (!references.n && !r->is_index)
 		arena_strv_add(&a, &references, r->id);
 	struct image_save_request q = {.references = &references, .form = o->kind == OUTPUT_DOCKER ? "docker-archive" : o->as_dir ? "oci-dir" : "oci-archive",
-		.path = is_stdout(o) ? NULL : o->dest, .fd = 1};
-	int result = image_save(b->g, &q, e);
+		.path = is_stdout(o) ? NULL : o->dest, .fd = 1, .index = r->is_index ? r->id : NULL, .annotations = &notes};
+	int result = image_save(g, &q, e);
 	arena_drop(&a);
 	return result;
 }
 
-static int push(struct build *b, const struct build_output *o, const struct build_result *r, struct err *e)
+static int push(struct engine *g, const struct build_output *o, const struct build_result *r, struct err *e)
 {
 	if (!r->names.n)
 		return err_set(e, ERR_USAGE, "--push: the image needs a name: -t REGISTRY/NAME");
@@ -135,45 +154,78 @@ static int push(struct build *b, const struct build_output *o, const struct buil
 		struct image_pushed_list list = {};
 		struct image_push_request q = {.reference = r->names.v[i], .compression = o->compression, .level = o->level,
 			.force_compression = o->force_compression};
-		if (image_push(b->g, &q, &a, &list, e) < 0)
+		if (image_push(g, &q, &a, &list, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int put(struct build *b, const struct build_output *o, const struct build_result *r, struct err *e)
+static int put_image(struct engine *g, const struct build_request *b, const struct build_output *o, const struct build_result *r, struct err *e)
 {
 	switch (o->kind) {
-	case OUTPUT_LOCAL: return put_local(b, o, e);
-	case OUTPUT_TAR: return put_tar(b, o, e);
-	case OUTPUT_OCI: return put_archive(b, o, r, e);
+	case OUTPUT_OCI: return put_archive(g, b, o, r, e);
 	/* Without a place it is loaded: it is there. */
-	case OUTPUT_DOCKER: return o->dest ? put_archive(b, o, r, e) : 0;
-	case OUTPUT_REGISTRY: return push(b, o, r, e);
-	case OUTPUT_IMAGE: return o->push ? push(b, o, r, e) : 0;
-	case OUTPUT_NONE: return 0;
+	case OUTPUT_DOCKER: return o->dest ? put_archive(g, b, o, r, e) : 0;
+	case OUTPUT_REGISTRY: return push(g, o, r, e);
+	case OUTPUT_IMAGE: return o->push ? push(g, o, r, e) : 0;
+	case OUTPUT_LOCAL: case OUTPUT_TAR: case OUTPUT_NONE: return 0;
 	}
 	return 0;
 }
 
-int output_all(struct build *b, const struct build_result *r, struct err *e)
+/* --- all --- */
+
+static const char *const names[] = {[OUTPUT_IMAGE] = "pushing", [OUTPUT_REGISTRY] = "pushing", [OUTPUT_LOCAL] = "exporting files",
+	[OUTPUT_TAR] = "exporting a tar", [OUTPUT_OCI] = "exporting an OCI archive", [OUTPUT_DOCKER] = "exporting an archive"};
+
+static void tell(const struct build_request *q, enum build_event_kind kind, size_t i, int64_t began, const char *text)
 {
-	static const char *const names[] = {[OUTPUT_IMAGE] = "pushing", [OUTPUT_REGISTRY] = "pushing", [OUTPUT_LOCAL] = "exporting files",
-		[OUTPUT_TAR] = "exporting a tar", [OUTPUT_OCI] = "exporting an OCI archive", [OUTPUT_DOCKER] = "exporting an archive"};
+	const struct build_output *o = &q->outputs.v[i];
+	own(mem) char *name = mem_printf("%s%s%.200s", names[o->kind], o->dest ? " to " : "", o->dest ? o->dest : "");
+	struct build_event ev = {.kind = kind, .step = STEP_NUMBER + (unsigned)i, .ns = kind == BUILD_BEGIN ? 0 : num_monotonic_ns() - began, .name = name,
+		.text = text ? text : "", .len = text ? strlen(text) : 0};
+	if (q->event)
+		q->event(q->arg, &ev);
+}
+
+static bool is_of_files(const struct build_output *o)
+{
+	return o->kind == OUTPUT_LOCAL || o->kind == OUTPUT_TAR;
+}
+
+static int end(const struct build_request *q, size_t i, int64_t began, int result, struct err *e)
+{
+	tell(q, result < 0 ? BUILD_FAILED : BUILD_DONE, i, began, result < 0 ? e->text : NULL);
+	return result < 0 ? err_wrap(e, "--output") : 0;
+}
+
+int output_files(struct build *b, struct err *e)
+{
 	for (size_t i = 0; i < b->q->outputs.n; i++) {
 		const struct build_output *o = &b->q->outputs.v[i];
-		unsigned number = STEP_NUMBER + (unsigned)i;
-		bool nothing = o->kind == OUTPUT_NONE || (o->kind == OUTPUT_IMAGE && !o->push) || (o->kind == OUTPUT_DOCKER && !o->dest);
-		if (nothing)
+		if (!is_of_files(o))
 			continue;
-		own(mem) char *name = mem_printf("%s%s%.200s", names[o->kind], o->dest ? " to " : "", o->dest ? o->dest : "");
+		if (o->kind == OUTPUT_TAR && b->platform_label)
+			return err_set(e, ERR_USAGE, "--output type=tar takes one platform: type=local writes each into a folder of its own");
 		int64_t began = num_monotonic_ns();
-		event_send(b, BUILD_BEGIN, number, name, 0, NULL, 0);
-		int result = put(b, o, r, e);
-		event_send(b, result < 0 ? BUILD_FAILED : BUILD_DONE, number, name, num_monotonic_ns() - began, result < 0 ? e->text : NULL,
-			result < 0 ? strlen(e->text) : 0);
-		if (result < 0)
-			return err_wrap(e, "--output");
+		tell(b->q, BUILD_BEGIN, i, began, NULL);
+		if (end(b->q, i, began, o->kind == OUTPUT_LOCAL ? put_local(b, o, e) : put_tar(b, o, e), e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int output_images(struct engine *g, const struct build_request *q, const struct build_result *r, struct err *e)
+{
+	for (size_t i = 0; i < q->outputs.n; i++) {
+		const struct build_output *o = &q->outputs.v[i];
+		bool nothing = o->kind == OUTPUT_NONE || (o->kind == OUTPUT_IMAGE && !o->push) || (o->kind == OUTPUT_DOCKER && !o->dest);
+		if (nothing || is_of_files(o))
+			continue;
+		int64_t began = num_monotonic_ns();
+		tell(q, BUILD_BEGIN, i, began, NULL);
+		if (end(q, i, began, put_image(g, q, o, r, e), e) < 0)
+			return -1;
 	}
 	return 0;
 }

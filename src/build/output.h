@@ -6,6 +6,9 @@
 
 #include "base/str.h"
 
+struct engine;
+struct build_request;
+
 enum build_output_kind {
 	OUTPUT_IMAGE,    /* in the store, where it is anyway */
 	OUTPUT_REGISTRY, /* pushed */
@@ -28,5 +31,7 @@ struct build;
 struct build_result;
 /* Is any of them made of the image? */
 bool output_needs_image(const struct build *b);
-/* After the commit. */
-int output_all(struct build *b, const struct build_result *r, struct err *e) must_use;
+/* Those of a platform's files, when it is built. */
+int output_files(struct build *b, struct err *e) must_use;
+/* Those of the images, when all are. */
+int output_images(struct engine *g, const struct build_request *q, const struct build_result *r, struct err *e) must_use;

@@ -129,6 +129,11 @@ static void make_key(struct run *r, struct key *k)
 		own(mem) char *name = mem_ndup(host, strcspn(host, ":="));
 		key_add(k, "host", name);
 	}
+	for (size_t i = 0; i < r->x->b->q->volumes.n; i++) {
+		const struct build_volume *v = &r->x->b->q->volumes.v[i];
+		own(mem) char *text = mem_printf("%s:%s:%d", v->source, v->target, v->ro);
+		key_add(k, "volume", text);
+	}
 	run_mounts_key(r, k);
 }
 

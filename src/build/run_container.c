@@ -13,6 +13,7 @@
 #include "engine/network.h"
 #include "engine/request.h"
 #include "engine/spec.h"
+#include "image/platform.h"
 #include "runtime/container.h"
 
 #include <errno.h>
@@ -199,7 +200,13 @@ static int judge(struct run *r, int status, struct err *e)
 {
 	if (status >= 0 || (e->kind != ERR_NOCMD && e->kind != ERR_NOEXEC))
 		return status;
-	own(mem) char *line = mem_printf("%s\n", e->text);
+	struct platform_want mine;
+	struct err ignored = {};
+	char is[PLATFORM_TEXT];
+	const struct image_config *c = &r->x->s->config;
+	bool foreign = e->kind == ERR_NOEXEC && platform_parse(NULL, &mine, &ignored) == 0 && platform_rank(&mine, c->os, c->architecture, c->variant) < 0;
+	own(mem) char *line = foreign ? mem_printf("%s\nRUN for %s needs an emulator, and binfmt_misc of this machine has none that runs it "
+		"(Debian: qemu-user-static)\n", e->text, platform_format(c->os, c->architecture, c->variant, is)) : mem_printf("%s\n", e->text);
 	event_send(r->x->b, BUILD_OUTPUT, r->x->number, r->x->name, num_monotonic_ns() - r->x->began, line, strlen(line));
 	return e->kind == ERR_NOCMD ? 127 : 126;
 }

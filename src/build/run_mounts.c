@@ -488,5 +488,9 @@ int run_mounts_place(struct run *r, struct err *e)
 		if (m->path)
 			add_point(r, "bind", m->path, m->target, m->rw, NULL);
 	}
+	for (size_t i = 0; i < r->x->b->q->volumes.n; i++) {
+		const struct build_volume *v = &r->x->b->q->volumes.v[i];
+		add_point(r, "bind", v->source, v->target, !v->ro, NULL);
+	}
 	return place_script(r, e);
 }

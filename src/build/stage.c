@@ -36,11 +36,12 @@ static char *label(struct build *b, struct state *s, const char *where, const ch
 {
 	own(mem) char *line = mem_ndup(text, strnlen(text, 600));
 	str_harmless(line);
+	const char *platform = b->platform_label ? b->platform_label : "", *blank = b->platform_label ? " " : "";
 	if (b->df.stages.n == 1)
-		return arena_printf(&s->arena, "[%s] %s", where, line);
+		return arena_printf(&s->arena, "[%s%s%s] %s", platform, blank, where, line);
 	if (s->stage->name)
-		return arena_printf(&s->arena, "[%s %s] %s", s->stage->name, where, line);
-	return arena_printf(&s->arena, "[stage-%u %s] %s", s->stage->index, where, line);
+		return arena_printf(&s->arena, "[%s%s%s %s] %s", platform, blank, s->stage->name, where, line);
+	return arena_printf(&s->arena, "[%s%sstage-%u %s] %s", platform, blank, s->stage->index, where, line);
 }
 
 static void reset(struct build *b, struct state *s)
@@ -95,6 +96,7 @@ static int take_base(struct build *b, struct state *s, const struct source *of, 
 	/* What docker says of the container that a base was committed from. */
 	c->docker_version = c->container = c->comment = c->parent = NULL;
 	c->config.hostname = c->config.domainname = NULL;
+	s->base_layers = of->state ? of->state->base_layers : c->rootfs.diff_ids.n;
 	if (of->state)
 		for (size_t i = 0; i < of->state->args.n; i++)
 			arena_strv_add(&s->arena, &s->args, of->state->args.v[i]);
@@ -203,7 +205,7 @@ static int triggers(struct going *g, struct err *e)
 
 int stage_go(struct build *b, struct state *s, bool probing, struct err *e)
 {
-	struct going g = {.b = b, .s = s, .number = s->stage->index * STEPS_MAX, .at = 1, .total = count_steps(s->stage), .probing = probing};
+	struct going g = {.b = b, .s = s, .number = b->number_base + s->stage->index * STEPS_MAX, .at = 1, .total = count_steps(s->stage), .probing = probing};
 	reset(b, s);
 	if (from(b, s, ++g.number, g.total, probing, e) < 0)
 		return -1;

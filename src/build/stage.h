@@ -11,6 +11,7 @@
 #include "build/build.h"
 #include "build/cache.h"
 #include "build/dockerfile.h"
+#include "build/documents.h"
 #include "build/expand.h"
 #include "build/ignore.h"
 #include "build/lint.h"
@@ -29,6 +30,7 @@ struct state {
 	struct strv predefined;       /* platform and proxy variables that were not declared */
 	int64_t epoch;                /* ns: nothing in a layer is younger */
 	bool done, needs_work, has_cmd;
+	size_t base_layers;           /* those of them that are the base image's */
 	unsigned told;                /* steps up to this one were told of */
 	pid_t worker;                 /* 0: none */
 	int sock, result;             /* of the worker */
@@ -53,6 +55,8 @@ struct build {
 	int64_t epoch;
 	int events;                   /* a worker: where its events go; -1: the coordinator */
 	uint64_t steps, cached;
+	unsigned number_base;         /* of its steps */
+	const char *platform_label;   /* with several platforms; NULL */
 	struct work work;             /* of a context that was unpacked */
 };
 /* What a step says of itself. */
@@ -116,8 +120,12 @@ int worker_start(struct build *b, struct state *s, struct err *e) must_use;
 int worker_hear(struct build *b, struct state *s, struct err *e) must_use;
 void worker_stop(struct build *b);
 
+/* squash.c: the target's layers above its base become one. */
+enum { SQUASH_NUMBER = (1 << 30) - 1, STEPS_OF_PLATFORM = 50000000, PLATFORMS_MAX = 16 };
+int squash(struct build *b, struct err *e) must_use;
+
 /* commit.c: the target becomes an image of the store. */
-int commit_image(struct build *b, struct build_result *ret, struct err *e) must_use;
+int commit_image(struct build *b, const struct strv *names, struct build_image *ret, struct err *e) must_use;
 /* A config as a copy in the arena. */
 int config_copy(const struct image_config *from, struct arena *a, struct json **ret_document, struct image_config *ret, struct err *e) must_use;
 

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "base/path.h"
 #include "cli/build_call.h"
 #include "cli/build_output.h"
 #include "cli/build_progress.h"
@@ -18,17 +19,19 @@
 #include <unistd.h>
 
 struct build_cli {
-	char *file, *target, *platform, *pull, *network, *progress, *iidfile, *metadata_file, *call;
+	char *file, *target, *pull, *network, *progress, *iidfile, *metadata_file, *call;
 	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
-	struct strv outputs;
-	bool no_cache, quiet, rm, force_rm, load, push, explain, check;
+	struct strv outputs, volumes, annotations, platforms;
+	bool no_cache, quiet, rm, force_rm, load, push, explain, check, squash;
 	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
 #define AT(m) offset_of(struct build_cli, m)
 static const struct opt options[] = {
 	{"add-host", 0, OPT_STRV, AT(extra_hosts), "HOST:IP", "One more line of /etc/hosts while building"},
 	{"allow", 0, OPT_STRV, AT(allow), "ENTITLEMENT", "Let the Dockerfile do more: security.insecure, network.host", 0, "security.insecure network.host"},
+	{"annotation", 0, OPT_STRV, AT(annotations), "[LEVEL:]NAME=VALUE", "One more annotation; the level is manifest, index, manifest-descriptor or "
+		"index-descriptor"},
 	{"build-arg", 0, OPT_STRV, AT(args), "NAME[=VALUE]", "The value of an ARG; without one the variable of the environment"},
 	{"build-context", 0, OPT_STRV, AT(contexts), "NAME=PATH", "One more context: a directory, or docker-image://IMAGE"},
 	{"call", 0, OPT_STR, AT(call), "METHOD", "Instead of building: check (the build checks), outline (what the build can be given), targets (its stages); "
@@ -46,6 +49,7 @@ static const struct opt options[] = {
 	{"explain", 0, OPT_BOOL, AT(explain), NULL, "Say of each step that is done again what it depends on and is not what it was"},
 	{"file", 'f', OPT_STR, AT(file), "FILE", "The Dockerfile; - is stdin", 0, "@file"},
 	{"force-rm", 0, OPT_BOOL, AT(force_rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
+	{"format", 0, OPT_STR, AT(format), "KIND", "The media types of the manifest: oci or docker", 0, "oci docker"},
 	{"ignorefile", 0, OPT_STR, AT(ignorefile), "FILE", "Instead of .dockerignore", 0, "@file"},
 	{"iidfile", 0, OPT_STR, AT(iidfile), "FILE", "Write the image's id to a file", 0, "@file"},
 	{"jobs", 'j', OPT_U64, AT(jobs), "N", "How many stages are built at once"},
@@ -59,7 +63,7 @@ static const struct opt options[] = {
 	{"no-cache-filter", 0, OPT_STRV, AT(no_cache_filter), "STAGE", "Do every step of a stage again"},
 	{"output", 'o', OPT_STRV, AT(outputs), "DEST", "Where the result goes: a directory, - (a tar on stdout), or type=KIND[,dest=FILE…] with image, registry, "
 		"local, tar, oci, docker, cacheonly", 0, "@file"},
-	{"platform", 0, OPT_STR, AT(platform), "OS/ARCH", "Another platform than this machine's"},
+	{"platform", 0, OPT_STRV, AT(platforms), "OS/ARCH", "Another platform than this machine's; several, as in linux/amd64,linux/arm64, become one index"},
 	{"progress", 0, OPT_STR, AT(progress), "KIND", "How progress is shown: auto, plain, tty, rawjson, quiet", 0, "auto plain tty rawjson quiet"},
 	{"pull", 0, OPT_OPTSTR, AT(pull), "POLICY", "Fetch base images: always, missing, never", 0, "always missing never", NULL, "always"},
 	{"push", 0, OPT_BOOL, AT(push), NULL, "Push the image, as --output type=registry"},
@@ -68,10 +72,12 @@ static const struct opt options[] = {
 	{"secret", 0, OPT_STRV, AT(secrets), "id=ID[,src=FILE|env=NAME]", "A secret for RUN --mount=type=secret"},
 	{"security-opt", 0, OPT_STRV, AT(security_opt), "OPTION", "Security options of RUN, as those of hull run"},
 	{"shm-size", 0, OPT_SIZE, AT(shm_size), "BYTES", "Size of /dev/shm while building"},
+	{"squash", 0, OPT_BOOL, AT(squash), NULL, "Make one layer of those above the base image"},
 	{"ssh", 0, OPT_STRV, AT(ssh), "ID[=SOCKET]", "An SSH agent for RUN --mount=type=ssh"},
 	{"tag", 't', OPT_STRV, AT(tags), "NAME[:TAG]", "The image's name; may be repeated", 0, "@image"},
 	{"target", 0, OPT_STR, AT(target), "STAGE", "The stage to build, instead of the last"},
 	{"ulimit", 0, OPT_STRV, AT(ulimits), "NAME=SOFT[:HARD]", "Limits of RUN's processes"},
+	{"volume", 'v', OPT_STRV, AT(volumes), "DIR:DIR[:ro]", "A directory of this machine that RUN sees; nothing of it is in the image"},
 };
 
 static int read_args(const struct build_cli *o, struct build_request *q, struct err *e)
@@ -153,6 +159,28 @@ static int read_keys(const struct build_cli *o, struct arena *a, struct build_re
 	return 0;
 }
 
+static int read_volume(const char *text, struct arena *a, struct build_volume *v, struct err *e)
+{
+	own(strv) struct strv words = {};
+	own(strv) struct strv modes = {};
+	strv_split(&words, text, ':');
+	if (words.n < 2 || words.n > 3 || !*words.v[0] || words.v[1][0] != '/')
+		return err_set(e, ERR_USAGE, "invalid --volume \"%.200s\": as in /a/directory/here:/where/RUN/sees/it or with :ro behind", text);
+	own(mem) char *source = realpath(words.v[0], NULL), *target = path_clean(words.v[1]);
+	if (!source)
+		return err_sys(e, "--volume %.200s", words.v[0]);
+	if (words.n == 3)
+		strv_split(&modes, words.v[2], ',');
+	for (size_t i = 0; i < modes.n; i++) {
+		if (!str_eq(modes.v[i], "ro") && !str_eq(modes.v[i], "rw") && !str_eq(modes.v[i], "z") && !str_eq(modes.v[i], "Z"))
+			return err_set(e, ERR_USAGE, "invalid --volume \"%.200s\": ro, rw, z and Z are known", text);
+		v->ro |= str_eq(modes.v[i], "ro");
+	}
+	v->source = arena_dup(a, source);
+	v->target = arena_dup(a, target);
+	return strcmp(target, "/") == 0 ? err_set(e, ERR_USAGE, "invalid --volume \"%.200s\": the target cannot be /", text) : 0;
+}
+
 static int read_limits(const struct build_cli *o, struct arena *a, struct build_request *q, struct err *e)
 {
 	q->jobs = o->jobs.set ? (unsigned)o->jobs.v : 0;
@@ -164,6 +192,9 @@ static int read_limits(const struct build_cli *o, struct arena *a, struct build_
 	q->cpu_period = o->cpu_period.v;
 	if (o->cpus && num_cpus(o->cpus, &q->nano_cpus, e) < 0)
 		return -1;
+	for (size_t i = 0; i < o->volumes.n; i++)
+		if (read_volume(o->volumes.v[i], a, arena_push(a, &q->volumes), e) < 0)
+			return -1;
 	for (size_t i = 0; i < o->ulimits.n; i++) {
 		struct ulimit *u = arena_push(a, &q->ulimits);
 		if (run_parse_ulimit(a, o->ulimits.v[i], u, e) < 0)
@@ -176,10 +207,12 @@ static int make_request(const struct build_cli *o, const char *context, struct a
 {
 	*q = (struct build_request){.context = context, .file = o->file, .ignore_file = o->ignorefile, .in = 0, .tags = o->tags, .labels = o->labels,
 		.no_cache_filter = o->no_cache_filter, .extra_hosts = o->extra_hosts, .cap_add = o->cap_add, .cap_drop = o->cap_drop,
-		.security_opt = o->security_opt, .target = o->target, .platform = o->platform, .pull = o->pull, .network = o->network,
-		.no_cache = o->no_cache, .explain = o->explain,
+		.security_opt = o->security_opt, .target = o->target, .pull = o->pull, .network = o->network,
+		.no_cache = o->no_cache, .explain = o->explain, .squash = o->squash,
 		.cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
 	if (build_output_read(&o->outputs, o->push, a, q, e) < 0)
+		return -1;
+	if (build_labels_read(&o->annotations, &o->platforms, o->format, a, q, e) < 0)
 		return -1;
 	return read_args(o, q, e) < 0 || read_contexts(o, a, q, e) < 0 || read_keys(o, a, q, e) < 0 || read_limits(o, a, q, e) < 0 ? -1 : 0;
 }

@@ -60,6 +60,8 @@ struct image_save_request {
 	const char *path;
 	int fd;
 	const char *platform; /* NULL: whatever the names stand for */
+	const struct map *annotations; /* of that index, where the archive lists it; or NULL */
+	const char *index;    /* instead: the digest of an index that is here, with all that it names; the references are its names. NULL */
 	const struct image_progress *progress;
 };
 int image_save(struct engine *g, const struct image_save_request *r, struct err *e) must_use;

@@ -287,7 +287,8 @@ static int put_manifest(struct saving *x, const struct image *i, const struct ma
 	return put_document(x, d, NULL, e);
 }
 
-static int save_image(struct saving *x, const struct saved *s, struct err *e)
+/* ret: its manifest, as it is in the archive. With NULL the archive lists the image. */
+static int save_image(struct saving *x, const struct saved *s, struct descriptor *ret, struct err *e)
 {
 	const struct image *i = s->image;
 	const struct strv *ids = &i->config.rootfs.diff_ids;
@@ -310,8 +311,51 @@ static int save_image(struct saving *x, const struct saved *s, struct err *e)
 	}
 	if (put_config(x, i, &digests, &config, e) < 0 || put_manifest(x, i, v, &config, &manifest, &type, e) < 0)
 		return -1;
+	if (ret) {
+		*ret = (struct descriptor){.media_type = type, .digest = (char *)(uintptr_t)manifest.digest, .size = manifest.len};
+		return 0;
+	}
 	struct save_image out = {.names = &s->names, .config = config.digest, .layers = &digests,
 		.manifest = {.media_type = type, .digest = (char *)(uintptr_t)manifest.digest, .size = manifest.len}};
+	return save_add(x->out, &out, e);
+}
+
+/* ---- an index */
+
+/* All that it names; what has another manifest in the archive is named by that. */
+static int save_index(struct saving *x, struct err *e)
+{
+	own(buf) struct buf text = {};
+	own(buf) struct buf new = BUF(DOCUMENT_MAX);
+	own(json) struct json *j = NULL;
+	struct image_index index;
+	struct strv names = {};
+	if (store_get_blob(&x->g->store, x->r->index, DOCUMENT_MAX, &text, e) < 0 || json_parse(buf_text(&text), text.len, &j, e) < 0 ||
+		image_index_parse(j, &x->arena, &index, e) < 0)
+		return err_wrap(e, "index %.19s", x->r->index);
+	for (size_t i = 0; i < index.manifests.n; i++) {
+		own(image) struct image image = {};
+		struct descriptor now;
+		if (!image_of_manifest(x->g, index.manifests.v[i].digest, &image))
+			return err_set(e, ERR_NOT_FOUND, "index %.19s: not all that it names is here", x->r->index);
+		struct saved s = {.image = &image};
+		if (save_image(x, &s, &now, e) < 0)
+			return -1;
+		struct json *d = json_at(json_get(j, "manifests"), i);
+		json_set_str(d, "digest", now.digest);
+		json_set(d, "size", json_new_u64(now.size));
+		json_set_str(d, "mediaType", now.media_type);
+	}
+	json_format(j, 2, &new);
+	struct text d = {.text = arena_ndup(&x->arena, buf_text(&new), new.len), .len = new.len};
+	if (buf_check(&new, e) < 0 || put_document(x, &d, NULL, e) < 0)
+		return -1;
+	for (size_t i = 0; i < x->r->references->n; i++)
+		arena_strv_add(&x->arena, &names, x->r->references->v[i]);
+	struct save_image out = {.names = &names, .manifest = {.media_type = index.media_type ? index.media_type : (char *)(uintptr_t)TYPE_OCI_INDEX,
+		.digest = (char *)(uintptr_t)d.digest, .size = d.len}};
+	if (x->r->annotations)
+		out.manifest.annotations = *x->r->annotations;
 	return save_add(x->out, &out, e);
 }
 
@@ -365,8 +409,10 @@ static int save_all(struct saving *x, struct err *e)
 	if (save_open(x->form, t.fd, &x->out, e) < 0)
 		return err_wrap(e, "%.300s", t.path ? t.path : "archive");
 	for (size_t i = 0; i < x->all.n; i++)
-		if (save_image(x, &x->all.v[i], e) < 0)
+		if (save_image(x, &x->all.v[i], NULL, e) < 0)
 			return err_wrap(e, "image %.80s", x->all.v[i].names.n ? x->all.v[i].names.v[0] : x->all.v[i].image->record.id);
+	if (x->r->index && save_index(x, e) < 0)
+		return -1;
 	if (save_end(x->out, e) < 0)
 		return -1;
 	t.made_dir = false;
@@ -386,7 +432,7 @@ int image_save(struct engine *g, const struct image_save_request *r, struct err 
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0)
 		return -1;
-	for (size_t i = 0; i < r->references->n; i++)
+	for (size_t i = 0; !r->index && i < r->references->n; i++)
 		if (r->name ? find_renamed(&x, r->references->v[i], e) < 0 : find_images(&x, r->references->v[i], e) < 0)
 			return -1;
 	return save_all(&x, e);

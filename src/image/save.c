@@ -200,6 +200,11 @@ static struct json *descriptor(const struct descriptor *d)
 	json_set_str(j, "mediaType", str_is_empty(d->media_type) ? TYPE_OCI_MANIFEST : d->media_type);
 	json_set_str(j, "digest", d->digest);
 	json_set(j, "size", json_new_u64(d->size));
+	struct json *notes = d->annotations.n ? json_new_object() : NULL;
+	for (size_t i = 0; i < d->annotations.n; i++)
+		json_set_str(notes, d->annotations.v[i].key, d->annotations.v[i].value);
+	if (notes)
+		json_set(j, "annotations", notes);
 	return j;
 }
 
@@ -237,7 +242,7 @@ static void add_oci(struct save *s, const struct save_image *i)
 	for (size_t k = 0; k < i->names->n; k++) {
 		struct ref r;
 		struct err ignored = {};
-		struct json *d = descriptor(&i->manifest), *notes = json_new_object();
+		struct json *d = descriptor(&i->manifest), *notes = json_get(d, "annotations") ? json_ref(json_get(d, "annotations")) : json_new_object();
 		forget_name(s, i->names->v[k]);
 		if (save_is_bare(i->names->v[k]))
 			json_set_str(notes, OCI_NAME, i->names->v[k]);

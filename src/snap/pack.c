@@ -28,6 +28,8 @@ struct seen { dev_t dev; ino_t ino; char *path; };
 struct pack {
 	int64_t until; /* the latest time there is */
 	const struct pack_ids *ids; /* or NULL: as they are, of a tree that nobody changes */
+	bool (*takes)(void *arg, const char *path); /* or NULL: all */
+	void *arg;
 	struct tar_writer *tar;
 	char *room;
 	struct { struct seen *v; size_t n, room; } links; /* open addressing by inode */
@@ -256,15 +258,17 @@ static int put_below(struct pack *p, int dir, const char *path, unsigned depth, 
 	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++) {
 		own(mem) char *below = *path ? path_join(path, names.v[i]) : mem_dup(names.v[i]);
+		if (p->takes && !p->takes(p->arg, below))
+			continue;
 		if (put_entry(p, dir, names.v[i], below, depth, e) < 0)
 			return err_wrap(e, "%.64s", names.v[i]);
 	}
 	return 0;
 }
 
-int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, struct err *e)
+int pack_tree_some(int tree, bool said, int64_t until, bool (*takes)(void *arg, const char *path), void *arg, struct tar_writer *tar, struct err *e)
 {
-	struct pack p __attribute__((cleanup(pack_drop))) = {.until = until, .tar = tar, .room = mem_grow(NULL, ROOM)};
+	struct pack p __attribute__((cleanup(pack_drop))) = {.until = until, .takes = takes, .arg = arg, .tar = tar, .room = mem_grow(NULL, ROOM)};
 	own(arena) struct arena a = {};
 	struct stat st;
 	char none[] = "", root[] = ".";
@@ -276,7 +280,12 @@ int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, 
 		return -1;
 	if (whiteout_is_opaque(tree) && !path_exists(tree, WHITEOUT_OPAQUE) && put_mark(&p, "x", WHITEOUT_OPAQUE, t.mtime_ns, e) < 0)
 		return -1;
-	return put_below(&p, tree, "", 0, e) < 0 ? -1 : tar_write_end(tar, e);
+	return put_below(&p, tree, "", 0, e);
+}
+
+int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, struct err *e)
+{
+	return pack_tree_some(tree, said, until, NULL, NULL, tar, e) < 0 ? -1 : tar_write_end(tar, e);
 }
 
 int pack_tree(int tree, bool said, struct tar_writer *tar, struct err *e)

@@ -15,7 +15,10 @@
 int pack_tree(int tree, bool said, struct tar_writer *tar, struct err *e) must_use;
 /* The same with no time later than `until` (ns). */
 int pack_tree_until(int tree, bool said, int64_t until, struct tar_writer *tar, struct err *e) must_use;
-/* The whole root of a container, as it sees it, or its writable layer. It may run: what goes away meanwhile is left out, what becomes shorter is filled up with
+/* Those of its entries that takes() wants, and what is below directories that it wants. Does not end the archive. */
+int pack_tree_some(int tree, bool said, int64_t until, bool (*takes)(void *arg, const char *path), void *arg, struct tar_writer *tar, struct err *e) must_use;
+/* The whole root of a container, as it sees it, or its writable layer. It may run: what goes away meanwhile is left out,
+	what becomes shorter is filled up with
  * zeros. Ids come through these maps, from the outside to the inside; those outside of them are 65534. */
 struct pack_ids { const struct snap_idmap *uids, *gids; size_t nuids, ngids; };
 int pack_root(int tree, const struct pack_ids *ids, struct tar_writer *tar, struct err *e) must_use;

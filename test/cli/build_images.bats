@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# hull build: what is made of the layers: manifests and indexes, one layer for several, and what a RUN is lent.
+# machines: native v2
+
+load ../lib/hull
+setup_file() { hull_setup; }
+teardown_file() { hull_teardown; }
+
+setup() {
+    rm -rf "$HULL_DIR/ctx"
+    mkdir "$HULL_DIR/ctx"
+    cd "$HULL_DIR/ctx" || return 1
+}
+
+# A blob of the OCI layout ./out, by its digest.
+blob() {
+    cat "out/blobs/${1/://}"
+}
+
+@test "build images: -v lends a directory to RUN and leaves nothing of it in the image" {
+    mkdir lent
+    echo lent >lent/file
+    printf 'FROM box\nRUN cat /mnt/lent/file >/seen; echo back >/mnt/lent/back || echo refused >/refused\n' >Dockerfile
+    hull build -q -t lent -v "$PWD/lent:/mnt/lent" .
+    [ "$(cat lent/back)" = back ]
+    run -0 hull run --rm lent sh -c 'cat /seen; ls -d /mnt/lent /refused; true'
+    [ "${lines[0]}" = lent ]
+    [[ $output != *$'\n/mnt/lent'* && $output != *$'\n/refused'* ]]
+    hull build -q -t lent -v ./lent:/mnt/lent:ro .
+    run -0 hull run --rm lent cat /refused
+    [ "$output" = refused ]
+    run ! hull build -q -v lent .
+    [[ $output == *'invalid --volume "lent"'* ]]
+    run ! hull build -q -v ./gone:/x .
+    [[ $output == *"gone: No such file"* ]]
+}
+
+@test "build images: --squash makes one layer of those above the base" {
+    printf 'FROM box\nRUN mkdir -p /base/hid /base/sub && echo 1 >/base/old && echo 2 >/base/hid/x && echo 3 >/base/sub/keep && ln /base/old /base/link\n' >Dockerfile
+    hull build -q -t squash-base .
+    base=$(hull inspect -f '{{len .RootFS.Layers}}' squash-base)
+    cat >Dockerfile <<'DOCKERFILE'
+FROM squash-base
+RUN echo big >/came && rm /base/old && rm -r /base/hid && mkdir /base/hid && echo new >/base/hid/y
+RUN rm /came && echo two >/two && ln /two /two-link && chmod 700 /base/sub
+RUN ln -s two /three && echo again >/base/old
+ENV A=1
+DOCKERFILE
+    hull build -q -t plain .
+    hull build -q -t squashed --squash .
+    [ "$(hull inspect -f '{{len .RootFS.Layers}}' squashed)" = $((base + 1)) ]
+    [ "$(hull inspect -f '{{len .RootFS.Layers}}' plain)" = $((base + 3)) ]
+    [ "$(hull inspect -f '{{json .Config}}' squashed)" = "$(hull inspect -f '{{json .Config}}' plain)" ]
+    # The same files, and none of what came and went.
+    list='cd / && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev \) -prune -o -path ./etc/hostname -o -path ./etc/hosts -o -path ./etc/resolv.conf -o -exec stat -c "%n %F %a %u %g %s %h" {} + | sort'
+    # How long a directory is, and how many links it has, is the file system's affair.
+    hull run --rm squashed sh -c "$list" | awk '$2 == "directory" { NF -= 2 } 1' >squashed.list
+    hull run --rm plain sh -c "$list" | awk '$2 == "directory" { NF -= 2 } 1' | diff - squashed.list
+    hull save squashed | tar xf - --wildcards 'blobs/sha256/*'
+    for layer in $(hull inspect -f '{{range .RootFS.Layers}}{{.}} {{end}}' squashed); do
+        tar tf "blobs/sha256/${layer#sha256:}"
+    done | tail -n +1 >names
+    run ! grep -E '(^|/)came$' names
+    grep -qx 'base/hid/.wh.x' names
+    run -0 hull run --rm squashed sh -c 'cat /base/old /base/hid/y /two-link /three; ls /base/hid; [ /two -ef /two-link ]'
+    [ "$output" = $'again\nnew\ntwo\ntwo\ny' ]
+    # Once is enough; and again it is the same image.
+    run -0 hull build --progress plain -t squashed --squash .
+    [[ $output == *'merging layers'*CACHED* ]]
+    first=$(hull inspect -f '{{.Id}}' squashed)
+    hull build -q --no-cache -t squashed --squash .
+    [ "$(hull inspect -f '{{.Id}}' squashed)" = "$first" ]
+}
+
+@test "build images: annotations and media types" {
+    printf 'FROM box\nCOPY Dockerfile /\n' >Dockerfile
+    hull build -q -t noted --annotation a=1 --annotation 'manifest:b:c=2=3' -o type=oci,tar=false,dest=out .
+    manifest=$(jq -r '.manifests[0].digest' out/index.json)
+    [ "$(blob "$manifest" | jq -c '[.mediaType, .annotations]')" = '["application/vnd.oci.image.manifest.v1+json",{"a":"1","b:c":"2=3"}]' ]
+    rm -r out
+    hull build -q -t noted --format docker --annotation 'index:i=1' --annotation 'manifest-descriptor:d=1' --annotation 'index-descriptor:x=1' \
+        --annotation 'manifest[linux/s390x]:never=1' -o type=oci,tar=false,dest=out .
+    [ "$(jq -r '.manifests[0].annotations.x' out/index.json)" = 1 ]
+    index=$(jq -r '.manifests[0].digest' out/index.json)
+    [ "$(blob "$index" | jq -c '[.mediaType, .annotations, .manifests[0].annotations]')" = \
+        '["application/vnd.docker.distribution.manifest.list.v2+json",{"i":"1"},{"d":"1"}]' ]
+    manifest=$(blob "$index" | jq -r '.manifests[0].digest')
+    [ "$(blob "$manifest" | jq -c '[.mediaType, .config.mediaType, .annotations]')" = \
+        '["application/vnd.docker.distribution.manifest.v2+json","application/vnd.docker.container.image.v1+json",null]' ]
+    for wrong in a =1 nolevel[linux/amd64]:x index:=1; do
+        run ! hull build -q --annotation "$wrong" .
+    done
+    run ! hull build -q --format other .
+    [[ $output == *'oci and docker are known'* ]]
+}
+
+@test "build images: several platforms become one index" {
+    mkdir src
+    cat >Dockerfile <<'DOCKERFILE'
+FROM --platform=$BUILDPLATFORM box AS made
+ARG TARGETPLATFORM
+RUN echo "for $TARGETPLATFORM" >/what
+FROM scratch
+COPY --from=made /what /what
+ARG TARGETARCH
+LABEL arch=$TARGETARCH
+DOCKERFILE
+    run -0 hull build --progress plain --platform linux/amd64,linux/arm64 --platform linux/arm/v7 -t many --metadata-file meta .
+    [[ $output == *'[linux/arm64 made 2/2] RUN'* ]]
+    for arch in amd64 arm64 arm; do
+        hull build -q --platform linux/$arch -t one .
+        [ "$(hull inspect -f '{{.Architecture}} {{.Config.Labels.arch}}' one)" = "$arch $arch" ]
+    done
+    hull build -q --platform linux/amd64,linux/arm64,linux/arm/v7 -t many -o type=oci,tar=false,dest=out .
+    index=$(jq -r '.manifests[0].digest' out/index.json)
+    [ "$(blob "$index" | jq -c '[.manifests[].platform | [.os, .architecture, .variant]]')" = '[["linux","amd64",null],["linux","arm64",null],["linux","arm","v7"]]' ]
+    for manifest in $(blob "$index" | jq -r '.manifests[].digest'); do
+        for layer in $(blob "$manifest" | jq -r '.layers[].digest, .config.digest'); do
+            blob "$layer" | sha256sum --quiet -c <(echo "${layer#sha256:}  -")
+        done
+    done
+    hull build -q --platform linux/amd64,linux/arm64 -o files .
+    [ "$(cat files/linux_amd64/what files/linux_arm64/what)" = $'for linux/amd64\nfor linux/arm64' ]
+    # It comes back as it went.
+    hull rmi many
+    hull load -q -i <(tar cf - -C out .)
+    run -0 hull build -q --platform linux/amd64,linux/arm64 .
+    run ! hull build -q --platform linux/amd64,linux/arm64 - <Dockerfile
+    [[ $output == *stdin* ]]
+    run ! hull build -q --platform linux/amd64,linux/arm64 -o type=tar,dest=x .
+    [[ $output == *'type=tar takes one platform'* ]]
+}
+
+@test "build images: a RUN for another machine says what it needs" {
+    [ -z "$(ls /proc/sys/fs/binfmt_misc 2>/dev/null)" ] || skip "this machine may have an emulator"
+    printf '\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0\x01\0\0\0%0100d' 0 >sh
+    chmod +x sh
+    printf 'FROM scratch\nCOPY sh /bin/sh\nRUN true\n' >Dockerfile
+    run -1 hull build --progress plain --platform linux/arm64 .
+    [[ $output == *'RUN for linux/arm64 needs an emulator'* ]]
+}
