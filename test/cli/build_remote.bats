@@ -259,7 +259,14 @@ while True: kept.append(s.accept())' >"$HULL_DIR/silent" 3>&- &
     hull builder prune -f
     printf 'FROM 127.0.0.1:%s/one:x\nCOPY --from=127.0.0.1:%s/two /p /q\n' "$port" "$port" >Dockerfile
     build -t frompushed . || { kill $registry; false; }
+    printf 'FROM scratch\nCOPY Dockerfile /\n' >Dockerfile
+    build --push --platform linux/amd64,linux/arm64 --annotation index:i=1 --annotation m=2 -t "127.0.0.1:$port/many" . || { kill $registry; false; }
+    local accept='Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json' manifests="http://127.0.0.1:$port/v2/many/manifests"
+    index=$(curl -sf --noproxy '*' -H "$accept" "$manifests/latest")
+    notes=$(jq -r '.manifests[].digest' <<<"$index" | while read -r one; do curl -sf --noproxy '*' -H "$accept" "$manifests/$one" | jq -c .annotations; done)
     kill $registry
+    [ "$(jq -c '[.annotations.i, (.manifests[].platform.architecture)]' <<<"$index")" = '["1","amd64","arm64"]' ]
+    [ "$notes" = $'{"m":"2"}\n{"m":"2"}' ]
     [ "$(hull run --rm frompushed cat /p /q)" = $'pushed\npushed' ]
     fails 'output: .*127.0.0.1' --push -t "127.0.0.1:$port/one:x" .
 }
