@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "build/cache.h"
 #include "codec/json.h"
+#include "engine/events.h"
 #include "engine/disk.h"
 #include "engine/layers.h"
 
@@ -170,5 +171,6 @@ int prune_cache(struct engine *g, int64_t unused_ns, uint64_t keep, struct strv 
 	if (layers_collect(g, gone, e) < 0 || disk_bytes(g, folders, countof(folders), &after, e) < 0)
 		return -1;
 	*ret_bytes = before > after ? before - after : 0;
+	event_pruned(g, "builder", *ret_bytes);
 	return 0;
 }

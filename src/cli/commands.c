@@ -68,6 +68,7 @@ static const struct row image_rows[] = {
 static const struct row system_rows[] = {
 	{NULL, &cmd_check},
 	{NULL, &cmd_df},
+	{NULL, &cmd_events},
 	{NULL, &cmd_gc},
 	{NULL, &cmd_info},
 	{NULL, &cmd_migrate},
@@ -125,6 +126,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_rename,
 	&cmd_update,
 	&cmd_stats,
+	&cmd_events,
 	&cmd_top,
 	&cmd_port,
 	&cmd_diff,

@@ -21,6 +21,7 @@ extern const struct cmd cmd_healthcheck;
 extern const struct cmd cmd_update;
 extern const struct cmd cmd_stats;
 extern const struct cmd cmd_diff;
+extern const struct cmd cmd_events;
 extern const struct cmd cmd_commit;
 /* pause.c, rename.c, rm.c, logs.c */
 extern const struct cmd cmd_pause;

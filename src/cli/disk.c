@@ -201,7 +201,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 		return 0;
 	if (disk_bytes(g, folders, 1, &before, e) < 0 || prune_all(g, o, &out, e) < 0)
 		return -1;
-	return prune_print(g, folders, 1, before, &out, e);
+	return prune_print(g, "daemon", folders, 1, before, &out, e);
 }
 
 /* ---- system gc */
@@ -293,7 +293,7 @@ static int gc(void *opts, int argc unused, char **argv unused, struct err *e)
 			buf_printf(&out, "Deleted: %s\n", json_get_str(json_at(removed, i), "Deleted"));
 	for (size_t i = 0; i < ids.n; i++)
 		buf_printf(&out, "Deleted build cache object: %s\n", ids.v[i]);
-	return prune_print(g, root, 1, before, &out, e);
+	return prune_print(g, "daemon", root, 1, before, &out, e);
 }
 
 const struct cmd cmd_df = {"df", "", "Show what takes how much of the disk", df_opts, countof(df_opts), sizeof(struct df_options), 0, 0, df,

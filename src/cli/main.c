@@ -53,7 +53,6 @@ static bool is_missing(const char *path, const char *word)
 		"config",
 		"context",
 		"cp",
-		"events",
 		"node",
 		"plugin",
 		"secret",

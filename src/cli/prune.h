@@ -9,4 +9,4 @@
 int prune_images(struct engine *g, bool all, const struct strv *filters, struct buf *out, struct err *e) must_use;     /* rmi.c */
 int prune_containers(struct engine *g, const struct strv *filters, struct buf *out, struct err *e) must_use; /* rm.c */
 /* "Total reclaimed space: …" of what the store took before. Appends; all is printed. */
-int prune_print(struct engine *g, const char *const *folders, size_t n, uint64_t before, struct buf *out, struct err *e) must_use;
+int prune_print(struct engine *g, const char *type, const char *const *folders, size_t n, uint64_t before, struct buf *out, struct err *e) must_use;

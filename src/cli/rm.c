@@ -144,7 +144,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 		return 0;
 	if (disk_bytes(g, folders, countof(folders), &before, e) < 0 || prune_containers(g, &o->filters, &out, e) < 0)
 		return -1;
-	return prune_print(g, folders, countof(folders), before, &out, e);
+	return prune_print(g, "container", folders, countof(folders), before, &out, e);
 }
 
 const struct cmd cmd_rm = {"rm", "CONTAINER...", "Remove containers", rm_opts, countof(rm_opts), sizeof(struct rm_options), 1, -1, rm,

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/prune.h"
 #include "engine/disk.h"
+#include "engine/events.h"
 #include "engine/image.h"
 #include "engine/layers.h"
 
@@ -122,13 +123,15 @@ int prune_images(struct engine *g, bool all, const struct strv *given, struct bu
 	return 0;
 }
 
-int prune_print(struct engine *g, const char *const *folders, size_t n, uint64_t before, struct buf *out, struct err *e)
+int prune_print(struct engine *g, const char *type, const char *const *folders, size_t n, uint64_t before, struct buf *out, struct err *e)
 {
 	uint64_t after;
 	char size[NUM_TEXT];
 	if (disk_bytes(g, folders, n, &after, e) < 0)
 		return -1;
-	buf_printf(out, "Total reclaimed space: %s\n", num_format_size(before > after ? before - after : 0, size));
+	uint64_t freed = before > after ? before - after : 0;
+	event_pruned(g, type, freed);
+	buf_printf(out, "Total reclaimed space: %s\n", num_format_size(freed, size));
 	return cli_print(out, e);
 }
 
@@ -147,7 +150,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 		return 0;
 	if (disk_bytes(g, folders, countof(folders), &before, e) < 0 || prune_images(g, o->all, &o->filters, &out, e) < 0)
 		return -1;
-	return prune_print(g, folders, countof(folders), before, &out, e);
+	return prune_print(g, "image", folders, countof(folders), before, &out, e);
 }
 
 const struct cmd cmd_rmi = {"rmi", "IMAGE...", "Remove names of images, and images", rmi_opts, countof(rmi_opts), sizeof(struct rmi_options), 1, -1, rmi,

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "cli/cli.h"
+#include "engine/events.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -110,8 +111,10 @@ int session_run(const struct session *s, int sock, int *ret_status, struct err *
 		*ret_status = READER_GONE;
 		return 0;
 	}
-	if (end == ATTACH_DETACHED)
+	if (end == ATTACH_DETACHED) {
 		fputs("read escape sequence\n", stderr);
+		event_container(s->g, s->c, "detach");
+	}
 	if (w.leave)
 		return err_set(e, ERR_CONFLICT, "asked to end %d times: container %.200s is left running, `hull kill %.200s` ends it",
 			w.asked, container_label(s->c), container_label(s->c));

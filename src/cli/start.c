@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "cli/run_request.h"
+#include "engine/events.h"
 #include "engine/restart.h"
 
 struct start_options {
@@ -63,6 +64,7 @@ static int join(struct engine *g, const char *name, const struct session *how, b
 		sock = dir < 0 ? -1 : attach_connect(dir, s.streams, e);
 		if (sock < 0)
 			return -1;
+		event_container(g, &c, "attach");
 	} else {
 		int socks[2];
 		if (session_socket(c.record.config.tty, socks, e) < 0)

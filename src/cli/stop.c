@@ -3,7 +3,7 @@
  * stop: stop, restart, kill. Several containers are stopped side by side: each may take its ten seconds.
  */
 #include "cli/commands.h"
-#include "engine/container.h"
+#include "engine/events.h"
 #include "sys/signals.h"
 
 #include <limits.h>
@@ -54,7 +54,10 @@ static int restart_one(const char *name, void *arg, struct err *e)
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (stop_one(name, arg, e) < 0 || container_get(o->g, name, ENTRY_LOCK, &c, e) < 0)
 		return -1;
-	return container_launch(o->g, &c, -1, 0, e);
+	if (container_launch(o->g, &c, -1, 0, e) < 0)
+		return -1;
+	event_container(o->g, &c, "restart");
+	return 0;
 }
 
 static int kill_one(const char *name, void *arg, struct err *e)

@@ -6,6 +6,8 @@
  */
 #include "engine/network.h"
 
+#include "engine/events.h"
+
 #include "base/fd.h"
 #include "base/path.h"
 #include "net/firewall.h"
@@ -119,8 +121,10 @@ int network_connect(struct engine *g, const char *network, const char *container
 		return -1;
 	if (!runs(&c))
 		return save(&c, e);
-	if (add_interface(g, &c, mine, e) == 0)
+	if (add_interface(g, &c, mine, e) == 0) {
+		event_network(g, &w, c.id, true);
 		return 0;
+	}
 	/* It was saved before the interface was made. */
 	struct err ignored = {};
 	h->networks.n--;
@@ -189,5 +193,10 @@ int network_disconnect(struct engine *g, const char *network, const char *contai
 	h->network_mode = arena_dup(&c.arena, h->networks.n ? h->networks.v[0].network : "none");
 	while (at < c.state.networks.n && !str_eq(c.state.networks.v[at].network_id, w.id))
 		at++;
-	return runs(&c) && at < c.state.networks.n ? remove_interface(g, &c, &w, at, e) : save(&c, e);
+	if (!runs(&c) || at >= c.state.networks.n)
+		return save(&c, e);
+	if (remove_interface(g, &c, &w, at, e) < 0)
+		return -1;
+	event_network(g, &w, c.id, false);
+	return 0;
 }

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/events.h"
 #include "engine/image.h"
 #include "engine/mounts.h"
 #include "engine/name.h"
@@ -263,6 +264,7 @@ int container_new(struct engine *g, const struct create_request *q, char ret_id[
 		(void)!containers_remove(&g->containers, c.id, &ignored);
 		return -1;
 	}
+	event_container(g, &c, "create");
 	memcpy(ret_id, c.id, sizeof c.id);
 	return 0;
 }

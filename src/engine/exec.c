@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/events.h"
 #include "engine/spec.h"
 #include "runtime/container.h"
 #include "sys/tty.h"
@@ -346,8 +347,12 @@ int container_run_in(struct engine *g, struct container_entry *c, const struct e
 {
 	struct exec x __attribute__((cleanup(exec_drop))) = {.root = -1, .seccomp_cache = -1, .signals = -1, .request = r,
 		.cgroup = {.v2 = -1}, .process = {.pidfd = -1, .console = -1}};
+	char id[ID_LEN + 1];
 	if (prepare(g, c, r, &x, e) < 0)
 		return -1;
+	num_random_id(id);
+	event_exec(g, c, "exec_create", &r->args, id);
+	event_exec(g, c, "exec_start", &r->args, id);
 	if (r->detach) {
 		*ret_status = 0;
 		return run_detached(c, &x, e);
@@ -357,5 +362,6 @@ int container_run_in(struct engine *g, struct container_entry *c, const struct e
 	if (result == 0)
 		result = run_attached(c, &x, ret_status, e);
 	sigprocmask(SIG_SETMASK, &before, NULL);
+	event_exec_end(g, c, id, result == 0 ? *ret_status : e->kind == ERR_NOCMD ? 127 : 126);
 	return result;
 }

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "engine/container.h"
+#include "engine/events.h"
 #include "engine/userns.h"
 #include "snap/pack.h"
 #include "sys/child.h"
@@ -85,5 +86,7 @@ int container_export(struct engine *g, const char *text, int out, struct err *e)
 	}
 	int r = engine_need_snap(g, e) < 0 || userns_parse(&c.record, &x.maps, e) < 0 ? -1 : child_do(work, &x, e);
 	userns_maps_drop(&x.maps);
+	if (r == 0)
+		event_container(g, &c, "export");
 	return r < 0 ? err_wrap(e, "container %s", container_label(&c)) : 0;
 }

@@ -8,6 +8,8 @@
  */
 #include "engine/health.h"
 
+#include "engine/events.h"
+
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
@@ -104,6 +106,7 @@ static void set_status(struct health *h, const char *status)
 		return;
 	h->c->state.health = (char *)(uintptr_t)status;
 	(void)!container_save_state(h->c->dir, &h->c->state, false, &ignored);
+	event_container(h->g, h->c, str_eq(status, "healthy") ? "health_status: healthy" : "health_status: unhealthy");
 }
 
 static void plan(struct health *h)

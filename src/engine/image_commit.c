@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "codec/digest.h"
 #include "engine/container.h"
+#include "engine/events.h"
 #include "engine/layers.h"
 #include "engine/userns.h"
 #include "image/platform.h"
@@ -248,5 +249,11 @@ int image_commit(struct engine *g, const struct image_commit_request *r, char re
 		return err_set(e, ERR_USAGE, "invalid name \"%.300s\": a name that is given has no digest", r->name);
 	if (container_get(g, r->container, ENTRY_LOCK, &c, e) < 0 || engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
 		return -1;
-	return commit(g, &c, r, r->name ? &name : NULL, ret_id, e) < 0 ? err_wrap(e, "commit container %.200s", container_label(&c)) : 0;
+	if (commit(g, &c, r, r->name ? &name : NULL, ret_id, e) < 0)
+		return err_wrap(e, "commit container %.200s", container_label(&c));
+	char text[REF_TEXT] = "";
+	if (r->name)
+		event_other(g, "image", "tag", ret_id, "name", ref_format_familiar(&name, text));
+	event_container(g, &c, "commit", "comment", r->message ? r->message : "", "imageID", ret_id, "imageRef", text);
+	return 0;
 }

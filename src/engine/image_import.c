@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "codec/digest.h"
+#include "engine/events.h"
 #include "engine/layers.h"
 #include "image/platform.h"
 
@@ -67,5 +68,11 @@ int image_import(struct engine *g, const struct image_import_request *r, char re
 		return -1;
 	if (layers_from_tar(g, r->path ? opened : r->fd, diff_id, e) < 0)
 		return err_wrap(e, "import %.300s", r->path ? r->path : "-");
-	return put(g, r, r->name ? &name : NULL, diff_id, ret_id, e);
+	if (put(g, r, r->name ? &name : NULL, diff_id, ret_id, e) < 0)
+		return -1;
+	char text[REF_TEXT];
+	if (r->name)
+		event_other(g, "image", "tag", ret_id, "name", ref_format_familiar(&name, text));
+	event_other(g, "image", "import", ret_id, "name", ret_id);
+	return 0;
 }

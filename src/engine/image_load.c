@@ -4,6 +4,7 @@
  * leaves whole images and layers that the next collection takes.
  */
 #include "engine/layers.h"
+#include "engine/events.h"
 #include "engine/trust.h"
 
 #include "base/fd.h"
@@ -41,6 +42,7 @@ static int load_one(struct engine *g, struct archive *a, size_t i, const struct 
 	if (unpack(g, a, image, progress, e) < 0 || layers_size(&g->snap, &image->config.rootfs.diff_ids, &size, e) < 0 ||
 		archive_commit(a, i, &g->store, size, e) < 0)
 		return err_wrap(e, "image %.80s", image->names.n ? image->names.v[0] : image->record.id);
+	event_of_name(g, "load", image->record.id, image->names.n ? image->names.v[0] : image->record.id);
 	for (size_t k = 0; k < image->names.n; k++) {
 		struct ref ref;
 		char text[REF_TEXT];

@@ -5,6 +5,7 @@
  * comes as events.
  */
 #include "engine/image_remote.h"
+#include "engine/events.h"
 #include "engine/layers.h"
 #include "engine/trust.h"
 
@@ -176,6 +177,7 @@ static int pull_one(struct engine *g, struct pull *p, const struct image_pull_re
 	if (unpack(g, p, r, e) < 0 || layers_size(&g->snap, &p->config.rootfs.diff_ids, &size, e) < 0 ||
 		pull_commit(p, &g->store, size, e) < 0 || trust_keep(g, p, &trust, e) < 0)
 		return -1;
+	event_of_reference(g, "pull", &p->ref);
 	*arena_push(a, ret) = done;
 	return 0;
 }

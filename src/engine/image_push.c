@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "codec/compress.h"
 #include "codec/digest.h"
+#include "engine/events.h"
 #include "engine/image_remote.h"
 #include "engine/layers.h"
 #include "image/platform.h"
@@ -364,5 +365,8 @@ int image_push(struct engine *g, const struct image_push_request *r, struct aren
 	*bare.tag = 0;
 	x.repository = arena_dup(&x.arena, ref_format(&bare, text));
 	known_sweep(&g->store, has_layer, &g->snap);
-	return run(&x, &ref, a, ret, e) < 0 ? err_wrap(e, "push %s", ref_format_familiar(&ref, text)) : 0;
+	if (run(&x, &ref, a, ret, e) < 0)
+		return err_wrap(e, "push %s", ref_format_familiar(&ref, text));
+	event_of_reference(g, "push", &ref);
+	return 0;
 }

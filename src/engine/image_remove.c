@@ -6,7 +6,7 @@
  */
 #include "engine/layers.h"
 
-#include "engine/container.h"
+#include "engine/events.h"
 
 #include <string.h>
 
@@ -20,7 +20,11 @@ int image_tag(struct engine *g, const char *source, const char *target, struct e
 		return err_set(e, ERR_USAGE, "invalid name \"%s\": a name that is given has no digest", target);
 	if (engine_need_store(g, e) < 0 || store_find(&g->store, source, &image, e) < 0)
 		return -1;
-	return store_tag(&g->store, image.record.id, &name, e);
+	if (store_tag(&g->store, image.record.id, &name, e) < 0)
+		return -1;
+	char text[REF_TEXT];
+	event_other(g, "image", "tag", image.record.id, "name", ref_format_familiar(&name, text));
+	return 0;
 }
 
 static void note(struct json *ret, const char *key, const char *value)
@@ -106,6 +110,9 @@ static int delete(struct engine *g, const struct image *image, bool keep_layers,
 	if (store_remove(&g->store, image->record.id, &unused_layers, e) < 0)
 		return -1;
 	note(ret, "Deleted", image->record.id);
+	for (size_t i = 0; i < image->record.names.n; i++)
+		event_of_name(g, "untag", image->record.id, image->record.names.v[i]);
+	event_other(g, "image", "delete", image->record.id, "name", image->record.id);
 	return keep_layers ? 0 : layers_collect(g, ret, e);
 }
 
@@ -124,6 +131,7 @@ static int untag(struct engine *g, const char *text, const struct image *image, 
 	if (store_untag(&g->store, name, &left, e) < 0)
 		return -1;
 	note(ret, "Untagged", ref_format_familiar(name, familiar));
+	event_other(g, "image", "untag", image->record.id, "name", familiar);
 	return 0;
 }
 

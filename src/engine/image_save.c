@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "codec/digest.h"
 #include "codec/stream.h"
+#include "engine/events.h"
 #include "engine/layers.h"
 #include "image/save.h"
 #include "snap/export.h"
@@ -435,5 +436,11 @@ int image_save(struct engine *g, const struct image_save_request *r, struct err 
 	for (size_t i = 0; !r->index && i < r->references->n; i++)
 		if (r->name ? find_renamed(&x, r->references->v[i], e) < 0 : find_images(&x, r->references->v[i], e) < 0)
 			return -1;
-	return save_all(&x, e);
+	if (save_all(&x, e) < 0)
+		return -1;
+	for (size_t i = 0; i < x.all.n; i++) {
+		const struct saved *s = &x.all.v[i];
+		event_of_name(g, "save", s->image->record.id, s->names.n ? s->names.v[0] : s->image->record.id);
+	}
+	return 0;
 }

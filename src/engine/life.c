@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/events.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
 #include "engine/restart.h"
@@ -117,6 +118,8 @@ static void settle(struct engine *g, struct container_entry *c)
 	/* In this order: a start that sees the new state makes the run directory again. */
 	(void)!path_remove_tree(g->containers.run, c->id, &ignored);
 	(void)!container_save_state(c->dir, &c->state, false, &ignored);
+	if (!ended)
+		event_end(g, c);
 }
 
 const char *container_status(struct engine *g, struct container_entry *c)
@@ -295,6 +298,7 @@ int container_kill(struct engine *g, struct container_entry *c, int sig, struct 
 		note_stop(c);
 	if (container_signal(g, c, sig, e) < 0)
 		return -1;
+	event_signal(g, c, sig);
 	if (sig != SIGKILL)
 		return 0;
 	int r = container_wait(g, c, KILL_NS, NULL, e);
@@ -308,8 +312,10 @@ int container_stop_seconds(const struct container_config *c)
 
 int container_stop(struct engine *g, struct container_entry *c, int sig, int timeout_s, struct err *e)
 {
-	if (says_restarting(&c->state) && restart_cancel(g, c))
+	if (says_restarting(&c->state) && restart_cancel(g, c)) {
+		event_container(g, c, "stop");
 		return 0;
+	}
 	if (!says_running(&c->state))
 		return 0;
 	const struct container_config *cf = &c->record.config;
@@ -323,11 +329,13 @@ int container_stop(struct engine *g, struct container_entry *c, int sig, int tim
 	struct err gone = {};
 	if (container_signal(g, c, sig, &gone) < 0)
 		return gone.kind == ERR_CONFLICT ? 0 : (*e = gone, -1);
+	event_signal(g, c, sig);
 	int r = container_wait(g, c, timeout_s < 0 ? -1 : (int64_t)timeout_s * 1000000000, NULL, e);
-	if (r != 0)
-		return r < 0 ? -1 : 0;
-	if (container_kill(g, c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)
+	if (r < 0)
+		return -1;
+	if (r == 0 && container_kill(g, c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)
 		return *e = gone, -1;
+	event_container(g, c, "stop");
 	return 0;
 }
 
@@ -349,7 +357,10 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 		return e->kind == ERR_CONFLICT || e->kind == ERR_NOT_FOUND || !container_state_is_alive(&g->containers, &c->state)
 			? err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id) : -1;
 	c->state.status = (char *)(uintptr_t)(paused ? "paused" : "running");
-	return container_save_state(c->dir, &c->state, false, e);
+	if (container_save_state(c->dir, &c->state, false, e) < 0)
+		return -1;
+	event_container(g, c, paused ? "pause" : "unpause");
+	return 0;
 }
 
 /* Its monitor looks at the state again before it frees the name: the one that is in there then is it. */
@@ -392,6 +403,8 @@ int container_rename(struct engine *g, const char *text, const char *name, struc
 		return -1;
 	}
 	containers_free_name(&g->containers, old, c.id);
+	own(mem) char *before = mem_printf("/%s", old);
+	event_container(g, &c, "rename", "oldName", before);
 	return 0;
 }
 
@@ -403,8 +416,13 @@ int container_forget(struct engine *g, struct container_entry *c, struct err *e)
 	if (!str_is_empty(c->state.name) && containers_free_name(&g->containers, c->state.name, c->id))
 		freed = true;
 	if (!freed && container_reload_state(c, &ignored) == 0 && !str_is_empty(c->state.name))
-		containers_free_name(&g->containers, c->state.name, c->id);
-	return containers_forget(&g->containers, c->id, e);
+		freed = containers_free_name(&g->containers, c->state.name, c->id);
+	if (containers_forget(&g->containers, c->id, e) < 0)
+		return -1;
+	/* Once: who comes to it again finds that it has no name. */
+	if (freed)
+		event_container(g, c, "destroy");
+	return 0;
 }
 
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/network.h"
 
+#include "engine/events.h"
+
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
@@ -95,7 +97,10 @@ int network_create(struct engine *g, struct arena *a, struct network *w, struct 
 	if (network_is_builtin(w->name))
 		return err_set(e, ERR_CONFLICT, "operation is not permitted on predefined %s network", w->name);
 	own(fd) int lock = networks_lock(&g->networks, true, e);
-	return lock < 0 ? -1 : networks_create(&g->networks, a, w, e);
+	if (lock < 0 || networks_create(&g->networks, a, w, e) < 0)
+		return -1;
+	event_other(g, "network", "create", w->id, "name", w->name, "type", w->driver);
+	return 0;
 }
 
 /* Lines of containers that are gone are taken out first. */
@@ -135,7 +140,10 @@ static int remove_unused(struct engine *g, const struct network *w, struct arena
 		if (str_has_prefix(device, "hl-") && link_remove(device, e) < 0)
 			return -1;
 	}
-	return networks_remove(&g->networks, w, e);
+	if (networks_remove(&g->networks, w, e) < 0)
+		return -1;
+	event_other(g, "network", "destroy", w->id, "name", w->name, "type", w->driver);
+	return 0;
 }
 
 int network_remove(struct engine *g, const char *text, struct err *e)
@@ -384,6 +392,7 @@ int network_prune(struct engine *g, const struct strv *filters, struct strv *ret
 		if (yes && !all.n && remove_unused(g, &w, &a, &skipped) == 0)
 			strv_add(ret_names, w.name);
 	}
+	event_pruned(g, "network", 0);
 	return 0;
 }
 

@@ -26,6 +26,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/events.h"
 #include "engine/health.h"
 #include "engine/logs.h"
 #include "engine/mounts.h"
@@ -110,13 +111,18 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	st->oom_killed = st->stopped_by_user = false;
 	st->error = NULL;
 	st->health = health_is_checked(&s->c->record.config) ? arena_dup(a, "starting") : NULL;
-	return container_save_state(s->c->dir, st, false, e);
+	if (container_save_state(s->c->dir, st, false, e) < 0)
+		return -1;
+	event_volumes(s->g, s->c, true);
+	event_networks(s->g, s->c, true);
+	return 0;
 }
 
 static void on_started(void *arg, const struct container *ct, int64_t started_ns unused)
 {
 	struct start *s = arg;
 	struct err ignored = {};
+	event_container(s->g, s->c, "start");
 	fd_drop(&s->c->lock);
 	s->running = ct;
 	(void)!health_parse_action(s->c->record.host.health_on_failure, &s->on_unhealthy, &ignored);
@@ -167,6 +173,7 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	st->finished_at = arena_dup(&s->c->arena, num_format_time(x->finished_ns, now));
 	(void)!container_save_state(s->c->dir, st, false, &e);
 	fd_drop(&lock);
+	event_end(s->g, s->c);
 	if (removed)
 		forget(s);
 }
@@ -439,6 +446,8 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 		return err_set(e, ERR_CONFLICT, "container %.200s is %s", container_label(c), status);
 	}
 	int r = start_required(g, c, e);
+	if (client >= 0 && streams)
+		event_container(g, c, "attach");
 	if (r == 0)
 		r = prepare(&s, e);
 	if (r == 0)

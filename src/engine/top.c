@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "engine/container.h"
+#include "engine/events.h"
 #include "runtime/container.h"
 
 #include <errno.h>
@@ -154,6 +155,8 @@ struct json *container_top(struct engine *g, const char *text, char *const *ps_o
 		return NULL;
 	}
 	struct json *j = run(&pids, ps_options, n, e);
+	if (j)
+		event_container(g, &c, "top");
 	mem_drop(&pids.v);
 	return j;
 }

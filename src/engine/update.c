@@ -6,6 +6,7 @@
 #include "engine/update.h"
 
 #include "base/fd.h"
+#include "engine/events.h"
 #include "engine/network.h"
 #include "engine/request.h"
 #include "engine/restart.h"
@@ -130,7 +131,8 @@ int container_update(struct engine *g, const char *text, const struct update_req
 		return -1;
 	if ((r->restart || has_limits(r)) && save(&c, r, e) < 0)
 		return -1;
-	if (!r->publish_add.n && !r->publish_remove.n)
-		return 0;
-	return ports_update(g, &c, &r->publish_add, &r->publish_remove, e) < 0 ? err_wrap(e, "update container %.200s", container_label(&c)) : 0;
+	if ((r->publish_add.n || r->publish_remove.n) && ports_update(g, &c, &r->publish_add, &r->publish_remove, e) < 0)
+		return err_wrap(e, "update container %.200s", container_label(&c));
+	event_container(g, &c, "update");
+	return 0;
 }

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/disk.h"
+#include "engine/events.h"
 #include "engine/mounts.h"
 #include "snap/copy.h"
 
@@ -85,7 +86,10 @@ static int ensure(struct engine *g, const char *name, struct volume *v, struct e
 		return 0;
 	char now[NUM_TEXT];
 	v->created = num_format_time(num_now_ns(), now);
-	return store(dir, v, e);
+	if (store(dir, v, e) < 0)
+		return -1;
+	event_other(g, "volume", "create", name, "driver", "local");
+	return 0;
 }
 
 int volume_ensure(struct engine *g, const char *name, bool anonymous, struct err *e)
@@ -128,10 +132,13 @@ int volume_delete(struct engine *g, const char *name, struct err *e)
 		return err_set(e, ERR_USAGE, "invalid volume name \"%s\"", name);
 	own(mem) char *path = mem_printf("volumes/%s", name);
 	own(mem) char *record = mem_printf("%s/volume.json", path);
-	if (unlinkat(g->root, record, 0) < 0 && errno != ENOENT)
+	bool there = unlinkat(g->root, record, 0) == 0;
+	if (!there && errno != ENOENT)
 		return err_sys(e, "remove volume %s", name);
 	if (path_remove_tree(g->root, path, e) < 0)
 		return err_wrap(e, "volume %s", name);
+	if (there)
+		event_other(g, "volume", "destroy", name, "driver", "local");
 	return 0;
 }
 
@@ -399,5 +406,6 @@ int volume_prune(struct engine *g, bool all, const struct strv *filters, struct 
 	if (disk_bytes(g, folders, 1, &after, e) < 0)
 		return -1;
 	*ret_bytes = before > after ? before - after : 0;
+	event_pruned(g, "volume", *ret_bytes);
 	return 0;
 }
