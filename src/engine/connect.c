@@ -245,6 +245,10 @@ int connect_prepare(struct engine *g, struct container_entry *c, struct connecti
 	c->state.networks.n = n;
 	for (size_t i = 0; i < n; i++)
 		connect_note(&c->arena, &x->list.v[i], &list[i], &c->state.networks.v[i]);
+	/* What the firewall gets is written down before. */
+	for (size_t i = 0; i < n; i++)
+		if (x->list.v[i].endpoint.ports.n && endpoint_set(&g->networks, x->list.v[i].network.id, &x->list.v[i].endpoint, e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -344,8 +348,7 @@ int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid
 		if (connect_end(&x->list.v[i], netns, e) < 0)
 			return -1;
 	for (size_t i = 0; i < x->list.n; i++)
-		if (x->list.v[i].endpoint.ports.n &&
-			(endpoint_set(&g->networks, x->list.v[i].network.id, &x->list.v[i].endpoint, e) < 0 || firewall_publish(&x->list.v[i].endpoint, e) < 0))
+		if (x->list.v[i].endpoint.ports.n && firewall_publish(&x->list.v[i].endpoint, e) < 0)
 			return -1;
 	if (x->relayed.n && relay_open(x->relayed.v, x->relayed.n, private_net_is_needed(g), &x->relay, e) < 0)
 		return -1;

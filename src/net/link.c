@@ -20,6 +20,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -99,26 +100,18 @@ bool link_has_default(void)
 	return false;
 }
 
+/* By ioctl: netlink would tell all that there is to know of it. */
 static int get_index(struct netlink *n, const char *name, unsigned *ret, unsigned *flags, struct err *e)
 {
-	own(buf) struct buf answers = BUF(NETLINK_ANSWERS);
-	struct netlink_request r;
-	struct netlink_answer m;
-	struct ifinfomsg info = {}, *found;
-	const struct nlattr *a[1];
-	size_t at = 0;
-	netlink_begin(&r, RTM_GETLINK, 0, &info, sizeof info);
-	netlink_add_str(&r, IFLA_IFNAME, name);
-	netlink_add_u32(&r, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	if (netlink_call(n, &r, &answers, e) < 0)
-		return -1;
-	found = netlink_next(&answers, &at, &m) ? (struct ifinfomsg *)(uintptr_t)netlink_parse(&m, sizeof info, a, 1) : NULL;
-	if (!found)
-		return err_set(e, ERR_SYSTEM, "interface %s: no answer", name);
-	memcpy(&info, found, sizeof info);
-	*ret = (unsigned)info.ifi_index;
+	struct ifreq r = {};
+	memcpy(r.ifr_name, name, strnlen(name, sizeof r.ifr_name - 1));
+	if (ioctl(n->fd, SIOCGIFINDEX, &r) < 0)
+		return err_sys(e, "interface %s", name);
+	*ret = (unsigned)r.ifr_ifindex;
+	if (flags && ioctl(n->fd, SIOCGIFFLAGS, &r) < 0)
+		return err_sys(e, "interface %s", name);
 	if (flags)
-		*flags = info.ifi_flags;
+		*flags = (unsigned)(unsigned short)r.ifr_flags;
 	return 0;
 }
 

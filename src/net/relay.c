@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 1024, CLIENTS = 256, EVENTS = 64, AT_ONCE = 64, ROUNDS = 16, CHUNK = 1 << 20, DATAGRAM = 65536, SILENCE_MS = 60000 };
+enum { CONNECTIONS = 1024, CLIENTS = 256, EVENTS = 64, AT_ONCE = 64, ROUNDS = 16, CHUNK = 1 << 20, PIPE = 256 << 10, DATAGRAM = 65536, SILENCE_MS = 60000 };
 enum { CLIENT_SIDE, CONTAINER_SIDE };
 
 struct connection {
@@ -182,8 +182,11 @@ static void begin(struct relay *r, const struct relay_port *p, int fd, const str
 		hang_up(c, true);
 		return;
 	}
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		setsockopt(c->fd[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		/* Less is as good, but slower. */
+		fcntl(c->pipe[i][0], F_SETPIPE_SZ, PIPE);
+	}
 }
 
 static void accept_some(struct relay *r, const struct relay_port *p)
