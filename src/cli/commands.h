@@ -20,6 +20,7 @@ extern const struct cmd cmd_boot;
 extern const struct cmd cmd_healthcheck;
 extern const struct cmd cmd_update;
 extern const struct cmd cmd_stats;
+extern const struct cmd cmd_cp;
 extern const struct cmd cmd_diff;
 extern const struct cmd cmd_events;
 extern const struct cmd cmd_commit;

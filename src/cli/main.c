@@ -52,7 +52,6 @@ static bool is_missing(const char *path, const char *word)
 		"compose",
 		"config",
 		"context",
-		"cp",
 		"node",
 		"plugin",
 		"secret",

@@ -31,6 +31,7 @@ int spec_build_exec(struct spec_build *b, struct err *e) must_use;
 int spec_build_process(struct spec_build *b, struct err *e) must_use;
 int spec_build_namespaces(struct spec_build *b, struct err *e) must_use;
 int spec_build_mounts(struct spec_build *b, struct err *e) must_use;
+int spec_build_points(struct spec_build *b, struct err *e) must_use; /* of those, what the user asked for */
 int spec_build_limits(struct spec_build *b, struct err *e) must_use;
 int spec_build_security(struct spec_build *b, struct err *e) must_use;
 

@@ -384,11 +384,9 @@ static int by_depth(const void *x, const void *y)
 	return depth((*a)->destination) - depth((*b)->destination);
 }
 
-int spec_build_mounts(struct spec_build *b, struct err *e)
+int spec_build_points(struct spec_build *b, struct err *e)
 {
 	const struct container_record *r = &b->c->record;
-	if (add_kernel(b, e) < 0 || add_etc(b, e) < 0)
-		return -1;
 	size_t n = r->mounts.n + r->host.tmpfs.n;
 	struct mount_point *tmpfs = arena_alloc(b->arena, (r->host.tmpfs.n + 1) * sizeof *tmpfs);
 	const struct mount_point **order = arena_alloc(b->arena, (n + 1) * sizeof *order);
@@ -404,4 +402,9 @@ int spec_build_mounts(struct spec_build *b, struct err *e)
 		if (add_point(b, order[i], e) < 0)
 			return -1;
 	return 0;
+}
+
+int spec_build_mounts(struct spec_build *b, struct err *e)
+{
+	return add_kernel(b, e) < 0 || add_etc(b, e) < 0 ? -1 : spec_build_points(b, e);
 }

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "snap/apply.h"
+#include "snap/links.h"
 #include "snap/whiteout.h"
 
 #include <dirent.h>
@@ -28,45 +29,18 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-struct link { dev_t dev; ino_t ino; char *path; };
 struct copy {
 	int to;                       /* the target's root */
 	bool merge;
 	const struct snap_mount *ids; /* NULL: owners as they are */
 	char path[PATH_MAX];          /* of the directory at hand, below `to` */
-	struct { struct link *v; size_t n, room; } links; /* open addressing by inode */
+	struct links links;
 	struct snap_layer_info total;
 };
 
 static void copy_drop(struct copy *c)
 {
-	for (size_t i = 0; i < c->links.room; i++)
-		free(c->links.v[i].path);
-	free(c->links.v);
-}
-
-static struct link *find_link(struct copy *c, dev_t dev, ino_t ino)
-{
-	size_t i = (size_t)(ino * 0x9e3779b97f4a7c15u) & (c->links.room - 1);
-	while (c->links.v[i].path && (c->links.v[i].ino != ino || c->links.v[i].dev != dev))
-		i = (i + 1) & (c->links.room - 1);
-	return &c->links.v[i];
-}
-
-static void add_link(struct copy *c, const struct stat *st, const char *name)
-{
-	if (2 * c->links.n >= c->links.room) {
-		struct link *old = c->links.v;
-		size_t n = c->links.room;
-		c->links.room = n ? 2 * n : 64;
-		c->links.v = mem_alloc(c->links.room * sizeof *old);
-		for (size_t i = 0; i < n; i++)
-			if (old[i].path)
-				*find_link(c, old[i].dev, old[i].ino) = old[i];
-		free(old);
-	}
-	*find_link(c, st->st_dev, st->st_ino) = (struct link){st->st_dev, st->st_ino, mem_printf("%s/%s", c->path, name)};
-	c->links.n++;
+	links_drop(&c->links);
 }
 
 uint32_t copy_shift(uint32_t id, const struct snap_idmap *v, size_t n)
@@ -123,6 +97,23 @@ static bool cannot_share(void)
 	return errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS || errno == ENOTTY || errno == EBADF || errno == EPERM;
 }
 
+/* Where blocks cannot be shared and the kernel does not copy. */
+static int copy_by_hand(int from, int to, off_t at, off_t end)
+{
+	enum { ROOM = 256 << 10 };
+	own(mem) char *room = mem_grow(NULL, ROOM);
+	while (at < end) {
+		ssize_t n = pread(from, room, end - at < ROOM ? (size_t)(end - at) : ROOM, at);
+		if (n <= 0)
+			return (int)n;
+		for (ssize_t done = 0, w; done < n; done += w)
+			if ((w = pwrite(to, room + done, (size_t)(n - done), at + done)) < 0)
+				return -1;
+		at += n;
+	}
+	return 0;
+}
+
 static int copy_piece(int from, int to, off_t at, off_t end)
 {
 	while (at < end) {
@@ -130,23 +121,14 @@ static int copy_piece(int from, int to, off_t at, off_t end)
 		ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(end - at), 0);
 		if (n == 0)
 			return 0;
-		if (n < 0 && !cannot_share())
-			return -1;
-		if (n < 0) {
-			char room[65536];
-			n = pread(from, room, (size_t)(end - at) < sizeof room ? (size_t)(end - at) : sizeof room, at);
-			if (n <= 0)
-				return (int)n;
-			for (ssize_t done = 0, w; done < n; done += w)
-				if ((w = pwrite(to, room + done, (size_t)(n - done), at + done)) < 0)
-					return -1;
-		}
+		if (n < 0)
+			return cannot_share() ? copy_by_hand(from, to, at, end) : -1;
 		at += n;
 	}
 	return 0;
 }
 
-static int copy_data(int from, int to, const struct stat *st, struct err *e)
+int copy_data(int from, int to, const struct stat *st, struct err *e)
 {
 	if (st->st_size == 0)
 		return 0;
@@ -175,17 +157,17 @@ static int copy_data(int from, int to, const struct stat *st, struct err *e)
 /* 1: made as another link to what is copied already. */
 static int try_link(struct copy *c, const struct stat *st, int to, const char *name, struct err *e)
 {
-	struct link *l = c->links.n ? find_link(c, st->st_dev, st->st_ino) : NULL;
-	if (!l || !l->path) {
-		if (strlen(c->path) + strlen(name) + 2 < PATH_MAX)
-			add_link(c, st, name);
+	if (strlen(c->path) + strlen(name) + 2 >= PATH_MAX)
 		return 0;
-	}
-	own(mem) char *dir_path = mem_ndup(l->path, (size_t)(strrchr(l->path, '/') - l->path));
+	own(mem) char *path = mem_printf("%s/%s", c->path, name);
+	const char *first = links_meet(&c->links, st, path);
+	if (!first)
+		return 0;
+	own(mem) char *dir_path = mem_ndup(first, (size_t)(strrchr(first, '/') - first));
 	own(fd) int dir = path_open_in(c->to, *dir_path ? dir_path : ".", O_PATH | O_DIRECTORY, 0, e);
 	if (dir < 0)
 		return -1;
-	return linkat(dir, path_base(l->path), to, name, 0) < 0 ? err_sys(e, "hard link") : 1;
+	return linkat(dir, path_base(first), to, name, 0) < 0 ? err_sys(e, "hard link") : 1;
 }
 
 static int copy_file(struct copy *c, const struct stat *st, int from, int to, const char *name, struct err *e)

@@ -9,6 +9,8 @@
 
 #include "snap/snap.h"
 
+#include <sys/stat.h>
+
 /* What is in `from` to the directory `to`, which also gets from's owner, mode and time. from may be O_PATH. */
 int copy_tree(int from, int to, struct err *e) must_use;
 
@@ -17,6 +19,9 @@ int copy_tree(int from, int to, struct err *e) must_use;
 int copy_layer(int from, int to, const struct snap_mount *m, struct snap_layer_info *total, struct err *e) must_use;
 
 uint32_t copy_shift(uint32_t id, const struct snap_idmap *rows, size_t n); /* UINT32_MAX: outside of the map */
+
+/* The data of one open file into another that is empty; st is from's. A file that has become shorter meanwhile is copied as far as it is. */
+int copy_data(int from, int to, const struct stat *st, struct err *e) must_use;
 
 /* Sums up what is below dir, as snap_usage says. */
 int copy_measure(int dir, struct snap_layer_info *ret, struct err *e) must_use;

@@ -86,7 +86,7 @@ static int put_spans(const struct entry_maker *m, const struct tar_entry *t, int
 	return ftruncate(fd, (off_t)t->size) < 0 ? err_sys(e, "set the size %llu", (unsigned long long)t->size) : 0;
 }
 
-static int put_data(const struct entry_maker *m, const struct tar_entry *t, int fd, struct err *e)
+int entry_data(const struct entry_maker *m, const struct tar_entry *t, int fd, struct err *e)
 {
 	if (t->sparse)
 		return put_spans(m, t, fd, e);
@@ -111,7 +111,7 @@ static int make_file(const struct entry_maker *m, const struct tar_entry *t, con
 		return -1;
 	if (fd < 0)
 		return err_sys(e, "create");
-	if (put_data(m, t, fd, e) < 0)
+	if (entry_data(m, t, fd, e) < 0)
 		return -1;
 	if (needs_owner(t, p) && fchown(fd, t->uid, t->gid) < 0)
 		return owner_failed(m, t, e);

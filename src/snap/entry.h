@@ -26,6 +26,8 @@ enum { ENTRY_ROOM = 64 << 10 };
 /* Makes whatever t is at p, in place of what is there; a directory that is there stays. 1: what was there and
  * might have been on somebody's way (a directory, a symlink) was removed or changed. */
 int entry_make(const struct entry_maker *m, const struct tar_entry *t, const struct entry_place *p, struct err *e) must_use;
+/* The data of a file into one that is open and empty. */
+int entry_data(const struct entry_maker *m, const struct tar_entry *t, int fd, struct err *e) must_use;
 /* A hard link at p to `name` in the directory `dir`. As entry_make. */
 int entry_link(const struct entry_place *p, int dir, const char *name, struct err *e) must_use;
 /* Owner, mode and xattrs of a directory that is open for reading. */

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "snap/apply.h"
+#include "snap/links.h"
 #include "snap/whiteout.h"
 
 #include <errno.h>
@@ -24,7 +25,6 @@
 
 enum { ROOM = 256 << 10, NOBODY = 65534 };
 
-struct seen { dev_t dev; ino_t ino; char *path; };
 struct pack {
 	int64_t until; /* the latest time there is */
 	const struct pack_ids *ids; /* or NULL: as they are, of a tree that nobody changes */
@@ -32,48 +32,13 @@ struct pack {
 	void *arg;
 	struct tar_writer *tar;
 	char *room;
-	struct { struct seen *v; size_t n, room; } links; /* open addressing by inode */
+	struct links links;
 };
 
 static void pack_drop(struct pack *p)
 {
-	for (size_t i = 0; i < p->links.room; i++)
-		free(p->links.v[i].path);
-	free(p->links.v);
+	links_drop(&p->links);
 	free(p->room);
-}
-
-static struct seen *find_link(struct pack *p, dev_t dev, ino_t ino)
-{
-	size_t i = (size_t)(ino * 0x9e3779b97f4a7c15u) & (p->links.room - 1);
-	while (p->links.v[i].path && (p->links.v[i].ino != ino || p->links.v[i].dev != dev))
-		i = (i + 1) & (p->links.room - 1);
-	return &p->links.v[i];
-}
-
-static void grow_links(struct pack *p)
-{
-	struct seen *old = p->links.v;
-	size_t n = p->links.room;
-	p->links.room = n ? 2 * n : 256;
-	p->links.v = mem_alloc(p->links.room * sizeof *old);
-	for (size_t i = 0; i < n; i++)
-		if (old[i].path)
-			*find_link(p, old[i].dev, old[i].ino) = old[i];
-	free(old);
-}
-
-/* The name under which the file was packed before; NULL: this is the first time, which is remembered. */
-static const char *first_name(struct pack *p, const struct stat *st, const char *path)
-{
-	if (2 * p->links.n >= p->links.room)
-		grow_links(p);
-	struct seen *s = find_link(p, st->st_dev, st->st_ino);
-	if (s->path)
-		return s->path;
-	*s = (struct seen){st->st_dev, st->st_ino, mem_dup(path)};
-	p->links.n++;
-	return NULL;
 }
 
 int64_t pack_time(const struct stat *st)
@@ -161,12 +126,9 @@ static uint32_t inside(uint32_t id, const struct snap_idmap *rows, size_t n)
 	return n ? NOBODY : id;
 }
 
-static int put_file(struct pack *p, int dir, const char *name, struct tar_entry *t, struct err *e)
+static int put_open_file(struct pack *p, int fd, struct tar_entry *t, struct err *e)
 {
 	own(arena) struct arena a = {};
-	own(fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return is_gone(p) ? 0 : err_sys(e, "open");
 	if (pack_xattrs(fd, &a, t, e) < 0 || read_spans(fd, &a, t, e) < 0 || tar_write_entry(p->tar, t, e) < 0)
 		return -1;
 	if (!t->sparse)
@@ -175,6 +137,21 @@ static int put_file(struct pack *p, int dir, const char *name, struct tar_entry 
 		if (put_range(p, fd, t->spans.v[i].offset, t->spans.v[i].length, e) < 0)
 			return -1;
 	return 0;
+}
+
+static int put_file(struct pack *p, int dir, const char *name, struct tar_entry *t, struct err *e)
+{
+	own(fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return is_gone(p) ? 0 : err_sys(e, "open");
+	return put_open_file(p, fd, t, e);
+}
+
+int pack_file(int fd, struct tar_entry *t, struct tar_writer *tar, struct err *e)
+{
+	static const struct pack_ids as_they_are;
+	struct pack p __attribute__((cleanup(pack_drop))) = {.until = INT64_MAX, .ids = &as_they_are, .tar = tar, .room = mem_grow(NULL, ROOM)};
+	return put_open_file(&p, fd, t, e);
 }
 
 static int put_mark(struct pack *p, const char *path, const char *mark, int64_t mtime_ns, struct err *e)
@@ -221,7 +198,7 @@ static int put_entry(struct pack *p, int dir, const char *name, char *path, unsi
 		return put_mark(p, path, mark, time_of(p, &st), e);
 	}
 	struct tar_entry t = {.name = path, .link = none, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid, .mtime_ns = time_of(p, &st)};
-	const char *first = !S_ISDIR(st.st_mode) && st.st_nlink > 1 ? first_name(p, &st, path) : NULL;
+	const char *first = !S_ISDIR(st.st_mode) && st.st_nlink > 1 ? links_meet(&p->links, &st, path) : NULL;
 	if (first) {
 		t.type = TAR_HARDLINK;
 		t.link = (char *)(uintptr_t)first;

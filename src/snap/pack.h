@@ -27,3 +27,5 @@ int64_t pack_time(const struct stat *st);
 /* All extended attributes of an open file that a layer keeps (apply_takes_xattr), into t->xattrs and the arena. A file system that
  * has none is no error. */
 int pack_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e) must_use;
+/* A file that is open for reading and may change, with its data; t says the rest. */
+int pack_file(int fd, struct tar_entry *t, struct tar_writer *tar, struct err *e) must_use;

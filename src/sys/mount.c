@@ -120,18 +120,29 @@ int mount_peers(const char *path, unsigned *ret, struct err *e)
 	return 0;
 }
 
-int mount_top(struct err *e)
+static int top_of(int ns, int self, struct err *e)
 {
 	own(fd) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	own(fd) int self = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (root < 0 || cwd < 0 || self < 0 || setns(self, CLONE_NEWNS) < 0)
+	if (root < 0 || cwd < 0 || setns(ns, CLONE_NEWNS) < 0)
 		return err_sys(e, "go to the root of the mount namespace");
 	own(fd) int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int saved = errno;
-	if (fchdir(root) < 0 || chroot(".") < 0 || fchdir(cwd) < 0)
+	if ((ns != self && setns(self, CLONE_NEWNS) < 0) || fchdir(root) < 0 || chroot(".") < 0 || fchdir(cwd) < 0)
 		return err_sys(e, "go back to our own root");
 	errno = saved;
 	return top < 0 ? err_sys(e, "the root of the mount namespace") : take_fd(top);
+}
+
+int mount_top(struct err *e)
+{
+	own(fd) int self = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	return self < 0 ? err_sys(e, "our mount namespace") : top_of(self, self, e);
+}
+
+int mount_top_of(int ns, struct err *e)
+{
+	own(fd) int self = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	return self < 0 ? err_sys(e, "our mount namespace") : top_of(ns, self, e);
 }
 
 int mount_idmap(int mount, int userns, bool recursive, struct err *e)

@@ -28,6 +28,8 @@ int mount_peers(const char *path, unsigned *ret, struct err *e) must_use;
 /* The root of this mount namespace (O_PATH): in a chroot it is not ours, and it is a mount point, which ours need not be there. Only
  * for a process of one thread: it goes there and back. */
 int mount_top(struct err *e) must_use;
+/* The same of another one, given by its fd, which must stay open: without it the mounts below go when the last process in there does. */
+int mount_top_of(int ns, struct err *e) must_use;
 /* Makes the detached mount show ids through the user namespace `userns`. */
 int mount_idmap(int mount, int userns, bool recursive, struct err *e) must_use;
 

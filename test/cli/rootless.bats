@@ -104,6 +104,27 @@ hull() {
     hull volume rm kept mine
 }
 
+@test "cp: what comes out is the user's, what goes in is root's" {
+    hull run -d --name plaincp -v plaincp:/v box sleep 100000
+    echo x >"$HULL_DIR/home/plain"
+    chmod 644 "$HULL_DIR/home/plain"
+    for state in running stopped; do
+        hull cp "$HULL_DIR/home/plain" plaincp:/v/$state
+        hull cp plaincp:/etc/passwd "$HULL_DIR/home/$state"
+        [ "$(stat -c %u "$HULL_DIR/home/$state")" = $HULL_UID ]
+        hull stop -t 0 plaincp
+    done
+    hull start plaincp
+    run -0 hull exec plaincp stat -c %u:%g /v/running /v/stopped
+    [ "${lines[*]}" = "0:0 0:0" ]
+    run -0 hull exec plaincp sh -c 'chown 33:34 /v/running'
+    hull cp -a plaincp:/v/running plaincp:/v/kept
+    hull cp plaincp:/v/kept - >"$HULL_DIR/kept.tar"
+    [ "$(tar tvf "$HULL_DIR/kept.tar" --numeric-owner | awk '{ print $2 }')" = 33/34 ]
+    hull rm -f -v plaincp
+    hull volume rm plaincp
+}
+
 @test "--userns auto: ids of its own" {
     run -0 hull run --rm --userns auto:size=1000 -v auto:/v box sh -c 'id -u; cat /proc/self/uid_map; touch /v/f'
     [ "${lines[0]}" = 0 ]
