@@ -8,12 +8,14 @@
 #include "engine/transport.h"
 
 struct pull_cli {
-	bool all_tags, quiet, disable_content_trust;
+	bool all_tags, quiet, keep_compressed, disable_content_trust;
 	char *platform;
 };
 static const struct opt options[] = {
 	{"all-tags", 'a', OPT_BOOL, offset_of(struct pull_cli, all_tags), NULL, "All tags of the repository"},
 	{"disable-content-trust", 0, OPT_BOOL, offset_of(struct pull_cli, disable_content_trust), NULL, "Has no effect", OPT_HIDDEN},
+	{"keep-compressed", 0, OPT_BOOL, offset_of(struct pull_cli, keep_compressed), NULL,
+		"Keep the layers as they came, too, so that a push anywhere sends the same bytes; the setting keep-compressed does it always"},
 	{"platform", 0, OPT_STR, offset_of(struct pull_cli, platform), "OS/ARCH", "Another platform than this machine's, as in linux/arm64"},
 	{"quiet", 'q', OPT_BOOL, offset_of(struct pull_cli, quiet), NULL, "Print the reference alone"},
 };
@@ -69,7 +71,8 @@ static int pull(void *opts, int argc unused, char **argv, struct err *e)
 	if (o->all_tags && (*ref.digest || strchr(slash ? slash : argv[0], ':')))
 		return err_set(e, ERR_USAGE, "--all-tags: leave the tag of \"%.200s\" away, or the option", argv[0]);
 	own(progress) struct progress *p = progress_new(1, o->quiet, "Pulling");
-	struct image_pull_request q = {.reference = argv[0], .platform = o->platform, .all_tags = o->all_tags, .progress = progress_calls(p)};
+	struct image_pull_request q = {.reference = argv[0], .platform = o->platform, .all_tags = o->all_tags,
+		.keep_compressed = o->keep_compressed, .progress = progress_calls(p)};
 	int r = image_pull(g, &q, &a, &list, e);
 	progress_drop(&p);
 	return r < 0 ? -1 : report(&list, o->quiet, e);

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "engine/image.h"
 #include "engine/layers.h"
+#include "image/partial.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct check {
 	struct arena *a;
 	struct storage_report *report;
 	struct { struct image_note *v; size_t n; } images;
+	struct strv copies; /* layers of the damaged compressed blobs */
 };
 
 static struct storage_damage *note(struct check *c, const char *kind, const char *id, const struct err *why)
@@ -89,10 +91,25 @@ static int check_layers(struct check *c, bool repair, struct err *e)
 	return 0;
 }
 
+/* A copy of a layer as it came: whoever has the layer can do without. */
+static void on_compressed(void *arg, const char *diff_id, const char *digest)
+{
+	struct check *c = arg;
+	struct err why = {};
+	err_set_(&why, ERR_CORRUPT, "it is not what its name says");
+	arena_strv_add(c->a, &c->copies, diff_id);
+	note(c, "compressed", digest, &why);
+}
+
 static int discard(struct check *c, const struct storage_damage *d, struct err *e)
 {
 	if (str_eq(d->kind, "layer"))
 		return snap_remove_layer(&c->g->snap, d->id, e);
+	if (str_eq(d->kind, "compressed")) {
+		for (size_t i = 0; i < c->copies.n; i++)
+			compressed_remove(c->g->root, c->copies.v[i], d->id);
+		return 0;
+	}
 	return store_discard(&c->g->store, d->id, str_eq(d->kind, "image"), e);
 }
 
@@ -155,7 +172,7 @@ int storage_check(struct engine *g, bool repair, struct arena *a, struct storage
 		return -1;
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0 || store_check(&g->store, on_image, &c, e) < 0 ||
-		check_layers(&c, repair, e) < 0)
+		check_layers(&c, repair, e) < 0 || compressed_check(g->root, on_compressed, &c, e) < 0)
 		return -1;
 	return repair ? repair_all(&c, e) : 0;
 }

@@ -7,7 +7,7 @@
 #include "engine/engine.h"
 
 struct storage_damage {
-	const char *kind, *id;    /* "image", "blob", "layer" */
+	const char *kind, *id;    /* "image", "blob", "layer", "compressed" */
 	char why[300];
 	struct strv images;       /* names, or ids, of those that it touches */
 	bool mended;

@@ -268,6 +268,7 @@ static void take_part(struct usage *u, const struct part *p)
 			continue;
 		bool reclaimable = (rows[i].kind == DISK_CONTAINERS && is_stopped(u, p->name)) ||
 			(rows[i].kind == DISK_VOLUMES && is_unused_volume(u, p->name)) ||
+			(rows[i].kind == DISK_IMAGES && strcmp(p->name, "partial") == 0) ||
 			(rows[i].kind == DISK_CACHE && *p->name && strcmp(p->name, "running") != 0);
 		return give(u, rows[i].kind, p, reclaimable);
 	}
@@ -300,6 +301,27 @@ static void take_documents(struct usage *u, struct strv *counted, const struct k
 	}
 }
 
+/* Blobs that are kept of layers go with them. */
+static void take_compressed(struct usage *u)
+{
+	own(strv) struct strv layers = {};
+	struct err ignored = {};
+	if (!path_exists(u->g->root, "images/compressed") || path_list(u->g->root, "images/compressed", &layers, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < layers.n; i++) {
+		own(strv) struct strv blobs = {};
+		own(mem) char *folder = mem_printf("images/compressed/%s", layers.v[i]);
+		struct owners o = owners_of(u, layers.v[i]);
+		if (o.used_images || o.containers || o.cached || path_list(u->g->root, folder, &blobs, &ignored) < 0)
+			continue;
+		u->total[DISK_IMAGES].free += file_bytes(u->g, folder);
+		for (size_t k = 0; k < blobs.n; k++) {
+			own(mem) char *path = mem_printf("%s/%s", folder, blobs.v[k]);
+			u->total[DISK_IMAGES].free += file_bytes(u->g, path);
+		}
+	}
+}
+
 static int read_records(struct usage *u, struct err *e)
 {
 	size_t bad = 0;
@@ -329,6 +351,7 @@ static void count(struct usage *u)
 	own(strv) struct strv counted = {};
 	for (size_t i = 0; i < u->walk.parts.n; i++)
 		take_part(u, &u->walk.parts.v[i]);
+	take_compressed(u);
 	u->total[DISK_IMAGES].count = u->images.n;
 	for (size_t i = 0; i < u->images.n; i++)
 		if (u->images.v[i].users)

@@ -22,13 +22,15 @@ struct image_pull_request {
 	const char *reference;
 	const char *platform; /* NULL: this machine's */
 	bool all_tags;
+	bool keep_compressed; /* keep the blobs of layers, too, so that they can be pushed as they came */
 	const struct image_progress *progress;
 };
 struct image_pulled { char *reference, *digest, *id; bool was_here; }; /* reference: familiar form; digest: "sha256:…" */
 struct image_pulled_list { struct image_pulled *v; size_t n; };
 int image_pull(struct engine *g, const struct image_pull_request *r, struct arena *a, struct image_pulled_list *ret, struct err *e) must_use;
 /* Layers that the registry has are not sent: by the digest they were pulled with, by those they were pushed with, by other
- * repositories there. What it does not have is compressed anew (push_layers.c). */
+ * repositories there. What it does not have goes there as it came, when that is kept here or can be had from where it came; else it is
+ * compressed anew (push_layers.c). */
 struct image_push_request {
 	const char *reference;
 	const char *source;      /* the image here; NULL: that of the reference */

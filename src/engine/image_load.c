@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "image/archive.h"
 #include "image/archive_index.h"
+#include "image/known.h"
 
 #include <string.h>
 
@@ -17,6 +18,20 @@ static void short_name(const struct archive_layer *l, char out[16])
 {
 	const char *digest = l->blob_digest ? l->blob_digest : l->diff_id, *colon = strchr(digest, ':');
 	memcpy(out, colon ? colon + 1 : digest, strnlen(colon ? colon + 1 : digest, 12));
+}
+
+struct loading { struct engine *g; const struct archive_image *image; };
+
+/* The layer was made of the blob: both digests were checked. */
+static int close_layer(void *arg, size_t i, const struct err *why, struct err *e)
+{
+	const struct loading *x = arg;
+	const struct archive_layer *l = &x->image->layers.v[i];
+	if (why)
+		return *e = *why, -1;
+	if (l->blob_digest && l->media_type && strcmp(l->blob_digest, l->diff_id) != 0)
+		known_add(&x->g->store, l->diff_id, &(struct known_blob){l->blob_digest, l->media_type, l->diff_id, l->length, {}}, NULL);
+	return 0;
 }
 
 static int unpack(struct engine *g, struct archive *a, const struct archive_image *image, const struct image_progress *progress, struct err *e)
@@ -29,7 +44,8 @@ static int unpack(struct engine *g, struct archive *a, const struct archive_imag
 		v[i].in = (struct snap_ingest){.fd = l->fd, .offset = l->offset, .length = l->length, .blob_digest = l->blob_digest,
 			.blob_size = l->length, .diff_id = l->diff_id};
 	}
-	struct layer_work w = {.snap = &g->snap, .v = v, .n = image->layers.n, .watch = -1, .progress = progress};
+	struct loading x = {g, image};
+	struct layer_work w = {.snap = &g->snap, .v = v, .n = image->layers.n, .watch = -1, .progress = progress, .closed = close_layer, .arg = &x};
 	return layers_unpack(&w, e);
 }
 

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "image/known.h"
 #include "image/partial.h"
 #include "image/platform.h"
 #include "image/pull.h"
@@ -38,8 +39,20 @@ struct pulling {
 	struct pull *p;
 	struct lane *lanes;
 	bool keeps; /* the blobs, as they came */
+	char repository[REF_TEXT];
 	struct layer_work work;
 };
+
+static bool has_layer(void *arg, size_t i)
+{
+	struct pulling *x = arg;
+	const struct descriptor *d = &x->p->manifest.layers.v[i];
+	const char *diff_id = x->work.v[i].in.diff_id;
+	if (!snap_has_layer(&x->g->snap, diff_id))
+		return false;
+	own(fd) int kept = x->keeps ? compressed_open(x->g->root, diff_id, d->digest, d->size) : -1;
+	return !x->keeps || kept >= 0;
+}
 
 /* The stream of a layer: what an earlier pull left of its blob, and the rest from the registry. */
 static int open_layer(void *arg, size_t i, struct err *e)
@@ -51,7 +64,7 @@ static int open_layer(void *arg, size_t i, struct err *e)
 	if (partial_open(x->g->root, d->digest, &l->partial, e) < 0)
 		return -1;
 	/* Who had it may have finished between our looking and our lock. */
-	if (snap_has_layer(&x->g->snap, in->diff_id)) {
+	if (has_layer(x, i)) {
 		partial_close(x->g->root, &l->partial);
 		return err_set(e, ERR_CONFLICT, "it is here");
 	}
@@ -103,9 +116,13 @@ static int close_layer(void *arg, size_t i, const struct err *why, struct err *e
 {
 	struct pulling *x = arg;
 	struct lane *l = &x->lanes[i];
+	const struct descriptor *d = &x->p->manifest.layers.v[i];
+	char *diff_id = x->p->config.rootfs.diff_ids.v[i];
 	struct stat st;
+	if (!why)
+		known_add(&x->g->store, diff_id, &(struct known_blob){d->digest, d->media_type, diff_id, d->size, {}}, x->repository);
 	if (!why && x->keeps)
-		return partial_keep(x->g->root, &l->partial, x->work.v[i].in.diff_id, e);
+		return partial_keep(x->g->root, &l->partial, diff_id, e);
 	if (!why) {
 		partial_remove(x->g->root, &l->partial);
 		return 0;
@@ -142,16 +159,22 @@ static int unpack(struct engine *g, struct pull *p, const struct image_pull_requ
 		v[i].in = (struct snap_ingest){.fd = -1, .length = UINT64_MAX, .blob_digest = d->digest, .blob_size = d->size,
 			.diff_id = p->config.rootfs.diff_ids.v[i]};
 	}
-	struct pulling x = {.g = g, .p = p, .work = {.snap = &g->snap, .v = v, .n = n, .open = open_layer, .watch = p->sock, .watched = on_events,
+	struct pulling x = {.g = g, .p = p, .keeps = r->keep_compressed || s->keep_compressed, .work = {.snap = &g->snap, .v = v, .n = n,
+		.open = open_layer, .has = has_layer, .await = await_layer, .closed = close_layer, .watch = p->sock, .watched = on_events,
 		.counts_blob = true, .progress = r->progress,
-		.await = await_layer, .closed = close_layer, .parallel = s->concurrent_downloads > 0 ? (unsigned)s->concurrent_downloads : 0}};
+		.parallel = s->concurrent_downloads > 0 ? (unsigned)s->concurrent_downloads : 0}};
 	x.lanes = arena_alloc(&p->arena, (n + 1) * sizeof *x.lanes);
 	for (size_t i = 0; i < n; i++)
 		x.lanes[i] = (struct lane){.partial = {.fd = -1}};
 	x.work.arg = &x;
+	struct ref bare = p->ref;
+	*bare.tag = *bare.digest = 0;
+	ref_format(&bare, x.repository);
 	int result = layers_unpack(&x.work, e);
 	for (size_t i = 0; i < n; i++)
 		partial_close(g->root, &x.lanes[i].partial);
+	for (size_t i = 0; result == 0 && i < n; i++)
+		known_confirm(&g->store, v[i].in.diff_id, p->manifest.layers.v[i].digest, x.repository);
 	return result;
 }
 

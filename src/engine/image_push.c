@@ -31,23 +31,20 @@ static void push_drop(struct push *x)
 }
 
 /* One image more; takes *image. */
-static int add_one(struct push *x, struct image *image, struct err *e)
+static void add_one(struct push *x, struct image *image)
 {
 	struct push_one *o = arena_push(&x->arena, &x->all);
-	struct known *known;
 	o->image = arena_alloc(&x->arena, sizeof *o->image);
 	*o->image = *image;
 	*image = (struct image){};
 	const struct strv *ids = &o->image->config.rootfs.diff_ids;
-	if (known_of_layers(&x->g->store, &o->image->record, ids, &x->arena, &known, e) < 0)
-		return -1;
+	struct known *known = known_of_layers(&x->g->store, &o->image->record, ids, &x->arena);
 	o->n = ids->n;
 	o->v = arena_alloc(&x->arena, (o->n + 1) * sizeof *o->v);
 	for (size_t i = 0; i < o->n; i++) {
 		o->v[i].diff_id = ids->v[i];
 		o->v[i].known = known[i];
 	}
-	return 0;
 }
 
 /* "repository:x:pull,push repository:y:pull": ours, and those that may have our blobs. */
@@ -152,7 +149,7 @@ static int find_index(struct push *x, const struct image *image, struct index *r
 }
 
 /* Adds those of its images that are here; `self` is in all already. */
-static int add_children(struct push *x, struct index *n, size_t self, struct err *e)
+static void add_children(struct push *x, struct index *n, size_t self)
 {
 	for (size_t i = 0; i < n->x.manifests.n; i++) {
 		own(image) struct image image = {};
@@ -161,12 +158,10 @@ static int add_children(struct push *x, struct index *n, size_t self, struct err
 			at = (ssize_t)self;
 		} else if (image_of_manifest(x->g, n->x.manifests.v[i].digest, &image)) {
 			at = (ssize_t)x->all.n;
-			if (add_one(x, &image, e) < 0)
-				return -1;
+			add_one(x, &image);
 		}
 		*arena_push(&x->arena, &n->at) = at;
 	}
-	return 0;
 }
 
 /* Is what is not here in the repository? Then the index can go. */
@@ -268,11 +263,12 @@ static int add_plan(struct push *x, struct plans *plans, const char *name, const
 	struct plan *p = arena_push(&x->arena, plans);
 	p->tag = arena_dup(&x->arena, tag);
 	p->self = x->all.n;
-	if (add_one(x, &image, e) < 0)
-		return -1;
+	add_one(x, &image);
 	int found = find_index(x, x->all.v[p->self].image, &p->index, e);
-	if (found < 0 || (found && add_children(x, &p->index, p->self, e) < 0))
+	if (found < 0)
 		return -1;
+	if (found)
+		add_children(x, &p->index, p->self);
 	p->has_index = found && str_is_empty(x->r->platform);
 	return str_is_empty(x->r->platform) ? 0 : select_platform(x, &p->index, p, e);
 }

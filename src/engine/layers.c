@@ -132,10 +132,15 @@ void layers_show(const struct layer_work *w, size_t i, enum layer_phase phase, u
 		w->progress->layer(w->progress->arg, i, w->v[i].name, phase, bytes, w->v[i].total, note);
 }
 
+static bool is_here(const struct layer_work *w, size_t i)
+{
+	return w->has ? w->has(w->arg, i) : snap_has_layer(w->snap, w->v[i].in.diff_id);
+}
+
 /* Another command had the layer: is it here now? 1: it is; 2: it is our turn. */
 static int awaited(const struct layer_work *w, size_t i)
 {
-	if (!snap_has_layer(w->snap, w->v[i].in.diff_id))
+	if (!is_here(w, i))
 		return 2;
 	layers_show(w, i, LAYER_EXISTS, w->v[i].total, NULL);
 	return 1;
@@ -194,7 +199,7 @@ static int fill(struct crew *c, struct err *e)
 {
 	struct layer_work *w = c->w;
 	for (; c->next < w->n && c->busy < c->max; c->next++) {
-		if (is_repeated(w, c->next) || snap_has_layer(w->snap, w->v[c->next].in.diff_id)) {
+		if (is_repeated(w, c->next) || is_here(w, c->next)) {
 			layers_show(w, c->next, LAYER_EXISTS, w->v[c->next].total, NULL);
 			continue;
 		}

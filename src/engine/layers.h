@@ -20,6 +20,7 @@ struct layer_work {
 	 * and the layer is here, or it is open()'s turn again. */
 	int (*open)(void *arg, size_t i, struct err *e);
 	int (*await)(void *arg, size_t i, struct err *e);
+	bool (*has)(void *arg, size_t i); /* NULL: the layer is here, or: all that is wanted of it is */
 	/* NULL, or: a worker is done with layer i; why NULL: well. 1: it shall be tried again; 0; -1: that is why it failed. */
 	int (*closed)(void *arg, size_t i, const struct err *why, struct err *e);
 	/* Called when `watch` is readable, and once when a worker failed; -1 ends the work with that error. */

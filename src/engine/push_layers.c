@@ -3,15 +3,17 @@
  * push_layers: all layers of an image at once, each on its own way:
  *
  *   ASKING       is a blob that is known to be this layer in the repository, or elsewhere in the registry? One after the other
- *   QUEUED       none is: it waits for a CPU
- *   COMPRESSING  a worker, a fork of ours, exports, compresses, hashes it into a file without a name
+ *   QUEUED       none is: a blob that is kept here is sent at once, else it waits for a CPU
+ *   COMPRESSING  a worker, a fork of ours, fetches the blob that it came as from where it came, else exports, compresses, hashes the layer
+ *                into a file without a name
  *   SENDING      hull-registry asks once more, by its new digest, and sends it
  *   DONE
  *
- * What is kept of a layer is its tar, or its files, never the compressed blob that came over the wire, and no compressor gives exactly
- * another one's bytes. So a registry that does not have the blob gets one of our own, and the image another manifest.
+ * What is kept of a layer is its tar, or its files; the compressed blob that came over the wire only where that was asked for. A layer whose
+ * blob nobody has gets one of our own, the same for the same tar, and the image another manifest.
  */
 #include "engine/push.h"
+#include "engine/push_original.h"
 
 #include "base/fd.h"
 #include "codec/compress.h"
@@ -37,6 +39,8 @@ struct lane {
 	ssize_t same; /* an earlier layer of the same diff_id, or -1 */
 	pid_t pid;
 	int pipe, file;
+	bool original; /* there is a place to fetch it from */
+	bool made;     /* by a worker of ours */
 	char name[16];
 	uint64_t total; /* of what is shown */
 	struct strv from;
@@ -51,6 +55,7 @@ struct work {
 struct message {
 	bool done;
 	uint64_t bytes;
+	ssize_t known; /* done: which of the layer's known blobs it is; -1: a new one */
 	char digest[DIGEST_TEXT], diff_id[DIGEST_TEXT];
 	struct err why;
 };
@@ -66,6 +71,23 @@ static void show(const struct work *w, size_t i, enum layer_phase phase, uint64_
 	const struct image_progress *p = w->x->r->progress;
 	if (p && p->layer)
 		p->layer(p->arg, i, w->v[i].name, phase, bytes, w->v[i].total, note);
+}
+
+enum compression push_compression_of(const char *media_type)
+{
+	static const struct { const char *suffix; enum compression c; } rows[] = {
+		{"gzip", COMPRESS_GZIP}, {"zstd", COMPRESS_ZSTD}, {"tar", COMPRESS_NONE}};
+	for (size_t i = 0; media_type && i < countof(rows); i++)
+		if (str_has_suffix(media_type, rows[i].suffix))
+			return rows[i].c;
+	return COMPRESS_XZ;
+}
+
+static bool suits(const struct push *x, const struct known_blob *b)
+{
+	if (x->r->force_compression)
+		return false;
+	return str_is_empty(x->r->compression) || push_compression_of(b->media_type) == x->compression;
 }
 
 /* ---- in the worker */
@@ -111,7 +133,13 @@ static void worker_main(struct work *w, size_t i, unsigned threads, int pipe, pi
 		_exit(1);
 	signal(SIGPIPE, SIG_IGN);
 	struct maker m = {.file = w->v[i].file, .pipe = pipe};
-	struct message x = {.done = true};
+	struct message x = {.done = true, .known = w->v[i].original ? push_fetch_original(w->x, &w->o->v[i], suits, m.file) : -1};
+	if (x.known >= 0)
+		_exit(fd_write_all(pipe, &x, sizeof x) < 0);
+	if (w->v[i].original) {
+		struct message none = {.known = -1};
+		(void)!fd_write_all(pipe, &none, sizeof none);
+	}
 	if (make(w, &m, w->o->v[i].diff_id, threads, x.diff_id, &x.why) == 0)
 		x.why.kind = ERR_NONE;
 	x.bytes = m.out;
@@ -145,7 +173,7 @@ static int begin_worker(struct work *w, size_t i, unsigned threads, struct err *
 		return err_sys(e, "fork");
 	l->pid = pid;
 	l->way = COMPRESSING;
-	show(w, i, LAYER_COMPRESSING, 0, NULL);
+	show(w, i, l->original ? LAYER_DOWNLOADING : LAYER_COMPRESSING, 0, NULL);
 	return 0;
 }
 
@@ -159,23 +187,6 @@ static void end_worker(struct lane *l, bool by_force)
 	}
 	l->pid = 0;
 	fd_drop(&l->pipe);
-}
-
-enum compression push_compression_of(const char *media_type)
-{
-	static const struct { const char *suffix; enum compression c; } rows[] = {
-		{"gzip", COMPRESS_GZIP}, {"zstd", COMPRESS_ZSTD}, {"tar", COMPRESS_NONE}};
-	for (size_t i = 0; media_type && i < countof(rows); i++)
-		if (str_has_suffix(media_type, rows[i].suffix))
-			return rows[i].c;
-	return COMPRESS_XZ;
-}
-
-static bool suits(const struct push *x, const struct known_blob *b)
-{
-	if (x->r->force_compression)
-		return false;
-	return str_is_empty(x->r->compression) || push_compression_of(b->media_type) == x->compression;
 }
 
 /* Repositories of this registry, not ours, that may have the blob. */
@@ -195,6 +206,16 @@ static void take_known(struct push_layer *p, const struct known_blob *b)
 	p->blob_diff_id = b->diff_id;
 }
 
+/* A blob that the layer came as. */
+static int send_known(struct work *w, size_t i, const struct known_blob *b, int fd, struct err *e)
+{
+	take_known(&w->o->v[i], b);
+	w->v[i].total = b->size;
+	w->v[i].way = SENDING;
+	show(w, i, LAYER_PUSHING, 0, NULL);
+	return push_blob(w->x->p, (int)i, &w->o->v[i].blob, fd, w->x->r->chunk, e);
+}
+
 /* The next blob that may be there, or the layer has to be made. */
 static int ask(struct work *w, size_t i, struct err *e)
 {
@@ -210,6 +231,11 @@ static int ask(struct work *w, size_t i, struct err *e)
 		l->way = ASKING;
 		return push_look(w->x->p, (int)i, &p->blob, &l->from, e);
 	}
+	const struct known_blob *b;
+	own(fd) int kept = push_kept(w->x, p, suits, &b);
+	if (kept >= 0)
+		return send_known(w, i, b, kept, e);
+	l->original = push_has_origin(w->x, p, suits);
 	l->way = QUEUED;
 	return 0;
 }
@@ -231,6 +257,12 @@ static int hear_worker(struct work *w, size_t i, struct err *e)
 		*e = m.why;
 		return err_wrap(e, "layer %s", l->name);
 	}
+	if (m.known >= 0 && (size_t)m.known < p->known.n) {
+		int r = send_known(w, i, &p->known.v[m.known], l->file, e);
+		fd_drop(&l->file);
+		return r;
+	}
+	l->made = true;
 	p->blob = (struct descriptor){.digest = arena_dup(&w->x->arena, m.digest), .size = m.bytes,
 		.media_type = arena_printf(&w->x->arena, "application/vnd.oci.image.layer.v1.tar+%s", w->x->compression == COMPRESS_ZSTD ? "zstd" : "gzip")};
 	p->blob_diff_id = arena_dup(&w->x->arena, m.diff_id);
@@ -249,7 +281,11 @@ static void finish(struct work *w, size_t i, enum layer_phase phase, const char 
 	w->v[i].way = DONE;
 	w->v[i].total = p->blob.size;
 	show(w, i, phase, p->blob.size, note);
-	known_add(&w->x->g->store, p->diff_id, &b, w->x->repository);
+	/* Only of what was made here it was seen that it is the layer. */
+	if (w->v[i].made)
+		known_add(&w->x->g->store, p->diff_id, &b, w->x->repository);
+	else
+		known_confirm(&w->x->g->store, p->diff_id, b.digest, w->x->repository);
 }
 
 static int on_event(struct work *w, const struct push_event *ev, struct err *e)

@@ -30,6 +30,7 @@ static const struct jfield fields[] = {
 	JF(S, "max-concurrent-downloads", concurrent_downloads, JT_I64),
 	JF(S, "max-concurrent-uploads", concurrent_uploads, JT_I64),
 	JF(S, "registry-mirrors", registry_mirrors, JT_STRV),
+	JF(S, "keep-compressed", keep_compressed, JT_BOOL),
 	JF(S, "platform", platform, JT_STR),
 	JF(S, "storage", storage, JT_STR),
 	JF(S, "default-network", network, JT_STR),

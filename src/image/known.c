@@ -91,13 +91,24 @@ void known_add(struct store *s, const char *layer, const struct known_blob *blob
 	struct strv here = {};
 	load(s, layer, &a, &old);
 	struct known_blob *there = find(&old, blob->digest);
-	if (there && strv_has(&there->repositories, repository))
+	if (there && (!repository || strv_has(&there->repositories, repository)))
 		return;
-	arena_strv_add(&a, &here, repository);
+	if (repository)
+		arena_strv_add(&a, &here, repository);
 	add(&a, &new, blob, &here);
 	for (size_t i = 0; i < old.n; i++)
 		add(&a, &new, &old.v[i], &old.v[i].repositories);
 	save(s, layer, &new);
+}
+
+void known_confirm(struct store *s, const char *layer, const char *digest, const char *repository)
+{
+	own(arena) struct arena a = {};
+	struct known k = {};
+	load(s, layer, &a, &k);
+	const struct known_blob *there = find(&k, digest);
+	if (there)
+		known_add(s, layer, there, repository);
 }
 
 void known_sweep(struct store *s, bool (*has)(void *arg, const char *diff_id), void *arg)
@@ -143,16 +154,10 @@ static void take_manifest(struct gathering *g, const char *digest, const struct 
 		}
 }
 
-static int take_image(void *arg, const struct image *i, struct err *e unused)
+/* What the image's own manifests say is said again by pushing them; what they say of layers is nobody else's business. */
+static void take_image(struct gathering *g, const struct image_record *r)
 {
-	struct gathering *g = arg;
-	const struct image_record *r = &i->record;
 	own(strv) struct strv repositories = {};
-	bool shares = false;
-	for (size_t k = 0; k < r->diff_ids.n; k++)
-		shares = shares || strv_has(g->diff_ids, r->diff_ids.v[k]);
-	if (!shares)
-		return 0;
 	for (size_t k = 0; k < r->digests.n; k++) {
 		const char *at = strchr(r->digests.v[k], '@');
 		if (at)
@@ -165,19 +170,13 @@ static int take_image(void *arg, const struct image *i, struct err *e unused)
 		if (at && !str_eq(at + 1, r->manifest))
 			take_manifest(g, at + 1, &r->diff_ids, &none);
 	}
-	return 0;
 }
 
-int known_of_layers(struct store *s, const struct image_record *image, const struct strv *diff_ids, struct arena *a, struct known **ret,
-	struct err *e)
+struct known *known_of_layers(struct store *s, const struct image_record *image, const struct strv *diff_ids, struct arena *a)
 {
-	struct gathering g = {s, a, diff_ids, arena_alloc(a, (diff_ids->n + 1) * sizeof **ret)};
-	struct strv none = {};
-	take_manifest(&g, image->manifest, diff_ids, &none);
-	if (store_each(s, take_image, &g, NULL, e) < 0)
-		return -1;
+	struct gathering g = {s, a, diff_ids, arena_alloc(a, (diff_ids->n + 1) * sizeof(struct known))};
+	take_image(&g, image);
 	for (size_t i = 0; i < diff_ids->n; i++)
 		load(s, diff_ids->v[i], a, &g.ret[i]);
-	*ret = g.ret;
-	return 0;
+	return g.ret;
 }

@@ -20,9 +20,11 @@ struct known_blob {
 struct known { struct known_blob *v; size_t n; };
 
 /* One list for each of diff_ids; first those of the image's own manifest. */
-int known_of_layers(struct store *s, const struct image_record *image, const struct strv *diff_ids, struct arena *a, struct known **ret,
-	struct err *e) must_use;
-/* From now on `blob` is known to be the layer, and to be in that repository. Best effort. */
+struct known *known_of_layers(struct store *s, const struct image_record *image, const struct strv *diff_ids, struct arena *a) must_use;
+/* From now on `blob` is known to be the layer, and to be in that repository: both digests were seen to be true of the same bytes.
+ * repository NULL: in none. Best effort. */
 void known_add(struct store *s, const char *layer, const struct known_blob *blob, const char *repository);
+/* The same, if it is known already that it is the layer: who says so now has not shown it. */
+void known_confirm(struct store *s, const char *layer, const char *digest, const char *repository);
 /* Forgets layers that `has` says are not here. */
 void known_sweep(struct store *s, bool (*has)(void *arg, const char *diff_id), void *arg);

@@ -9,11 +9,13 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "codec/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -170,6 +172,52 @@ int compressed_open(int root, const char *diff_id, const char *digest, uint64_t 
 	return take_fd(fd);
 }
 
+void compressed_remove(int root, const char *diff_id, const char *digest)
+{
+	char path[2 * DIGEST_TEXT + 24];
+	kept_path(diff_id, digest, path);
+	unlinkat(root, path, 0);
+}
+
+static char *digest_of_hex(const char *hex)
+{
+	return mem_printf("%s:%s", strlen(hex) == 128 ? "sha512" : "sha256", hex);
+}
+
+static bool is_whole(int root, const char *path, const char *digest)
+{
+	own(fd) int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	own(stream) struct stream *from = stream_fd(fd, UINT64_MAX);
+	own(stream) struct stream *hash = NULL;
+	struct err ignored = {};
+	char found[DIGEST_TEXT];
+	if (fd < 0 || stream_hash(from, digest, &hash, &ignored) < 0 || stream_to_end(hash, NULL, &ignored) < 0)
+		return false;
+	stream_digest(hash, found, NULL);
+	return strcmp(found, digest) == 0;
+}
+
+int compressed_check(int root, void (*bad)(void *arg, const char *diff_id, const char *digest), void *arg, struct err *e)
+{
+	own(strv) struct strv layers = {};
+	if (!path_exists(root, KEPT))
+		return 0;
+	if (path_list(root, KEPT, &layers, e) < 0)
+		return -1;
+	for (size_t i = 0; i < layers.n; i++) {
+		own(strv) struct strv blobs = {};
+		own(mem) char *folder = mem_printf(KEPT "/%s", layers.v[i]), *diff_id = digest_of_hex(layers.v[i]);
+		if (path_list(root, folder, &blobs, e) < 0)
+			return -1;
+		for (size_t k = 0; k < blobs.n; k++) {
+			own(mem) char *path = mem_printf("%s/%s", folder, blobs.v[k]), *digest = digest_of_hex(blobs.v[k]);
+			if (!is_whole(root, path, digest))
+				bad(arg, diff_id, digest);
+		}
+	}
+	return 0;
+}
+
 void compressed_sweep(int root, bool (*has)(void *arg, const char *diff_id), void *arg)
 {
 	own(strv) struct strv names = {};
@@ -177,8 +225,7 @@ void compressed_sweep(int root, bool (*has)(void *arg, const char *diff_id), voi
 	if (!path_exists(root, KEPT) || path_list(root, KEPT, &names, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
-		own(mem) char *diff_id = mem_printf("%s:%s", strlen(names.v[i]) == 128 ? "sha512" : "sha256", names.v[i]);
-		own(mem) char *path = mem_printf(KEPT "/%s", names.v[i]);
+		own(mem) char *diff_id = digest_of_hex(names.v[i]), *path = mem_printf(KEPT "/%s", names.v[i]);
 		if (!digest_is_valid(diff_id) || !has(arg, diff_id))
 			(void)!path_remove_tree(root, path, &ignored);
 	}
