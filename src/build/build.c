@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "build/interrupt.h"
+#include "build/remote_cache.h"
 #include "build/run.h"
 #include "build/stage.h"
 #include "engine/layers.h"
@@ -264,7 +265,7 @@ static int go(struct build *b, const struct strv *names, struct build_image *ret
 }
 
 static int one_platform(struct engine *g, const struct build_request *q, size_t index, const struct strv *names, struct build_image *image,
-	struct build_result *ret, struct err *e)
+	struct strv *used, struct build_result *ret, struct err *e)
 {
 	struct build_request one = *q;
 	one.platform = q->platforms.n ? q->platforms.v[index] : NULL;
@@ -278,6 +279,8 @@ static int one_platform(struct engine *g, const struct build_request *q, size_t 
 	/* What is wrong with the file is so for all of them. */
 	if (index == 0)
 		tell_findings(&b);
+	for (size_t i = 0; q->cache_to.n && i < b.cache.used.n; i++)
+		strv_add(used, b.cache.used.v[i]);
 	ret->steps += b.steps;
 	ret->cached += b.cached;
 	build_drop(&b);
@@ -305,18 +308,23 @@ static int run(struct engine *g, const struct build_request *q, struct build_ima
 	if (whole_names(q, &ret->names, e) < 0)
 		return -1;
 	own(fd) int hold = layers_hold(g, e);
-	if (hold < 0)
+	own(strv) struct strv used = {};
+	if (hold < 0 || remote_cache_import(g, q, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (one_platform(g, q, i, has_index ? &none : &ret->names, &images[i], ret, e) < 0)
+		if (one_platform(g, q, i, has_index ? &none : &ret->names, &images[i], &used, ret, e) < 0)
 			return n > 1 ? err_wrap(e, "%s", q->platforms.v[i]) : -1;
+	own(strv) struct strv layers = {};
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < images[i].diff_ids.n; k++)
+			strv_add(&layers, images[i].diff_ids.v[k]);
 	if (!*images[0].id)
-		return 0;
+		return remote_cache_export(g, q, &used, &layers, e);
 	memcpy(ret->id, images[0].id, sizeof ret->id);
 	ret->is_index = has_index;
 	if (has_index && documents_index(g, q, images, n, &ret->names, ret->id, e) < 0)
 		return -1;
-	return output_images(g, q, ret, e);
+	return output_images(g, q, ret, e) < 0 ? -1 : remote_cache_export(g, q, &used, &layers, e);
 }
 
 int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e)

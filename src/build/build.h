@@ -42,6 +42,7 @@ struct build_request {
 	struct { struct build_secret *v; size_t n; } secrets, agents;
 	struct { struct build_output *v; size_t n; } outputs; /* none: an image in the store */
 	struct { struct build_annotation *v; size_t n; } annotations;
+	struct { struct build_cache *v; size_t n; } cache_from, cache_to; /* remote_cache.h */
 	const char *target, *platform /* of platforms, the one at hand */, *pull, *network, *shell_on_error;
 	bool no_cache, allow_insecure, allow_device, explain, squash, docker_types, has_format; /* docker_types: docker's media types */
 	unsigned jobs;           /* 0: as many as there are CPUs */

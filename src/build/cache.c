@@ -29,6 +29,7 @@ int cache_open(struct cache *c, struct engine *g, struct err *e)
 void cache_drop(struct cache *c)
 {
 	fd_drop(&c->dir);
+	strv_drop(&c->used);
 }
 
 void key_drop(struct key *k)
@@ -67,6 +68,13 @@ static void touch(struct cache *c, const char *layer)
 		futimens(fd, NULL);
 }
 
+static void note(struct cache *c, const char *key, const char *layer)
+{
+	own(mem) char *line = mem_printf("%s %s", key, layer);
+	if (!strv_has(&c->used, line))
+		strv_add(&c->used, line);
+}
+
 int cache_get(struct cache *c, struct engine *g, const char key[65], struct cached *ret, struct err *e)
 {
 	char path[80];
@@ -88,6 +96,7 @@ int cache_get(struct cache *c, struct engine *g, const char key[65], struct cach
 	snprintf(ret->created, sizeof ret->created, "%s", created ? created : "");
 	if (*layer)
 		touch(c, layer);
+	note(c, key, layer);
 	return 1;
 }
 
@@ -109,5 +118,6 @@ int cache_put(struct cache *c, const char key[65], const struct key *k, const ch
 		return err_wrap(e, "build cache");
 	if (*layer)
 		touch(c, layer);
+	note(c, key, layer);
 	return 0;
 }

@@ -7,6 +7,7 @@
  *   <root>/build/running/<id>/       a step that runs now; its lock is held
  *   <root>/build/stat/<sha256>    statcache of a context
  *   <root>/build/last/<sha256>    which key a step had at a place of a Dockerfile (explain.h)
+ *   <root>/build/imported/<sha256>   which caches from elsewhere were taken in (remote_cache.h)
  *   <root>/build/http/<sha256>    what a URL had (fetch.h)
  *
  * A key is the digest of named parts. The parts are written behind the answer: who wonders why a step ran again can compare them.
@@ -17,7 +18,11 @@
 #include "base/str.h"
 
 struct engine;
-struct cache { int dir; bool read, write; };
+struct cache {
+	int dir;
+	bool read, write;
+	struct strv used; /* "KEY LAYER" of the steps that this build found or did */
+};
 int cache_open(struct cache *c, struct engine *g, struct err *e) must_use;
 void cache_drop(struct cache *c);
 

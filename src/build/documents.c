@@ -2,6 +2,7 @@
 #include "build/documents.h"
 
 #include "base/fd.h"
+#include "build/remote_cache.h"
 #include "codec/digest.h"
 #include "image/platform.h"
 #include "snap/export.h"
@@ -24,9 +25,17 @@ bool documents_need_index(const struct build_request *q)
 	return q->platforms.n > 1;
 }
 
+bool documents_has_inline_cache(const struct build_request *q)
+{
+	for (size_t i = 0; i < q->cache_to.n; i++)
+		if (q->cache_to.v[i].kind == BUILD_CACHE_INLINE)
+			return true;
+	return false;
+}
+
 bool documents_need_manifest(const struct build_request *q)
 {
-	return q->annotations.n || q->docker_types || q->has_format || documents_need_index(q);
+	return q->annotations.n || documents_has_inline_cache(q) || q->docker_types || q->has_format || documents_need_index(q);
 }
 
 static bool is_of(const struct build_annotation *a, const struct build_image *i)
@@ -96,7 +105,13 @@ int documents_manifest(struct engine *g, const struct build_request *q, const st
 		json_add(layers, descriptor(q->docker_types ? "application/vnd.docker.image.rootfs.diff.tar" : "application/vnd.oci.image.layer.v1.tar",
 			i->diff_ids.v[k], size));
 	}
-	set_annotations(j, q, BUILD_MANIFEST, i);
+	struct json *notes = annotations(q, BUILD_MANIFEST, i);
+	if (i->cache && !notes)
+		notes = json_new_object();
+	if (i->cache)
+		json_set_str(notes, REMOTE_CACHE_ANNOTATION, i->cache);
+	if (notes)
+		json_set(j, "annotations", notes);
 	json_format(j, 2, ret);
 	return buf_check(ret, e);
 }

@@ -16,11 +16,13 @@ struct build_image {
 	char id[136], manifest[136], os[40], architecture[40], variant[40];
 	uint64_t manifest_size;
 	struct strv diff_ids;
+	const char *cache; /* the steps that it has inline; NULL: none */
 	struct image_record record; /* texts in the arena */
 };
 void build_image_drop(struct build_image *i);
 
 /* Has the image to have a manifest of its own? */
+bool documents_has_inline_cache(const struct build_request *q);
 bool documents_need_manifest(const struct build_request *q);
 bool documents_need_index(const struct build_request *q);
 /* config_size: of its config's text. */

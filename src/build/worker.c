@@ -23,13 +23,14 @@ enum { RESULT_MAX = 64 << 20 };
 
 struct result {
 	struct image_config config;
-	struct strv args;
+	struct strv args, used;
 	int64_t epoch, kind, sys, line, column;
 	char *error;
 };
 static const struct jfield result_fields[] = {
 	JFS(struct result, "config", config, JT_STRUCT, image_config_table),
-	JF(struct result, "args", args, JT_STRV), JF(struct result, "epoch", epoch, JT_I64), JF(struct result, "kind", kind, JT_I64),
+	JF(struct result, "args", args, JT_STRV), JF(struct result, "used", used, JT_STRV),
+	JF(struct result, "epoch", epoch, JT_I64), JF(struct result, "kind", kind, JT_I64),
 	JF(struct result, "errno", sys, JT_I64), JF(struct result, "line", line, JT_I64), JF(struct result, "column", column, JT_I64),
 	JF(struct result, "error", error, JT_STR),
 };
@@ -56,6 +57,7 @@ static void child(struct build *b, struct state *s, int sock, int result, pid_t 
 	} else {
 		r.config = s->config;
 		r.args = s->args;
+		r.used = b->cache.used;
 		r.epoch = s->epoch;
 	}
 	own(json) struct json *j = jmap_format(&result_table, &r);
@@ -104,6 +106,9 @@ static int read_result(struct build *b, struct state *s, struct err *e)
 		b->df.text.where = (struct source_place){(unsigned)r.line, (unsigned)r.column};
 		return -1;
 	}
+	for (size_t i = 0; i < r.used.n; i++)
+		if (!strv_has(&b->cache.used, r.used.v[i]))
+			strv_add(&b->cache.used, r.used.v[i]);
 	s->document = take(j);
 	s->config = r.config;
 	s->args = r.args;

@@ -22,7 +22,7 @@ struct build_cli {
 	char *file, *target, *pull, *network, *progress, *iidfile, *metadata_file, *call;
 	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
-	struct strv outputs, volumes, annotations, platforms;
+	struct strv outputs, volumes, annotations, platforms, cache_from, cache_to;
 	bool no_cache, quiet, rm, force_rm, load, push, explain, check, squash;
 	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
@@ -34,6 +34,9 @@ static const struct opt options[] = {
 		"index-descriptor"},
 	{"build-arg", 0, OPT_STRV, AT(args), "NAME[=VALUE]", "The value of an ARG; without one the variable of the environment"},
 	{"build-context", 0, OPT_STRV, AT(contexts), "NAME=PATH", "One more context: a directory, or docker-image://IMAGE"},
+	{"cache-from", 0, OPT_STRV, AT(cache_from), "NAME|type=KIND,…", "Take over what other builds did: type=registry,ref=NAME or type=local,src=DIR"},
+	{"cache-to", 0, OPT_STRV, AT(cache_to), "NAME|type=KIND,…", "Let other builds take over what this one did: type=inline, type=registry,ref=NAME or "
+		"type=local,dest=DIR, with mode=max for all stages"},
 	{"call", 0, OPT_STR, AT(call), "METHOD", "Instead of building: check (the build checks), outline (what the build can be given), targets (its stages); "
 		"with ,format=json", 0, "build check outline targets check,format=json outline,format=json targets,format=json"},
 	{"cap-add", 0, OPT_STRV, AT(cap_add), "CAP", "Give RUN one more capability"},
@@ -211,6 +214,8 @@ static int make_request(const struct build_cli *o, const char *context, struct a
 		.no_cache = o->no_cache, .explain = o->explain, .squash = o->squash,
 		.cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
 	if (build_output_read(&o->outputs, o->push, a, q, e) < 0)
+		return -1;
+	if (build_cache_read(&o->cache_from, &o->cache_to, a, q, e) < 0)
 		return -1;
 	if (build_labels_read(&o->annotations, &o->platforms, o->format, a, q, e) < 0)
 		return -1;

@@ -8,5 +8,7 @@ int build_output_read(const struct strv *texts, bool push, struct arena *a, stru
 /* --annotation, --platform and --format. */
 int build_labels_read(const struct strv *annotations, const struct strv *platforms, const char *format, struct arena *a, struct build_request *q,
 	struct err *e) must_use;
+/* --cache-from and --cache-to. */
+int build_cache_read(const struct strv *from, const struct strv *to, struct arena *a, struct build_request *q, struct err *e) must_use;
 /* Does anything of it go to stdout? */
 bool build_output_is_stdout(const struct build_request *q);

@@ -140,3 +140,48 @@ DOCKERFILE
     run -1 hull build --progress plain --platform linux/arm64 .
     [[ $output == *'RUN for linux/arm64 needs an emulator'* ]]
 }
+
+# Forgets all that was built, as another machine would never have known it.
+forget() {
+    hull rmi -f "$@" >/dev/null
+    hull builder prune -f >/dev/null
+}
+
+@test "build images: what a build did goes to a directory, and another takes it over" {
+    cat >Dockerfile <<'DOCKERFILE'
+FROM box AS first
+RUN cat /proc/sys/kernel/random/uuid >/one
+FROM box
+COPY --from=first /one /one
+RUN cat /proc/sys/kernel/random/uuid >/two
+RUN true
+DOCKERFILE
+    hull build -q -t kept --cache-to type=local,dest=cache,mode=max .
+    said=$(hull run --rm kept cat /one /two)
+    size=$(du -s cache | cut -f1)
+    images=$(hull images -aq --no-trunc | sort -u)
+    forget kept
+    run -0 hull build --progress plain -t kept --cache-from type=local,src=cache --cache-to type=local,dest=cache,mode=max .
+    [ "$(grep -c CACHED <<<"$output")" = 4 ]
+    [ "$(hull run --rm kept cat /one /two)" = "$said" ]
+    # Nobody sees an image of the cache, and it does not grow.
+    [ "$(hull images -aq --no-trunc | sort -u)" = "$images" ]
+    [ "$(du -s cache | cut -f1)" -le "$((size + 8))" ]
+    forget kept
+    # Of the image alone, its own steps.
+    hull build -q -t kept --cache-to type=local,dest=least .
+    said=$(hull run --rm kept cat /one /two)
+    forget kept
+    run -0 hull build --progress plain -t kept --cache-from type=local,src=least .
+    [[ $output == *'[first 2/2] RUN'*'DONE'* ]]
+    run -0 hull build --progress plain --cache-from type=local,src=nowhere .
+    [[ $output == *'warning: --cache-from nowhere: '* ]]
+    mkdir full && touch full/x
+    run -1 hull build -q --cache-to type=local,dest=full .
+    [[ $output == *'full is there, and no cache' ]]
+    run -0 hull build -q --cache-to type=local,dest=full,ignore-error=true .
+    for wrong in type=gha type=local,src=x,ref=y type=registry type=inline mode=max; do
+        run ! hull build -q --cache-from "$wrong" .
+        [[ $output == *'invalid --cache-from'* ]]
+    done
+}

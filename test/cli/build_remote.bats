@@ -264,6 +264,16 @@ while True: kept.append(s.accept())' >"$HULL_DIR/silent" 3>&- &
     local accept='Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json' manifests="http://127.0.0.1:$port/v2/many/manifests"
     index=$(curl -sf --noproxy '*' -H "$accept" "$manifests/latest")
     notes=$(jq -r '.manifests[].digest' <<<"$index" | while read -r one; do curl -sf --noproxy '*' -H "$accept" "$manifests/$one" | jq -c .annotations; done)
+    # What was built is taken over from there, from a cache of its own or from the image.
+    printf 'FROM box\nRUN cat /proc/sys/kernel/random/uuid >/one\nRUN cat /proc/sys/kernel/random/uuid >/two\n' >Dockerfile
+    build --push -t "127.0.0.1:$port/inline" --cache-to type=inline --cache-to "type=registry,ref=127.0.0.1:$port/cache,mode=max" . || { kill $registry; false; }
+    uuids=$(hull run --rm "127.0.0.1:$port/inline" cat /one /two)
+    for from in "type=registry,ref=127.0.0.1:$port/cache" "127.0.0.1:$port/inline"; do
+        hull rmi "127.0.0.1:$port/inline"
+        hull builder prune -f
+        build -t "127.0.0.1:$port/inline" --cache-from "$from" . || { kill $registry; false; }
+        [ "$(hull run --rm "127.0.0.1:$port/inline" cat /one /two)" = "$uuids" ] || { kill $registry; false; }
+    done
     kill $registry
     [ "$(jq -c '[.annotations.i, (.manifests[].platform.architecture)]' <<<"$index")" = '["1","amd64","arm64"]' ]
     [ "$notes" = $'{"m":"2"}\n{"m":"2"}' ]
