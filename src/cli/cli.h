@@ -39,6 +39,10 @@ int cli_printf(struct err *e, const char *fmt, ...) must_use printf_like(2, 3);
 void cli_complain(const struct err *e);         /* "hull: text" on stderr */
 void cli_warn(const char *fmt, ...) printf_like(1, 2); /* "hull: warning: text" */
 
+/* export.c: an archive of `name` to a file, which has that name when it is whole, or (path NULL, "-") to stdout, which must be no terminal. */
+typedef int cli_archive_fn(struct engine *g, const char *name, int fd, void *arg, struct err *e);
+int cli_write_archive(struct engine *g, const char *name, const char *path, cli_archive_fn *put, void *arg, struct err *e) must_use;
+
 /* For verbs that take several objects: each in turn, every failure one line, `name` printed after success when echo.
  * one() returns 0, -1, or 1: well, without a name to print. Returns 0, or 1 when any failed (already complained). */
 int cli_each(int argc, char **argv, bool echo, int (*one)(const char *name, void *arg, struct err *e), void *arg);

@@ -18,7 +18,7 @@ static const struct opt options[] = {
 };
 
 /* The file has its name when it is whole; what is no file is written to. */
-static int export_to(struct engine *g, const char *container, const char *path, struct err *e)
+static int write_file(struct engine *g, const char *name, const char *path, cli_archive_fn *put, void *arg, struct err *e)
 {
 	struct stat st;
 	bool is_file = stat(path, &st) < 0 ? errno == ENOENT : S_ISREG(st.st_mode);
@@ -26,7 +26,7 @@ static int export_to(struct engine *g, const char *container, const char *path, 
 	int fd = open(tmp ? tmp : path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (tmp ? O_CREAT | O_EXCL : 0), 0600);
 	if (fd < 0)
 		return err_sys(e, "%.300s", path);
-	int r = container_export(g, container, fd, e);
+	int r = put(g, name, fd, arg, e);
 	if (close(fd) < 0 && r == 0)
 		r = err_sys(e, "%.300s", path);
 	if (r == 0 && tmp && rename(tmp, path) < 0)
@@ -36,16 +36,24 @@ static int export_to(struct engine *g, const char *container, const char *path, 
 	return r;
 }
 
+int cli_write_archive(struct engine *g, const char *name, const char *path, cli_archive_fn *put, void *arg, struct err *e)
+{
+	bool to_stdout = str_is_empty(path) || str_eq(path, "-");
+	if (to_stdout && isatty(1))
+		return err_set(e, ERR_USAGE, "export writes a tar to stdout, and that is a terminal: name the file with -o, or redirect it with >");
+	return to_stdout ? put(g, name, 1, arg, e) : write_file(g, name, path, put, arg, e);
+}
+
+static int write_container(struct engine *g, const char *name, int fd, void *arg unused, struct err *e)
+{
+	return container_export(g, name, fd, e);
+}
+
 static int export(void *opts, int argc unused, char **argv, struct err *e)
 {
 	const struct export_options *o = opts;
-	bool to_stdout = str_is_empty(o->output) || str_eq(o->output, "-");
-	if (to_stdout && isatty(1))
-		return err_set(e, ERR_USAGE, "export writes a tar to stdout, and that is a terminal: name the file with -o, or redirect it with >");
 	struct engine *g = cli_engine(e);
-	if (!g)
-		return -1;
-	return to_stdout ? container_export(g, argv[0], 1, e) : export_to(g, argv[0], o->output, e);
+	return g ? cli_write_archive(g, argv[0], o->output, write_container, NULL, e) : -1;
 }
 
 const struct cmd cmd_export = {"export", "CONTAINER", "Write the files of a container into a tar", options, countof(options),

@@ -15,7 +15,7 @@ struct inspect_options {
 };
 #define O(m) offset_of(struct inspect_options, m)
 #define FORMAT {"format", 'f', OPT_STR, O(format), "string", "A Go template, or \"json\" for one line", 0, "json"}
-#define SIZE   {"size", 's', OPT_BOOL, O(size), NULL, "Sizes of a container's files too"}
+#define SIZE   {"size", 's', OPT_BOOL, O(size), NULL, "Sizes of the files of a container or volume too"}
 static const struct opt inspect_opts[] = {
 	FORMAT, SIZE,
 	{"type", 0, OPT_STR, O(type), "string", "Only objects of this kind", 0, "container image network volume"},
@@ -26,7 +26,10 @@ static const struct opt image_opts[] = {
 	{"platform", 0, OPT_STR, O(platform), "OS[/ARCH[/VARIANT]]", "Of this platform"},
 	{"raw", 0, OPT_BOOL, O(raw), NULL, "The manifest, byte for byte as it came, instead"},
 };
-static const struct opt volume_opts[] = {FORMAT};
+static const struct opt volume_opts[] = {
+	FORMAT,
+	{"size", 's', OPT_BOOL, O(size), NULL, "And what it takes on the disk, as UsageData"},
+};
 #undef O
 
 static struct json *find_container(struct engine *g, const char *name, const struct inspect_options *o, struct err *e)
@@ -42,9 +45,19 @@ static struct json *find_image(struct engine *g, const char *name, const struct 
 	return image_inspect(g, name, o->platform, e);
 }
 
-static struct json *find_volume(struct engine *g, const char *name, const struct inspect_options *o unused, struct err *e)
+static struct json *find_volume(struct engine *g, const char *name, const struct inspect_options *o, struct err *e)
 {
-	return volume_inspect(g, name, e);
+	uint64_t bytes, users;
+	own(json) struct json *doc = volume_inspect(g, name, e);
+	if (!doc || !o->size)
+		return take(doc);
+	if (volume_size(g, name, &bytes, &users, e) < 0)
+		return NULL;
+	struct json *usage = json_new_object();
+	json_set(usage, "RefCount", json_new_i64((int64_t)users));
+	json_set(usage, "Size", json_new_i64((int64_t)bytes));
+	json_set(doc, "UsageData", usage);
+	return take(doc);
 }
 
 static struct json *find_network(struct engine *g, const char *name, const struct inspect_options *o unused, struct err *e)

@@ -323,6 +323,16 @@ static int check_propagation(const struct mount_point *m, const char *source, st
 		source, m->propagation);
 }
 
+/* A volume that is something else's file system: each container mounts it for itself. */
+static int add_mounted(struct spec_build *b, const struct mount_point *m, const struct volume_mount *v, struct err *e)
+{
+	if (!str_is_empty(m->subpath))
+		return err_set(e, ERR_UNSUPPORTED, "volume %s: a path in what is mounted there cannot be a mount of its own", m->name);
+	own(mem) char *options = mem_printf("%s%s%s", m->rw ? "rw" : "ro", str_is_empty(v->options) ? "" : ",", v->options ? v->options : "");
+	add(b, m->destination, v->type, v->device, options);
+	return 0;
+}
+
 static int add_point(struct spec_build *b, const struct mount_point *m, struct err *e)
 {
 	const struct container_record *r = &b->c->record;
@@ -348,10 +358,15 @@ static int add_point(struct spec_build *b, const struct mount_point *m, struct e
 		add(b, m->destination, "tmpfs", "tmpfs", buf_text(&o));
 		return 0;
 	}
-	own(mem) char *source = mem_dup(m->source);
+	struct volume_mount in_place = {};
+	if (str_eq(m->type, "volume") && volume_mount(b->g, m->name, b->arena, &in_place, e) < 0)
+		return -1;
+	if (in_place.device && !in_place.is_bind)
+		return add_mounted(b, m, &in_place, e);
+	own(mem) char *source = mem_dup(in_place.device ? in_place.device : m->source);
 	if (!str_is_empty(m->subpath)) {
 		/* Resolved inside the volume: a symlink a container put there does not lead out of it. */
-		own(fd) int volume = path_open_dir(AT_FDCWD, m->source, e);
+		own(fd) int volume = path_open_dir(AT_FDCWD, source, e);
 		own(fd) int sub = volume < 0 ? -1 : path_open_in(volume, m->subpath, O_PATH, 0, e);
 		if (sub < 0)
 			return err_wrap(e, "volume %s", m->name);
@@ -367,7 +382,7 @@ static int add_point(struct spec_build *b, const struct mount_point *m, struct e
 	buf_str(&o, m->rw ? ",rw" : m->recursive_ro ? ",rro" : ",ro");
 	if (!str_eq(m->type, "volume") && check_propagation(m, source, e) < 0)
 		return -1;
-	return add_bind(b, m->destination, source, buf_text(&o), str_eq(m->type, "volume"), e);
+	return add_bind(b, m->destination, source, buf_text(&o), str_eq(m->type, "volume") && !in_place.device, e);
 }
 
 static int depth(const char *path)

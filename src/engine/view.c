@@ -90,13 +90,15 @@ static int mount_point(const struct view *v, const struct spec_mount *m, struct 
 	struct stat st;
 	if (mount_parse_words(&m->options, &w, e) < 0)
 		return -1;
-	own(fd) int fs = str_eq(m->type, "tmpfs") ? mount_new("tmpfs", NULL, 0, MOUNT_ATTR_RDONLY, e)
+	/* What is mounted anew at each start has nothing to show. */
+	bool bind = str_eq(m->type, "bind");
+	own(fd) int fs = !bind ? mount_new("tmpfs", NULL, 0, MOUNT_ATTR_RDONLY, e)
 		: m->ready > 0 ? dup(m->ready) : mount_clone(AT_FDCWD, m->source, w.rbind, e);
 	if (fs < 0 && m->ready <= 0)
 		return -1;
 	if (fs < 0 || fstat(fs, &st) < 0)
 		return err_sys(e, "look");
-	if (m->type && !str_eq(m->type, "tmpfs") && (((w.rset || w.rclear) && mount_set(fs, true, w.rset, w.rclear, 0, e) < 0) ||
+	if (bind && (((w.rset || w.rclear) && mount_set(fs, true, w.rset, w.rclear, 0, e) < 0) ||
 		mount_set(fs, false, w.set, w.clear, 0, e) < 0))
 		return -1;
 	own(fd) int at = place(v, m->destination, S_ISDIR(st.st_mode), e);

@@ -12,6 +12,7 @@
 #include "engine/disk.h"
 #include "engine/events.h"
 #include "engine/mounts.h"
+#include "engine/volume_record.h"
 #include "snap/copy.h"
 
 #include <dirent.h>
@@ -20,12 +21,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-struct volume {
-	char *created;
-	struct map labels, options;
-	bool anonymous, filled;
-};
-
 #define S struct volume
 static const struct jfield fields[] = {
 	JF(S, "CreatedAt", created, JT_STR),
@@ -33,6 +28,7 @@ static const struct jfield fields[] = {
 	JF(S, "Options", options, JT_MAP),
 	JFF(S, "Anonymous", anonymous, JT_BOOL, JF_ALWAYS),
 	JFF(S, "Filled", filled, JT_BOOL, JF_ALWAYS),
+	JF(S, "Project", project, JT_U32),
 };
 #undef S
 static const struct jtable table = JTABLE(struct volume, fields);
@@ -47,13 +43,13 @@ char *volume_path(const struct engine *g, const char *name)
 	return mem_printf("%s/volumes/%s/_data", g->root_path, name);
 }
 
-static int open_volume(const struct engine *g, const char *name, struct err *e)
+int volume_open(const struct engine *g, const char *name, struct err *e)
 {
 	own(mem) char *path = mem_printf("volumes/%s", name);
 	return path_open_dir(g->root, path, e);
 }
 
-static int load(int dir, struct arena *a, struct volume *ret, struct err *e)
+int volume_load(int dir, struct arena *a, struct volume *ret, struct err *e)
 {
 	own(json) struct json *j = NULL;
 	if (json_read(dir, "volume.json", 65536, &j, e) < 0)
@@ -61,12 +57,32 @@ static int load(int dir, struct arena *a, struct volume *ret, struct err *e)
 	return jmap_parse(&table, j, 0, a, ret, "volume.json", e);
 }
 
-static int store(int dir, const struct volume *v, struct err *e)
+int volume_store(int dir, const struct volume *v, struct err *e)
 {
 	own(json) struct json *j = jmap_format(&table, v);
 	own(buf) struct buf b = BUF(65536);
 	json_format(j, 0, &b);
 	return path_write(dir, "volume.json", buf_text(&b), b.len, 0600, PATH_SYNC, e);
+}
+
+/* A quota is set on an empty directory: what is made in it then is counted. */
+static int make_limited(struct engine *g, const char *name, struct volume *v, struct err *e)
+{
+	const char *text = map_get(&v->options, "size");
+	int64_t size;
+	if (!text)
+		return 0;
+	own(mem) char *path = mem_printf("volumes/%s", name);
+	if (num_size(text, false, &size, "option size", e) < 0 || path_mkdirs(g->root, path, 0755, e) < 0)
+		return -1;
+	own(fd) int dir = volume_open(g, name, e);
+	if (dir < 0 || path_exists(dir, "volume.json"))
+		return dir < 0 ? -1 : 0;
+	if (volume_quota_set(g, dir, (uint64_t)size, &v->project, e) < 0) {
+		(void)!unlinkat(g->root, path, AT_REMOVEDIR);
+		return -1;
+	}
+	return 0;
 }
 
 static int ensure(struct engine *g, const char *name, struct volume *v, struct err *e)
@@ -77,16 +93,16 @@ static int ensure(struct engine *g, const char *name, struct volume *v, struct e
 			name);
 	own(mem) char *data = mem_printf("volumes/%s/_data", name);
 	/* What containers leave in volumes is closed to the users of the machine, setuid programs above all. */
-	if (path_mkdirs(g->root, "volumes", 0700, e) < 0 || path_mkdirs(g->root, data, 0755, e) < 0)
+	if (path_mkdirs(g->root, "volumes", 0700, e) < 0 || make_limited(g, name, v, e) < 0 || path_mkdirs(g->root, data, 0755, e) < 0)
 		return err_wrap(e, "volume %s", name);
-	own(fd) int dir = open_volume(g, name, e);
+	own(fd) int dir = volume_open(g, name, e);
 	if (dir < 0)
 		return -1;
 	if (path_exists(dir, "volume.json"))
 		return 0;
 	char now[NUM_TEXT];
 	v->created = num_format_time(num_now_ns(), now);
-	if (store(dir, v, e) < 0)
+	if (volume_store(dir, v, e) < 0)
 		return -1;
 	event_other(g, "volume", "create", name, "driver", "local");
 	return 0;
@@ -98,14 +114,65 @@ int volume_ensure(struct engine *g, const char *name, bool anonymous, struct err
 	return ensure(g, name, &v, e);
 }
 
+static int check_options(const struct map *o, struct err *e)
+{
+	static const char *const known[] = {"type", "device", "o", "size"};
+	const char *type = map_get(o, "type"), *device = map_get(o, "device");
+	for (size_t i = 0; i < o->n; i++) {
+		size_t k = 0;
+		while (k < countof(known) && strcmp(known[k], o->v[i].key) != 0)
+			k++;
+		if (k == countof(known))
+			return err_set(e, ERR_USAGE, "volume option \"%.60s\": type, device, o and size are known", o->v[i].key);
+	}
+	if (!type && !device && !map_get(o, "o"))
+		return 0;
+	if (map_get(o, "size"))
+		return err_set(e, ERR_USAGE, "option size is for a volume on the disk: of what is mounted, o=size=… says it where it has one");
+	if (str_is_empty(device) || (str_is_empty(type) && !volume_is_bind(o)))
+		return err_set(e, ERR_USAGE, "a volume that is mounted needs the options type and device");
+	if (volume_is_bind(o) && *device != '/')
+		return err_set(e, ERR_USAGE, "option device \"%.200s\": the path must be absolute", device);
+	return 0;
+}
+
+bool volume_is_bind(const struct map *o)
+{
+	own(strv) struct strv words = {};
+	const char *type = map_get(o, "type"), *text = map_get(o, "o");
+	strv_split(&words, text ? text : "", ',');
+	return str_eq(type, "bind") || ((str_is_empty(type) || str_eq(type, "none")) && (strv_has(&words, "bind") || strv_has(&words, "rbind")));
+}
+
+int volume_mount(struct engine *g, const char *name, struct arena *a, struct volume_mount *ret, struct err *e)
+{
+	own(arena) struct arena own_arena = {};
+	struct volume v = {};
+	struct err missing = {};
+	*ret = (struct volume_mount){};
+	/* It is made when it is needed. */
+	if (volume_find(g, name, &own_arena, &v, &missing) < 0)
+		return missing.kind == ERR_NOT_FOUND ? 0 : (*e = missing, -1);
+	ret->type = arena_dup(a, map_get(&v.options, "type"));
+	ret->device = arena_dup(a, map_get(&v.options, "device"));
+	ret->options = arena_dup(a, map_get(&v.options, "o"));
+	ret->is_bind = ret->device && volume_is_bind(&v.options);
+	return 0;
+}
+
 int volume_create(struct engine *g, const char *name, const struct map *labels, const struct map *options, char **ret_name, struct err *e)
 {
 	char id[ID_LEN + 1];
 	struct volume v = {.anonymous = str_is_empty(name)};
 	if (labels)
 		v.labels = *labels;
-	if (options && options->n)
-		return err_set(e, ERR_UNSUPPORTED, "volume option \"%s\": volumes are plain directories and take none", options->v[0].key);
+	if (options) {
+		v.options = *options;
+		/* What it has comes from where it is mounted. */
+		v.filled = map_get(options, "type") || map_get(options, "device");
+		if (check_options(options, e) < 0)
+			return -1;
+	}
 	if (v.anonymous) {
 		num_random_id(id);
 		name = id;
@@ -122,8 +189,18 @@ bool volume_is_anonymous(const struct engine *g, const char *name)
 	struct err ignored = {};
 	own(arena) struct arena a = {};
 	struct volume v = {};
-	own(fd) int dir = open_volume(g, name, &ignored);
-	return dir >= 0 && load(dir, &a, &v, &ignored) == 0 && v.anonymous;
+	own(fd) int dir = volume_open(g, name, &ignored);
+	return dir >= 0 && volume_load(dir, &a, &v, &ignored) == 0 && v.anonymous;
+}
+
+static void forget_quota(struct engine *g, const char *name)
+{
+	own(arena) struct arena a = {};
+	struct volume v = {};
+	struct err ignored = {};
+	own(fd) int dir = volume_open(g, name, &ignored);
+	if (dir >= 0 && volume_load(dir, &a, &v, &ignored) == 0)
+		volume_quota_clear(dir, v.project);
 }
 
 int volume_delete(struct engine *g, const char *name, struct err *e)
@@ -132,6 +209,7 @@ int volume_delete(struct engine *g, const char *name, struct err *e)
 		return err_set(e, ERR_USAGE, "invalid volume name \"%s\"", name);
 	own(mem) char *path = mem_printf("volumes/%s", name);
 	own(mem) char *record = mem_printf("%s/volume.json", path);
+	forget_quota(g, name);
 	bool there = unlinkat(g->root, record, 0) == 0;
 	if (!there && errno != ENOENT)
 		return err_sys(e, "remove volume %s", name);
@@ -147,8 +225,8 @@ bool volume_is_new(const struct engine *g, const char *name)
 	struct err ignored = {};
 	own(arena) struct arena a = {};
 	struct volume v = {};
-	own(fd) int dir = open_volume(g, name, &ignored);
-	return dir >= 0 && load(dir, &a, &v, &ignored) == 0 && !v.filled;
+	own(fd) int dir = volume_open(g, name, &ignored);
+	return dir >= 0 && volume_load(dir, &a, &v, &ignored) == 0 && !v.filled;
 }
 
 static bool is_empty(int dir)
@@ -180,9 +258,9 @@ int volume_fill(struct engine *g, const char *name, int from, uid_t uid, gid_t g
 {
 	own(arena) struct arena a = {};
 	struct volume v = {};
-	own(fd) int dir = open_volume(g, name, e);
+	own(fd) int dir = volume_open(g, name, e);
 	own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, e);
-	if (lock < 0 || load(dir, &a, &v, e) < 0)
+	if (lock < 0 || volume_load(dir, &a, &v, e) < 0)
 		return -1;
 	if (v.filled)
 		return 0;
@@ -196,7 +274,7 @@ int volume_fill(struct engine *g, const char *name, int from, uid_t uid, gid_t g
 	if (!is_used && from < 0 && (uid || gid) && fchown(data, uid, gid) < 0)
 		return err_sys(e, "volume %s", name);
 	v.filled = true;
-	return store(dir, &v, e);
+	return volume_store(dir, &v, e);
 }
 
 int volume_users(struct engine *g, const char *name, const char *except, struct strv *ret, struct err *e)
@@ -273,7 +351,7 @@ static bool has_label(const struct map *labels, const char *want)
 /* Filters of one key are alternatives, but labels must all be there. 1: takes it, 0: does not. */
 static int passes(struct engine *g, const struct strv *filters, const char *name, const struct volume *v, struct err *e)
 {
-	static const char *const keys[] = {"dangling", "driver", "label", "name"};
+	static const char *const keys[] = {"dangling", "driver", "label", "name", "label!"};
 	bool asked[countof(keys)] = {}, found[countof(keys)] = {}, missing = false;
 	for (size_t i = 0; filters && i < filters->n; i++) {
 		const char *f = filters->v[i];
@@ -281,7 +359,7 @@ static int passes(struct engine *g, const struct strv *filters, const char *name
 		while (k < countof(keys) && !(str_has_prefix(f, keys[k]) && f[strlen(keys[k])] == '='))
 			k++;
 		if (k == countof(keys))
-			return err_set(e, ERR_USAGE, "invalid filter \"%s\": dangling, driver, label and name are known", f);
+			return err_set(e, ERR_USAGE, "invalid filter \"%s\": dangling, driver, label, label! and name are known", f);
 		const char *value = strchr(f, '=') + 1;
 		asked[k] = true;
 		if (k == 0) {
@@ -295,6 +373,9 @@ static int passes(struct engine *g, const struct strv *filters, const char *name
 		} else if (k == 2) {
 			found[k] = true;
 			missing |= !has_label(&v->labels, value);
+		} else if (k == 4) {
+			found[k] = true;
+			missing |= has_label(&v->labels, value);
 		} else {
 			found[k] |= strstr(name, value) != NULL;
 		}
@@ -315,8 +396,8 @@ struct json *volume_list(struct engine *g, const struct strv *filters, struct er
 		own(arena) struct arena a = {};
 		struct volume v = {};
 		struct err gone = {};
-		own(fd) int dir = open_volume(g, all.v[i], &gone);
-		if (dir < 0 || load(dir, &a, &v, &gone) < 0)
+		own(fd) int dir = volume_open(g, all.v[i], &gone);
+		if (dir < 0 || volume_load(dir, &a, &v, &gone) < 0)
 			continue;
 		int yes = passes(g, filters, all.v[i], &v, e);
 		if (yes < 0)
@@ -327,11 +408,11 @@ struct json *volume_list(struct engine *g, const struct strv *filters, struct er
 	return take(list);
 }
 
-static int open_existing(struct engine *g, const char *name, struct arena *a, struct volume *v, struct err *e)
+int volume_find(struct engine *g, const char *name, struct arena *a, struct volume *v, struct err *e)
 {
 	struct err gone = {};
-	own(fd) int dir = volume_name_is_valid(name) ? open_volume(g, name, &gone) : -1;
-	if (dir < 0 || load(dir, a, v, &gone) < 0)
+	own(fd) int dir = volume_name_is_valid(name) ? volume_open(g, name, &gone) : -1;
+	if (dir < 0 || volume_load(dir, a, v, &gone) < 0)
 		return err_set(e, ERR_NOT_FOUND, "no such volume: %.200s", name);
 	return 0;
 }
@@ -340,7 +421,7 @@ struct json *volume_inspect(struct engine *g, const char *name, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct volume v = {};
-	return open_existing(g, name, &a, &v, e) < 0 ? NULL : document(g, name, &v);
+	return volume_find(g, name, &a, &v, e) < 0 ? NULL : document(g, name, &v);
 }
 
 static int remove_unused(struct engine *g, const char *name, struct err *e)
@@ -360,9 +441,15 @@ static void remove_half_made(struct engine *g)
 	own(strv) struct strv all = {};
 	if (path_list(g->root, "volumes", &all, &ignored) < 0)
 		return;
-	for (size_t i = 0; i < all.n; i++)
-		if (volume_name_is_valid(all.v[i]) && !has_record(g, all.v[i]))
+	for (size_t i = 0; i < all.n; i++) {
+		if (!volume_name_is_valid(all.v[i]) || has_record(g, all.v[i]))
+			continue;
+		/* Who holds its lock is still making it. */
+		own(fd) int dir = volume_open(g, all.v[i], &ignored);
+		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, false, &ignored);
+		if (lock >= 0)
 			(void)!volume_delete(g, all.v[i], &ignored);
+	}
 }
 
 int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
@@ -373,7 +460,7 @@ int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
 	if (lock < 0)
 		return -1;
 	remove_half_made(g);
-	if (open_existing(g, name, &a, &v, e) < 0)
+	if (volume_find(g, name, &a, &v, e) < 0)
 		return force ? 0 : -1;
 	return remove_unused(g, name, e);
 }
@@ -393,8 +480,8 @@ int volume_prune(struct engine *g, bool all, const struct strv *filters, struct 
 		own(arena) struct arena a = {};
 		struct volume v = {};
 		struct err skipped = {};
-		own(fd) int dir = open_volume(g, list.v[i], &skipped);
-		if (dir < 0 || load(dir, &a, &v, &skipped) < 0 || (!all && !v.anonymous))
+		own(fd) int dir = volume_open(g, list.v[i], &skipped);
+		if (dir < 0 || volume_load(dir, &a, &v, &skipped) < 0 || (!all && !v.anonymous))
 			continue;
 		int yes = passes(g, filters, list.v[i], &v, e);
 		if (yes < 0)

@@ -19,7 +19,8 @@ int volume_users(struct engine *g, const char *name, const char *except, struct 
 /* An array, by name. filters (may be NULL): "key=value" with dangling driver label name. */
 struct json *volume_list(struct engine *g, const struct strv *filters, struct err *e) must_use;
 struct json *volume_inspect(struct engine *g, const char *name, struct err *e) must_use;
-/* A new one by name ("": a made-up one, anonymous); one that is there already is success. */
+/* A new one by name ("": a made-up one, anonymous); one that is there already is success. options: type, device and o, of what is mounted
+ * in its place in each container, as mount(8) has them; size, the bytes it may have (ERR_UNSUPPORTED where the file system has no quotas). */
 int volume_create(struct engine *g, const char *name, const struct map *labels, const struct map *options, char **ret_name, struct err *e) must_use;
 /* ERR_CONFLICT when a container, running or not, has it. */
 int volume_remove(struct engine *g, const char *name, bool force, struct err *e) must_use;
@@ -31,3 +32,15 @@ bool volume_is_new(const struct engine *g, const char *name);
 /* A new volume gets what the image has at that path: the tree below `from` (a directory fd) is copied, with the directory's
  * own mode and owner. from -1: nothing, its owner is uid:gid. Does nothing for a volume that was used before. */
 int volume_fill(struct engine *g, const char *name, int from, uid_t uid, gid_t gid, struct err *e) must_use;
+/* What is mounted in its place: all NULL for a plain directory. Texts live in the arena. */
+struct volume_mount { char *type, *device, *options; bool is_bind; };
+int volume_mount(struct engine *g, const char *name, struct arena *a, struct volume_mount *ret, struct err *e) must_use;
+
+/* volume_files.c */
+int volume_export(struct engine *g, const char *name, int out, struct err *e) must_use;  /* an archive of its files */
+/* What an archive (compressed or not) has comes to what is there; a volume that is missing is made, and removed when it fails. */
+int volume_import(struct engine *g, const char *name, int in, struct err *e) must_use;
+/* A new volume with the same files, labels and options; blocks are shared where the file system can. ERR_EXISTS. */
+int volume_clone(struct engine *g, const char *name, const char *to, struct err *e) must_use;
+int volume_rename(struct engine *g, const char *name, const char *to, struct err *e) must_use; /* one that no container has */
+int volume_size(struct engine *g, const char *name, uint64_t *ret_bytes, uint64_t *ret_users, struct err *e) must_use;

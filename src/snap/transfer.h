@@ -20,6 +20,7 @@ struct transfer {
 	bool keep_owner;          /* else everything belongs to uid 0 of `to` */
 	bool to_host;             /* what only ends in a host's directory: devices are left out without keep_owner, setuid and setgid go */
 	bool no_devices;          /* they cannot be made */
+	bool dress_root;          /* what an archive says of its own root is taken over */
 	uint64_t bytes;           /* of the files */
 	uint64_t devices;         /* left out */
 	/* its own */

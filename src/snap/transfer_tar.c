@@ -174,6 +174,15 @@ static int put_link(struct unpacking *u, const struct tar_entry *t, struct err *
 	return dir < 0 ? -1 : entry_link(&u->place, dir, name_last(link), e);
 }
 
+/* The destination itself is there. */
+static int put_root(const struct unpacking *u, struct tar_entry *t, struct err *e)
+{
+	if (!u->t->dress_root)
+		return 0;
+	own(fd) int dir = path_open_in(u->root, u->below, O_RDONLY | O_DIRECTORY, 0, e);
+	return dir < 0 || transfer_owner(u->t, &t->uid, &t->gid, e) < 0 ? -1 : entry_dress_dir(&u->maker, t, dir, e);
+}
+
 static int put_entry(struct unpacking *u, const struct tar_entry *given, struct err *e)
 {
 	struct tar_entry t = *given;
@@ -183,9 +192,8 @@ static int put_entry(struct unpacking *u, const struct tar_entry *given, struct 
 		return -1;
 	if (t.type == TAR_FILE && t.size == 0 && str_has_suffix(t.name, "/"))
 		t.type = TAR_DIR;
-	/* The destination itself is there. */
 	if (!*name)
-		return t.type == TAR_DIR ? 0 : err_set(e, ERR_CORRUPT, "it has no name");
+		return t.type == TAR_DIR ? put_root(u, &t, e) : err_set(e, ERR_CORRUPT, "it has no name");
 	if (enter(u, name, name_parent(name), e) < 0)
 		return -1;
 	u->place.name = name_last(name);
