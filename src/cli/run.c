@@ -5,7 +5,7 @@
  *   1. every option is checked (run_request.c), the terminal too
  *   2. the id file is made, empty: one that exists is never written to
  *   3. the image is made to be here
- *   4. the container is made (the engine undoes what a failure leaves)
+ *   4. the container is made (the engine undoes what a failure leaves); with --replace the one that has its name is removed just before
  *   5. the id file is filled; on a failure before it is removed
  *   6. run: started, with us as the first client of its monitor unless -d
  *
@@ -68,6 +68,23 @@ static int fetch(struct engine *g, const struct run_request *r, bool quiet, stru
 	return child_do(fetch_image, &(struct fetching){g, r, quiet}, e);
 }
 
+/* --replace: what has the name goes, whatever it does; not one whose id only begins like it. */
+static int remove_old(struct engine *g, const char *name, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct err gone = {};
+	char id[65];
+	if (container_get(g, name, ENTRY_STATE_ONLY, &c, &gone) < 0)
+		return gone.kind == ERR_NOT_FOUND ? 0 : (*e = gone, -1);
+	if (!str_eq(c.state.name, *name == '/' ? name + 1 : name))
+		return 0;
+	memcpy(id, c.id, sizeof id);
+	container_entry_drop(&c);
+	if (container_delete(g, id, true, false, &gone) < 0 && gone.kind != ERR_NOT_FOUND)
+		return *e = gone, err_wrap(e, "--replace");
+	return 0;
+}
+
 /* Steps 2 to 5. */
 static int create(const struct run_options *o, struct engine *g, struct run_request *r, char ret_id[65], struct err *e)
 {
@@ -75,6 +92,8 @@ static int create(const struct run_options *o, struct engine *g, struct run_requ
 	if (o->cidfile && file < 0)
 		return -1;
 	int result = r->host.rootfs ? 0 : fetch(g, r, o->quiet, e);
+	if (result == 0 && o->replace)
+		result = remove_old(g, o->name, e);
 	if (result == 0)
 		result = container_new(g, &r->create, ret_id, e);
 	if (result == 0 && file >= 0 && fd_write_all(file, ret_id, 64) < 0) {

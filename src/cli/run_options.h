@@ -48,14 +48,15 @@ struct run_options {
 	char *restart, *health_cmd, *health_interval, *health_timeout, *health_start_period, *health_start_interval, *health_on_failure;
 	struct opt_num health_retries, timeout;
 	struct strv requires;
-	char *wait;
+	char *wait, *sdnotify;
+	bool replace;
 	/* logs */
 	char *log_driver;
 	struct strv log_opt;
 	char *refused[RUN_REFUSED];
 };
 
-enum { RUN_OPTIONS = 111, CREATE_OPTIONS = RUN_OPTIONS - 4 };
+enum { RUN_OPTIONS = 113, CREATE_OPTIONS = RUN_OPTIONS - 4 };
 extern const struct opt run_options[RUN_OPTIONS];
 extern struct opt create_options[CREATE_OPTIONS];
 void create_options_fill(void);

@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "engine/health.h"
+#include "engine/notify.h"
 #include "engine/restart.h"
 
 static int time_of(const char *option, const char *text, int64_t *ret, struct err *e)
@@ -77,5 +78,11 @@ int run_request_supervision(const struct run_options *o, struct run_request *r, 
 		return err_set(e, ERR_USAGE, "--wait: give -d too: without it hull stays with the container");
 	r->host.timeout = o->timeout.set ? o->timeout.v : 0;
 	r->host.requires = o->requires;
+	if (o->replace && str_is_empty(o->name))
+		return err_set(e, ERR_USAGE, "--replace: give --name too, the name whose container is replaced");
+	enum notify_mode mode;
+	if (notify_parse(o->sdnotify, &mode, e) < 0)
+		return -1;
+	r->host.sdnotify = o->sdnotify;
 	return restart(o, r, e) < 0 || health(o, r, e) < 0 ? -1 : 0;
 }

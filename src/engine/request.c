@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/logs.h"
+#include "engine/health.h"
 #include "engine/network.h"
 #include "engine/spec.h"
 #include "engine/user.h"
@@ -107,6 +108,8 @@ static int check_others(const struct container_record *r, struct err *e)
 	for (size_t i = 0; i < h->blkio_weight_device.n; i++)
 		if (h->blkio_weight_device.v[i].weight && (h->blkio_weight_device.v[i].weight < 10 || h->blkio_weight_device.v[i].weight > 1000))
 			return err_set(e, ERR_USAGE, "invalid --blkio-weight-device %s: 10 to 1000", h->blkio_weight_device.v[i].path);
+	if (str_eq(h->sdnotify, "healthy") && !health_is_checked(&r->config))
+		return err_set(e, ERR_USAGE, "--sdnotify healthy: the container has no health check: give --health-cmd");
 	if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
 		return err_set(e, ERR_USAGE, "invalid --oom-score-adj %lld: -1000 to 1000", (long long)h->oom_score_adj);
 	if (h->pids_limit.set && h->pids_limit.v < -1)

@@ -46,6 +46,17 @@ static void set_env(struct spec_build *b, struct spec_process *p, const struct u
 		own(mem) char *line = mem_printf("HOME=%s", user->home && *user->home ? user->home : user->uid ? "/" : "/root");
 		strv_env_set(&env, line);
 	}
+	if (b->notify)
+		strv_env_set(&env, "NOTIFY_SOCKET=/run/notify/notify.sock");
+	if (b->listen_fds) {
+		const char *names = getenv("LISTEN_FDNAMES");
+		own(mem) char *count = mem_printf("LISTEN_FDS=%d", b->listen_fds), *named = mem_printf("LISTEN_FDNAMES=%s", names ? names : "");
+		strv_env_set(&env, count);
+		/* The first process of its PID namespace, unless that is shared. */
+		strv_env_set(&env, "LISTEN_PID=1");
+		if (names)
+			strv_env_set(&env, named);
+	}
 	for (size_t i = 0; i < env.n; i++)
 		arena_strv_add(b->arena, &p->env, env.v[i]);
 }

@@ -21,6 +21,8 @@ struct spec_build {
 	bool privileged;
 	int ready[32];         /* fds of mounts that are ready in spec->mounts; the caller closes them */
 	size_t nready;
+	bool notify;           /* the run directory's `notify` is mounted, and told of in NOTIFY_SOCKET */
+	int listen_fds;        /* descriptors from 3 on that the process is given */
 	int userns;            /* of the maps, for id-mapped mounts; 0: not asked for yet; the caller closes it */
 };
 

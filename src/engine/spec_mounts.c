@@ -385,6 +385,12 @@ static int add_point(struct spec_build *b, const struct mount_point *m, struct e
 	return add_bind(b, m->destination, source, buf_text(&o), str_eq(m->type, "volume") && !in_place.device, e);
 }
 
+static int add_notify(struct spec_build *b, struct err *e)
+{
+	own(mem) char *source = mem_printf("%s/containers/%s/notify", b->g->run_path, b->c->id);
+	return add_bind(b, "/run/notify", source, "bind,rprivate,nosuid,noexec,nodev,ro", true, e);
+}
+
 static int depth(const char *path)
 {
 	int n = 0;
@@ -421,5 +427,5 @@ int spec_build_points(struct spec_build *b, struct err *e)
 
 int spec_build_mounts(struct spec_build *b, struct err *e)
 {
-	return add_kernel(b, e) < 0 || add_etc(b, e) < 0 ? -1 : spec_build_points(b, e);
+	return add_kernel(b, e) < 0 || add_etc(b, e) < 0 || (b->notify && add_notify(b, e) < 0) ? -1 : spec_build_points(b, e);
 }

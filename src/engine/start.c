@@ -31,6 +31,7 @@
 #include "engine/logs.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
+#include "engine/notify.h"
 #include "engine/restart.h"
 #include "engine/spec.h"
 #include "monitor/monitor.h"
@@ -53,6 +54,7 @@ struct start {
 	struct spec_build build;
 	struct monitor monitor;
 	struct connections net;
+	struct notify notify;
 	int rootfs, run_dir, seccomp_cache;
 	const struct container *running;
 	struct health *health;
@@ -67,6 +69,7 @@ struct start {
 static void start_drop(struct start *s)
 {
 	connections_drop(&s->net);
+	notify_drop(&s->notify);
 	health_drop(&s->health);
 	arena_drop(&s->arena);
 	userns_maps_drop(&s->maps);
@@ -123,6 +126,7 @@ static void on_started(void *arg, const struct container *ct, int64_t started_ns
 	struct start *s = arg;
 	struct err ignored = {};
 	event_container(s->g, s->c, "start");
+	notify_started(&s->notify);
 	fd_drop(&s->c->lock);
 	s->running = ct;
 	(void)!health_parse_action(s->c->record.host.health_on_failure, &s->on_unhealthy, &ignored);
@@ -205,6 +209,8 @@ static size_t guests_want(void *arg, struct pollfd *ret, size_t room, int *ms)
 		if (left >= 0 && (*ms < 0 || left < *ms))
 			*ms = left;
 	}
+	if (s->notify.sock >= 0 && n < room)
+		ret[n++] = (struct pollfd){s->notify.sock, POLLIN, 0};
 	if (s->deadline) {
 		int64_t left = (s->deadline - num_monotonic_ns()) / 1000000 + 1;
 		if (*ms < 0 || left < *ms)
@@ -232,6 +238,9 @@ static void guests_have(void *arg, const struct pollfd *p, size_t n unused)
 		relay_serve(s->net.relay);
 	if (s->health && health_served(s->health))
 		unhealthy(s);
+	if (s->health && str_eq(s->c->state.health, "healthy"))
+		notify_healthy(&s->notify);
+	notify_serve(&s->notify);
 	if (s->deadline && num_monotonic_ns() >= s->deadline) {
 		s->deadline = 0;
 		s->monitor.is_final = true;
@@ -269,6 +278,10 @@ static int prepare(struct start *s, struct err *e)
 	if (s->run_dir < 0)
 		return -1;
 	s->build = (struct spec_build){.run_dir = s->run_dir, .g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
+	if (notify_open(r, s->run_dir, &s->notify, e) < 0)
+		return -1;
+	s->build.notify = s->notify.sock >= 0;
+	s->build.listen_fds = notify_listen_fds();
 	if (connect_prepare(s->g, s->c, &s->net, e) < 0 || connect_expect(s->g, &s->net, e) < 0 || spec_build(&s->build, e) < 0)
 		return -1;
 	s->seccomp_cache = engine_seccomp_cache(s->g, &s->spec);
@@ -281,6 +294,7 @@ static void keep_fds(struct start *s)
 	const struct engine *g = s->g;
 	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->user.lock, s->c->dir,
 		g->has_snap ? g->snap.layers : -1, s->c->lock, g->networks.root, g->networks.run, g->private_net.netns, g->private_net.lock,
+		s->notify.host, s->notify.sock,
 		s->net.netns_sockets[0] > 0 ? s->net.netns_sockets[0] : -1, s->net.netns_sockets[1] > 0 ? s->net.netns_sockets[1] : -1};
 	for (size_t i = 0; i < countof(fds) && s->monitor.nkeep < countof(s->monitor.keep); i++)
 		s->monitor.keep[s->monitor.nkeep++] = fds[i];
@@ -300,6 +314,8 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	if (s->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !s->spec.linux_->resources->memory && !s->spec.linux_->resources->cpu &&
 		!s->spec.linux_->resources->pids_limit.set && !s->spec.linux_->resources->block_io)
 		m->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
+	m->create.preserve_fds = s->build.listen_fds;
+	m->keeps_unit = s->notify.host >= 0;
 	logs_options(s->c, &s->arena, &m->log);
 	keep_fds(s);
 	m->run_dir = s->run_dir;
@@ -438,7 +454,8 @@ static int start_required(struct engine *g, const struct container_entry *c, str
 
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e)
 {
-	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .rootfs = -1, .run_dir = -1, .seccomp_cache = -1};
+	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .notify = {.host = -1, .sock = -1}, .rootfs = -1,
+		.run_dir = -1, .seccomp_cache = -1};
 	const char *status = container_status(g, c);
 	s.again = str_eq(status, "restarting") && c->state.monitor_pid == getpid();
 	if (!s.again && !str_eq(status, "created") && !str_eq(status, "exited")) {

@@ -111,7 +111,8 @@ static int start(struct server *s, struct err *e)
 	if (log_open(&s->log, &m->log, e) < 0 || create(s, e) < 0)
 		return -1;
 	s->created = true;
-	cgroup_leave_unit();
+	if (!m->keeps_unit)
+		cgroup_leave_unit();
 	if (m->client >= 0)
 		clients_add(s, m->client, true, m->client_streams);
 	if (s->tty && pump_open_console(s, e) < 0)

@@ -8,26 +8,18 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "sys/mount.h"
+#include "sys/sd_notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define PLACE "/run/notify"
-enum { BARRIER_MS = 30000, MESSAGE_MAX = 4096 };
-
-static const char *host(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	return str_is_empty(path) ? NULL : path;
-}
+enum { MESSAGE_MAX = 4096 };
 
 /* A plain user clones no mount; then the path has to do. */
 static int add_mount(struct oci_container *c, int *ret_mount, struct err *e)
@@ -52,7 +44,7 @@ static int add_mount(struct oci_container *c, int *ret_mount, struct err *e)
 
 int oci_notify_prepare(struct oci_container *c, int *ret_mount, struct err *e)
 {
-	if (!host() || !c->spec.process)
+	if (!sd_notify_path() || !c->spec.process)
 		return 0;
 	if (mkdirat(c->dir, "notify", 0755) < 0)
 		return err_sys(e, "state of container %s", c->state.id);
@@ -90,50 +82,12 @@ int oci_notify_restore(struct oci_container *c, int images, struct err *e)
 
 int oci_notify_listen(const struct oci_container *c, int *ret, struct err *e)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	own(fd) int dir = host() ? openat(c->dir, "notify", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	own(fd) int dir = sd_notify_path() ? openat(c->dir, "notify", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	*ret = -1;
 	if (dir < 0)
-		return host() && errno != ENOENT ? err_sys(e, "state of container %s", c->state.id) : 0;
-	own(fd) int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/notify.sock", dir);
-	unlinkat(dir, "notify.sock", 0);
-	if (sock < 0 || bind(sock, (struct sockaddr *)&a, sizeof a) < 0 || fchmodat(dir, "notify.sock", 0777, 0) < 0)
-		return err_sys(e, "notify socket");
-	*ret = take_fd(sock);
-	return 0;
-}
-
-static int connect_host(struct err *e)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	const char *path = host();
-	size_t n = strlen(path);
-	if (n >= sizeof a.sun_path || (*path != '/' && *path != '@'))
-		return err_set(e, ERR_USAGE, "NOTIFY_SOCKET %.120s: neither an absolute path nor an abstract name", path);
-	memcpy(a.sun_path, path, n);
-	if (*path == '@')
-		a.sun_path[0] = 0;
-	own(fd) int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sock < 0 || connect(sock, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		return err_sys(e, "NOTIFY_SOCKET %s", path);
-	return take_fd(sock);
-}
-
-/* Whoever leaves right after a message may be gone before it is known whose it was: systemd closes the pipe when it has read all that
- * came before (sd_notify_barrier(3)). */
-static int wait_for_barrier(int sock, struct err *e)
-{
-	int p[2];
-	if (fd_pipe(p, e) < 0)
-		return -1;
-	int r = fd_send(sock, "BARRIER=1", 9, &p[1], 1, e);
-	close(p[1]);
-	struct pollfd f = {.fd = p[0]};
-	while (r == 0 && poll(&f, 1, BARRIER_MS) < 0 && errno == EINTR)
-		;
-	close(p[0]);
-	return r;
+		return sd_notify_path() && errno != ENOENT ? err_sys(e, "state of container %s", c->state.id) : 0;
+	*ret = sd_notify_listen(dir, "notify.sock", e);
+	return *ret < 0 ? -1 : 0;
 }
 
 static int tell(pid_t pid, struct err *e)
@@ -141,12 +95,8 @@ static int tell(pid_t pid, struct err *e)
 	char text[64] = "READY=1";
 	if (pid)
 		snprintf(text, sizeof text, "MAINPID=%d\nREADY=1", (int)pid);
-	own(fd) int sock = connect_host(e);
-	if (sock < 0)
-		return -1;
-	if (send(sock, text, strlen(text), MSG_NOSIGNAL) < 0)
-		return err_sys(e, "NOTIFY_SOCKET");
-	return pid ? wait_for_barrier(sock, e) : 0;
+	own(fd) int sock = sd_notify_connect(sd_notify_path(), e);
+	return sock < 0 || sd_notify_send(sock, text, e) < 0 ? -1 : pid ? sd_notify_barrier(sock, e) : 0;
 }
 
 /* Reads what has come. True when READY=1 was there. */

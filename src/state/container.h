@@ -113,6 +113,7 @@ struct host_config {
 	char *rootfs;  /* --rootfs: a directory of the host instead of an image */
 	char *detach_keys;
 	char *health_on_failure; /* none kill restart stop */
+	char *sdnotify;          /* container monitor healthy ignore */
 	int64_t timeout;         /* seconds it may run; 0: any */
 	struct strv requires;    /* ids of containers that are started before it */
 	struct { struct network_request *v; size_t n; } networks;

@@ -219,6 +219,7 @@ static const struct jfield host_fields[] = {
 	JF(S, "HullRootfs", rootfs, JT_STR),
 	JF(S, "HullDetachKeys", detach_keys, JT_STR),
 	JF(S, "HullHealthOnFailure", health_on_failure, JT_STR),
+	JF(S, "HullSdNotify", sdnotify, JT_STR),
 	JF(S, "HullTimeout", timeout, JT_I64),
 	JF(S, "HullRequires", requires, JT_STRV),
 	JFS(S, "HullNetworks", networks, JT_LIST, network_table),
