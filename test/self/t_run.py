@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -146,6 +147,17 @@ def in_time(tree):
            [True, True])
 
 
+def told_to_end(tree):
+    """SIGTERM: the suites that run end with it, others do not begin."""
+    run = subprocess.Popen([sys.executable, "test/run", "--jobs", "1", "fault"], cwd=tree.top, stdout=subprocess.DEVNULL,
+                           env=dict(os.environ, PATH=os.path.join(tree.top, "bin") + ":" + os.environ["PATH"]))
+    while not tree.runs("1"):
+        time.sleep(0.05)
+    run.terminate()
+    expect("status", run.wait(100), 143)
+    expect("runs of the second", tree.runs("2"), 0)
+
+
 def machines(tree):
     """--vm some: the cases of a machine run in it together; a machine that cannot be had is skipped, what fails in one is not."""
     os.makedirs(os.path.join(tree.top, "test/vm/cases"))
@@ -160,6 +172,15 @@ def machines(tree):
                "sys.exit(125 if sys.argv[-1].endswith(' test/vm/cases/a.bats test/vm/cases/b.bats') else 0)\n")
     expect("no machine", tree.run("--vm", "some", "fault", "vm/")[1][-2:], ["skipped: run: there is no QEMU: 1 (vm/v2/some: vm/v2/some)",
            "2 passed, 0 failed, 1 skipped"])
+    tree.write("test/vm/cases/d.bats", "# machines: v1+\n")
+    tree.write("test/vm/run", "import sys; open('asked', 'a').write('x'); print('run: there is no QEMU'); sys.exit(125)\n")
+    expect("no machine for the next either", tree.run("--vm", "some", "vm/")[1][-2:], ["skipped: run: there is no QEMU: 2 (vm/v2/some: vm/v2/some, …)",
+           "0 passed, 0 failed, 2 skipped"])
+    expect("asked for", os.path.getsize(tree.top + "/asked"), 1)
+    os.unlink(tree.top + "/test/vm/cases/d.bats")
+    tree.write("test/vm/run", "import time; time.sleep(600)\n")
+    lines = tree.run("--vm", "some", "--limit", "4", "vm/")[1]
+    expect("slow", ("skipped: no end after " in lines[-2] and "; the load of this machine is " in lines[-2], lines[-1]), (True, "0 passed, 0 failed, 1 skipped"))
     tree.write("test/vm/run", "print('not ok 1 a\\n1..1')\n")
     expect("bad", tree.run("--vm", "some", "vm/")[1][-1], "0 passed, 1 failed, 0 skipped")
 
@@ -199,6 +220,7 @@ CASES = [
     ("--no-retry", no_retry, Tree({"flaky": (BAD, GOOD)})),
     ("a rule gets no second chance", rule, Tree({}, rule='echo x >>ran; [ "$(wc -l <ran)" -gt 1 ]')),
     ("the time of the whole is over", in_time, Tree({"1": (["sleep 300"],) * 2, "2": (["sleep 300"],) * 2})),
+    ("told to end", told_to_end, Tree({"1": (["sleep 300"],) * 2, "2": (["sleep 300"],) * 2})),
     ("machines", machines, Tree({"flaky": (BAD, GOOD)})),
     *([("in a chroot", in_chroot, Tree({"good": (GOOD, BAD)}))] if os.geteuid() == 0 else []),
     ("no unit tests at all is a failure", no_units, Tree({}, units=0)),
