@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""t_vm: the cache of test/vm's images and saved states, with makers that only pretend: a changed recipe, two at once, no room, a maker
-that was killed."""
+"""t_vm: test/vm's images and saved states, with makers that only pretend: a changed recipe, two at once, no room, a maker that was killed,
+no KVM; what a killed run leaves; a machine that does not start."""
 
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,8 +35,9 @@ def pretend(cache, seconds=0.0, fail=None):
     def make(name, out):
         with open(os.path.join(cache, "made"), "a") as f:
             f.write(name + "\n")
-        with open(out + "/root.img", "w") as f:
-            f.write("half")
+        for part in ("vmlinuz", "initrd.cpio", "root.img"):
+            with open(f"{out}/{part}", "w") as f:
+                f.write("half")
         time.sleep(seconds)
         if fail:
             raise fail
@@ -113,40 +115,135 @@ def killed(cache):
 
 
 def states(cache):
-    """A saved state belongs to all it was made with; half of one is none."""
+    """A saved state belongs to all it was made with; half of one is none; one that is no good is made anew, and so is one that failed once."""
     pretend(cache)
     machine.qemu_version = lambda: "QEMU 1"
+    machine.why_no_kvm = lambda: "pretended"
     plans = [machine.Plan(cache, "v2"), machine.Plan(cache, "v1"), machine.Plan(cache, "v2", virtual_time=True), machine.Plan(cache, "v2", cpus=2),
              machine.Plan(cache, "v2", append="x")]
     keys = [p.key() for p in plans]
     machine.qemu_version = lambda: "QEMU 2"
     keys.append(plans[0].key())
-    plans[0].files += "-of-another-recipe"
+    memory, machine.MEMORY_MB = machine.MEMORY_MB, 4096
+    keys.append(plans[0].key())
+    machine.MEMORY_MB = memory
+    with open(plans[0].files + "/vmlinuz", "w") as f:
+        f.write("another kernel by the same recipe")
+    keys.append(plans[0].key())
+    machine.why_no_kvm = lambda: None
+    for words in ("one", "another"):
+        machine.processor = lambda words=words: words
+        keys.append(machine.Plan(cache, "v2").key())
+    other = cache + "/of-another-recipe"
+    shutil.copytree(plans[0].files, other)
+    plans[0].files = other
     keys.append(plans[0].key())
     expect("different keys", len(set(keys)), len(keys))
+    expect("the same", machine.Plan(cache, "v2").key(), machine.Plan(cache, "v2").key())
+    tries = []
 
     def save(plan, out, limit):
+        tries.append(out)
         with open(out + "/memory", "w") as f:
             f.write("half")
         if not limit:
             raise TimeoutError
-    machine.save = save
+        if len(tries) == fails:
+            raise machine.MachineError("QEMU ended")
+    machine.save, fails = save, 0
     try:
         machine.saved_state(plans[1], 0)
         raise AssertionError("saved what was never up")
     except machine.MachineError as e:
-        expect("said", str(e), "the machine v1 was not up within 0 s")
+        expect("said", str(e).partition(";")[0], "the machine v1 was not up within 0 s")
+        expect("tries when the time was up", len(tries), 1)
     expect("left", [n for n in folders(cache) if n.startswith("state-")], [])
+    fails = 2
     done = machine.saved_state(plans[1], 1)
     expect("state", [n for n in folders(cache) if n.startswith("state-")], [os.path.basename(done)])
+    expect("tries", (len(tries), machine.saved_state(plans[1], 1), len(tries)), (3, done, 3))
+    machine.saved_state(plans[1], 1, anew=True)
+    expect("anew", len(tries), 4)
+
+
+def no_kvm(_):
+    """KVM is taken where it works; who asks for it by name and has none is told why, in a line."""
+    for path, want, got in (("/no/such/kvm", "", "tcg"), ("/dev/null", "tcg", "tcg"), ("/no/such/kvm", "kvm", "no KVM on this machine: /no/such/kvm: No such file"),
+                            ("/dev/null", "kvm", "no KVM on this machine: /dev/null: Inappropriate"), ("/dev/null", "xen", "HULL_VM_ACCEL=xen: it is kvm or tcg")):
+        machine.KVM, os.environ["HULL_VM_ACCEL"] = path, want
+        try:
+            said = machine.accelerator()
+        except machine.MachineError as e:
+            said = str(e)
+        expect(f"{path} {want}", said[:len(got)], got)
+    machine.KVM = "/dev/kvm"
+    del os.environ["HULL_VM_ACCEL"]
+
+
+def litter(cache):
+    """What a run keeps while it runs goes when it is killed, and with the next run when all of it was."""
+    for all_of_it in (False, True):
+        pid = os.fork()
+        if not pid:
+            machine.Litter.shell = None
+            path, _ = machine.Litter.folder(cache)
+            with open(path + "/memory", "w") as f:
+                f.write(str(machine.Litter.shell.pid))
+            os.rename(path + "/memory", cache + "/shell")
+            time.sleep(600)
+        while not os.path.exists(cache + "/shell"):
+            time.sleep(0.01)
+        expect("in use", len(folders(cache)), 1)
+        with open(cache + "/shell") as f:
+            shell = int(f.read())
+        os.unlink(cache + "/shell")
+        for one in [shell] * all_of_it + [pid]:
+            os.kill(one, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        until = time.monotonic() + 60
+        while not all_of_it and folders(cache) and time.monotonic() < until:
+            time.sleep(0.01)
+        expect("left", len(folders(cache)), int(all_of_it))
+    path, lock = machine.Litter.folder(cache)
+    expect("after the next", folders(cache), [os.path.basename(path)])
+    lock.close()
+
+
+def second_start(cache):
+    """A machine that does not start is started once more, and not a third time."""
+    m = machine.Machine(None, 60)
+    m.tmp = cache
+    for fails, want in ((0, 1), (1, 2), (2, None)):
+        tries = []
+
+        def start(tries=tries, fails=fails):
+            tries.append(1)
+            if len(tries) <= fails:
+                raise machine.MachineError("QEMU ended")
+        try:
+            m.begin(start)
+            expect("tries", len(tries), want)
+        except machine.MachineError:
+            expect("fails twice", (len(tries), want), (2, None))
+
+
+SECONDS = f"600.{os.getpid()}"
+
+
+def words_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline") as f:
+            return f.read().split("\0")[:-1]
+    except OSError:
+        return []
 
 
 def mounts(cache):
-    """What the maker mounts is not seen outside, so that no mount stays when it is killed."""
+    """What the maker mounts is not seen outside, so that no mount stays when it is killed; what it has started ends with it."""
     os.mkdir(cache + "/bin")
     for name in ("mmdebstrap", "mkfs.ext4", "cpio", "dpkg-deb", "qemu-system-x86_64"):
         with open(f"{cache}/bin/{name}", "w") as f:
-            f.write(f"#!/bin/sh\nmkdir {cache}/mnt && mount -t tmpfs none {cache}/mnt && touch {cache}/mounted\nexec sleep 600\n")
+            f.write(f"#!/bin/sh\nmkdir {cache}/mnt && mount -t tmpfs none {cache}/mnt && touch {cache}/mounted\nexec sleep {SECONDS}\n")
         os.chmod(f"{cache}/bin/{name}", 0o755)
     env = dict(os.environ, PATH=f"{cache}/bin:{os.environ['PATH']}", HULL_TEST_CACHE=cache)
     maker = subprocess.Popen([sys.executable, os.path.join(TOP, "test/vm/run"), "--", "true"], env=env, start_new_session=True)
@@ -154,10 +251,20 @@ def mounts(cache):
         while not os.path.exists(cache + "/mounted") and maker.poll() is None:
             time.sleep(0.01)
         expect("mounted", (maker.poll(), os.path.ismount(cache + "/mnt")), (None, False))
-    finally:
-        os.killpg(maker.pid, signal.SIGKILL)
+        maker.kill()
         maker.wait()
+        until = time.monotonic() + 60
+        while running := [p for p in os.listdir("/proc") if p.isdigit() and words_of(p)[-2:] == ["sleep", SECONDS]]:
+            expect("its processes end", time.monotonic() < until or running, True)
+            time.sleep(0.05)
+    finally:
+        if maker.poll() is None:
+            os.killpg(maker.pid, signal.SIGKILL)
+            maker.wait()
         subprocess.run(["umount", "-l", cache + "/mnt"], stderr=subprocess.DEVNULL)
+
+
+PRETENDED = ((image, "make"), (machine, "save"), (machine, "qemu_version"), (machine, "why_no_kvm"), (machine, "processor"))
 
 
 def main():
@@ -165,8 +272,8 @@ def main():
         print("1..0 # SKIP making an image needs root")
         return 0
     image.shutil.which = lambda name: "/bin/" + name
-    tests = (recipe, at_once, no_room, killed, mounts, states)
-    good = {name: getattr(module, name) for module, name in ((image, "make"), (machine, "save"), (machine, "qemu_version"))}
+    tests = (recipe, at_once, no_room, killed, mounts, states, no_kvm, litter, second_start)
+    good = {(module, name): getattr(module, name) for module, name in PRETENDED}
     bad = 0
     print(f"1..{len(tests)}")
     for n, test in enumerate(tests, 1):
@@ -177,7 +284,8 @@ def main():
             except Exception as e:  # noqa: BLE001
                 bad = 1
                 print(f"not ok {n} {test.__name__}\n# {type(e).__name__}: {e}", flush=True)
-        image.make, machine.save, machine.qemu_version = good["make"], good["save"], good["qemu_version"]
+        for (module, name), was in good.items():
+            setattr(module, name, was)
     return bad
 
 

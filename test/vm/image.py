@@ -7,11 +7,13 @@ this file, the guest's files and the architecture; the packages are those of the
 """
 
 import contextlib
+import ctypes
 import fcntl
 import glob
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -21,10 +23,10 @@ DISK_BYTES = 8 << 30
 
 BASE = """systemd systemd-sysv libpam-systemd dbus dbus-user-session kmod udev apparmor nftables iptables iproute2 uidmap busybox-static
     procps strace ca-certificates acl attr e2fsprogs perl-base python3-minimal python3 bats jq tmux libcap2-bin util-linux passwd xz-utils zstd
-    gzip libcurl4 libisal2 libseccomp2 fuse3 fuse-overlayfs passt slirp4netns criu docker-registry""".split()
-PEERS = "podman crun runc buildah conmon netavark aardvark-dns containerd docker.io skopeo firewalld ufw".split()
+    gzip curl libcurl4 libisal2 libseccomp2 fuse3 fuse-overlayfs passt slirp4netns criu""".split()
+PEERS = """podman crun runc buildah conmon netavark aardvark-dns containerd docker.io skopeo docker-registry firewalld ufw""".split()
 SELINUX = "selinux-policy-default selinux-basics policycoreutils auditd".split()
-PACKAGES = {"debian": BASE + PEERS, "selinux": BASE + ["crun", "podman", "conmon"] + SELINUX}
+PACKAGES = {"debian": BASE, "peers": BASE + PEERS, "selinux": BASE + SELINUX}
 DRIVERS = ["virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk", "virtio_console"]
 
 # Nothing of these is wanted while a machine that is emulated comes up.
@@ -70,11 +72,16 @@ class ImageError(Exception):
     """One line, for the user."""
 
 
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
 def run(*argv, **kw):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **kw)
+    done = subprocess.run(argv, preexec_fn=die_with_parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **kw)
     if done.returncode:
         last = [line for line in done.stdout.splitlines() if line.strip()][-1:] or ["no output"]
-        raise ImageError(f"{argv[0]}: status {done.returncode}: {last[0]}")
+        name = "mmdebstrap" if "mmdebstrap" in argv else argv[0]
+        raise ImageError(f"{name}: status {done.returncode}: {last[0]}")
     return done.stdout
 
 
@@ -105,9 +112,10 @@ def link(root, path, target):
 
 
 def make_root(root, packages):
-    run("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + ",".join(packages),
+    # In process and mount namespaces of its own: all of it ends with us.
+    run("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + ",".join(packages),
         *(f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "locale", "info")),
-        '--aptopt=Apt::Install-Recommends "false"', "bookworm", root)
+        "--dpkgopt=force-unsafe-io", '--aptopt=Apt::Install-Recommends "false"', "bookworm", root)
 
 
 def configure(root):

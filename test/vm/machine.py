@@ -10,6 +10,8 @@ The devices are the same for every machine, so that any saved state can be resum
 A saved state is the machine after boot, waiting for GO: its memory is a file that clones map privately, its devices
 a few hundred KiB. It belongs to one QEMU build, processor, memory size, kernel, disk and command line: all of them are in
 its key. What clones share (the kernel's random state, the clock) the agent sets anew from what GO brings.
+
+A machine that does not start is started once more before that is an error; one whose time is up is not.
 """
 
 import contextlib
@@ -20,7 +22,6 @@ import json
 import os
 import select
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -33,26 +34,66 @@ MEMORY_MB = int(os.environ.get("HULL_VM_MEMORY", "1536"))
 TAR_BYTES = 1 << 30
 DATA_BYTES = 4 << 30
 PANIC = (b"Kernel panic", b"end Kernel panic")
+QEMU, KVM = "qemu-system-x86_64", "/dev/kvm"
+UP = 1200               # seconds for a boot: 33 on an idle machine
+NO_ROOM = 32 << 20      # bytes: less than that is why a machine stands still
 
 
 class MachineError(Exception):
     """One line, for the user."""
 
 
+class NotUp(MachineError):
+    """It had its time."""
+
+
 class PoweredOff(Exception):
     """It shut itself down; with the last line of its console."""
 
 
+def identity(path):
+    """Another file, or one that was written anew, is another."""
+    st = os.stat(path)
+    return f"{st.st_size} {st.st_mtime_ns}"
+
+
 def qemu_version():
+    """Its words and its file: a build of one's own may say the same as Debian's."""
     try:
-        return subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        words = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        return f"{words} {identity(shutil.which(QEMU))}"
     except FileNotFoundError:
-        raise MachineError("qemu-system-x86_64 is not installed: run script/deps vm") from None
+        raise MachineError(f"{QEMU} is not installed: run script/deps vm") from None
+
+
+def why_no_kvm():
+    create_vm = 0xAE01
+    try:
+        kvm = os.open(KVM, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.close(fcntl.ioctl(kvm, create_vm, 0))
+        finally:
+            os.close(kvm)
+    except OSError as e:
+        return f"{KVM}: {e.strerror}"
+    return None
 
 
 def accelerator():
-    """HULL_VM_ACCEL=kvm for a machine where KVM works; emulation is the default because it is the same everywhere."""
-    return os.environ.get("HULL_VM_ACCEL", "tcg")
+    """KVM where it works, emulation elsewhere; HULL_VM_ACCEL=tcg or kvm says which."""
+    want = os.environ.get("HULL_VM_ACCEL", "")
+    if want not in ("", "kvm", "tcg"):
+        raise MachineError(f"HULL_VM_ACCEL={want}: it is kvm or tcg")
+    why = "it is not wanted" if want == "tcg" else why_no_kvm()
+    if want == "kvm" and why:
+        raise MachineError(f"no KVM on this machine: {why}")
+    return "tcg" if why else "kvm"
+
+
+def processor():
+    """What -cpu host is on this machine."""
+    with open("/proc/cpuinfo") as f:
+        return "".join(sorted({line for line in f if line.startswith(("model name", "flags", "microcode"))}))
 
 
 class Plan:
@@ -65,19 +106,22 @@ class Plan:
         self.cache, self.profile, self.cpus = cache, profile, 1 if virtual_time else cpus
         self.virtual_time = virtual_time
         self.append = f"{COMMON} {row.append} {append}".strip()
+        self.kvm = not virtual_time and accelerator() == "kvm"
         self.files = image.ensure(cache, row.image)
         self.image = row.image
 
     def accel(self):
         if self.virtual_time:
             return ["-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off", "-cpu", "max"]
-        if accelerator() == "kvm":
+        if self.kvm:
             return ["-accel", "kvm", "-cpu", "host"]
         return ["-accel", "tcg,thread=multi", "-cpu", "max"]
 
     def key(self):
         with open(__file__, "rb") as f:
             parts = [f.read().decode(), qemu_version(), str(MEMORY_MB), str(self.cpus), self.append, *self.accel(), os.path.basename(self.files)]
+        parts += [processor()] if self.kvm else []
+        parts += [identity(f"{self.files}/{name}") for name in ("vmlinuz", "initrd.cpio", "root.img")]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -89,7 +133,7 @@ def qemu(plan, tmp, root_disk, memory, incoming, tar, data, log):
     if log:
         disk += ["-blockdev", f"driver=file,filename={log},node-name=log-file",
                  "-blockdev", "driver=blklogwrites,file=data-raw,log=log-file,node-name=data"]
-    argv = ["qemu-system-x86_64", "-M", "q35,memory-backend=m0,hpet=off", *plan.accel(), "-smp", str(plan.cpus), "-m", str(MEMORY_MB),
+    argv = [QEMU, "-M", "q35,memory-backend=m0,hpet=off", *plan.accel(), "-smp", str(plan.cpus), "-m", str(MEMORY_MB),
             "-object", backend, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-rtc", "base=utc",
             "-kernel", plan.files + "/vmlinuz", "-initrd", plan.files + "/initrd.cpio", "-append", plan.append,
             "-drive", f"file={root_disk},format=raw,if=none,id=d0,cache=unsafe" + ("" if memory and not incoming else ",snapshot=on"),
@@ -105,12 +149,34 @@ def qemu(plan, tmp, root_disk, memory, incoming, tar, data, log):
         argv += ["-incoming", "defer"]
     with open(tmp + "/qemu", "w") as errors:
         # It dies with us, whatever happens to us.
-        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, preexec_fn=die_with_parent)
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, preexec_fn=image.die_with_parent)
 
 
-def die_with_parent():
-    import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+class Litter:
+    """Folders that go when we have ended, however we did: a shell waits for the end of a pipe that only we hold.
+
+    Each holds a lock while it is in use: one whose lock is free was left when we and the shell were killed, and goes with the next run.
+    """
+    script = 'while read -r d; do set -- "$@" "$d"; done; exec rm -rf "$@"'
+    shell = None
+
+    @classmethod
+    def folder(cls, where):
+        for old in glob.glob(os.path.join(where, "hull-vm.*")):
+            with contextlib.suppress(OSError), open(old + "/lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(old, ignore_errors=True)
+        if not cls.shell:
+            cls.shell = subprocess.Popen(["sh", "-c", cls.script, "sh"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL, start_new_session=True)
+        new = tempfile.mkdtemp(prefix="hull-vm-new.", dir=where)
+        path = new.replace("hull-vm-new.", "hull-vm.")
+        cls.shell.stdin.write(f"{new}\n{path}\n".encode())
+        cls.shell.stdin.flush()
+        lock = open(new + "/lock", "w")  # noqa: SIM115
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(new, path)
+        return path, lock
 
 
 class Qmp:
@@ -152,14 +218,7 @@ class Machine:
         self.read = 0
 
     def __enter__(self):
-        """A directory of its own, whose lock is held: one with a free lock was left by somebody who was killed."""
-        for old in glob.glob(os.path.join(tempfile.gettempdir(), "hull-vm.*")):
-            with contextlib.suppress(OSError), open(old + "/lock") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(old, ignore_errors=True)
-        self.tmp = tempfile.mkdtemp(prefix="hull-vm.")
-        self.lock = open(self.tmp + "/lock", "w")  # noqa: SIM115
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.tmp, self.lock = Litter.folder(tempfile.gettempdir())
         return self
 
     def __exit__(self, *_):
@@ -168,9 +227,23 @@ class Machine:
         self.lock.close()
 
     def stop(self):
+        if self.control:
+            self.control.close()
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    def begin(self, start, again=None):
+        """start, and when that fails, once more."""
+        try:
+            start()
+        except MachineError:
+            self.stop()
+            self.left, self.read = b"", 0
+            for name in ("ctl", "qmp", "out", "files", "console"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(f"{self.tmp}/{name}")
+            (again or start)()
 
     def connect(self, name):
         path = f"{self.tmp}/{name}"
@@ -197,6 +270,8 @@ class Machine:
             self.wait_for(b"READY")
         except ConnectionError:
             raise MachineError("QEMU ended: " + self.last_line("qemu")) from None
+        except PoweredOff as e:
+            raise MachineError(f"the machine ended while it booted: {e}") from None
 
     def resume(self, state, tar, data, log=None):
         self.process = qemu(self.plan, self.tmp, state + "/disk.img", state + "/memory", True, tar, data, log)
@@ -240,6 +315,9 @@ class Machine:
 
     def check(self):
         if time.monotonic() >= self.end:
+            for where in {self.tmp, os.environ.get("TMPDIR", "/var/tmp")}:
+                if shutil.disk_usage(where).free < NO_ROOM:
+                    raise MachineError(f"{where}: no room for what the machine writes")
             raise TimeoutError
         with contextlib.suppress(OSError), open(self.tmp + "/console", "rb") as f:
             f.seek(max(0, os.path.getsize(self.tmp + "/console") - 4000))
@@ -289,7 +367,10 @@ def place_for_memory(plan):
 
 def save(plan, out, limit):
     """Boots once and saves."""
-    with Machine(plan, limit) as m, tempfile.TemporaryDirectory(prefix="hull-vm.", dir=place_for_memory(plan)) as shm:
+    with Machine(plan, limit) as m, contextlib.ExitStack() as after:
+        shm, lock = Litter.folder(place_for_memory(plan))
+        after.callback(lock.close)
+        after.callback(shutil.rmtree, shm, ignore_errors=True)
         subprocess.run(["cp", "--sparse=always", plan.files + "/root.img", out + "/disk.img"], check=True, stderr=subprocess.DEVNULL)
         blank(m.tmp + "/tar", TAR_BYTES)
         blank(m.tmp + "/data", DATA_BYTES)
@@ -305,28 +386,38 @@ def save(plan, out, limit):
         subprocess.run(["cp", "--sparse=always", shm + "/memory", out + "/memory"], check=True, stderr=subprocess.DEVNULL)
 
 
-def saved_state(plan, limit=1200):
-    """The folder of the saved state, made when it is not there. Complete when it has its final name."""
+def make_state(plan, prefix, done, limit):
+    out = tempfile.mkdtemp(prefix=prefix + "tmp-")
+    os.chmod(out, 0o755)
+    try:
+        save(plan, out, limit)
+        os.rename(out, done)
+    except TimeoutError:
+        raise NotUp(f"the machine {plan.profile} was not up within {limit} s; the load of this one is {os.getloadavg()[0]:.0f} "
+                    f"on {os.cpu_count()} processors") from None
+    except subprocess.CalledProcessError:
+        raise MachineError(f"{plan.cache}: no room for the saved state") from None
+    except subprocess.TimeoutExpired:
+        raise MachineError("QEMU does not end") from None
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def saved_state(plan, limit=UP, anew=False):
+    """The folder of the saved state, made when it is not there. Complete when it has its final name. anew: what is there is no good."""
     prefix = os.path.join(plan.cache, f"state-{plan.profile}-{'icount-' if plan.virtual_time else ''}{plan.cpus}-")
     done = prefix + plan.key()
     with open(prefix.rstrip("-") + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isdir(done):
+        if os.path.isdir(done) and not anew:
             return done
         for old in glob.glob(prefix + "*"):
             if os.path.isdir(old):
                 shutil.rmtree(old, ignore_errors=True)
-        out = tempfile.mkdtemp(prefix=prefix + "tmp-")
-        os.chmod(out, 0o755)
         try:
-            save(plan, out, limit)
-            os.rename(out, done)
-        except TimeoutError:
-            raise MachineError(f"the machine {plan.profile} was not up within {limit} s") from None
-        except subprocess.CalledProcessError:
-            raise MachineError(f"{plan.cache}: no room for the saved state") from None
-        except subprocess.TimeoutExpired:
-            raise MachineError("QEMU does not end") from None
-        finally:
-            shutil.rmtree(out, ignore_errors=True)
+            make_state(plan, prefix, done, limit)
+        except NotUp:
+            raise
+        except MachineError:
+            make_state(plan, prefix, done, limit)
     return done

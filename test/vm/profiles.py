@@ -14,6 +14,7 @@ SELINUX = "apparmor=0 security=selinux selinux=1"
 
 PROFILES = {
     "v2": Profile("debian", f"{V2} {APPARMOR}", "cgroup v2, systemd, AppArmor enforced: a plain Debian 12 server"),
+    "peers": Profile("peers", f"{V2} {APPARMOR}", "v2 with docker, podman, containerd, ufw and firewalld beside hull"),
     "v1": Profile("debian", f"systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1 {APPARMOR}",
                   "cgroup v1 alone, as before Debian 11"),
     "hybrid": Profile("debian", f"systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0 {APPARMOR}",

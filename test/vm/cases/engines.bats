@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # docker, podman and containerd from Debian, on cgroup v2 beside systemd, with hull-runtime as their OCI runtime: the life of a
 # container in each. test/peers/t_engines.py compares more, where runc is the judge.
-# machines: v2
+# machines: peers
 
 load ../../lib/hull
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Other firewalls of the same machine: docker's rules, ufw, firewalld. Published ports work beside them, what they do to containers is
 # told to the user once a bridge is made, and hull's table and theirs stay as they are.
-# machines: v2
+# machines: peers
 
 load ../../lib/hull
 
