@@ -70,11 +70,7 @@ hull_teardown() {
     if [ -s "$HULL_DIR/ids" ]; then
         xargs "$HULL" rm -f -v <"$HULL_DIR/ids" >/dev/null || true
     fi
-    left=$(hull_left)
-    if [ -n "$left" ]; then
-        sleep 1 # a monitor that is just ending
-        left=$(hull_left)
-    fi
+    wait_until 5 nothing_of hull_left || left=$(hull_left) # a monitor that is just ending
     umount_below "$HULL_DIR"
     rm -rf "$HULL_DIR"
     [ -z "$left" ] || { echo "$left"; return 1; }
@@ -158,6 +154,11 @@ wait_until() {
         [ $SECONDS -lt $end ] || { echo "not within the time: $*" >&2; return 1; }
         sleep 0.05
     done
+}
+
+# nothing_of COMMAND...: it prints nothing.
+nothing_of() {
+    [ -z "$("$@")" ]
 }
 
 # status_is NAME STATUS

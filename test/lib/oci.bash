@@ -131,7 +131,7 @@ oci_teardown() {
     for id in $(oci list -q); do
         oci delete -f "$id" || true
     done
-    left=$(oci_left)
+    wait_until 5 nothing_of oci_left || left=$(oci_left)
     oci_groups | sort -r | xargs -r rmdir 2>/dev/null
     umount_below "$OCI_DIR"
     rm -rf "$OCI_DIR"
