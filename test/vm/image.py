@@ -20,6 +20,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUEST = os.path.join(HERE, "guest")
 DISK_BYTES = 8 << 30
+LONGEST = 1800      # seconds for a program that makes a part of it
 
 BASE = """systemd systemd-sysv libpam-systemd dbus dbus-user-session kmod udev apparmor nftables iptables iproute2 uidmap busybox-static
     procps strace ca-certificates acl attr e2fsprogs perl-base python3-minimal python3 bats jq tmux libcap2-bin util-linux passwd xz-utils zstd
@@ -77,10 +78,14 @@ def die_with_parent():
 
 
 def run(*argv, **kw):
-    done = subprocess.run(argv, preexec_fn=die_with_parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **kw)
+    name = "mmdebstrap" if "mmdebstrap" in argv else argv[0]
+    try:
+        done = subprocess.run(argv, preexec_fn=die_with_parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", timeout=LONGEST, **kw)
+    except subprocess.TimeoutExpired:
+        raise ImageError(f"{name}: no end after {LONGEST} s; the load of this machine is {os.getloadavg()[0]:.0f}") from None
     if done.returncode:
         last = [line for line in done.stdout.splitlines() if line.strip()][-1:] or ["no output"]
-        name = "mmdebstrap" if "mmdebstrap" in argv else argv[0]
         raise ImageError(f"{name}: status {done.returncode}: {last[0]}")
     return done.stdout
 
@@ -113,9 +118,10 @@ def link(root, path, target):
 
 def make_root(root, packages):
     # In process and mount namespaces of its own: all of it ends with us.
-    run("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + ",".join(packages),
-        *(f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "locale", "info")),
-        "--dpkgopt=force-unsafe-io", '--aptopt=Apt::Install-Recommends "false"', "bookworm", root)
+    run("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+        "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + ",".join(packages),
+        *(f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "locale", "info")), "--dpkgopt=force-unsafe-io",
+        '--aptopt=Apt::Install-Recommends "false"', '--aptopt=Acquire::Retries "3"', "bookworm", root)
 
 
 def configure(root):
@@ -161,7 +167,7 @@ def make_kernel(work, root, out):
         raise ImageError("apt does not know linux-image-cloud-amd64: run apt-get update")
     kernel = os.path.join(work, "kernel")
     os.mkdir(kernel)
-    run("apt-get", "-q", "download", *package, cwd=kernel)
+    run("apt-get", "-q", "-o", "Acquire::Retries=3", "download", *package, cwd=kernel)
     run("dpkg-deb", "-x", glob.glob(kernel + "/*.deb")[0], kernel)
     shutil.copy(glob.glob(kernel + "/boot/vmlinuz-*")[0], out + "/vmlinuz")
     modules = kernel + "/lib/modules"
