@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # explain of a container that has a network, and the script that connects one by hand.
+# machines: native v2
 
 load ../lib/network
 

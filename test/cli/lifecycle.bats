@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # A container's life: create, start, stop, restart, kill, pause, rename, wait, rm.
-# machines: native v2
+# machines: native v2 v2:tester
 
 load ../lib/hull
 setup_file() { hull_setup; }

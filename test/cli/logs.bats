@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # logs: what a container printed, from its files: streams, lines, times, rotation, drivers, following.
+# machines: native v2
 
 load ../lib/hull
 setup_file() { hull_setup; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Namespaces: own ones by default, the host's or another container's when asked for.
+# machines: native v2
 
 load ../lib/hull
 setup_file() {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Networks, published ports and the firewall: from the host, a neighbour and other containers.
+# machines: native v2
 
 load ../lib/network
 

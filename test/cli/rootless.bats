@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # A plain user: the same verbs, with and without ranges of ids in /etc/subuid.
+# machines: native v2
 
 load ../lib/hull
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A plain user's networks: his own bridges, names, published ports, the way out through pasta. The machine is network.bash's: a namespace
 # with a neighbour; the user exists in the mount namespace of one command only.
+# machines: native v2
 
 load ../lib/network
 

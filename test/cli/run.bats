@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # run and create: what reaches the process (arguments, environment, directory, names, streams).
-# machines: native v2
+# machines: native v2 v2:tester
 
 load ../lib/hull
 setup_file() { hull_setup; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # How layers are kept: one EROFS file each, or files.
+# machines: native v2
 
 load ../lib/hull
 setup_file() {

@@ -52,7 +52,7 @@ def made(cache):
 
 
 def recipe(cache):
-    """Another recipe is another image; the old one goes, other kinds of images stay."""
+    """Another recipe is another image; what nobody has used for long goes, other kinds of images stay, and what another checkout uses does."""
     pretend(cache)
     first = image.ensure(cache, "debian")
     other = image.ensure(cache, "selinux")
@@ -68,7 +68,18 @@ def recipe(cache):
         image.GUEST = before
     expect("is another", second != first, True)
     expect("made", made(cache), ["debian", "selinux", "debian"])
-    expect("kept", folders(cache), sorted(["guest", os.path.basename(other), os.path.basename(second)]))
+    expect("kept", folders(cache), sorted(["guest", *(os.path.basename(p) for p in (first, other, second))]))
+    for path in (first, other, second):
+        os.utime(path, (1, 1))
+    expect("used again", image.ensure(cache, "debian"), first)
+    with open(guest + "/agent", "a") as f:
+        f.write("true\n")
+    image.GUEST = guest
+    try:
+        third = image.ensure(cache, "debian")
+    finally:
+        image.GUEST = before
+    expect("kept of four", folders(cache), sorted(["guest", *(os.path.basename(p) for p in (first, other, third))]))
 
 
 def at_once(cache):
@@ -168,8 +179,9 @@ def states(cache):
 
 def no_kvm(_):
     """KVM is taken where it works; who asks for it by name and has none is told why, in a line."""
-    for path, want, got in (("/no/such/kvm", "", "tcg"), ("/dev/null", "tcg", "tcg"), ("/no/such/kvm", "kvm", "no KVM on this machine: /no/such/kvm: No such file"),
-                            ("/dev/null", "kvm", "no KVM on this machine: /dev/null: Inappropriate"), ("/dev/null", "xen", "HULL_VM_ACCEL=xen: it is kvm or tcg")):
+    for path, want, got in (
+            ("/no/such/kvm", "", "tcg"), ("/dev/null", "tcg", "tcg"), ("/no/such/kvm", "kvm", "no KVM on this machine: /no/such/kvm: No such file"),
+            ("/dev/null", "kvm", "no KVM on this machine: /dev/null: Inappropriate"), ("/dev/null", "xen", "HULL_VM_ACCEL=xen: it is kvm or tcg")):
         machine.KVM, os.environ["HULL_VM_ACCEL"] = path, want
         try:
             said = machine.accelerator()

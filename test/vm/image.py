@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """image: a Debian 12 as a disk image, a kernel and an initramfs, from Debian's packages alone.
 
-Made once per recipe, in a temporary directory beside its final name: a folder with that name is complete, and what somebody who was
-killed has left goes when the next is made. The key covers
-this file, the guest's files and the architecture; the packages are those of the day it was made.
+Made once per recipe, in a temporary directory beside its final name: a folder with that name is complete. What somebody who was killed
+has left goes when the next is made, and so does what nobody has used for a while: another checkout may have another recipe. The key
+covers this file and the guest's files; the packages are those of the day it was made.
 """
 
 import contextlib
@@ -16,10 +16,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUEST = os.path.join(HERE, "guest")
 DISK_BYTES = 8 << 30
+KEPT = 3 * 3600     # seconds since its last use
 LONGEST = 1800      # seconds for a program that makes a part of it
 
 BASE = """systemd systemd-sysv libpam-systemd dbus dbus-user-session kmod udev apparmor nftables iptables iproute2 uidmap busybox-static
@@ -204,6 +206,22 @@ def make(name, out):
     shutil.rmtree(work)
 
 
+def in_use(done):
+    """That it is there, and that it was used now."""
+    with contextlib.suppress(OSError):
+        os.utime(done)
+        return True
+    return False
+
+
+def tidy(pattern):
+    """By who holds the lock: what ends in the middle has -tmp- in its name."""
+    for old in glob.glob(pattern):
+        with contextlib.suppress(OSError):
+            if os.path.isdir(old) and ("-tmp-" in os.path.basename(old) or time.time() - os.stat(old).st_mtime > KEPT):
+                shutil.rmtree(old, ignore_errors=True)
+
+
 def ensure(cache, name):
     """The folder with vmlinuz, initrd.cpio and root.img."""
     missing = [p for p in ("mmdebstrap", "mkfs.ext4", "cpio", "dpkg-deb", "qemu-system-x86_64") if not shutil.which(p)]
@@ -213,12 +231,11 @@ def ensure(cache, name):
     done = os.path.join(cache, f"vm-{name}-{key(name)}")
     with open(os.path.join(cache, f"vm-{name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isdir(done):
+        if in_use(done):
             return done
         if os.geteuid() != 0:
             raise ImageError("making the image needs root")
-        for old in glob.glob(os.path.join(cache, f"vm-{name}-*")):
-            shutil.rmtree(old, ignore_errors=True)
+        tidy(os.path.join(cache, f"vm-{name}-*"))
         out = tempfile.mkdtemp(prefix=f"vm-{name}-tmp-", dir=cache)
         os.chmod(out, 0o755)
         try:

@@ -409,11 +409,10 @@ def saved_state(plan, limit=UP, anew=False):
     done = prefix + plan.key()
     with open(prefix.rstrip("-") + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isdir(done) and not anew:
+        if not anew and image.in_use(done):
             return done
-        for old in glob.glob(prefix + "*"):
-            if os.path.isdir(old):
-                shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(done, ignore_errors=True)
+        image.tidy(prefix + "*")
         try:
             make_state(plan, prefix, done, limit)
         except NotUp:
