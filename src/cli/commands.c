@@ -17,6 +17,7 @@ struct row {
 
 static const struct row container_rows[] = {
 	{NULL, &cmd_attach},
+	{NULL, &cmd_clone},
 	{NULL, &cmd_commit},
 	{NULL, &cmd_create},
 	{NULL, &cmd_cp},
@@ -74,6 +75,7 @@ static const struct row system_rows[] = {
 	{NULL, &cmd_info},
 	{NULL, &cmd_migrate},
 	{NULL, &cmd_system_prune},
+	{NULL, &cmd_reset},
 	{NULL, &cmd_version, CMD_HIDDEN},
 };
 
@@ -133,6 +135,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_cp,
 	&cmd_diff,
 	&cmd_commit,
+	&cmd_clone,
 	&cmd_export,
 	&cmd_inspect,
 	&cmd_build,

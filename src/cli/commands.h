@@ -23,11 +23,13 @@ extern const struct cmd cmd_stats;
 extern const struct cmd cmd_cp;
 extern const struct cmd cmd_diff;
 extern const struct cmd cmd_events;
+extern const struct cmd cmd_clone;
 extern const struct cmd cmd_commit;
 /* pause.c, rename.c, rm.c, logs.c */
 extern const struct cmd cmd_pause;
 extern const struct cmd cmd_unpause;
 extern const struct cmd cmd_rename;
+extern const struct cmd cmd_reset;
 extern const struct cmd cmd_rm;
 extern const struct cmd cmd_container_prune;
 extern const struct cmd cmd_logs;

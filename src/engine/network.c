@@ -396,6 +396,23 @@ int network_prune(struct engine *g, const struct strv *filters, struct strv *ret
 	return 0;
 }
 
+int network_remove_all(struct engine *g, struct err *e)
+{
+	own(arena) struct arena a = {};
+	own(strv) struct strv names = {};
+	if (engine_need_networks(g, e) < 0)
+		return -1;
+	own(fd) int lock = networks_lock(&g->networks, true, e);
+	if (lock < 0 || networks_names(&g->networks, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		struct network w;
+		if (networks_find(&g->networks, names.v[i], &a, &w, e) < 0 || remove_unused(g, &w, &a, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int network_reload(struct engine *g, struct err *e)
 {
 	own(arena) struct arena a = {};

@@ -24,6 +24,8 @@ int network_default(struct engine *g, const char **ret, struct err *e) must_use;
 /* Is it connected by hull: not none, host, container:X, ns:PATH. */
 bool network_is_joined(const char *mode);
 bool network_is_possible(void); /* may this process make interfaces? */
+/* Those that are always there, too; no container is connected. */
+int network_remove_all(struct engine *g, struct err *e) must_use;
 int network_reload(struct engine *g, struct err *e) must_use;
 
 struct connection {
