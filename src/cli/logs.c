@@ -9,10 +9,11 @@
 #include "base/num.h"
 
 struct logs_cli {
-	bool details, follow, timestamps;
+	bool clear, details, follow, timestamps;
 	char *since, *until, *tail;
 };
 static const struct opt options[] = {
+	{"clear", 0, OPT_BOOL, offset_of(struct logs_cli, clear), NULL, "Empty the log, and print nothing"},
 	{"details", 0, OPT_BOOL, offset_of(struct logs_cli, details), NULL, "Show the attributes kept with a line"},
 	{"follow", 'f', OPT_BOOL, offset_of(struct logs_cli, follow), NULL, "Go on until the container ends"},
 	{"since", 0, OPT_STR, offset_of(struct logs_cli, since), "TIME", "Only from then: 2026-01-02T13:23:37Z, unix seconds, or 42m ago"},
@@ -83,8 +84,13 @@ static int logs(void *opts, int argc unused, char **argv, struct err *e)
 		if (q.tail < 0)
 			q.tail = -1;
 	}
-	return container_get(g, argv[0], 0, &c, e) < 0 ? -1 : container_logs(g, &c, &q, e);
+	if (o->clear && (o->follow || o->since || o->until || o->tail))
+		return err_set(e, ERR_USAGE, "--clear empties the log: it goes with no other option");
+	if (container_get(g, argv[0], 0, &c, e) < 0)
+		return -1;
+	return o->clear ? container_clear_logs(g, &c, e) : container_logs(g, &c, &q, e);
 }
 
 const struct cmd cmd_logs = {"logs", "CONTAINER", "Print the output of a container", options, countof(options), sizeof(struct logs_cli), 1, 1, logs,
-	.complete = "@container"};
+	.complete = "@container",
+	.about = "Of containers whose log driver is json-file or local. What --log-driver journald, syslog or none takes cannot be read back here."};

@@ -184,7 +184,7 @@ static void add_registries(const struct settings *s, struct json *j)
 
 static void add_plugins(struct json *j)
 {
-	static const char *const volume[] = {"local"}, *const network[] = {"host", "none"}, *const log[] = {"json-file", "local", "none"};
+	static const char *const volume[] = {"local"}, *const network[] = {"host", "none"}, *const log[] = {"journald", "json-file", "local", "none", "syslog"};
 	struct json *p = json_new_object();
 	set_strings(p, "Volume", volume, countof(volume));
 	set_strings(p, "Network", network, countof(network));

@@ -15,5 +15,6 @@ int logs_check(const struct log_config *l, struct err *e) must_use;
 /* Reads it. follow, since_ns, until_ns, tail, line and arg are the caller's, the rest of *r is ignored. ERR_UNSUPPORTED when
  * the driver keeps nothing (--log-driver none). With follow it returns when the container has ended and all was read. */
 int container_logs(struct engine *g, struct container_entry *c, const struct logs_read *r, struct err *e) must_use;
+int container_clear_logs(struct engine *g, struct container_entry *c, struct err *e) must_use; /* it may run */
 /* Where docker's LogPath points: the newest file; "" for a driver that keeps nothing. Allocated. */
 char *logs_path(const struct engine *g, const struct container_entry *c) must_use;

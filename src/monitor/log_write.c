@@ -75,6 +75,12 @@ int log_open(struct log *l, const struct log_options *o, struct err *e)
 	l->fd = -1;
 	if (o->driver == LOG_NONE)
 		return 0;
+	if (o->driver == LOG_JOURNALD || o->driver == LOG_SYSLOG) {
+		if (log_send_open(&l->send, o, e) < 0)
+			return -1;
+		l->sends = true;
+		return 0;
+	}
 	l->format = &log_formats[o->driver];
 	l->nattrs = o->driver == LOG_JSON_FILE && o->attrs && strcmp(o->attrs, "{}") != 0 ? strlen(o->attrs) : 0;
 	if (strlen(o->name) > NAME_ROOM - 32)
@@ -110,6 +116,8 @@ void log_drop(struct log *l)
 	stop_gzip(l);
 	fd_drop(&l->fd);
 	mem_drop(&l->batch);
+	log_send_drop(&l->send);
+	l->sends = false;
 	l->format = NULL;
 }
 
@@ -207,6 +215,23 @@ static bool open_next(struct log *l)
 	return l->fd >= 0;
 }
 
+/* A verb may have emptied it (logs --clear). */
+static bool was_cleared(struct log *l)
+{
+	struct stat st;
+	if (l->fd < 0 || fstat(l->fd, &st) < 0 || (uint64_t)st.st_size >= l->size)
+		return false;
+	l->size = (uint64_t)st.st_size;
+	return true;
+}
+
+static void cut_off(struct log *l, size_t part)
+{
+	struct stat st;
+	if (part && (fstat(l->fd, &st) < 0 || ftruncate(l->fd, st.st_size - (off_t)part) < 0))
+		fd_drop(&l->fd);
+}
+
 /* All of it, or nothing. */
 static bool write_whole(struct log *l, const char *p, size_t n)
 {
@@ -219,8 +244,7 @@ static bool write_whole(struct log *l, const char *p, size_t n)
 			continue;
 		if (w <= 0) {
 			l->why = w < 0 ? errno : ENOSPC;
-			if (done && ftruncate(l->fd, (off_t)l->size) < 0)
-				fd_drop(&l->fd);
+			cut_off(l, done);
 			return false;
 		}
 		done += (size_t)w;
@@ -243,11 +267,11 @@ static bool tell_dropped(struct log *l)
 	if (!l->dropped)
 		return true;
 	int n = snprintf(text, sizeof text, "hull: %llu line%s of this log %s lost: %s", (unsigned long long)l->dropped,
-		l->dropped == 1 ? "" : "s", l->dropped == 1 ? "was" : "were", strerror(l->why));
+		l->dropped == 1 ? "" : "s", l->dropped == 1 ? "was" : "were", l->why ? strerror(l->why) : "more came than its rate allows");
 	char when[LOG_TIME_TEXT];
 	log_format_time(l->time_ns, when);
 	struct log_line line = {.stream = 2, .complete = true, .time_ns = l->time_ns, .time_text = when, .text = text, .n = (size_t)n};
-	if (!write_whole(l, record, l->format->put(record, &line)))
+	if (l->sends ? log_send(&l->send, l->options, &line) != 0 : !write_whole(l, record, l->format->put(record, &line)))
 		return false;
 	l->dropped = 0;
 	return true;
@@ -262,17 +286,51 @@ void log_flush(struct log *l)
 	l->len = l->lines = 0;
 }
 
+static void send_on(struct log *l, const struct log_line *line, bool begins)
+{
+	int why = tell_dropped(l) ? log_send(&l->send, l->options, line) : l->why;
+	if (why) {
+		l->why = why;
+		l->dropped += begins;
+	}
+}
+
+/* Lines are counted by the second they come in. */
+static bool is_too_many(struct log *l)
+{
+	int64_t second = l->time_ns / 1000000000;
+	if (second != l->second)
+		l->rated = 0;
+	l->second = second;
+	if (l->rated < l->options->rate)
+		return l->rated++, false;
+	l->why = 0;
+	l->dropped++;
+	return true;
+}
+
 static void emit(struct log *l, int stream, const char *p, size_t n, bool complete)
 {
 	struct log_stream *s = &l->streams[stream - 1];
-	if (!s->inside)
+	if (!s->inside) {
 		s->began_ns = l->time_ns;
+		s->left_out = l->options->rate && is_too_many(l);
+	}
+	if (s->left_out) {
+		s->inside = !complete;
+		return;
+	}
 	char began[LOG_TIME_TEXT];
 	bool earlier = s->began_ns != l->time_ns;
 	if (earlier)
 		log_format_time(s->began_ns, began);
 	struct log_line line = {.stream = stream, .complete = complete, .time_ns = s->began_ns,
 		.time_text = earlier ? began : l->time_text, .text = p, .n = n, .attrs = l->options->attrs, .nattrs = l->nattrs};
+	if (l->sends) {
+		send_on(l, &line, !s->inside);
+		s->inside = !complete;
+		return;
+	}
 	if (l->len > BATCH)
 		log_flush(l);
 	char *at = l->batch + l->len;
@@ -280,7 +338,7 @@ static void emit(struct log *l, int stream, const char *p, size_t n, bool comple
 	uint64_t max = l->options->max_size;
 	if (l->size + l->len > 0 && (len > max || l->size + l->len > max - len)) {
 		log_flush(l);
-		if (l->size > 0)
+		if (l->size > 0 && !was_cleared(l))
 			rotate(l);
 		memmove(l->batch, at, len);
 	}
@@ -302,7 +360,7 @@ static void emit_part(struct log *l, int stream)
 void log_add(struct log *l, int stream, const char *p, size_t n, int64_t now_ns)
 {
 	struct log_stream *s = &l->streams[stream - 1];
-	if (!l->format)
+	if (!l->format && !l->sends)
 		return;
 	set_time(l, now_ns);
 	while (n > 0) {
@@ -329,7 +387,7 @@ void log_add(struct log *l, int stream, const char *p, size_t n, int64_t now_ns)
 
 void log_close(struct log *l, int64_t now_ns)
 {
-	for (int stream = 1; l->format && stream <= 2; stream++) {
+	for (int stream = 1; (l->format || l->sends) && stream <= 2; stream++) {
 		struct log_stream *s = &l->streams[stream - 1];
 		set_time(l, now_ns);
 		if (s->n)
@@ -337,7 +395,7 @@ void log_close(struct log *l, int64_t now_ns)
 		s->n = 0;
 		s->inside = false;
 	}
-	if (!l->format)
+	if (!l->format && !l->sends)
 		return;
 	log_flush(l);
 	(void)!tell_dropped(l);

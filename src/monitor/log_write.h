@@ -9,6 +9,7 @@
 #pragma once
 
 #include "monitor/log_record.h"
+#include "monitor/log_send.h"
 
 #include <sys/types.h>
 
@@ -16,12 +17,15 @@ struct log_stream {
 	char carry[LOG_LINE_MAX]; /* of a line whose end has not come yet */
 	size_t n;
 	bool inside;              /* parts of this line were written already … */
+	bool left_out;            /* … or not: too many came this second */
 	int64_t began_ns;         /* … and all have this time */
 };
 
 struct log {
 	const struct log_options *options;
-	const struct log_format *format; /* NULL: nothing is kept */
+	const struct log_format *format; /* NULL: nothing is kept here */
+	struct log_send send;            /* who gets the lines instead */
+	bool sends;
 	int fd;                          /* -1: it could not be opened; tried again */
 	uint64_t size;
 	struct log_stream streams[2];
@@ -31,7 +35,9 @@ struct log {
 	int64_t time_ns;
 	char time_text[LOG_TIME_TEXT];
 	uint64_t dropped;                /* lines, since the last line that said so */
-	int why;                         /* errno */
+	int why;                         /* errno; 0: there were more than its rate allows */
+	int64_t second;                  /* the one that `rated` lines came in */
+	uint64_t rated;
 	pid_t gzip;                      /* compressing a rotated file, or 0 */
 	char gzip_name[256];             /* which one */
 };

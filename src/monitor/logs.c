@@ -361,6 +361,29 @@ static void wait_for_more(struct reading *g)
 		;
 }
 
+static bool was_cleared(const struct reading *g)
+{
+	struct stat st;
+	return g->files->n && fstat(g->fd, &st) == 0 && st.st_size < g->at;
+}
+
+int logs_clear(int dir, const char *name, struct err *e)
+{
+	own(strv) struct strv names = {};
+	own(mem) char *prefix = mem_printf("%s.", name);
+	own(fd) int fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT)
+		return err_sys(e, "%s", name);
+	if (path_list(dir, ".", &names, e) < 0)
+		return -1;
+	/* The oldest last: while this goes on, its monitor may move them up. */
+	strv_sort(&names);
+	for (size_t i = 0; i < names.n; i++)
+		if (str_has_prefix(names.v[i], prefix) && unlinkat(dir, names.v[i], 0) < 0 && errno != ENOENT)
+			return err_sys(e, "%s", names.v[i]);
+	return fd >= 0 && ftruncate(fd, 0) < 0 ? err_sys(e, "%s", name) : 0;
+}
+
 static int follow(struct reading *g, struct err *e)
 {
 	const struct logs_read *r = g->r;
@@ -371,6 +394,8 @@ static int follow(struct reading *g, struct err *e)
 				return -1;
 			continue;
 		}
+		if (was_cleared(g) && begin(g, &g->files->v[0], 0, e) < 0)
+			return -1;
 		if (g->files->n && read_on(g, NULL, e) < 0)
 			return -1;
 		if (g->at != before || was_rotated(g))
@@ -386,8 +411,8 @@ static int follow(struct reading *g, struct err *e)
 
 int logs_read(const struct logs_read *r, struct err *e)
 {
-	if (r->driver == LOG_NONE)
-		return err_set(e, ERR_UNSUPPORTED, "the container has the log driver \"none\": nothing of its output was kept");
+	if (r->driver != LOG_JSON_FILE && r->driver != LOG_LOCAL)
+		return err_set(e, ERR_UNSUPPORTED, "its log driver keeps nothing here");
 	own(reading) struct reading g = {.r = r, .format = &log_formats[r->driver], .notify = -1, .fd = -1};
 	if (r->follow) {
 		char path[40];

@@ -19,3 +19,5 @@ struct logs_read {
 	void *arg;
 };
 int logs_read(const struct logs_read *r, struct err *e) must_use;
+/* Empties it. Who writes goes on in the same file. */
+int logs_clear(int dir, const char *name, struct err *e) must_use;

@@ -16,7 +16,8 @@
 
 #include <poll.h>
 
-enum log_driver { LOG_JSON_FILE, LOG_LOCAL, LOG_NONE };
+enum log_driver { LOG_JSON_FILE, LOG_LOCAL, LOG_NONE, LOG_JOURNALD, LOG_SYSLOG };
+enum log_form { LOG_FORM_DOCKER, LOG_RFC3164, LOG_RFC5424, LOG_RFC5424_MICRO };
 struct log_options {
 	enum log_driver driver;
 	int dir;              /* where the files go: <name>, <name>.1 ... (newest first) */
@@ -25,6 +26,15 @@ struct log_options {
 	unsigned max_files;   /* default 3 */
 	bool compress;        /* rotated files are gzipped (log-opt compress=true) */
 	const char *attrs;    /* JSON object text for json-file's "attrs" (labels, env), or NULL */
+	uint64_t rate;        /* lines a second, 0: any; what is more is dropped and counted */
+	bool non_blocking;    /* journald and syslog: who does not take a line at once does not get it */
+	int buffer;           /* theirs: bytes of the socket's send buffer; 0: as it is */
+	const char *fields;   /* journald: "KEY=value\n" …, of every line; may have bytes of zero */
+	size_t nfields;
+	const char *address;  /* syslog: log_send_check(); "": the local one */
+	const char *tag, *hostname;
+	unsigned facility;
+	enum log_form form;
 };
 
 struct monitor_exit {

@@ -157,7 +157,7 @@ wrong() {
     wrong '--attach' -a stdfoo
     wrong '--detach' -d -a stdout
     wrong 'TTY' -it
-    wrong '--log-driver' --log-driver syslog
+    wrong '--log-driver' --log-driver fluentd
     wrong 'log-opt' --log-opt max-sise=1m
     wrong 'log-opt' --log-opt max-file=0
     wrong '--pull' --pull sometimes
