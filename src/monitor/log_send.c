@@ -59,7 +59,7 @@ int log_send_check(const char *address, struct err *e)
 	if (str_has_prefix(address, "tcp+tls://"))
 		return err_set(e, ERR_UNSUPPORTED, "syslog-address \"%.200s\": hull sends no log over TLS: a local syslog daemon can", address);
 	if (!k)
-		return err_set(e, ERR_USAGE, "invalid syslog-address \"%.200s\": unix://PATH, unixgram://PATH, udp://HOST[:PORT] and tcp://HOST[:PORT] are known",
+		return err_set(e, ERR_USAGE, "invalid syslog-address \"%.200s\": unix://PATH, unixgram://PATH, udp://HOST[:PORT] and tcp://… are known",
 			address);
 	const char *rest = address + strlen(k->prefix);
 	if (k->family == AF_UNIX ? *rest != '/' || strlen(rest) >= sizeof ((struct sockaddr_un *)0)->sun_path : !*rest || *rest == ':')
