@@ -34,6 +34,7 @@
 #include "engine/notify.h"
 #include "engine/restart.h"
 #include "engine/spec.h"
+#include "engine/trust.h"
 #include "monitor/monitor.h"
 #include "sys/proc.h"
 #include "sys/signals.h"
@@ -272,6 +273,9 @@ static int mount_root(struct start *s, struct err *e)
 static int prepare(struct start *s, struct err *e)
 {
 	const struct container_record *r = &s->c->record;
+	/* One that comes back by itself was let start already. */
+	if (!s->again && !r->host.rootfs && trust_launch(s->g, r->image, r->config.image ? r->config.image : "", e) < 0)
+		return -1;
 	if (userns_parse(r, &s->maps, e) < 0 || mount_root(s, e) < 0 || mounts_fill_volumes(s->g, s->c, s->rootfs, &s->maps, e) < 0)
 		return -1;
 	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);

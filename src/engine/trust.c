@@ -21,22 +21,23 @@ void trust_drop(struct trust *t)
 	arena_drop(&t->arena);
 }
 
-struct remote { struct pull *p; const char *const *digests; size_t n; struct trust *t; };
+struct remote { struct engine *g; struct pull *p; const struct ref *ref; const char *const *digests; size_t n; struct trust *t; };
 
-static int find_remote(void *arg, struct signed_payloads *ret, struct err *e)
+static int find_remote(void *arg, enum signed_kind kind, struct signed_payloads *ret, struct err *e)
 {
 	struct remote *r = arg;
 	for (size_t i = 0; i < r->n; i++)
-		if (trust_fetch(r->p, r->digests[i], &r->t->arena, &r->t->found, e) < 0)
+		if ((kind == SIGNED_GPG ? trust_lookaside(r->g, r->ref, r->digests[i], &r->t->arena, &r->t->found[kind], e)
+					: trust_fetch(r->p, r->digests[i], &r->t->arena, &r->t->found[kind], e)) < 0)
 			return -1;
-	*ret = r->t->found;
+	*ret = r->t->found[kind];
 	return 0;
 }
 
-int trust_remote(struct engine *g unused, struct pull *p, const struct ref *ref, const char *const *digests, size_t n, struct trust *t, struct err *e)
+int trust_remote(struct engine *g, struct pull *p, const struct ref *ref, const char *const *digests, size_t n, struct trust *t, struct err *e)
 {
 	own(policy) struct policy policy = {};
-	struct remote r = {p, digests, n, t};
+	struct remote r = {g, p, ref, digests, n, t};
 	char text[REF_TEXT];
 	if (policy_load(&policy, e) < 0)
 		return -1;
@@ -89,14 +90,19 @@ int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, st
 		json_drop(&list);
 		return 0;
 	}
-	for (size_t i = 0; i < t->found.n; i++) {
-		struct json *s = json_new_object();
-		add_text(s, "payload", t->found.v[i].payload, t->found.v[i].payload_len);
-		add_text(s, "signature", t->found.v[i].signature, t->found.v[i].signature_len);
-		json_add(list, s);
-	}
+	struct json *messages = json_new_array();
+	for (size_t kind = 0; kind < SIGNED_KINDS; kind++)
+		for (size_t i = 0; i < t->found[kind].n; i++) {
+			const struct signed_payload *f = &t->found[kind].v[i];
+			struct json *s = json_new_object();
+			add_text(s, "payload", f->payload, f->payload_len);
+			if (kind == SIGNED_SIGSTORE)
+				add_text(s, "signature", f->signature, f->signature_len);
+			json_add(kind == SIGNED_GPG ? messages : list, s);
+		}
 	json_set_str(j, "digest", p->record.manifest);
 	json_set(j, "signatures", list);
+	json_set(j, "messages", messages);
 	json_format(j, 0, &text);
 	path_of(p->record.manifest, path);
 	if (buf_check(&text, e) < 0 || path_mkdirs(g->root, "images/signatures", 0700, e) < 0 ||
@@ -120,7 +126,7 @@ static bool take_text(struct arena *a, const struct json *s, const char *key, ch
 	return true;
 }
 
-static int find_kept(void *arg, struct signed_payloads *ret, struct err *e unused)
+static int find_kept(void *arg, enum signed_kind kind, struct signed_payloads *ret, struct err *e unused)
 {
 	struct kept *k = arg;
 	own(json) struct json *j = NULL;
@@ -129,11 +135,11 @@ static int find_kept(void *arg, struct signed_payloads *ret, struct err *e unuse
 	path_of(k->manifest, path);
 	if (json_read(k->g->root, path, RECORD_MAX, &j, &ignored) < 0)
 		return 0;
-	const struct json *list = json_get(j, "signatures");
+	const struct json *list = json_get(j, kind == SIGNED_GPG ? "messages" : "signatures");
 	for (size_t i = 0; i < json_len(list) && i < FOUND_MAX; i++) {
-		struct signed_payload s;
+		struct signed_payload s = {};
 		if (take_text(&k->arena, json_at(list, i), "payload", &s.payload, &s.payload_len) &&
-			take_text(&k->arena, json_at(list, i), "signature", &s.signature, &s.signature_len))
+			(kind == SIGNED_GPG || take_text(&k->arena, json_at(list, i), "signature", &s.signature, &s.signature_len)))
 			*arena_push(&k->arena, ret) = s;
 	}
 	return 0;
@@ -197,6 +203,33 @@ int trust_start(struct engine *g, const char *reference, const struct image *ima
 	}
 	*e = last;
 	return -1;
+}
+
+static int find_nothing(void *arg unused, enum signed_kind kind unused, struct signed_payloads *ret unused, struct err *e unused)
+{
+	return 0;
+}
+
+int trust_launch(struct engine *g, const char *image_id, const char *reference, struct err *e)
+{
+	own(policy) struct policy policy = {};
+	own(image) struct image image = {};
+	struct ref ref;
+	bool is_signed;
+	struct err why = {};
+	if (policy_load(&policy, e) < 0)
+		return -1;
+	if (!policy.document || str_is_empty(image_id))
+		return 0;
+	if (engine_need_store(g, e) < 0)
+		return -1;
+	if (store_find(&g->store, image_id, &image, &why) == 0)
+		return trust_start(g, reference, &image, e);
+	if (why.kind != ERR_NOT_FOUND)
+		return *e = why, -1;
+	if (ref_parse(reference, &ref, &why) < 0 && ref_parse("unknown", &ref, e) < 0)
+		return -1;
+	return policy_check(&policy, &ref, NULL, 0, find_nothing, NULL, &is_signed, e) < 0 ? err_wrap(e, "image %.200s", reference) : 0;
 }
 
 int trust_archive(const char *transport, const char *path, struct err *e)

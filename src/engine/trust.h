@@ -3,8 +3,8 @@
  * trust: policy.json (image/policy.h) where images come in and where they start, and signatures as cosign has them: an artifact whose layers are
  * payloads, the signature an annotation of each, under the tag sha256-<hex>.sig of the repository or as a referrer of the image.
  *
- *   <root>/images/signatures/<hex>.json   {"digest", "signatures":[{payload, signature}]}: what an image was let in by; where it starts, the
- *                                         policy of that day and these are held against each other again
+ *   <root>/images/signatures/<hex>.json   {"digest", "signatures":[{payload, signature}], "messages":[GPG's]}: what an image was let in by;
+ *                                         where it starts, the policy of that day and these are held against each other again
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "image/pull.h"
 
 /* Before anything of it is fetched but its manifests; p is resolved. What was found is kept for trust_keep(). */
-struct trust { struct arena arena; struct signed_payloads found; bool is_signed; };
+struct trust { struct arena arena; struct signed_payloads found[SIGNED_KINDS]; bool is_signed; };
 void trust_drop(struct trust *t);
 int trust_pull(struct engine *g, struct pull *p, struct trust *t, struct err *e) must_use;
 /* The same for any image of an open registry. */
@@ -21,6 +21,8 @@ int trust_remote(struct engine *g, struct pull *p, const struct ref *ref, const 
 int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, struct err *e) must_use; /* when its record is written */
 /* An image that came from a registry, where it starts. */
 int trust_start(struct engine *g, const char *reference, const struct image *image, struct err *e) must_use;
+/* A container that was made of an image: of one that is gone nothing can be shown. */
+int trust_launch(struct engine *g, const char *image_id, const char *reference, struct err *e) must_use;
 /* An archive or a directory, or what docker or podman gives. path NULL: it has none. */
 int trust_archive(const char *transport, const char *path, struct err *e) must_use;
 

@@ -227,7 +227,7 @@ static int list_good(struct pull *p, const char *digest, const struct buf *key, 
 	for (size_t i = 0; i < found.n; i++) {
 		const struct signed_payload *s = &found.v[i];
 		int good = signature_verify(buf_text(key), key->len, s->payload, s->payload_len, s->signature, s->signature_len, e);
-		own(mem) char *name = good > 0 ? policy_payload_name(s, &digest, 1) : NULL;
+		own(mem) char *name = good > 0 ? policy_payload_name(SIGNED_SIGSTORE, s->payload, s->payload_len, &digest, 1) : NULL;
 		if (good < 0)
 			return -1;
 		if (name) {

@@ -8,14 +8,16 @@
 #include "base/path.h"
 #include "codec/base64.h"
 #include "codec/signature.h"
+#include "image/gpg.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { POLICY_MAX = 1 << 20, KEY_MAX = 64 << 10, KEYS_MAX = 64 };
+enum { POLICY_MAX = 1 << 20, KEY_MAX = 64 << 10, KEYS_MAX = 64, KEYRING_MAX = 1 << 20 };
 #define PAYLOAD_TYPE "cosign container image signature"
+#define GPG_TYPE     "atomic container signature"
 
 void policy_drop(struct policy *p)
 {
@@ -95,15 +97,15 @@ static const char *payload_text(const struct json *critical, const char *object,
 	return json_get_str(json_get(critical, object), key);
 }
 
-char *policy_payload_name(const struct signed_payload *s, const char *const *digests, size_t n)
+char *policy_payload_name(enum signed_kind kind, const char *payload, size_t len, const char *const *digests, size_t n)
 {
 	own(json) struct json *j = NULL;
 	struct err ignored = {};
-	if (json_parse(s->payload, s->payload_len, &j, &ignored) < 0)
+	if (json_parse(payload, len, &j, &ignored) < 0)
 		return NULL;
 	const struct json *critical = json_get(j, "critical");
 	const char *digest = payload_text(critical, "image", "docker-manifest-digest"), *name = payload_text(critical, "identity", "docker-reference");
-	if (!str_eq(json_get_str(critical, "type"), PAYLOAD_TYPE) || !digest || !name)
+	if (!str_eq(json_get_str(critical, "type"), kind == SIGNED_GPG ? GPG_TYPE : PAYLOAD_TYPE) || !digest || !name)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(digests[i], digest))
@@ -247,9 +249,24 @@ struct asked {
 	size_t n;
 	policy_find_fn find;
 	void *arg;
-	struct signed_payloads found;
-	bool was_found;
+	struct signed_payloads found[SIGNED_KINDS];
+	bool was_found[SIGNED_KINDS];
 };
+
+static int find_once(struct asked *a, enum signed_kind kind, struct signed_payloads *ret, struct err *e)
+{
+	if (!a->was_found[kind] && a->find(a->arg, kind, &a->found[kind], e) < 0)
+		return -1;
+	a->was_found[kind] = true;
+	*ret = a->found[kind];
+	return 0;
+}
+
+static int unfit(bool any, bool by_key, bool of_it, struct err *e)
+{
+	return err_set(e, ERR_DENIED, "%s", !any ? "it has no signature" : !by_key ? "no signature of it is by the policy's key" :
+		!of_it ? "its signature is of another image" : "its signature is for another name");
+}
 
 static int check_sigstore(const struct json *r, struct asked *a, struct err *e)
 {
@@ -257,22 +274,70 @@ static int check_sigstore(const struct json *r, struct asked *a, struct err *e)
 	bool by_key = false, of_it = false;
 	if (read_keys(r, &keys, e) < 0)
 		return -1;
-	if (!a->was_found && a->find(a->arg, &a->found, e) < 0)
+	struct signed_payloads all;
+	if (find_once(a, SIGNED_SIGSTORE, &all, e) < 0)
 		return -1;
-	a->was_found = true;
-	for (size_t i = 0; i < a->found.n; i++) {
-		const struct signed_payload *s = &a->found.v[i];
+	for (size_t i = 0; i < all.n; i++) {
+		const struct signed_payload *s = &all.v[i];
 		int good = is_by_one_of(s, &keys, e);
 		if (good < 0)
 			return -1;
 		by_key |= good;
-		own(mem) char *said = good ? policy_payload_name(s, a->digests, a->n) : NULL;
+		own(mem) char *said = good ? policy_payload_name(SIGNED_SIGSTORE, s->payload, s->payload_len, a->digests, a->n) : NULL;
 		of_it |= said != NULL;
 		if (said && identity_fits(json_get(r, "signedIdentity"), said, a->ref))
 			return 0;
 	}
-	return err_set(e, ERR_DENIED, "%s", !a->found.n ? "it has no signature" : !by_key ? "no signature of it is by the policy's key" :
-		!of_it ? "its signature is of another image" : "its signature is for another name");
+	return unfit(all.n, by_key, of_it, e);
+}
+
+/* ---- signedBy */
+
+static int add_gpg_keys(const char *text, bool is_path, struct buf *keyring, struct err *e)
+{
+	own(buf) struct buf raw = BUF(KEYRING_MAX);
+	if (!text)
+		return err_set(e, ERR_USAGE, "signedBy: a key must be a text");
+	if ((is_path ? path_read(AT_FDCWD, text, &raw, e) : base64_decode(text, &raw, e)) < 0 || gpg_add_keys(keyring, buf_text(&raw), raw.len, e) < 0)
+		return is_path ? err_wrap(e, "key %.200s", text) : err_wrap(e, "keyData");
+	return 0;
+}
+
+static int read_gpg_keys(const struct json *r, struct buf *keyring, struct err *e)
+{
+	static const struct { const char *key; bool is_path, is_list; } rows[] = {
+		{"keyPath", true, false}, {"keyData", false, false}, {"keyPaths", true, true}, {"keyDatas", false, true}};
+	if (!str_eq(json_get_str(r, "keyType"), "GPGKeys"))
+		return err_set(e, ERR_USAGE, "signedBy: keyType must be GPGKeys");
+	for (size_t i = 0; i < countof(rows); i++) {
+		const struct json *v = json_get(r, rows[i].key);
+		size_t n = !v ? 0 : rows[i].is_list ? json_len(v) : 1;
+		for (size_t k = 0; k < n; k++)
+			if (add_gpg_keys(json_str(rows[i].is_list ? json_at(v, k) : v), rows[i].is_path, keyring, e) < 0)
+				return -1;
+	}
+	return keyring->len ? 0 : err_set(e, ERR_USAGE, "signedBy: keyPath, keyPaths or keyData says which key");
+}
+
+static int check_gpg(const struct json *r, struct asked *a, struct err *e)
+{
+	own(buf) struct buf keyring = BUF(KEYRING_MAX);
+	struct signed_payloads all;
+	bool by_key = false, of_it = false;
+	if (read_gpg_keys(r, &keyring, e) < 0 || find_once(a, SIGNED_GPG, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		own(buf) struct buf text = {};
+		int good = gpg_read(&keyring, all.v[i].payload, all.v[i].payload_len, &text, e);
+		if (good < 0)
+			return -1;
+		by_key |= good;
+		own(mem) char *said = good ? policy_payload_name(SIGNED_GPG, buf_text(&text), text.len, a->digests, a->n) : NULL;
+		of_it |= said != NULL;
+		if (said && identity_fits(json_get(r, "signedIdentity"), said, a->ref))
+			return 0;
+	}
+	return unfit(all.n, by_key, of_it, e);
 }
 
 static int check_one(const struct json *r, struct asked *a, bool *ret_signed, struct err *e)
@@ -282,9 +347,10 @@ static int check_one(const struct json *r, struct asked *a, bool *ret_signed, st
 		return 0;
 	if (str_eq(type, "reject"))
 		return err_set(e, ERR_DENIED, "it is rejected");
-	if (str_eq(type, "sigstoreSigned")) {
+	bool gpg = str_eq(type, "signedBy");
+	if (gpg || str_eq(type, "sigstoreSigned")) {
 		*ret_signed = true;
-		return a ? check_sigstore(r, a, e) : err_set(e, ERR_DENIED, "it has no signature");
+		return a ? (gpg ? check_gpg : check_sigstore)(r, a, e) : err_set(e, ERR_DENIED, "it has no signature");
 	}
 	return err_set(e, ERR_DENIED, "it asks for \"%.40s\", which cannot be checked here", type ? type : "nothing");
 }

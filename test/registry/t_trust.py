@@ -4,7 +4,9 @@
 
 import base64
 import os
+import shutil
 import sys
+import tempfile
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -27,6 +29,64 @@ class Keys:
             subprocess.run(["openssl", "ec", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
             setattr(self, name, private)
             setattr(self, name + "_pub", public)
+
+
+class Gpg:
+    """Keys of GPG in a home of its own, and signatures as containers/image writes them."""
+
+    def __init__(self):
+        need("gpg", "gpgv", "gpgconf")
+        self.home = tempfile.mkdtemp(prefix="gpg.")
+        self.env = dict(os.environ, GNUPGHOME=self.home)
+
+    def __enter__(self):
+        for name in ("good", "other"):
+            self.run("--quick-gen-key", f"{name}@example.org", "ed25519", "sign", "never")
+            for suffix, more in (("bin", []), ("asc", ["--armor"])):
+                with open(self.key(name, suffix), "wb") as f:
+                    f.write(self.run("--export", *more, f"{name}@example.org"))
+        return self
+
+    def __exit__(self, *args):
+        subprocess.run(["gpgconf", "--kill", "all"], env=self.env)
+        shutil.rmtree(self.home)
+
+    def run(self, *args, **more):
+        return subprocess.run(["gpg", "--batch", "--quiet", "--yes", "--passphrase", "", "--pinentry-mode", "loopback", *args], env=self.env, check=True,
+                              capture_output=True, **more).stdout
+
+    def key(self, name, suffix="asc"):
+        return os.path.join(self.home, f"{name}.{suffix}")
+
+    def sign(self, digest, name, by="good", kind="atomic container signature", how="--sign"):
+        payload = json.dumps({"critical": {"type": kind, "image": {"docker-manifest-digest": digest}, "identity": {"docker-reference": name}},
+                              "optional": {"creator": "test"}}).encode()
+        # Uncompressed: what is appended is not swallowed by the compression's end.
+        return self.run("--local-user", f"{by}@example.org", "-z", "0", how, input=payload)
+
+
+class Lookaside:
+    """Signatures in a folder, served as a file or over HTTP."""
+
+    def __init__(self, hull, url=None, scopes=None):
+        self.path = os.path.join(hull.path, "lookaside")
+        folder = os.path.join(hull.path, ".config/containers/registries.d")
+        os.makedirs(folder, exist_ok=True)
+        os.makedirs(self.path, exist_ok=True)
+        with open(os.path.join(folder, "a.yaml"), "w") as f:
+            f.write(scopes or f"# where they are\ndefault-docker:\n  lookaside: {url or 'file://' + self.path}\n")
+
+    def put(self, repository, digest, *signatures):
+        folder = os.path.join(self.path, f"{repository}@{digest.replace(':', '=')}")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        for i, data in enumerate(signatures):
+            with open(os.path.join(folder, f"signature-{i + 1}"), "wb") as f:
+                f.write(data)
+
+
+def signed_by(path, **more):
+    return [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": path, **more}]
 
 
 def policy(hull, default, **docker):
@@ -98,6 +158,13 @@ def test_signed_by_key():
         policy(hull, ANY, **{fake.host: REJECT})
         does_not_start(hull, "create", name)
         does_not_start(hull, "create", hull.inspect(name)["Id"][7:19])
+        # nor does what was made of it
+        assert "it is rejected" in hull.refuses(name, "start", "made")
+        policy(hull, ANY, **{fake.host: by(keys.other_pub)})
+        hull.ok("rmi", "-f", name)
+        hull.refuses("it has no signature", "start", "made")
+        policy(hull, ANY)
+        assert "it is" not in hull.run("start", "made").err and "signature" not in hull.run("start", "made").err
 
 
 def test_signature_of_something_else():
@@ -156,7 +223,8 @@ def test_policy_that_cannot_be_kept_is_kept():
         keys = Keys(hull.path)
         here(fake)
         name = f"{fake.host}/x"
-        for requirement, word in (([{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/x"}], "\"signedBy\", which cannot be checked"),
+        for requirement, word in ((signed_by("/no/such/key"), "/no/such/key"), (signed_by(keys.good_pub, keyType="X"), "keyType"),
+                                  ([{"type": "signedBy", "keyType": "GPGKeys"}], "which key"), ([{"type": "somethingElse"}], "\"somethingElse\""),
                                   ([{"type": "sigstoreSigned"}], "which key"), ([{}], "cannot be checked"), (by("/no/such/key"), "/no/such/key"),
                                   (by(keys.good), "it has no signature"), ("x", "must be a list"), ([], "must be a list")):
             policy(hull, ANY, **{fake.host: requirement})
@@ -173,6 +241,135 @@ def test_policy_that_cannot_be_kept_is_kept():
                             (["sign", "--key", keys.good_pub, name], "no private key")):
             p = hull.run("image", *words)
             assert p.returncode and p.err.count("\n") == 1, (words, p.err)
+
+
+def test_signed_by_gpg():
+    with Fake() as fake, Hull() as hull, Gpg() as gpg:
+        image = here(fake)
+        name, digest = f"{fake.host}/x", digest_of(image.manifest)
+        beside = Lookaside(hull)
+        for suffix in ("asc", "bin"):
+            policy(hull, ANY, **{fake.host: signed_by(gpg.key("good", suffix))})
+            beside.put("x", digest)
+            hull.refuses("it has no signature", "pull", name)
+            beside.put("x", digest, gpg.sign(digest, f"{name}:latest", "other"))
+            hull.refuses("is by the policy's key", "pull", name)
+            beside.put("x", digest, gpg.sign(digest, f"{name}:latest", "other"), gpg.sign(digest, f"{name}:latest"))
+            hull.ok("pull", "-q", name)
+            hull.ok("create", name)
+            hull.ok("rmi", "-f", name)
+        # several keys, in one file and in a list
+        with open(gpg.key("other")) as a, open(gpg.key("good")) as b, open(gpg.key("both"), "w") as f:
+            f.write(a.read() + b.read())
+        with open(gpg.key("good", "bin"), "rb") as f:
+            data = base64.b64encode(f.read()).decode()
+        more = [{"type": "signedBy", "keyType": "GPGKeys", "keyDatas": [data]}], [{"type": "signedBy", "keyType": "GPGKeys", "keyData": data}]
+        for requirement in (signed_by(gpg.key("both")), signed_by(gpg.key("other"), keyPaths=[gpg.key("good")]), *more):
+            policy(hull, REJECT, **{fake.host: requirement})
+            hull.ok("pull", "-q", name)
+        # where it starts: the policy of today, and what it was let in by
+        os.rename(beside.path, beside.path + ".gone")
+        hull.ok("create", name)
+        policy(hull, ANY, **{fake.host: signed_by(gpg.key("other"))})
+        hull.ok("create", name)
+        beside.put("x", digest, gpg.sign(digest, f"{name}:latest"))
+        hull.ok("rmi", "-f", name)
+        policy(hull, ANY, **{fake.host: signed_by(gpg.key("good"))})
+        hull.ok("pull", "-q", name)
+        policy(hull, ANY, **{fake.host: signed_by(gpg.key("other"))})
+        for args in (["create", name], ["run", "--pull", "never", name]):
+            p = hull.run(*args)
+            assert p.returncode == 125 and "is by the policy's key" in p.err and p.err.count("\n") == 1, p.err
+
+
+def test_gpg_signatures_that_are_none():
+    with Fake() as fake, Hull() as hull, Gpg() as gpg:
+        image = here(fake)
+        name, digest = f"{fake.host}/x", digest_of(image.manifest)
+        beside = Lookaside(hull)
+        policy(hull, ANY, **{fake.host: signed_by(gpg.key("good"))})
+        good = gpg.sign(digest, f"{name}:latest")
+        flipped = bytearray(good)
+        flipped[len(good) // 2] ^= 4
+        key, other = "is by the policy's key", "is of another image"
+        rows = [(bytes(flipped), key), (good[:-20], key), (good + good, key), (b"", key), (b"{}", key), (good + b"x" * 100, key),
+                (gpg.sign(digest, f"{name}:latest", how="--clear-sign"), key), (gpg.sign(digest, f"{name}:latest", how="--detach-sign"), key),
+                (gpg.sign(digest, f"{name}:latest", "other") + good, key),
+                (gpg.sign("sha256:" + "0" * 64, f"{name}:latest"), other), (gpg.sign(digest, f"{name}:latest", kind="cosign container image signature"), other),
+                (gpg.sign(digest, f"{fake.host}/y:latest"), "is for another name"), (gpg.sign(digest, f"{name}:2"), "is for another name"),
+                (gpg.run("--local-user", "good@example.org", "--sign", input=b"\0" * (8 << 20)), key),
+                (gpg.run("--local-user", "good@example.org", "--sign", input=b"not json"), other)]
+        for data, word in rows:
+            beside.put("x", digest, data)
+            try:
+                hull.refuses(word, "pull", name)
+            except AssertionError as why:
+                raise AssertionError(f"{data[:40]} of {len(data)} bytes: {why}") from None
+        assert not hull.images()
+        beside.put("x", digest, gpg.sign(digest, f"{fake.host}/y:latest"))
+        policy(hull, ANY, **{fake.host: signed_by(gpg.key("good"), signedIdentity={"type": "exactRepository", "dockerRepository": f"{fake.host}/y"})})
+        hull.ok("pull", "-q", name)
+
+
+def test_a_gpg_key_that_is_no_longer_good():
+    with Fake() as fake, Hull() as hull, Gpg() as gpg:
+        image = here(fake)
+        name, digest = f"{fake.host}/x", digest_of(image.manifest)
+        gpg.run("--faked-system-time", "20200101T000000", "--quick-gen-key", "old@example.org", "ed25519", "sign", "1y")
+        with open(gpg.key("old"), "wb") as f:
+            f.write(gpg.run("--export", "--armor", "old@example.org"))
+        beside = Lookaside(hull)
+        policy(hull, ANY, **{fake.host: signed_by(gpg.key("old"))})
+        payload = json.dumps({"critical": {"type": "atomic container signature", "image": {"docker-manifest-digest": digest},
+                                           "identity": {"docker-reference": f"{name}:latest"}}, "optional": {}}).encode()
+        beside.put("x", digest, gpg.run("--faked-system-time", "20200201T000000", "--local-user", "old@example.org", "--sign", input=payload))
+        hull.refuses("is by the policy's key", "pull", name)
+
+
+def test_without_gpgv():
+    with Fake() as fake, Hull() as hull, Gpg() as gpg:
+        image = here(fake)
+        name, digest = f"{fake.host}/x", digest_of(image.manifest)
+        Lookaside(hull).put("x", digest, gpg.sign(digest, f"{name}:latest"))
+        policy(hull, ANY, **{fake.host: signed_by(gpg.key("good"))})
+        hull.env["PATH"] = hull.path
+        assert "install the package gpgv" in hull.refuses("gpgv, which checks GPG signatures, is not installed", "pull", name)
+
+
+def test_where_gpg_signatures_lie():
+    with Fake() as fake, Hull() as hull, Gpg() as gpg, Fake() as beside:
+        image = here(fake, "a/x")
+        name, digest = f"{fake.host}/a/x", digest_of(image.manifest)
+        policy(hull, ANY, **{fake.host: signed_by(gpg.key("good"))})
+        asked, status = [], [200]
+
+        def hook(h):
+            asked.append(h.path)
+            if status[0] != 200 or not h.path.endswith("/signature-1"):
+                return h.reply(404 if status[0] == 200 else status[0])
+            return h.reply(200, gpg.sign(digest, f"{name}:latest"))
+        beside.hook = hook
+        url = f"http://{beside.host}/sigs"
+        nowhere = f"http://{beside.host}/nowhere"
+        rows = [f"default-docker:\n  lookaside: {url}\n", f"docker:\n  {fake.host}:\n    sigstore: '{url}/'\ndefault-docker:\n  lookaside: {nowhere}\n",
+                f"---\ndocker:\n    {fake.host}/a:\n        lookaside: \"{url}\" # here\n        lookaside-staging: {nowhere}\n"
+                f"    {fake.host}:\n        lookaside: {nowhere}\n", f"docker:\n  {name}:latest:\n    lookaside: {url}\n"]
+        for text in rows:
+            asked.clear()
+            Lookaside(hull, scopes=text)
+            hull.ok("pull", "-q", name)
+            assert asked[:2] == [f"/sigs/a/x@{digest.replace(':', '=')}/signature-{i}" for i in (1, 2)], asked
+        # That it cannot be asked is not that there is none.
+        status[0] = 500
+        hull.refuses("500", "pull", name)
+        status[0] = 403
+        hull.refuses("signatures", "pull", name)
+        for text, word in (("docker: [x]", "line 1"), ("\tdocker:\n", "line 1"), ("docker:\n  a: b\n c: d\n", "line 3"), ("docker:\n  a: 'x\n", "line 2"),
+                           ("default-docker:\n  lookaside: ftp://x/y\n", "URL of https"), ("a: b\na: c\n", "line 2"),
+                           ("default-docker:\n  lookaside: file://x/y\n", "URL of https")):
+            Lookaside(hull, scopes=text)
+            p = hull.run("pull", name)
+            assert p.returncode and word in p.err and p.err.count("\n") == 1, p.err
 
 
 def fetch(registry, path):
