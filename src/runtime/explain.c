@@ -70,8 +70,8 @@ static int explain_elf(const char *path, int fd, const char *head, int why, stru
 	/* A 32-bit program of the same family runs where the kernel has that; its header's size differs behind e_machine. */
 	bool foreign = h.e_machine != own_machine && !(own_machine == EM_X86_64 && h.e_machine == EM_386 && why == ENOENT);
 	if (foreign && own_machine != EM_NONE)
-		return err_set(e, ERR_NOEXEC, "exec \"%s\": exec format error: the program is for %s, this machine is %s", path, machine_name(h.e_machine),
-			machine_name(own_machine));
+		return err_set(e, ERR_NOEXEC, "exec \"%s\": exec format error: the program is for %s, this machine is %s: an emulator in binfmt_misc runs it "
+			"(package qemu-user-static)", path, machine_name(h.e_machine), machine_name(own_machine));
 	for (unsigned i = 0; why == ENOENT && h.e_ident[EI_CLASS] == ELFCLASS64 && i < h.e_phnum && i < 64; i++) {
 		Elf64_Phdr p;
 		char interp[256] = "";
