@@ -27,6 +27,7 @@ struct build_event {
 	size_t len;
 };
 
+enum build_provenance { BUILD_PROVENANCE_NONE, BUILD_PROVENANCE_MIN, BUILD_PROVENANCE_MAX };
 enum build_level { BUILD_MANIFEST, BUILD_INDEX, BUILD_MANIFEST_DESCRIPTOR, BUILD_INDEX_DESCRIPTOR };
 struct build_annotation { enum build_level level; char *platform; /* of that one alone; NULL: all */ char *key, *value; };
 struct build_volume { char *source, *target; bool ro; }; /* whole paths */
@@ -44,7 +45,8 @@ struct build_request {
 	struct { struct build_annotation *v; size_t n; } annotations;
 	struct { struct build_cache *v; size_t n; } cache_from, cache_to; /* remote_cache.h */
 	const char *target, *platform /* of platforms, the one at hand */, *pull, *network, *shell_on_error;
-	bool no_cache, allow_insecure, allow_device, explain, squash, docker_types, has_format; /* docker_types: docker's media types */
+	bool no_cache, allow_insecure, allow_device, explain, squash, docker_types, has_format, sbom; /* docker_types: docker's media types */
+	enum build_provenance provenance;
 	unsigned jobs;           /* 0: as many as there are CPUs */
 	int64_t shm_size, memory, memory_swap, nano_cpus, cpu_shares, cpu_quota, cpu_period;
 	const char *cpuset_cpus, *cpuset_mems, *cgroup_parent;

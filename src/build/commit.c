@@ -5,6 +5,7 @@
  */
 #include "build/stage.h"
 
+#include "build/attestation.h"
 #include "build/remote_cache.h"
 #include "codec/digest.h"
 #include "engine/layers.h"
@@ -98,6 +99,8 @@ int commit_image(struct build *b, const struct strv *names, struct build_image *
 	if (buf_check(&text, e) < 0 || digest_of(buf_text(&text), text.len, ret->id, e) < 0)
 		return err_wrap(e, "image config");
 	fill_record(s, names, ret);
+	if (attestation_make(b, ret, e) < 0)
+		return -1;
 	if (documents_has_inline_cache(b->q)) {
 		own(buf) struct buf note = BUF(CONFIG_MAX / 2);
 		if (remote_cache_annotation(&b->cache.used, &ret->diff_ids, &note, e) < 0)

@@ -22,7 +22,7 @@ bool documents_need_index(const struct build_request *q)
 	for (size_t i = 0; i < q->annotations.n; i++)
 		if (q->annotations.v[i].level != BUILD_MANIFEST)
 			return true;
-	return q->platforms.n > 1;
+	return q->platforms.n > 1 || q->provenance || q->sbom;
 }
 
 bool documents_has_inline_cache(const struct build_request *q)
@@ -128,7 +128,61 @@ static struct json *platform(const struct build_image *i)
 	return j;
 }
 
-static int make_index(const struct build_request *q, const struct build_image *images, size_t n, struct buf *text, struct err *e)
+/* --- attestations --- */
+
+static struct json *subjects(const struct build_image *i, const struct strv *names)
+{
+	struct json *list = json_new_array();
+	for (size_t k = 0; k < (names->n ? names->n : 1); k++) {
+		struct json *s = json_new_object(), *digest = json_new_object();
+		struct ref ref;
+		struct err ignored = {};
+		char text[REF_TEXT];
+		own(buf) struct buf name = BUF(4096);
+		if (k < names->n && ref_parse(names->v[k], &ref, &ignored) == 0) {
+			own(mem) char *tag = mem_dup(ref.tag);
+			*ref.tag = 0;
+			buf_printf(&name, "pkg:docker/%s@%s?platform=%s%%2F%s", ref_format_familiar(&ref, text), tag, i->os, i->architecture);
+		}
+		json_set_str(s, "name", name.len ? buf_text(&name) : "_");
+		json_set_str(digest, "sha256", digest_hex(i->manifest));
+		json_set(s, "digest", digest);
+		json_add(list, s);
+	}
+	return list;
+}
+
+static int attest(struct build_image *i, const struct strv *names, struct err *e)
+{
+	for (size_t k = 0; k < i->predicates.n; k++) {
+		own(json) struct json *j = json_new_object();
+		own(json) struct json *predicate = NULL;
+		if (json_parse(i->predicates.v[k].text, strlen(i->predicates.v[k].text), &predicate, e) < 0)
+			return err_wrap(e, "attestation");
+		json_set_str(j, "_type", "https://in-toto.io/Statement/v0.1");
+		json_set_str(j, "predicateType", i->predicates.v[k].type);
+		json_set(j, "subject", subjects(i, names));
+		json_set(j, "predicate", take(predicate));
+		if (attest_add(&i->arena, &i->attest, i->predicates.v[k].type, j, e) < 0)
+			return -1;
+	}
+	return attest_make(&i->arena, &i->attest, e);
+}
+
+static struct json *attest_entry(const struct build_image *i)
+{
+	struct json *d = descriptor(TYPE_OCI_MANIFEST, i->attest.manifest.digest, i->attest.manifest.len);
+	struct json *notes = json_new_object(), *nowhere = json_new_object();
+	json_set_str(notes, ATTEST_REFERENCE, i->manifest);
+	json_set_str(notes, ATTEST_TYPE, ATTEST_MANIFEST);
+	json_set(d, "annotations", notes);
+	json_set_str(nowhere, "architecture", "unknown");
+	json_set_str(nowhere, "os", "unknown");
+	json_set(d, "platform", nowhere);
+	return d;
+}
+
+static int make_index(const struct build_request *q, struct build_image *images, size_t n, const struct strv *names, struct buf *text, struct err *e)
 {
 	own(json) struct json *j = json_new_object();
 	struct json *list = json_new_array();
@@ -140,6 +194,13 @@ static int make_index(const struct build_request *q, const struct build_image *i
 		json_set(d, "platform", platform(&images[i]));
 		set_annotations(d, q, BUILD_MANIFEST_DESCRIPTOR, &images[i]);
 		json_add(list, d);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!images[i].predicates.n)
+			continue;
+		if (attest(&images[i], names, e) < 0)
+			return -1;
+		json_add(list, attest_entry(&images[i]));
 	}
 	set_annotations(j, q, BUILD_INDEX, NULL);
 	json_format(j, 2, text);
@@ -165,12 +226,35 @@ static size_t main_image(const struct build_image *images, size_t n)
 	return best;
 }
 
+/* The record with the index and what is attested. */
+static int put(struct engine *g, struct build_image *i, const struct strv *digests, const struct strv *names, const struct store_blob *index, struct err *e)
+{
+	struct image_record r = i->record;
+	struct arena *a = &i->arena;
+	struct { struct store_blob *v; size_t n; } blobs = {};
+	*arena_push(a, &blobs) = *index;
+	for (size_t k = 0; k < i->attest.statements.n; k++) {
+		const struct attest_blob *s = &i->attest.statements.v[k].blob;
+		*arena_push(a, &blobs) = (struct store_blob){s->digest, s->text, s->len};
+	}
+	if (i->attest.manifest.len) {
+		*arena_push(a, &blobs) = (struct store_blob){i->attest.config.digest, i->attest.config.text, i->attest.config.len};
+		*arena_push(a, &blobs) = (struct store_blob){i->attest.manifest.digest, i->attest.manifest.text, i->attest.manifest.len};
+	}
+	/* Without a name nothing else says that the index is of use. */
+	for (size_t k = 0; k < blobs.n; k++)
+		arena_strv_add(a, &r.blobs, blobs.v[k].digest);
+	r.digests = *digests;
+	r.names = names ? *names : (struct strv){};
+	return store_put(&g->store, &r, blobs.v, blobs.n, e);
+}
+
 int documents_index(struct engine *g, const struct build_request *q, struct build_image *images, size_t n, const struct strv *names, char ret[136],
 	struct err *e)
 {
 	own(buf) struct buf text = BUF(DOCUMENT_MAX);
 	own(strv) struct strv digests = {};
-	if (make_index(q, images, n, &text, e) < 0 || digest_of(buf_text(&text), text.len, ret, e) < 0 || engine_need_store(g, e) < 0)
+	if (make_index(q, images, n, names, &text, e) < 0 || digest_of(buf_text(&text), text.len, ret, e) < 0 || engine_need_store(g, e) < 0)
 		return err_wrap(e, "index");
 	for (size_t i = 0; i < names->n; i++) {
 		struct ref ref;
@@ -183,18 +267,10 @@ int documents_index(struct engine *g, const struct build_request *q, struct buil
 			strv_add(&digests, line);
 	}
 	size_t main = main_image(images, n);
-	for (size_t i = 0; i < n; i++) {
-		struct image_record r = images[i].record;
-		struct store_blob blob = {ret, buf_text(&text), text.len};
-		r.digests = digests;
-		r.names = (struct strv){};
-		/* A name is given last: whoever finds it finds all of them. */
-		if (i != main && store_put(&g->store, &r, &blob, 1, e) < 0)
-			return -1;
-	}
-	struct image_record r = images[main].record;
 	struct store_blob blob = {ret, buf_text(&text), text.len};
-	r.digests = digests;
-	r.names = *names;
-	return store_put(&g->store, &r, &blob, 1, e);
+	/* A name is given last: whoever finds it finds all of them. */
+	for (size_t i = 0; i < n; i++)
+		if (i != main && put(g, &images[i], &digests, NULL, &blob, e) < 0)
+			return -1;
+	return put(g, &images[main], &digests, names, &blob, e);
 }

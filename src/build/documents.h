@@ -8,14 +8,18 @@
 #pragma once
 
 #include "build/build.h"
+#include "engine/attest.h"
 #include "image/types.h"
 
+struct build_predicate { char *type, *text; };
 /* An image that was built, until all platforms are. */
 struct build_image {
 	struct arena arena;
 	char id[136], manifest[136], os[40], architecture[40], variant[40];
 	uint64_t manifest_size;
 	struct strv diff_ids;
+	struct { struct build_predicate *v; size_t n; } predicates; /* what is attested of it */
+	struct attest attest;
 	const char *cache; /* the steps that it has inline; NULL: none */
 	struct image_record record; /* texts in the arena */
 };

@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 struct build_cli {
-	char *file, *target, *pull, *network, *progress, *iidfile, *metadata_file, *call;
+	char *file, *target, *pull, *provenance, *sbom, *network, *progress, *iidfile, *metadata_file, *call;
 	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
-	struct strv outputs, volumes, annotations, platforms, cache_from, cache_to;
+	struct strv outputs, volumes, annotations, platforms, cache_from, cache_to, attest;
 	bool no_cache, quiet, rm, force_rm, load, push, explain, check, squash;
 	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
@@ -32,6 +32,7 @@ static const struct opt options[] = {
 	{"allow", 0, OPT_STRV, AT(allow), "ENTITLEMENT", "Let the Dockerfile do more: security.insecure, network.host", 0, "security.insecure network.host"},
 	{"annotation", 0, OPT_STRV, AT(annotations), "[LEVEL:]NAME=VALUE", "One more annotation; the level is manifest, index, manifest-descriptor or "
 		"index-descriptor"},
+	{"attest", 0, OPT_STRV, AT(attest), "type=provenance|sbom", "As --provenance and --sbom", OPT_HIDDEN},
 	{"build-arg", 0, OPT_STRV, AT(args), "NAME[=VALUE]", "The value of an ARG; without one the variable of the environment"},
 	{"build-context", 0, OPT_STRV, AT(contexts), "NAME=PATH", "One more context: a directory, or docker-image://IMAGE"},
 	{"cache-from", 0, OPT_STRV, AT(cache_from), "NAME|type=KIND,…", "Take over what other builds did: type=registry,ref=NAME or type=local,src=DIR"},
@@ -68,10 +69,12 @@ static const struct opt options[] = {
 		"local, tar, oci, docker, cacheonly", 0, "@file"},
 	{"platform", 0, OPT_STRV, AT(platforms), "OS/ARCH", "Another platform than this machine's; several, as in linux/amd64,linux/arm64, become one index"},
 	{"progress", 0, OPT_STR, AT(progress), "KIND", "How progress is shown: auto, plain, tty, rawjson, quiet", 0, "auto plain tty rawjson quiet"},
+	{"provenance", 0, OPT_OPTSTR, AT(provenance), "MODE", "Attest how the image was made: false, min, max", 0, "false true mode=min mode=max", NULL, "true"},
 	{"pull", 0, OPT_OPTSTR, AT(pull), "POLICY", "Fetch base images: always, missing, never", 0, "always missing never", NULL, "always"},
 	{"push", 0, OPT_BOOL, AT(push), NULL, "Push the image, as --output type=registry"},
 	{"quiet", 'q', OPT_BOOL, AT(quiet), NULL, "Print the image's id alone"},
 	{"rm", 0, OPT_BOOL, AT(rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
+	{"sbom", 0, OPT_OPTSTR, AT(sbom), "BOOL", "Attest which packages are in the image", 0, "false true", NULL, "true"},
 	{"secret", 0, OPT_STRV, AT(secrets), "id=ID[,src=FILE|env=NAME]", "A secret for RUN --mount=type=secret"},
 	{"security-opt", 0, OPT_STRV, AT(security_opt), "OPTION", "Security options of RUN, as those of hull run"},
 	{"shm-size", 0, OPT_SIZE, AT(shm_size), "BYTES", "Size of /dev/shm while building"},
@@ -214,6 +217,8 @@ static int make_request(const struct build_cli *o, const char *context, struct a
 		.no_cache = o->no_cache, .explain = o->explain, .squash = o->squash,
 		.cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
 	if (build_output_read(&o->outputs, o->push, a, q, e) < 0)
+		return -1;
+	if (build_attest_read(&o->attest, o->provenance, o->sbom, q, e) < 0)
 		return -1;
 	if (build_cache_read(&o->cache_from, &o->cache_to, a, q, e) < 0)
 		return -1;

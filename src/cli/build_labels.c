@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * build_labels: what the documents above an image say: --annotation as buildx has it, [LEVEL[,LEVEL][[PLATFORM]]:]NAME=VALUE, --platform and --format.
+ * build_labels: what the documents above an image say: --annotation as buildx has it, [LEVEL[,LEVEL][[PLATFORM]]:]NAME=VALUE, --platform, --format,
+ * --provenance and --sbom.
  */
 #include "cli/build_output.h"
 
@@ -104,5 +105,51 @@ int build_labels_read(const struct strv *annotations, const struct strv *platfor
 	if (read_platforms(platforms, a, q, e) < 0)
 		return -1;
 	q->platform = q->platforms.n ? q->platforms.v[0] : NULL;
+	return 0;
+}
+
+/* --- attestations --- */
+
+static int read_provenance(const char *text, struct build_request *q, struct err *e)
+{
+	own(strv) struct strv words = {};
+	strv_split(&words, text, ',');
+	q->provenance = BUILD_PROVENANCE_MIN;
+	for (size_t i = 0; i < words.n; i++) {
+		const char *w = words.v[i], *mode = str_after(w, "mode=");
+		if (str_eq(w, "max") || str_eq(mode, "max"))
+			q->provenance = BUILD_PROVENANCE_MAX;
+		else if (str_eq(w, "false") || str_eq(w, "0") || str_eq(w, "disabled=true"))
+			q->provenance = BUILD_PROVENANCE_NONE;
+		else if (!str_eq(w, "true") && !str_eq(w, "1") && !str_eq(w, "min") && !str_eq(mode, "min") && !str_eq(w, "version=v1") &&
+			!str_eq(w, "disabled=false"))
+			return err_set(e, ERR_USAGE, "invalid --provenance \"%.100s\": false, true, mode=min, mode=max and version=v1 are known", text);
+	}
+	return 0;
+}
+
+static int read_sbom(const char *text, struct build_request *q, struct err *e)
+{
+	q->sbom = str_is_empty(text) || str_eq(text, "true") || str_eq(text, "1") || str_eq(text, "disabled=false");
+	if (q->sbom || str_eq(text, "false") || str_eq(text, "0") || str_eq(text, "disabled=true"))
+		return 0;
+	return err_set(e, ERR_USAGE,
+		"invalid --sbom \"%.100s\": true and false are known (packages are looked up by hull itself, not by a generator's image)", text);
+}
+
+int build_attest_read(const struct strv *attests, const char *provenance, const char *sbom, struct build_request *q, struct err *e)
+{
+	for (size_t i = 0; i < attests->n; i++) {
+		const char *type = str_after(attests->v[i], "type="), *p = type ? str_after(type, "provenance") : NULL, *s = type ? str_after(type,
+			"sbom") : NULL;
+		const char *rest = p ? p : s;
+		if (!rest || (*rest && *rest != ','))
+			return err_set(e, ERR_USAGE, "invalid --attest \"%.100s\": type=provenance and type=sbom are known", attests->v[i]);
+		rest += *rest == ',';
+		if (p ? read_provenance(rest, q, e) < 0 : read_sbom(rest, q, e) < 0)
+			return -1;
+	}
+	if ((provenance && read_provenance(provenance, q, e) < 0) || (sbom && read_sbom(sbom, q, e) < 0))
+		return -1;
 	return 0;
 }

@@ -10,5 +10,7 @@ int build_labels_read(const struct strv *annotations, const struct strv *platfor
 	struct err *e) must_use;
 /* --cache-from and --cache-to. */
 int build_cache_read(const struct strv *from, const struct strv *to, struct arena *a, struct build_request *q, struct err *e) must_use;
+/* --attest, --provenance and --sbom; NULL: not given. */
+int build_attest_read(const struct strv *attests, const char *provenance, const char *sbom, struct build_request *q, struct err *e) must_use;
 /* Does anything of it go to stdout? */
 bool build_output_is_stdout(const struct build_request *q);

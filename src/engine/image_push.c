@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "codec/compress.h"
 #include "codec/digest.h"
+#include "engine/attest.h"
 #include "engine/events.h"
 #include "engine/image_remote.h"
 #include "engine/layers.h"
@@ -111,8 +112,10 @@ struct index {
 	struct image_index x;
 	char digest[136];
 	struct { ssize_t *v; size_t n; } at; /* for each manifest: its place in push.all, or -1 */
+	struct { struct attest *v; size_t n; } attests; /* for each manifest; of those that are none or not here without a manifest */
 	char *text;
 	size_t len;
+	bool is_new; /* document is not what text has */
 };
 
 static void index_drop(struct index *i)
@@ -161,6 +164,12 @@ static void add_children(struct push *x, struct index *n, size_t self)
 			add_one(x, &image);
 		}
 		*arena_push(&x->arena, &n->at) = at;
+		struct attest *t = arena_push(&x->arena, &n->attests);
+		struct err ignored = {};
+		bool there = at < 0 && attest_is(&n->x.manifests.v[i]) &&
+			attest_load(&x->g->store, &x->arena, n->x.manifests.v[i].digest, t, &ignored) == 1;
+		if (!there)
+			*t = (struct attest){};
 	}
 }
 
@@ -168,11 +177,42 @@ static void add_children(struct push *x, struct index *n, size_t self)
 static int is_complete(struct push *x, const struct index *n, struct err *e)
 {
 	for (size_t i = 0; i < n->x.manifests.n; i++) {
-		int there = n->at.v[i] >= 0 ? 1 : push_has_manifest(x->p, n->x.manifests.v[i].digest, e);
+		int there = n->at.v[i] >= 0 || n->attests.v[i].manifest.len ? 1 : push_has_manifest(x->p, n->x.manifests.v[i].digest, e);
 		if (there <= 0)
 			return there;
 	}
 	return 1;
+}
+
+static int push_blob_text(struct push *x, const struct attest_blob *b, struct err *e)
+{
+	struct descriptor d = {.digest = (char *)(uintptr_t)b->digest, .size = b->len};
+	return push_document(x->p, &d, b->text, e);
+}
+
+/* What is attested of an image that has gone, under the digest that it has now. */
+static int push_attestation(struct push *x, struct index *n, size_t i, struct err *e)
+{
+	struct attest *t = &n->attests.v[i], moved;
+	const char *of = map_get(&n->x.manifests.v[i].annotations, ATTEST_REFERENCE);
+	struct json *d = json_at(json_get(n->document, "manifests"), i);
+	for (size_t k = 0; k < n->at.n; k++) {
+		const char *now = n->at.v[k] >= 0 ? x->all.v[n->at.v[k]].digest : NULL;
+		if (!now || strcmp(n->x.manifests.v[k].digest, of) != 0 || strcmp(now, of) == 0)
+			continue;
+		if (attest_move(&x->arena, t, of, now, &moved, e) < 0)
+			return -1;
+		*t = moved;
+		json_set_str(json_get(d, "annotations"), ATTEST_REFERENCE, now);
+		json_set_str(d, "digest", t->manifest.digest);
+		json_set(d, "size", json_new_u64(t->manifest.len));
+		n->is_new = true;
+	}
+	for (size_t k = 0; k < t->statements.n; k++)
+		if (push_blob_text(x, &t->statements.v[k].blob, e) < 0)
+			return -1;
+	return push_blob_text(x, &t->config, e) < 0 ||
+		push_manifest(x->p, t->manifest.digest, TYPE_OCI_MANIFEST, t->manifest.text, t->manifest.len, e) < 0 ? -1 : 0;
 }
 
 /* The index with the digests that its manifests have now. */
@@ -180,7 +220,7 @@ static int renew_index(struct push *x, struct index *n, struct err *e)
 {
 	struct json *list = json_get(n->document, "manifests");
 	own(buf) struct buf text = BUF(DOCUMENT_MAX);
-	bool same = true;
+	bool same = !n->is_new;
 	for (size_t i = 0; i < n->x.manifests.n; i++) {
 		const struct push_one *o = n->at.v[i] >= 0 ? &x->all.v[n->at.v[i]] : NULL;
 		if (!o || strcmp(o->digest, n->x.manifests.v[i].digest) == 0)
@@ -208,6 +248,9 @@ static int push_index(struct push *x, struct index *n, const char *tag, struct a
 		if (o && (push_image(x, o, e) < 0 || push_manifest(x->p, o->digest, o->media_type, o->manifest, o->manifest_len, e) < 0))
 			return -1;
 	}
+	for (size_t i = 0; i < n->attests.n; i++)
+		if (n->attests.v[i].manifest.len && push_attestation(x, n, i, e) < 0)
+			return -1;
 	if (renew_index(x, n, e) < 0)
 		return -1;
 	const char *type = n->x.media_type ? n->x.media_type : TYPE_OCI_INDEX;

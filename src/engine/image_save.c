@@ -12,6 +12,7 @@
 #include "codec/digest.h"
 #include "codec/stream.h"
 #include "engine/events.h"
+#include "engine/attest.h"
 #include "engine/layers.h"
 #include "image/save.h"
 #include "snap/export.h"
@@ -323,6 +324,37 @@ static int save_image(struct saving *x, const struct saved *s, struct descriptor
 
 /* ---- an index */
 
+static int put_attest_blob(struct saving *x, const struct attest_blob *b, struct err *e)
+{
+	return save_put(x->out, &(struct save_blob){.digest = b->digest, .size = b->len, .text = b->text, .fd = -1}, e);
+}
+
+/* What is attested of an image that is in the archive by now; d: its entry in the index. */
+static int save_attestation(struct saving *x, const struct image_index *index, size_t i, struct json *list, struct err *e)
+{
+	struct attest t, moved;
+	const char *of = map_get(&index->manifests.v[i].annotations, ATTEST_REFERENCE);
+	struct json *d = json_at(list, i);
+	int r = attest_load(&x->g->store, &x->arena, index->manifests.v[i].digest, &t, e);
+	if (r != 1)
+		return r < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "index %.19s: not all that it names is here", x->r->index);
+	for (size_t k = 0; k < index->manifests.n; k++) {
+		const char *now = json_get_str(json_at(list, k), "digest");
+		if (strcmp(index->manifests.v[k].digest, of) != 0 || strcmp(now, of) == 0)
+			continue;
+		if (attest_move(&x->arena, &t, of, now, &moved, e) < 0)
+			return -1;
+		t = moved;
+		json_set_str(json_get(d, "annotations"), ATTEST_REFERENCE, now);
+	}
+	json_set_str(d, "digest", t.manifest.digest);
+	json_set(d, "size", json_new_u64(t.manifest.len));
+	for (size_t k = 0; k < t.statements.n; k++)
+		if (put_attest_blob(x, &t.statements.v[k].blob, e) < 0)
+			return -1;
+	return put_attest_blob(x, &t.config, e) < 0 ? -1 : put_attest_blob(x, &t.manifest, e);
+}
+
 /* All that it names; what has another manifest in the archive is named by that. */
 static int save_index(struct saving *x, struct err *e)
 {
@@ -337,6 +369,11 @@ static int save_index(struct saving *x, struct err *e)
 	for (size_t i = 0; i < index.manifests.n; i++) {
 		own(image) struct image image = {};
 		struct descriptor now;
+		if (attest_is(&index.manifests.v[i])) {
+			if (save_attestation(x, &index, i, json_get(j, "manifests"), e) < 0)
+				return -1;
+			continue;
+		}
 		if (!image_of_manifest(x->g, index.manifests.v[i].digest, &image))
 			return err_set(e, ERR_NOT_FOUND, "index %.19s: not all that it names is here", x->r->index);
 		struct saved s = {.image = &image};

@@ -37,6 +37,7 @@ static const struct jfield record_fields[] = {
 	JF(struct image_record, "mediaType", media_type, JT_STR),
 	JF(struct image_record, "names", names, JT_STRV),
 	JF(struct image_record, "digests", digests, JT_STRV),
+	JF(struct image_record, "blobs", blobs, JT_STRV),
 	JF(struct image_record, "diffIds", diff_ids, JT_STRV),
 	JF(struct image_record, "size", size, JT_U64),
 	JF(struct image_record, "created", created, JT_STR),
@@ -342,6 +343,8 @@ static void list_blobs(const struct image_record *r, struct strv *out)
 	strv_add(out, r->id);
 	if (!str_is_empty(r->manifest))
 		strv_add(out, r->manifest);
+	for (size_t i = 0; i < r->blobs.n; i++)
+		strv_add(out, r->blobs.v[i]);
 	for (size_t i = 0; i < r->digests.n; i++) {
 		const char *at = strchr(r->digests.v[i], '@');
 		if (at)
@@ -438,6 +441,8 @@ static int put_record(struct store *s, const struct image_record *r, struct err 
 	merge(&a, &new.names, &r->names);
 	merge(&a, &new.digests, &old.digests);
 	merge(&a, &new.digests, &r->digests);
+	if (!new.blobs.n)
+		new.blobs = old.blobs;
 	if (str_is_empty(new.manifest))
 		new.manifest = old.manifest;
 	if (!new.size)

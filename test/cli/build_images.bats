@@ -185,3 +185,36 @@ DOCKERFILE
         [[ $output == *'invalid --cache-from'* ]]
     done
 }
+
+@test "build images: provenance and packages are attested in the image's index" {
+    mkdir -p etc var/lib/dpkg usr/lib/python3/dist-packages/six-1.16.0.dist-info
+    printf 'Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2.15-2+b2\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\n' >var/lib/dpkg/status
+    printf 'Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\n\nName: not this\nVersion: 2\n' >usr/lib/python3/dist-packages/six-1.16.0.dist-info/METADATA
+    printf 'NAME=x\nID="debian"\n' >etc/os-release
+    printf 'FROM box\nARG SECRET_NAME=x\nCOPY etc /etc\nCOPY var /var\nCOPY usr /usr\n' >Dockerfile
+    hull build -q -t attested --provenance --sbom -o type=oci,tar=false,dest=out .
+    index=$(jq -r '.manifests[0].digest' out/index.json)
+    image=$(blob "$index" | jq -r '.manifests[0].digest')
+    [ "$(blob "$index" | jq -c '.manifests[1] | [.annotations["vnd.docker.reference.type"], .annotations["vnd.docker.reference.digest"], .platform.os]')" = \
+        "[\"attestation-manifest\",\"$image\",\"unknown\"]" ]
+    blob "$(blob "$index" | jq -r '.manifests[1].digest')" >manifest
+    [ "$(jq -c '[.layers[] | .mediaType]' manifest)" = '["application/vnd.in-toto+json","application/vnd.in-toto+json"]' ]
+    [ "$(jq -c '[.layers[].annotations["in-toto.io/predicate-type"]]' manifest)" = '["https://slsa.dev/provenance/v1","https://spdx.dev/Document"]' ]
+    blob "$(jq -r '.layers[0].digest' manifest)" >provenance
+    blob "$(jq -r '.layers[1].digest' manifest)" >sbom
+    [ "$(jq -r '.subject[0].digest.sha256' provenance)" = "${image#sha256:}" ]
+    [[ $(jq -r '.predicate.buildDefinition.resolvedDependencies[0].uri' provenance) == pkg:docker/box@latest* ]]
+    [ "$(jq -c '[.predicate.packages[].externalRefs[0].referenceLocator]' sbom | tr -d ' ')" = \
+        '["pkg:deb/debian/bash@5.2.15-2%2Bb2?arch=amd64","pkg:pypi/six@1.16.0"]' ]
+    # The same build attests the same; with mode=max values too.
+    hull build -q --no-cache -t attested --provenance --sbom -o type=oci,tar=false,dest=again .
+    [ "$(jq -r '.manifests[0].digest' again/index.json)" = "$index" ]
+    hull build -q --provenance=mode=max --build-arg SECRET_NAME=value -o type=oci,tar=false,dest=max .
+    grep -rlq 'build-arg:SECRET_NAME' max
+    run ! grep -rlq 'build-arg:SECRET_NAME' out
+    # Neither: no index.
+    hull build -q --provenance=false --sbom=false -o type=oci,tar=false,dest=plain .
+    [ "$(jq -r '.manifests[0].mediaType' plain/index.json)" = application/vnd.oci.image.manifest.v1+json ]
+    run ! hull build -q --provenance=never .
+    run ! hull build -q --sbom=generator=x .
+}

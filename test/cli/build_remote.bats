@@ -262,8 +262,18 @@ while True: kept.append(s.accept())' >"$HULL_DIR/silent" 3>&- &
     printf 'FROM scratch\nCOPY Dockerfile /\n' >Dockerfile
     build --push --platform linux/amd64,linux/arm64 --annotation index:i=1 --annotation m=2 -t "127.0.0.1:$port/many" . || { kill $registry; false; }
     local accept='Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json' manifests="http://127.0.0.1:$port/v2/many/manifests"
+    many=$(curl -sf --noproxy '*' -H "$accept" "$manifests/latest")
+    notes=$(jq -r '.manifests[].digest' <<<"$many" | while read -r one; do curl -sf --noproxy '*' -H "$accept" "$manifests/$one" | jq -c .annotations; done)
+    # What is attested of it is about the manifest that is there.
+    build --push --provenance -t "127.0.0.1:$port/attested" . || { kill $registry; false; }
+    manifests="http://127.0.0.1:$port/v2/attested/manifests"
     index=$(curl -sf --noproxy '*' -H "$accept" "$manifests/latest")
-    notes=$(jq -r '.manifests[].digest' <<<"$index" | while read -r one; do curl -sf --noproxy '*' -H "$accept" "$manifests/$one" | jq -c .annotations; done)
+    image=$(jq -r '.manifests[0].digest' <<<"$index")
+    [ "$(jq -r '.manifests[1].annotations["vnd.docker.reference.digest"]' <<<"$index")" = "$image" ] || { kill $registry; false; }
+    layer=$(curl -sf --noproxy '*' -H "$accept" "$manifests/$(jq -r '.manifests[1].digest' <<<"$index")" | jq -r '.layers[0].digest')
+    subject=$(curl -sf --noproxy '*' "http://127.0.0.1:$port/v2/attested/blobs/$layer" | jq -r '.subject[0].digest.sha256')
+    [ "sha256:$subject" = "$image" ] || { kill $registry; false; }
+    curl -sf --noproxy '*' -H "$accept" "$manifests/$image" >/dev/null || { kill $registry; false; }
     # What was built is taken over from there, from a cache of its own or from the image.
     printf 'FROM box\nRUN cat /proc/sys/kernel/random/uuid >/one\nRUN cat /proc/sys/kernel/random/uuid >/two\n' >Dockerfile
     build --push -t "127.0.0.1:$port/inline" --cache-to type=inline --cache-to "type=registry,ref=127.0.0.1:$port/cache,mode=max" . || { kill $registry; false; }
@@ -275,7 +285,7 @@ while True: kept.append(s.accept())' >"$HULL_DIR/silent" 3>&- &
         [ "$(hull run --rm "127.0.0.1:$port/inline" cat /one /two)" = "$uuids" ] || { kill $registry; false; }
     done
     kill $registry
-    [ "$(jq -c '[.annotations.i, (.manifests[].platform.architecture)]' <<<"$index")" = '["1","amd64","arm64"]' ]
+    [ "$(jq -c '[.annotations.i, (.manifests[].platform.architecture)]' <<<"$many")" = '["1","amd64","arm64"]' ]
     [ "$notes" = $'{"m":"2"}\n{"m":"2"}' ]
     [ "$(hull run --rm frompushed cat /p /q)" = $'pushed\npushed' ]
     fails 'output: .*127.0.0.1' --push -t "127.0.0.1:$port/one:x" .
