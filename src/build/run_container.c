@@ -182,7 +182,7 @@ static int run_it(struct run *r, const struct spec *spec, int cache, struct err 
 	if (container_create(&c, &ct, e) < 0)
 		return -1;
 	fd_drop(&to);
-	int status = connect_wire(r->x->b->g, &r->net, r->run_dir, ct.pid, e) < 0 ? -1 : container_start(&ct, e);
+	int status = connect_wire(r->x->b->g, &r->c, &r->net, r->run_dir, ct.pid, e) < 0 ? -1 : container_start(&ct, e);
 	if (status < 0)
 		container_reap(&ct);
 	else

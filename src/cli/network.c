@@ -67,7 +67,7 @@ struct create_options {
 static const struct opt create_opts[] = {
 	{"attachable", 0, OPT_BOOL, O(attachable), NULL, "Has no effect without a swarm"},
 	{"aux-address", 0, OPT_STRV, O(aux), "NAME=IP", "An address that no container gets"},
-	{"driver", 'd', OPT_STR, O(driver), "NAME", "bridge, macvlan or ipvlan (bridge)", 0, "bridge macvlan ipvlan"},
+	{"driver", 'd', OPT_STR, O(driver), "NAME", "bridge, macvlan, ipvlan or cni (bridge)", 0, "bridge macvlan ipvlan cni"},
 	{"gateway", 0, OPT_STRV, O(gateway), "IP", "The gateway's address (the first of the subnet)"},
 	{"internal", 0, OPT_BOOL, O(internal), NULL, "Without a way to other networks"},
 	{"ip-range", 0, OPT_STRV, O(range), "CIDR", "The part of the subnet that containers get addresses of"},
@@ -76,7 +76,7 @@ static const struct opt create_opts[] = {
 	{"ipv4", 0, OPT_OPTSTR, O(ipv4), "BOOL", "IPv4 addresses (true)", 0, "true false", NULL, "true"},
 	{"ipv6", 0, OPT_BOOL, O(ipv6), NULL, "IPv6 addresses too, of a private prefix unless --subnet says another"},
 	{"label", 0, OPT_STRV, O(labels), "KEY[=VALUE]", "Add a label"},
-	{"opt", 'o', OPT_STRV, O(options), "KEY=VALUE", "mtu=, isolate=, parent=, macvlan_mode=, ipvlan_mode=, com.docker.network.bridge.name= …"},
+	{"opt", 'o', OPT_STRV, O(options), "KEY=VALUE", "mtu=, isolate=, publish=, parent=, macvlan_mode=, ipvlan_mode=, conflist=, com.docker.network.bridge.name= …"},
 	{"scope", 0, OPT_STR, O(scope), "SCOPE", "Only \"local\"", OPT_HIDDEN},
 	{"subnet", 0, OPT_STRV, O(subnet), "CIDR", "Its subnet, as in 10.1.0.0/24 (one that nothing here uses)"},
 };
@@ -300,7 +300,8 @@ static int reload(void *opts unused, int argc unused, char **argv unused, struct
 static const struct cmd cmd_network_ls = LS("ls", 0), cmd_network_list = LS("list", CMD_HIDDEN);
 static const struct cmd cmd_network_rm = RM("rm", 0), cmd_network_remove = RM("remove", CMD_HIDDEN);
 static const struct cmd cmd_network_create = {"create", "NETWORK", "Make a network", create_opts, countof(create_opts),
-	sizeof(struct create_options), 1, 1, create, .examples = "$ hull network create --subnet 10.89.7.0/24 web\n$ hull network rm web"};
+	sizeof(struct create_options), 1, 1, create, .examples = "$ hull network create --subnet 10.89.7.0/24 web\n$ hull network rm web\n"
+	"$ hull network create -d cni -o conflist=/etc/cni/web.conflist web"};
 static const struct cmd cmd_network_inspect = {"inspect", "NETWORK...", "Show networks in full", inspect_opts, countof(inspect_opts),
 	sizeof(struct inspect_options), 1, -1, inspect, .complete = "@network"};
 static const struct cmd cmd_network_prune = {"prune", "", "Remove networks that nobody uses", prune_opts, countof(prune_opts),

@@ -110,6 +110,9 @@ static int take_address(struct engine *g, struct container_entry *c, const struc
 	snprintf(host, sizeof host, "ve%.12s", random);
 	collect_names(a, c, q, &names);
 	struct endpoint_request r = {.network = w, .container = c->id, .host_name = host, .name = name, .names = &names, .is_gone = connect_is_gone, .arg = g};
+	/* Plugins choose the address later. */
+	if (cni_is(w))
+		return endpoint_take(&g->networks, &r, a, ret, e);
 	if ((!str_is_empty(q->ip) && !addr_parse(q->ip, &r.wanted[0])) || (!str_is_empty(q->ip6) && !addr_parse(q->ip6, &r.wanted[1])))
 		return err_set(e, ERR_USAGE, "network %s: invalid address", w->name);
 	if (!str_is_empty(q->mac) && !mac_parse(q->mac, r.mac))
@@ -196,7 +199,7 @@ void connect_note(struct arena *a, const struct connection *k, const struct netw
 
 int connect_join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e)
 {
-	struct connection k = {.link_local = q->link_local.n ? &q->link_local : NULL};
+	struct connection k = {.link_local = q->link_local.n ? &q->link_local : NULL, .request = *q};
 	char name[16];
 	if (network_find(g, q->network, &x->arena, &k.network, e) < 0 || connect_bridge(g, &k.network, e) < 0)
 		return -1;
@@ -282,7 +285,7 @@ int connect_put_resolver(const struct container_state *s, const struct strv *ser
 	for (size_t i = 0; i < s->networks.n; i++) {
 		if (!str_eq(s->networks.v[i].network, "bridge"))
 			buf_printf(&out, "network %s\n", s->networks.v[i].network_id);
-		way_out |= !str_is_empty(s->networks.v[i].gateway) || !str_is_empty(s->networks.v[i].gateway6);
+		way_out |= !str_is_empty(s->networks.v[i].gateway) || !str_is_empty(s->networks.v[i].gateway6) || str_eq(s->networks.v[i].driver, "cni");
 	}
 	for (size_t i = 0; i < servers->n; i++)
 		buf_printf(&out, "server %s\n", servers->v[i]);
@@ -320,8 +323,10 @@ static int receive_namespace(struct connections *x, struct err *e)
 	return n == 1 ? fd : err_set(e, ERR_SYSTEM, "the container's network namespace did not come");
 }
 
-int connect_end(const struct connection *k, int netns, struct err *e)
+int connect_end(struct engine *g, struct container_entry *c, struct connection *k, int netns, pid_t pid, struct err *e)
 {
+	if (cni_is(&k->network))
+		return connect_cni_add(g, c, k, pid, e);
 	struct network_range r;
 	struct link_end l = {.network = &k->network, .netns = netns, .host = k->endpoint.host_name, .name = k->endpoint.name,
 		.hairpin = k->endpoint.ports.n > 0, .link_local = k->link_local};
@@ -337,7 +342,7 @@ int connect_end(const struct connection *k, int netns, struct err *e)
 	return link_add(&l, e);
 }
 
-int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid, struct err *e)
+int connect_wire(struct engine *g, struct container_entry *c, struct connections *x, int run_dir, pid_t pid, struct err *e)
 {
 	if (!x->list.n)
 		return 0;
@@ -345,15 +350,22 @@ int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid
 	if (netns < 0)
 		return -1;
 	for (size_t i = 0; i < x->list.n; i++)
-		if (connect_end(&x->list.v[i], netns, e) < 0)
+		if (connect_end(g, c, &x->list.v[i], netns, pid, e) < 0)
 			return -1;
+	if (connect_cni_note(c, x, run_dir, e) < 0)
+		return -1;
 	for (size_t i = 0; i < x->list.n; i++)
-		if (x->list.v[i].endpoint.ports.n && firewall_publish(&x->list.v[i].endpoint, e) < 0)
+		if (x->list.v[i].endpoint.ports.n && !cni_is(&x->list.v[i].network) && firewall_publish(&x->list.v[i].endpoint, e) < 0)
 			return -1;
 	if (x->relayed.n && relay_open(x->relayed.v, x->relayed.n, private_net_is_needed(g), &x->relay, e) < 0)
 		return -1;
 	/* The file is there when it is wanted. */
 	return path_exists(run_dir, "resolver") ? resolver_open(netns, g->networks.run, run_dir, &x->resolver, e) : 0;
+}
+
+bool connect_has_any(struct engine *g, const struct container_entry *c)
+{
+	return c->state.networks.n || path_exists(g->root, "networks/cni");
 }
 
 void connect_release(struct engine *g, const char *container)
@@ -362,8 +374,11 @@ void connect_release(struct engine *g, const char *container)
 	own(strv) struct strv ids = {};
 	bool filtered;
 	/* Nobody was ever connected. */
-	if (!g->has_networks && (!path_exists(g->run, "networks") || engine_need_networks(g, &ignored) < 0))
+	bool kept = path_exists(g->root, "networks/cni");
+	if (!g->has_networks && ((!kept && !path_exists(g->run, "networks")) || engine_need_networks(g, &ignored) < 0))
 		return;
+	if (kept && cni_remove(&g->networks, NULL, container, &ignored) < 0)
+		engine_warn(g, "container %.12s: not all of its networks is taken back: %s", container, ignored.text);
 	if (private_net_join(g, false, &filtered, &ignored) < 0)
 		filtered = false;
 	if (path_list(g->networks.run, ".", &ids, &ignored) < 0)

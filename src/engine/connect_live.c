@@ -60,6 +60,12 @@ static int tell_resolver(struct engine *g, struct container_entry *c, struct err
 	return path_exists(run, "resolver") ? connect_put_resolver(&c->state, &c->record.host.dns, run, e) : 0;
 }
 
+/* What plugins gave it is known now. */
+static int note(struct container_entry *c, const struct connections *x, struct err *e)
+{
+	return cni_is(&x->list.v[0].network) && (connect_cni_note(c, x, -1, e) < 0 || save(c, e) < 0) ? -1 : 0;
+}
+
 static int add_interface(struct engine *g, struct container_entry *c, const struct network_request *q, struct err *e)
 {
 	struct connections x __attribute__((cleanup(connections_drop))) = {};
@@ -87,10 +93,13 @@ static int add_interface(struct engine *g, struct container_entry *c, const stru
 	size_t before = c->state.networks.n;
 	connect_note(&c->arena, k, q, arena_push(&c->arena, &c->state.networks));
 	struct err ignored = {};
-	if (save(c, e) == 0 && connect_end(k, netns, e) == 0 && tell_resolver(g, c, e) == 0)
+	if (save(c, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 && note(c, &x, e) == 0 && tell_resolver(g, c, e) == 0)
 		return 0;
 	c->state.networks.n = before;
-	(void)!link_remove_in(netns, named.interface, &ignored);
+	if (cni_is(&k->network))
+		(void)!cni_remove(&g->networks, k->network.id, c->id, &ignored);
+	else
+		(void)!link_remove_in(netns, named.interface, &ignored);
 	(void)!endpoint_release(&g->networks, k->network.id, c->id, &ignored);
 	return -1;
 }
@@ -163,7 +172,7 @@ static int remove_interface(struct engine *g, struct container_entry *c, const s
 	for (size_t i = 0; i < all.n; i++)
 		if (str_eq(all.v[i].container, c->id) && all.v[i].ports.n && firewall_withdraw(&all.v[i], e) < 0)
 			return -1;
-	if (link_remove_in(netns, gone.interface, e) < 0)
+	if ((cni_is(w) ? cni_remove(&g->networks, w->id, c->id, e) : link_remove_in(netns, gone.interface, e)) < 0)
 		return -1;
 	for (size_t i = at + 1; i < c->state.networks.n; i++)
 		c->state.networks.v[i - 1] = c->state.networks.v[i];

@@ -140,8 +140,14 @@ int engine_need_snap(struct engine *g, struct err *e)
 
 int engine_need_networks(struct engine *g, struct err *e)
 {
-	if (!g->has_networks && networks_open(&g->networks, g->root, g->run, e) < 0)
+	if (g->has_networks)
+		return 0;
+	const struct settings *s = engine_settings(g, e);
+	if (!s || networks_open(&g->networks, g->root, g->run, e) < 0)
 		return -1;
+	g->networks.cni.conf_dir = s->cni_conf_dir;
+	g->networks.cni.bin_dirs = &s->cni_bin_dirs;
+	g->networks.cni.seconds = (int)s->cni_timeout;
 	g->has_networks = true;
 	return 0;
 }

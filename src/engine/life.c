@@ -113,7 +113,7 @@ static void settle(struct engine *g, struct container_entry *c)
 		lose(c, same_boot ? "its monitor was killed" : "the machine was restarted while it ran");
 		c->state.finished_at = arena_dup(&c->arena, num_format_time(num_now_ns(), now));
 	}
-	if (c->state.networks.n)
+	if (connect_has_any(g, c))
 		connect_release(g, c->id);
 	/* In this order: a start that sees the new state makes the run directory again. */
 	(void)!path_remove_tree(g->containers.run, c->id, &ignored);
@@ -427,7 +427,7 @@ int container_forget(struct engine *g, struct container_entry *c, struct err *e)
 
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)
 {
-	if (c->state.networks.n)
+	if (connect_has_any(g, c))
 		connect_release(g, c->id);
 	/* Before the record, which alone knows them: who is cut off here can begin again. */
 	if (volumes)

@@ -85,9 +85,9 @@ int network_find(struct engine *g, const char *text, struct arena *a, struct net
 		return -1;
 	if (networks_find(&g->networks, text, a, ret, e) == 0)
 		return 0;
-	if (!str_eq(text, "bridge") || e->kind != ERR_NOT_FOUND)
+	if (e->kind != ERR_NOT_FOUND)
 		return -1;
-	return make_preset(g, a, ret, e);
+	return str_eq(text, "bridge") ? make_preset(g, a, ret, e) : cni_find(&g->networks, text, a, ret, e);
 }
 
 int network_create(struct engine *g, struct arena *a, struct network *w, struct err *e)
@@ -155,8 +155,14 @@ int network_remove(struct engine *g, const char *text, struct err *e)
 	if (engine_need_networks(g, e) < 0)
 		return -1;
 	own(fd) int lock = networks_lock(&g->networks, true, e);
-	if (lock < 0 || networks_find(&g->networks, text, &a, &w, e) < 0)
+	if (lock < 0)
 		return -1;
+	if (networks_find(&g->networks, text, &a, &w, e) < 0) {
+		struct err no = {};
+		if (e->kind == ERR_NOT_FOUND && cni_find(&g->networks, text, &a, &w, &no) == 0)
+			return err_set(e, ERR_CONFLICT, "network %s is the file %s: remove that", w.name, network_option(&w, "conflist", NULL));
+		return -1;
+	}
 	return remove_unused(g, &w, &a, e);
 }
 
@@ -206,6 +212,8 @@ static struct json *containers_json(const struct network *w, const struct endpoi
 			if (p->ip[f].len && network_range(w, f ? 16 : 4, &r)) {
 				at.prefix = r.subnet.prefix;
 				subnet_format(&at, text);
+			} else {
+				addr_format(&p->ip[f], text);
 			}
 			json_set_str(c, f ? "IPv6Address" : "IPv4Address", text);
 		}
@@ -352,6 +360,7 @@ struct json *network_list(struct engine *g, const struct strv *filters, struct e
 	struct network w;
 	if (engine_need_networks(g, e) < 0 || networks_names(&g->networks, &names, e) < 0)
 		return NULL;
+	cni_names(&g->networks, &names);
 	strv_add(&names, "host");
 	strv_add(&names, "none");
 	if (!strv_has(&names, "bridge") && network_is_possible())
@@ -413,6 +422,20 @@ int network_remove_all(struct engine *g, struct err *e)
 	return 0;
 }
 
+/* Are plugins' endpoints as they were; and what a plugin could not take back when its container ended it is asked for again. */
+static void reload_cni(struct engine *g)
+{
+	own(strv) struct strv containers = {};
+	cni_containers(&g->networks, &containers);
+	for (size_t i = 0; i < containers.n; i++) {
+		struct err bad = {};
+		if (connect_is_gone(g, containers.v[i]))
+			connect_release(g, containers.v[i]);
+		else if (cni_verify(&g->networks, NULL, containers.v[i], &bad) < 0)
+			engine_warn(g, "container %.12s: %s", containers.v[i], bad.text);
+	}
+}
+
 int network_reload(struct engine *g, struct err *e)
 {
 	own(arena) struct arena a = {};
@@ -443,5 +466,6 @@ int network_reload(struct engine *g, struct err *e)
 		if (!w.internal)
 			link_forward(w.ipv6);
 	}
+	reload_cni(g);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/container.h"
+#include "net/cni.h"
 #include "net/endpoint.h"
 #include "net/relay.h"
 #include "net/resolver.h"
@@ -32,6 +33,8 @@ struct connection {
 	struct network network;
 	struct endpoint endpoint;
 	const struct strv *link_local; /* the request's */
+	struct network_request request;
+	struct cni_result got;         /* of the driver cni */
 	bool is_default[2]; /* gives the default route of IPv4, IPv6 */
 	bool is_relayed;    /* its published ports are served by the monitor */
 };
@@ -56,15 +59,20 @@ int connect_expect(struct engine *g, struct connections *x, struct err *e) must_
 bool connect_has_resolver(const struct container_state *s);
 /* The resolver's file in the container's run directory; servers: --dns. */
 int connect_put_resolver(const struct container_state *s, const struct strv *servers, int run_dir, struct err *e) must_use;
-int connect_wire(struct engine *g, struct connections *x, int run_dir, pid_t pid, struct err *e) must_use;
+int connect_wire(struct engine *g, struct container_entry *c, struct connections *x, int run_dir, pid_t pid, struct err *e) must_use;
 /* Neither running nor being started: what it has in an endpoint file a killed process left. */
 bool connect_is_gone(void *g, const char *container);
+/* Has it something to release? One that was killed while plugins worked (net/cni.h) has it only there. */
+bool connect_has_any(struct engine *g, const struct container_entry *c);
 /* When it ended, however. Its interfaces went with its namespace. */
 void connect_release(struct engine *g, const char *container);
 /* The network's bridge and its part of the firewall are there; the lock is held. */
 int connect_bridge(struct engine *g, const struct network *w, struct err *e) must_use;
-/* One interface, as the connection says. */
-int connect_end(const struct connection *k, int netns, struct err *e) must_use;
+/* One interface, as the connection says; netns: the namespace of process pid. */
+int connect_end(struct engine *g, struct container_entry *c, struct connection *k, int netns, pid_t pid, struct err *e) must_use;
+/* connect_cni.c: plugins give address and interface; then the container's state and files have what they gave. */
+int connect_cni_add(struct engine *g, struct container_entry *c, struct connection *k, pid_t pid, struct err *e) must_use;
+int connect_cni_note(struct container_entry *c, const struct connections *x, int run_dir, struct err *e) must_use;
 /* ports.c: the record's ports, bound; they go to the connection that has the default route. All is in c->state.published. */
 int ports_hold(struct engine *g, struct container_entry *c, struct connections *x, struct err *e) must_use;
 /* Those of a list, in the same way; what is new is behind what x and c->state.published have. */

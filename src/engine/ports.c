@@ -156,6 +156,7 @@ static int add_port(struct engine *g, struct connections *x, struct connection *
 	return 0;
 }
 
+/* Bridges first: hull publishes there. Plugins may have no address yet. */
 static struct connection *target(struct connections *x, int family)
 {
 	for (size_t i = 0; i < x->list.n; i++)
@@ -163,6 +164,9 @@ static struct connection *target(struct connections *x, int family)
 			return &x->list.v[i];
 	for (size_t i = 0; i < x->list.n; i++)
 		if (x->list.v[i].endpoint.ip[family].len && !x->list.v[i].network.internal && str_eq(x->list.v[i].network.driver, "bridge"))
+			return &x->list.v[i];
+	for (size_t i = 0; i < x->list.n && !family; i++)
+		if (cni_is(&x->list.v[i].network) && (x->list.n == 1 || cni_publishes(&x->list.v[i].network)))
 			return &x->list.v[i];
 	return NULL;
 }
@@ -188,7 +192,7 @@ static int choose_way(struct engine *g, struct connection *k, struct err *e)
 	const char *text = network_option(&k->network, "publish", NULL);
 	if (!text)
 		text = s->publish;
-	k->is_relayed = private_net_is_needed(g) || str_eq(text, "proxy");
+	k->is_relayed = private_net_is_needed(g) || (str_eq(text, "proxy") && !cni_is(&k->network));
 	return 0;
 }
 

@@ -202,7 +202,7 @@ static int recall(struct live *l, struct err *e)
 		struct connection k = {};
 		struct endpoints all;
 		size_t at = 0;
-		if (networks_find(&l->g->networks, s->networks.v[i].network_id, &x->arena, &k.network, e) < 0 ||
+		if (network_find(l->g, s->networks.v[i].network, &x->arena, &k.network, e) < 0 ||
 			endpoints_read(&l->g->networks, k.network.id, &x->arena, &all, e) < 0)
 			return -1;
 		while (at < all.n && !str_eq(all.v[at].container, l->c->id))
@@ -211,6 +211,9 @@ static int recall(struct live *l, struct err *e)
 			k.endpoint = all.v[at];
 		*arena_push(&x->arena, &x->list) = k;
 	}
+	for (size_t i = 0; i < x->list.n; i++)
+		if (cni_is(&x->list.v[i].network) && (x->list.n == 1 || x->list.v[i].endpoint.ports.n))
+			return err_set(e, ERR_UNSUPPORTED, "network %s: its plugins publish ports only when a container starts", x->list.v[i].network.name);
 	connect_choose_default(x, &l->c->record.host);
 	return firewall_ensure(&l->g->networks, false, e);
 }

@@ -36,6 +36,9 @@ static const struct jfield fields[] = {
 	JF(S, "default-network", network, JT_STR),
 	JF(S, "ip", publish_address, JT_STR),
 	JF(S, "publish", publish, JT_STR),
+	JF(S, "cni-bin-dirs", cni_bin_dirs, JT_STRV),
+	JF(S, "cni-conf-dir", cni_conf_dir, JT_STR),
+	JF(S, "cni-timeout", cni_timeout, JT_I64),
 };
 #undef S
 static const struct jtable table = JTABLE(struct settings, fields);
@@ -97,6 +100,8 @@ static int check_network(const struct settings *s, struct err *e)
 {
 	if (s->publish && !str_eq(s->publish, "nat") && !str_eq(s->publish, "proxy"))
 		return err_set(e, ERR_USAGE, "publish: \"%.60s\": nat and proxy are known", s->publish);
+	if (s->cni_timeout < 0 || s->cni_timeout > 3600)
+		return err_set(e, ERR_USAGE, "cni-timeout: seconds, 1 to 3600");
 	return 0;
 }
 

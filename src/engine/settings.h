@@ -24,6 +24,9 @@ struct settings {
 	struct strv registry_mirrors;    /* "registry-mirrors": URLs, of docker.io */
 	char *publish_address;           /* "ip": where -p publishes when no address is said, on every network */
 	char *publish;                   /* "publish": nat, or proxy: how ports are published where the network says nothing */
+	struct strv cni_bin_dirs;        /* "cni-bin-dirs", "cni-conf-dir", "cni-timeout" in seconds: net/cni.h */
+	char *cni_conf_dir;
+	int64_t cni_timeout;
 	char *platform, *storage, *network; /* hull's own: "platform", "storage", "default-network" */
 };
 int settings_load(struct settings *ret, struct err *e) must_use;

@@ -233,6 +233,11 @@ static void write_own_names(const struct container_entry *c, struct buf *out)
 		return;
 	for (size_t i = 0; i < c->state.networks.n; i++) {
 		const char *ips[] = {c->state.networks.v[i].ip, c->state.networks.v[i].ip6};
+		/* Its plugins say it later (connect_cni.c). */
+		if (str_eq(c->state.networks.v[i].driver, "cni")) {
+			has = true;
+			continue;
+		}
 		for (size_t k = 0; k < countof(ips); k++)
 			if (!str_is_empty(ips[k])) {
 				buf_printf(out, "%s\t%s\n", ips[k], names);

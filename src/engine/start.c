@@ -89,7 +89,7 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	struct container_state *st = &s->c->state;
 	char now[NUM_TEXT];
 	struct arena *a = &s->c->arena;
-	if (connect_wire(s->g, &s->net, s->run_dir, ct->pid, e) < 0)
+	if (connect_wire(s->g, s->c, &s->net, s->run_dir, ct->pid, e) < 0)
 		return -1;
 	__typeof__(st->networks) networks = st->networks;
 	__typeof__(st->published) published = st->published;

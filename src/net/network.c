@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "net/cni.h"
 #include "net/pool.h"
 
 #include <errno.h>
@@ -205,6 +206,7 @@ static const struct {
 	{"ipvlan_mode", "ipvlan", MODE},
 	{"mode", "macvlan ipvlan", MODE},
 	{"ipvlan_flag", "ipvlan", MODE},
+	{"conflist", "cni", ANY},
 };
 
 static bool device_is_valid(const char *s)
@@ -243,9 +245,18 @@ static int check_option(const char *driver, const char *key, const char *value, 
 	return good ? 0 : err_set(e, ERR_USAGE, "invalid value \"%.100s\" of the option %s", value, key);
 }
 
+/* Addresses are the plugins' business. */
+static int check_cni(const struct network *w, struct err *e)
+{
+	const char *list = network_option(w, "conflist", NULL);
+	if (w->ipam.n || w->ipv6 || w->internal)
+		return err_set(e, ERR_USAGE, "with the driver cni, the list of plugins says subnets, IPv6 and the way out");
+	return list ? cni_check_list(list, e) : err_set(e, ERR_USAGE, "the driver cni needs -o conflist=FILE");
+}
+
 static int check(const struct network *w, struct err *e)
 {
-	static const char *const drivers[] = {"bridge", "macvlan", "ipvlan"};
+	static const char *const drivers[] = {"bridge", "macvlan", "ipvlan", "cni"};
 	bool known = false;
 	if (!network_name_is_valid(w->name))
 		return err_set(e, ERR_USAGE, "invalid network name \"%.200s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at most %d", w->name, NAME_MAX_);
@@ -254,13 +265,13 @@ static int check(const struct network *w, struct err *e)
 	for (size_t i = 0; i < countof(drivers); i++)
 		known |= strcmp(drivers[i], w->driver) == 0;
 	if (!known)
-		return err_set(e, ERR_USAGE, "unknown network driver \"%.60s\": bridge, macvlan and ipvlan are known", w->driver);
+		return err_set(e, ERR_USAGE, "unknown network driver \"%.60s\": bridge, macvlan, ipvlan and cni are known", w->driver);
 	for (size_t i = 0; i < w->options.n; i++)
 		if (check_option(w->driver, w->options.v[i].key, w->options.v[i].value, e) < 0)
 			return -1;
 	if (!w->ipv4 && !w->ipv6)
 		return err_set(e, ERR_USAGE, "IPv4 or IPv6 must be enabled");
-	return 0;
+	return cni_is(w) ? check_cni(w, e) : 0;
 }
 
 static int write_network(const struct networks *n, const struct network *w, struct err *e)
@@ -303,7 +314,7 @@ int networks_create(const struct networks *n, struct arena *a, struct network *w
 	num_random_id(id);
 	w->id = arena_dup(a, id);
 	w->created = arena_dup(a, num_format_time(num_now_ns(), now));
-	return pool_fill(&taken, a, w, e) < 0 ? -1 : write_network(n, w, e);
+	return !cni_is(w) && pool_fill(&taken, a, w, e) < 0 ? -1 : write_network(n, w, e);
 }
 
 int networks_remove(const struct networks *n, const struct network *w, struct err *e)

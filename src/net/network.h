@@ -15,7 +15,7 @@
 
 struct ipam { char *subnet, *range, *gateway; struct map aux; };
 struct network {
-	char *name, *id, *created, *driver; /* bridge macvlan ipvlan */
+	char *name, *id, *created, *driver; /* bridge macvlan ipvlan cni */
 	bool ipv4, ipv6, internal, attachable;
 	struct { struct ipam *v; size_t n; } ipam;
 	struct map options, labels;
@@ -24,6 +24,7 @@ extern const struct jtable network_table;
 
 struct networks {
 	int root, run; /* fds of the two folders */
+	struct { const char *conf_dir; const struct strv *bin_dirs; int seconds; } cni; /* NULL, 0: presets; cni.h */
 };
 #define NETWORKS_INIT {.root = -1, .run = -1}
 int networks_open(struct networks *n, int root, int run, struct err *e) must_use; /* makes the folders */
