@@ -46,7 +46,7 @@ static int names(struct engine *g, bool all, int argc, char **argv, struct strv 
 }
 
 /* Containers that were named must be there; of the others those that are. */
-static int sample(struct engine *g, const struct stats_options *o, int argc, char **argv, struct samples *ret, struct err *e)
+static int sample(struct engine *g, struct sampler *s, const struct stats_options *o, int argc, char **argv, struct samples *ret, struct err *e)
 {
 	own(strv) struct strv ids = {};
 	if (names(g, o->all, argc, argv, &ids, e) < 0)
@@ -54,15 +54,13 @@ static int sample(struct engine *g, const struct stats_options *o, int argc, cha
 	ret->v = mem_alloc((ids.n + 1) * sizeof *ret->v);
 	ret->n = 0;
 	for (size_t i = 0; i < ids.n; i++) {
-		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+		char id[65];
 		struct err gone = {};
-		if (container_get(g, ids.v[i], ENTRY_STATE_ONLY, &c, &gone) < 0) {
-			if (argc)
+		if (containers_find(&g->containers, ids.v[i], id, &gone) < 0 || sampler_look(s, id, &ret->v[ret->n], &gone) < 0) {
+			if (argc || gone.kind != ERR_NOT_FOUND)
 				return *e = gone, -1;
 			continue;
 		}
-		if (container_sample(g, &c, &ret->v[ret->n], e) < 0)
-			return -1;
 		ret->n += argc || o->all || ret->v[ret->n].runs;
 	}
 	return 0;
@@ -160,11 +158,12 @@ static int stats(void *opts, int argc, char **argv, struct err *e)
 	struct engine *g = cli_engine(e);
 	struct samples before = {}, now = {};
 	bool live = !o->no_stream && isatty(1), plain = !o->format || str_eq(o->format, "table");
-	int r = g ? sample(g, o, argc, argv, &before, e) : -1;
+	own(sampler) struct sampler *s = g ? sampler_new(g) : NULL;
+	int r = g ? sample(g, s, o, argc, argv, &before, e) : -1;
 	for (int ms = FIRST_MS; r == 0; ms = EACH_MS) {
 		if (before.n || !o->no_stream)
 			nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
-		r = sample(g, o, argc, argv, &now, e);
+		r = sample(g, s, o, argc, argv, &now, e);
 		if (r == 0)
 			r = show(o, live && plain, &before, &now, e);
 		mem_drop(&before.v);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stats: what a container uses now. Counters only grow; a rate is the difference of two samples over the time between them.
+ * stats: what containers use now. Counters only grow; a rate is the difference of two samples over the time between them.
  */
 #pragma once
 
@@ -18,5 +18,9 @@ struct container_sample {
 	bool has_pressure;          /* PSI: the part of the last ten seconds in which something waited, in % */
 	double cpu_pressure, memory_pressure, io_pressure;
 };
-/* One that has ended meanwhile does not run; that is no error. */
-int container_sample(struct engine *g, struct container_entry *c, struct container_sample *ret, struct err *e) must_use;
+/* Keeps open what it looked at until it is dropped, so that the next look at the same containers is cheap. */
+struct sampler;
+struct sampler *sampler_new(struct engine *g) must_use;
+void sampler_drop(struct sampler **s);
+/* By id. ERR_NOT_FOUND: there is no such container. One that has ended meanwhile does not run; that is no error. */
+int sampler_look(struct sampler *s, const char *id, struct container_sample *ret, struct err *e) must_use;

@@ -373,54 +373,6 @@ void cgroup_stats_read_v1(const int dirs[], struct cgroup_stats *s)
 	read_pressure(dirs[CGROUPFS_V2], "io.pressure", &s->io.pressure);
 }
 
-static const struct number v2_brief[] = {NUMBER("pids.current", NULL, pids.current), THOUSANDS("cpu.stat", "usage_usec", cpu.total_ns),
-	THOUSANDS("cpu.stat", "throttled_usec", cpu.throttled_ns), NUMBER("memory.current", NULL, memory.use.usage),
-	NUMBER("memory.max", NULL, memory.use.limit), NUMBER("memory.stat", "inactive_file", memory.inactive_file)};
-static const struct number v1_brief_memory[] = {NUMBER("memory.usage_in_bytes", NULL, memory.use.usage),
-	NUMBER("memory.limit_in_bytes", NULL, memory.use.limit), NUMBER("memory.stat", "total_inactive_file", memory.inactive_file)};
-static const struct number v1_brief_cpu[] = {NUMBER("cpu.stat", "throttled_time", cpu.throttled_ns)};
-static const struct number v1_brief_cpuacct[] = {NUMBER("cpuacct.usage", NULL, cpu.total_ns)};
-
-static void brief_v1(const struct cgroup *c, struct cgroup_stats *s)
-{
-	static const char service[] = "blkio.throttle.io_service_bytes", all[] = "blkio.throttle.io_service_bytes_recursive";
-	const struct { int row; const struct number *v; size_t n; } parts[] = {{CGROUPFS_MEMORY, v1_brief_memory, countof(v1_brief_memory)},
-		{CGROUPFS_CPU, v1_brief_cpu, countof(v1_brief_cpu)}, {CGROUPFS_CPUACCT, v1_brief_cpuacct, countof(v1_brief_cpuacct)},
-		{CGROUPFS_PIDS, v1_pids, 1}};
-	for (size_t i = 0; i < countof(parts); i++) {
-		own(fd) int dir = cgroup_open_row(c, parts[i].row);
-		read_numbers(dir, parts[i].v, parts[i].n, s);
-	}
-	own(fd) int io = cgroup_open_row(c, CGROUPFS_BLKIO);
-	if (!read_io_file(io, all, &s->arena, &s->io.bytes))
-		read_io_file(io, service, &s->arena, &s->io.bytes);
-}
-
-int cgroup_stats_brief(const struct cgroup *c, struct cgroup_stats *ret, struct err *e)
-{
-	own(cgroup_stats) struct cgroup_stats s = {};
-	struct u32v listed = {};
-	if (!c->rows)
-		return err_set(e, ERR_NOT_FOUND, "the container has no cgroup of its own");
-	own(fd) int unified = cgroup_open_row(c, CGROUPFS_V2);
-	if (cgroupfs_get()->unified) {
-		read_numbers(unified, v2_brief, countof(v2_brief), &s);
-		read_io_v2(unified, &s);
-	} else {
-		brief_v1(c, &s);
-	}
-	sum_io(&s);
-	read_pressure(unified, "cpu.pressure", &s.cpu.pressure);
-	read_pressure(unified, "memory.pressure", &s.memory.pressure);
-	read_pressure(unified, "io.pressure", &s.io.pressure);
-	if (!s.pids.current && cgroup_pids(c, &listed, e) == 0)
-		s.pids.current = listed.n;
-	free(listed.v);
-	*ret = s;
-	s = (struct cgroup_stats){};
-	return 0;
-}
-
 int cgroup_stats(const struct cgroup *c, struct cgroup_stats *ret, struct err *e)
 {
 	own(cgroup_stats) struct cgroup_stats s = {};

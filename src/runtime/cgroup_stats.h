@@ -62,9 +62,6 @@ struct cgroup_stats {
 };
 
 int cgroup_stats(const struct cgroup *c, struct cgroup_stats *ret, struct err *e) must_use;
-/* A tenth of the files, for who looks at hundreds of containers each second: cpu.total_ns and throttled_ns, memory.use.usage and limit,
- * memory.inactive_file, pids.current, io.read_bytes and write_bytes, pressures. */
-int cgroup_stats_brief(const struct cgroup *c, struct cgroup_stats *ret, struct err *e) must_use;
 void cgroup_stats_drop(struct cgroup_stats *s);
 /* v2 says "max" (UINT64_MAX here), v1 the largest number of whole pages. */
 static inline bool cgroup_is_unlimited(uint64_t bytes)

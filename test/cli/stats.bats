@@ -51,9 +51,19 @@ teardown_file() { hull_teardown; }
     hull run -d --name second box sleep 1000
     wait_until 30 grep -q second out
     hull rm -f first
+    # What was kept open of it is of the one before.
+    hull rename second third
+    wait_until 30 grep -q third out
+    hull restart -t 0 third
+    : >out
+    wait_until 30 grep -q third out
+    hull pause third
+    : >out
+    wait_until 30 grep -q third out
+    hull unpause third
     kill -INT $pid
     wait $pid || true
-    hull rm -f second
+    hull rm -f third
 }
 
 @test "on a terminal: bars, one picture in the place of the other" {
