@@ -161,6 +161,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_image,
 	&cmd_manifest,
 	&cmd_volume,
+	&cmd_secret,
 	&cmd_network,
 	&cmd_system,
 	&cmd_oci,

@@ -72,6 +72,7 @@ extern const struct cmd cmd_volume_inspect;
 extern const struct cmd cmd_info;
 extern const struct cmd cmd_version;
 extern const struct cmd cmd_top;
+extern const struct cmd cmd_secret;
 extern const struct cmd cmd_volume;
 extern const struct cmd cmd_network;
 extern const struct cmd cmd_port;

@@ -54,7 +54,6 @@ static bool is_missing(const char *path, const char *word)
 		"context",
 		"node",
 		"plugin",
-		"secret",
 		"service",
 		"stack",
 		"swarm",

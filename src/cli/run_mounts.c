@@ -11,6 +11,7 @@
 
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/secret.h"
 #include "engine/volume.h"
 
 #include <stdlib.h>
@@ -287,6 +288,8 @@ int run_request_mounts(const struct run_options *o, struct run_request *r, struc
 	struct parse p = {.r = r};
 	int result = each(&p, &o->volume, one_volume, e) < 0 || each(&p, &o->mount, one_mount, e) < 0 ||
 		each(&p, &o->tmpfs, one_tmpfs, e) < 0 ? -1 : 0;
+	for (size_t i = 0; i < o->secret.n && result == 0; i++)
+		result = secret_parse(o->secret.v[i], &r->arena, arena_push(&r->arena, &r->host.secrets), e);
 	strv_drop(&p.taken);
 	r->host.volumes_from = o->volumes_from;
 	r->host.read_only = o->read_only;

@@ -97,6 +97,7 @@ const struct opt run_options[] = {
 	{"runtime", 0, OPT_STR, R(runtime), "NAME", "Only \"hull\"", OPT_HIDDEN},
 	{"sdnotify", 0, OPT_STR, R(sdnotify), "WHO", "In a systemd unit: who says that it is ready: container, monitor, healthy, ignore (container)", 0,
 		"container monitor healthy ignore"},
+	{"secret", 0, OPT_STRV, R(secret), "NAME[,KEY=VALUE]", "A secret: type=mount|env, target=, uid=, gid=, mode= (a file in /run/secrets)"},
 	{"security-opt", 0, OPT_STRV, R(security_opt), "OPTION", "seccomp=, apparmor=, label=, no-new-privileges, systempaths=unconfined", 0,
 		"no-new-privileges seccomp=unconfined systempaths=unconfined apparmor= label="},
 	{"shm-size", 0, OPT_SIZE, R(shm_size), "BYTES", "Size of /dev/shm (64M)"},

@@ -26,7 +26,7 @@ struct run_options {
 	struct opt_num stop_timeout, oom_score_adj;
 	bool init, no_healthcheck;
 	/* mounts and devices */
-	struct strv volume, mount, tmpfs, volumes_from, device, device_cgroup_rule;
+	struct strv volume, mount, tmpfs, volumes_from, secret, device, device_cgroup_rule;
 	char *volume_driver;
 	struct opt_num shm_size;
 	bool read_only;
@@ -56,7 +56,7 @@ struct run_options {
 	char *refused[RUN_REFUSED];
 };
 
-enum { RUN_OPTIONS = 113, CREATE_OPTIONS = RUN_OPTIONS - 4 };
+enum { RUN_OPTIONS = 114, CREATE_OPTIONS = RUN_OPTIONS - 4 };
 extern const struct opt run_options[RUN_OPTIONS];
 extern struct opt create_options[CREATE_OPTIONS];
 void create_options_fill(void);

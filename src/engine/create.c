@@ -23,6 +23,7 @@
 #include "engine/events.h"
 #include "engine/image.h"
 #include "engine/mounts.h"
+#include "engine/secret.h"
 #include "engine/name.h"
 #include "engine/request.h"
 #include "engine/spec.h"
@@ -234,7 +235,7 @@ static int prepare_layer(struct engine *g, struct container_entry *c, struct err
 
 static int build(struct engine *g, const struct create_request *q, struct container_entry *c, struct locks *l, struct err *e)
 {
-	if (take_name(g, q, c, e) < 0 || mounts_resolve(g, c, &l->mounts, e) < 0 || prepare_layer(g, c, e) < 0)
+	if (take_name(g, q, c, e) < 0 || secret_resolve(g, c, e) < 0 || mounts_resolve(g, c, &l->mounts, e) < 0 || prepare_layer(g, c, e) < 0)
 		return -1;
 	/* The state makes lists fast; what is started right away gets it then. One sync for a container that is to last. */
 	if (!q->starts && container_save_first_state(c, e) < 0)

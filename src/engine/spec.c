@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "engine/network.h"
+#include "engine/secret.h"
 #include "engine/user.h"
 
 #include <stdio.h>
@@ -29,7 +30,7 @@ int spec_peer(struct spec_build *b, const char *mode, const char *what, struct c
 	return 0;
 }
 
-static void set_env(struct spec_build *b, struct spec_process *p, const struct user *user)
+static void set_env(struct spec_build *b, struct spec_process *p, const struct user *user, const struct strv *secrets)
 {
 	own(strv) struct strv env = {};
 	const struct container_record *r = &b->c->record;
@@ -42,6 +43,8 @@ static void set_env(struct spec_build *b, struct spec_process *p, const struct u
 		strv_env_set(&env, "TERM=xterm");
 	for (size_t i = 0; i < r->config.env.n; i++)
 		strv_env_set(&env, r->config.env.v[i]);
+	for (size_t i = 0; i < secrets->n; i++)
+		strv_env_set(&env, secrets->v[i]);
 	if (!strv_env_get(&env, "HOME")) {
 		own(mem) char *line = mem_printf("HOME=%s", user->home && *user->home ? user->home : user->uid ? "/" : "/root");
 		strv_env_set(&env, line);
@@ -127,15 +130,16 @@ int spec_build_process(struct spec_build *b, struct err *e)
 	const struct container_record *r = &b->c->record;
 	struct spec_process *p = arena_alloc(b->arena, sizeof *p);
 	struct user user = {};
+	own(strv) struct strv secrets = {};
 	b->spec->process = p;
 	p->terminal = r->config.tty;
 	p->cwd = str_is_empty(r->config.working_dir) ? fixed("/") : r->config.working_dir;
 	if (p->cwd[0] != '/')
 		p->cwd = arena_printf(b->arena, "/%s", p->cwd);
-	if (set_user(b, p, &user, e) < 0)
+	if (set_user(b, p, &user, e) < 0 || secret_env(b->g, r, &secrets, e) < 0)
 		return -1;
 	set_args(b, p);
-	set_env(b, p, &user);
+	set_env(b, p, &user, &secrets);
 	if (r->host.oom_score_adj)
 		p->oom_score_adj = (struct opt_i64){true, r->host.oom_score_adj};
 	for (size_t i = 0; i < r->host.ulimits.n; i++) {

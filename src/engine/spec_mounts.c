@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/network.h"
+#include "engine/secret.h"
 #include "engine/volume.h"
 #include "snap/overlay.h"
 #include "sys/mount.h"
@@ -56,7 +57,8 @@ static int take_ready(struct spec_build *b, struct spec_mount *m, int fd, struct
 		return -1;
 	if (b->nready == countof(b->ready)) {
 		close(fd);
-		return err_set(e, ERR_LIMIT, "more than %zu bind mounts in a container with a user namespace of its own", countof(b->ready));
+		return err_set(e, ERR_LIMIT, "more than %zu mounts that are made beforehand (secrets, and binds of a container with a user "
+			"namespace of its own)", countof(b->ready));
 	}
 	m->ready = b->ready[b->nready++] = fd;
 	return 0;
@@ -430,7 +432,25 @@ int spec_build_points(struct spec_build *b, struct err *e)
 	return 0;
 }
 
+/* Last: the user's own mounts may be where they go. */
+static int add_secrets(struct spec_build *b, struct err *e)
+{
+	int fds[SECRET_MOUNTS];
+	own(strv) struct strv paths = {};
+	int n = secret_mounts(b->g, &b->c->record, b->maps, fds, &paths, e), r = n;
+	for (int i = 0; i < n; i++) {
+		struct spec_mount *m = add(b, paths.v[i], "bind", "secrets", "bind,rprivate,ro,nosuid,nodev,noexec");
+		if (r < 0)
+			close(fds[i]);
+		else if (take_ready(b, m, fds[i], e) < 0)
+			r = -1;
+	}
+	return r < 0 ? -1 : 0;
+}
+
 int spec_build_mounts(struct spec_build *b, struct err *e)
 {
-	return add_kernel(b, e) < 0 || add_etc(b, e) < 0 || (b->notify && add_notify(b, e) < 0) ? -1 : spec_build_points(b, e);
+	if (add_kernel(b, e) < 0 || add_etc(b, e) < 0 || (b->notify && add_notify(b, e) < 0))
+		return -1;
+	return spec_build_points(b, e) < 0 ? -1 : add_secrets(b, e);
 }

@@ -69,6 +69,9 @@ struct network_request {
 struct port_request { char *protocol, *host_ip; uint32_t host_port, host_last, port, count; };
 struct port_requests { struct port_request *v; size_t n; };
 
+/* What it has of the secret `name`: a file (below /run/secrets, or at an absolute path), or a variable. */
+struct secret_use { char *name, *target; bool is_env; uint32_t uid, gid, mode; };
+
 /* docker's HostConfig; hull's own keys at the end */
 struct host_config {
 	struct strv binds;
@@ -118,6 +121,7 @@ struct host_config {
 	struct strv requires;    /* ids of containers that are started before it */
 	struct { struct network_request *v; size_t n; } networks;
 	struct port_requests ports;
+	struct { struct secret_use *v; size_t n; } secrets;
 };
 
 /* A mount as it came out: docker's MountPoint */

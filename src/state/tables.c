@@ -155,6 +155,18 @@ static const struct jfield published_fields[] = {
 #undef S
 static const struct jtable published_table = JTABLE(struct port_state, published_fields);
 
+#define S struct secret_use
+static const struct jfield secret_fields[] = {
+	JF(S, "Name", name, JT_STR),
+	JF(S, "Target", target, JT_STR),
+	JF(S, "Env", is_env, JT_BOOL),
+	JF(S, "UID", uid, JT_U32),
+	JF(S, "GID", gid, JT_U32),
+	JF(S, "Mode", mode, JT_U32),
+};
+#undef S
+static const struct jtable secret_table = JTABLE(struct secret_use, secret_fields);
+
 #define S struct host_config
 static const struct jfield host_fields[] = {
 	JFF(S, "Binds", binds, JT_STRV, JF_ALWAYS | JF_NULL),
@@ -224,6 +236,7 @@ static const struct jfield host_fields[] = {
 	JF(S, "HullRequires", requires, JT_STRV),
 	JFS(S, "HullNetworks", networks, JT_LIST, network_table),
 	JFS(S, "HullPorts", ports, JT_LIST, port_table),
+	JFS(S, "HullSecrets", secrets, JT_LIST, secret_table),
 };
 #undef S
 const struct jtable host_config_table = JTABLE(struct host_config, host_fields);
