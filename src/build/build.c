@@ -158,6 +158,9 @@ static int solve(struct build *b, struct err *e)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned jobs = b->q->jobs ? b->q->jobs : cpus > 4 ? (unsigned)cpus : 4;
+	/* Only one can have the terminal. */
+	if (b->q->shell_on_error || b->q->debug_at)
+		jobs = 1;
 	while (!b->states[b->target].done) {
 		int r = begin(b, jobs, e);
 		if (r < 0)
@@ -257,7 +260,7 @@ static int go(struct build *b, const struct strv *names, struct build_image *ret
 	if (build_read(b, e) < 0)
 		return -1;
 	warn_args(b);
-	if (build_lint(b, e) < 0 || solve(b, e) < 0 || (b->q->squash && squash(b, e) < 0))
+	if (debug_check(b, e) < 0 || build_lint(b, e) < 0 || solve(b, e) < 0 || (b->q->squash && squash(b, e) < 0))
 		return -1;
 	if (output_needs_image(b) && commit_image(b, names, ret, e) < 0)
 		return -1;

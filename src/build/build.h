@@ -16,6 +16,7 @@ enum build_event_kind {
 	BUILD_FAILED,  /* text: why */
 	BUILD_WARNING, /* text; a line of its own */
 	BUILD_SHOW,    /* lines of the Dockerfile around what failed */
+	BUILD_SHELL,   /* text: why there is a shell now */
 	BUILD_CHECK,   /* text: what a build check found (lint.h), with its line and a caret */
 };
 struct build_event {
@@ -44,8 +45,8 @@ struct build_request {
 	struct { struct build_output *v; size_t n; } outputs; /* none: an image in the store */
 	struct { struct build_annotation *v; size_t n; } annotations;
 	struct { struct build_cache *v; size_t n; } cache_from, cache_to; /* remote_cache.h */
-	const char *target, *platform /* of platforms, the one at hand */, *pull, *network, *shell_on_error;
-	bool no_cache, allow_insecure, allow_device, explain, squash, docker_types, has_format, sbom; /* docker_types: docker's media types */
+	const char *target, *platform /* of platforms, the one at hand */, *pull, *network, *debug_at /* STAGE:LINE or LINE */;
+	bool no_cache, allow_insecure, allow_device, explain, squash, shell_on_error, docker_types, has_format, sbom; /* docker_types: docker's media types */
 	enum build_provenance provenance;
 	unsigned jobs;           /* 0: as many as there are CPUs */
 	int64_t shm_size, memory, memory_swap, nano_cpus, cpu_shares, cpu_quota, cpu_period;

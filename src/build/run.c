@@ -190,13 +190,15 @@ static void describe(struct run *r, int status, struct err *e)
 static int make(struct step *x, void *arg, char layer[136], struct err *e)
 {
 	struct run *r = arg;
-	(void)x;
 	if (open_work(r, e) < 0)
 		return -1;
 	int status = mount_root(r, e) < 0 ? -1 : run_container(r, e);
 	int result = status == 0 ? run_layer(r, layer, e) : -1;
 	if (status > 0)
 		describe(r, status, e);
+	struct err ignored = {};
+	if (status > 0 && x->b->q->shell_on_error)
+		(void)!step_shell(x, r->dir, "the step failed", &ignored);
 	close_work(r);
 	return result;
 }
@@ -236,6 +238,36 @@ static int read_modes(struct run *r, struct err *e)
 	if (str_eq(r->security, "insecure") && !b->q->allow_insecure)
 		return lex_error(&b->df.text, r->x->i->node, "--security", e, "--security=insecure has to be allowed: --allow security.insecure");
 	return 0;
+}
+
+static int shell(struct run *r, int upper, struct err *e)
+{
+	struct snap_mount m = {.layers = &r->x->s->config.rootfs.diff_ids, .dir = upper, .is_volatile = true};
+	if (open_work(r, e) < 0)
+		return -1;
+	if (upper < 0)
+		return mount_root(r, e) < 0 ? -1 : run_container(r, e);
+	r->root = snap_mount(&r->x->b->g->snap, &m, e);
+	return r->root < 0 ? -1 : run_container(r, e);
+}
+
+int step_shell(struct step *x, int upper, const char *why, struct err *e)
+{
+	struct run r __attribute__((cleanup(run_drop))) = {.x = x, .dir = -1, .lock = -1, .root = -1, .run_dir = -1, .c = {.dir = -1, .lock = -1},
+		.is_shell = true};
+	const struct strv *words = &x->s->config.config.shell;
+	arena_strv_add(&x->s->arena, &r.args, words->n ? words->v[0] : "/bin/sh");
+	read_env(&r);
+	if (x->i->kind == INST_RUN ? read_modes(&r, e) < 0 || run_mounts_read(&r, e) < 0 : false)
+		return -1;
+	if (!r.network)
+		r.network = str_is_empty(x->b->q->network) ? "default" : x->b->q->network;
+	if (!r.security)
+		r.security = "sandbox";
+	run_shell_tell(x, why);
+	int status = shell(&r, upper, e);
+	close_work(&r);
+	return status < 0 ? -1 : 0;
 }
 
 int run_do(struct step *x, struct err *e)

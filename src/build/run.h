@@ -23,6 +23,7 @@ struct run {
 	struct step *x;
 	struct strv args, env;
 	const char *network, *security;
+	bool is_shell;         /* not the step, but somebody who looks around */
 	struct { struct run_mount *v; size_t n; } mounts;
 	struct { const char *name, *body; } script; /* a here-document that is executed; body NULL: none */
 
@@ -52,6 +53,12 @@ int run_container(struct run *r, struct err *e) must_use;
 /* Remembers which of these mount points the image does not have, and takes away what the container left of them. */
 int run_stubs_note(struct run *r, const char *const *paths, size_t n, struct err *e) must_use;
 void run_stubs_remove(struct run *r);
+/* run_shell.c */
+struct container;
+bool run_shell_has_terminal(void);
+/* Hands the shell's terminal on until it ends. */
+int run_shell_serve(struct run *r, struct container *ct, struct err *e) must_use;
+void run_shell_tell(struct step *x, const char *why);
 /* A command that is executed, not a shell's. */
 int run_layer(struct run *r, char layer[136], struct err *e) must_use;
 /* Removes directories of steps whose process was killed, with their containers. */

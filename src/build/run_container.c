@@ -82,6 +82,7 @@ static int fill_record(struct run *r, struct err *e)
 	f->user = text_of(image->user ? image->user : "");
 	f->working_dir = text_of(str_is_empty(image->working_dir) ? "/" : image->working_dir);
 	f->hostname = text_of("buildkitsandbox");
+	f->tty = r->is_shell && run_shell_has_terminal();
 	fill_host(r, &c->host);
 	if (request_complete(r->x->b->g, &r->c, settings, e) < 0 ||
 		spec_choose_apparmor(r->x->b->g, &c->host, &profile, e) < 0)
@@ -175,7 +176,8 @@ static int run_it(struct run *r, const struct spec *spec, int cache, struct err 
 		return -1;
 	own(fd) int from = out[0];
 	own(fd) int to = out[1];
-	struct container_create c = {.id = r->id, .spec = spec, .rootfs = r->root, .stdio = {-1, to, to}, .console = -1, .seccomp_cache = cache,
+	struct container_create c = {.id = r->id, .spec = spec, .rootfs = r->root,
+		.stdio = {r->is_shell ? 0 : -1, r->is_shell ? 2 : to, r->is_shell ? 2 : to}, .console = -1, .seccomp_cache = cache,
 		.netns_socket = r->net.netns_sockets[0]};
 	if (r->x->b->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !spec->linux_->resources->memory && !spec->linux_->resources->cpu)
 		c.cgroup_manager = CGROUP_MANAGER_DISABLED;
@@ -186,7 +188,7 @@ static int run_it(struct run *r, const struct spec *spec, int cache, struct err 
 	if (status < 0)
 		container_reap(&ct);
 	else
-		status = serve(r, &ct, from, e);
+		status = r->is_shell ? run_shell_serve(r, &ct, e) : serve(r, &ct, from, e);
 	if (container_remove(&ct, &why) < 0 && status >= 0) {
 		*e = why;
 		status = -1;

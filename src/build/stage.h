@@ -134,6 +134,12 @@ void event_send(struct build *b, enum build_event_kind kind, unsigned step, cons
 /* A worker's events are handed on; 0: there are no more. */
 int event_receive(struct build *b, int sock, struct err *e) must_use;
 
+/* run_shell.c: --debug-at. */
+bool step_is_debugged(const struct step *x);
+int debug_check(const struct build *b, struct err *e) must_use;
+/* run.c: a shell in the root as it is before the step; upper: a RUN's directory, to see what it has done; -1. */
+int step_shell(struct step *x, int upper, const char *why, struct err *e) must_use;
+
 /* copy.c, run.c */
 int copy_do(struct step *x, struct err *e) must_use;
 int run_do(struct step *x, struct err *e) must_use;

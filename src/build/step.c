@@ -165,6 +165,9 @@ int step_layer(struct step *x, const struct key *k, step_make make, void *arg, s
 	}
 	if (make(x, arg, layer, e) < 0) {
 		step_end(x, BUILD_FAILED, e->text);
+		struct err ignored = {};
+		if (x->b->q->shell_on_error && x->i->kind != INST_RUN)
+			(void)!step_shell(x, -1, "the step failed", &ignored);
 		return -1;
 	}
 	state_add_layer(x->s, layer);
@@ -535,5 +538,11 @@ static int (*const steps[INST_KINDS])(struct step *x, struct err *e) = {
 
 int step_do(struct step *x, struct err *e)
 {
+	if (step_is_debugged(x)) {
+		if (x->probing)
+			return 1;
+		if (step_shell(x, -1, "--debug-at", e) < 0)
+			return -1;
+	}
 	return steps[x->i->kind](x, e);
 }

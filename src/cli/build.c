@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 struct build_cli {
-	char *file, *target, *pull, *provenance, *sbom, *network, *progress, *iidfile, *metadata_file, *call;
+	char *file, *target, *pull, *on_error, *debug_at, *provenance, *sbom, *network, *progress, *iidfile, *metadata_file, *call;
 	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
 	struct strv outputs, volumes, annotations, platforms, cache_from, cache_to, attest;
@@ -50,6 +50,7 @@ static const struct opt options[] = {
 	{"cpus", 0, OPT_STR, AT(cpus), "N", "How many CPUs RUN may use, as in 1.5"},
 	{"cpuset-cpus", 0, OPT_STR, AT(cpuset_cpus), "LIST", "CPUs that RUN may use, as in 0-2,4"},
 	{"cpuset-mems", 0, OPT_STR, AT(cpuset_mems), "LIST", "Memory nodes that RUN may use"},
+	{"debug-at", 0, OPT_STR, AT(debug_at), "STAGE:LINE", "Open a shell before the instruction in that line of the Dockerfile"},
 	{"explain", 0, OPT_BOOL, AT(explain), NULL, "Say of each step that is done again what it depends on and is not what it was"},
 	{"file", 'f', OPT_STR, AT(file), "FILE", "The Dockerfile; - is stdin", 0, "@file"},
 	{"force-rm", 0, OPT_BOOL, AT(force_rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
@@ -65,6 +66,7 @@ static const struct opt options[] = {
 	{"network", 0, OPT_STR, AT(network), "MODE", "The network of RUN: default, none, host, or one of hull network ls", 0, "default none host @network"},
 	{"no-cache", 0, OPT_BOOL, AT(no_cache), NULL, "Do every step again"},
 	{"no-cache-filter", 0, OPT_STRV, AT(no_cache_filter), "STAGE", "Do every step of a stage again"},
+	{"on-error", 0, OPT_STR, AT(on_error), "WHAT", "What a step that fails leads to: stop, or shell, a shell where it failed", 0, "stop shell"},
 	{"output", 'o', OPT_STRV, AT(outputs), "DEST", "Where the result goes: a directory, - (a tar on stdout), or type=KIND[,dest=FILE…] with image, registry, "
 		"local, tar, oci, docker, cacheonly", 0, "@file"},
 	{"platform", 0, OPT_STRV, AT(platforms), "OS/ARCH", "Another platform than this machine's; several, as in linux/amd64,linux/arm64, become one index"},
@@ -214,10 +216,14 @@ static int make_request(const struct build_cli *o, const char *context, struct a
 	*q = (struct build_request){.context = context, .file = o->file, .ignore_file = o->ignorefile, .in = 0, .tags = o->tags, .labels = o->labels,
 		.no_cache_filter = o->no_cache_filter, .extra_hosts = o->extra_hosts, .cap_add = o->cap_add, .cap_drop = o->cap_drop,
 		.security_opt = o->security_opt, .target = o->target, .pull = o->pull, .network = o->network,
-		.no_cache = o->no_cache, .explain = o->explain, .squash = o->squash,
+		.debug_at = o->debug_at, .shell_on_error = str_eq(o->on_error, "shell"), .no_cache = o->no_cache, .explain = o->explain, .squash = o->squash,
 		.cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
 	if (build_output_read(&o->outputs, o->push, a, q, e) < 0)
 		return -1;
+	if (o->on_error && !q->shell_on_error && !str_eq(o->on_error, "stop"))
+		return err_set(e, ERR_USAGE, "invalid --on-error \"%.40s\": stop and shell are known", o->on_error);
+	if ((q->shell_on_error || q->debug_at) && (str_eq(context, "-") || str_eq(o->file, "-")))
+		return err_set(e, ERR_USAGE, "--on-error=shell and --debug-at need stdin for the shell: the context and the Dockerfile cannot come from there");
 	if (build_attest_read(&o->attest, o->provenance, o->sbom, q, e) < 0)
 		return -1;
 	if (build_cache_read(&o->cache_from, &o->cache_to, a, q, e) < 0)
@@ -270,7 +276,8 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 		strv_drop(&q.args);
 		return failed < 0 ? 1 : status;
 	}
-	own(build_progress) struct build_progress *p = build_progress_new(o->quiet ? "quiet" : o->progress, e);
+	own(build_progress) struct build_progress *p = build_progress_new(o->quiet ? "quiet" :
+		!o->progress && (q.shell_on_error || q.debug_at) ? "plain" : o->progress, e);
 	if (!p)
 		return -1;
 	q.event = build_progress_event;

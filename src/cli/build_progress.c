@@ -241,7 +241,7 @@ static void draw(struct build_progress *p, bool last)
 
 static void rawjson(struct build_progress *p, struct vertex *v, const struct build_event *ev)
 {
-	static const char *const words[] = {"started", "cached", "log", "completed", "failed", "warning", "source", "check"};
+	static const char *const words[] = {"started", "cached", "log", "completed", "failed", "warning", "source", "shell", "check"};
 	own(json) struct json *j = json_new_object();
 	own(buf) struct buf b = BUF(4 << 20);
 	json_set_str(j, "event", words[ev->kind]);
