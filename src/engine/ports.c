@@ -79,13 +79,20 @@ static int hold(const struct addr *host, uint8_t protocol, uint16_t *port)
 	return fd;
 }
 
+/* The packet filter cannot make an IPv4 packet of an IPv6 one: who has only one of the two is reached from the other by the monitor. */
+static bool is_translated(const struct connection *to, const struct addr *host)
+{
+	return !cni_is(&to->network) && !to->endpoint.ip[host->len == 16].len;
+}
+
 /* The i-th port of m. */
 static void keep(struct connections *x, const struct connection *to, const struct port_map *m, uint32_t i, int fd)
 {
+	bool translated = is_translated(to, &m->host), six = (m->host.len == 16) != translated;
 	if (fd < 0)
 		return;
-	if (to->is_relayed)
-		*arena_push(&x->arena, &x->relayed) = (struct relay_port){.fd = fd, .protocol = m->protocol, .to = to->endpoint.ip[m->host.len == 16],
+	if (to->is_relayed || translated)
+		*arena_push(&x->arena, &x->relayed) = (struct relay_port){.fd = fd, .protocol = m->protocol, .to = to->endpoint.ip[six],
 			.port = (uint16_t)(m->port + i)};
 	x->fds = mem_grow(x->fds, (x->nfds + 1) * sizeof *x->fds);
 	x->fds[x->nfds++] = fd;
@@ -143,12 +150,13 @@ static int add_port(struct engine *g, struct connections *x, struct connection *
 		struct port_map m = {.protocol = port_protocol_of(q->protocol), .host = *host, .host_port = (uint16_t)q->host_port,
 			.port = (uint16_t)(q->port + i), .count = (uint16_t)(n > 1 || !q->count ? 1 : q->count)};
 		one.count = m.count;
-		if (to->is_relayed && m.protocol == IPPROTO_SCTP)
+		bool translated = is_translated(to, host);
+		if ((to->is_relayed || translated) && m.protocol == IPPROTO_SCTP)
 			return err_set(e, ERR_UNSUPPORTED, "port %u/sctp cannot be published: that needs the packet filter (root's, and publish=nat)", m.port);
 		if (hold_range(x, to, &m, &one, e) < 0)
 			return -1;
 		/* A plain user's containers reach it by the bridge's address, through the packet filter of their own namespace. */
-		if (!to->is_relayed || private_net_is_needed(g))
+		if (!translated && (!to->is_relayed || private_net_is_needed(g)))
 			*arena_push(&x->arena, &to->endpoint.ports) = m;
 		*arena_push(&c->arena, &c->state.published) = (struct port_state){.protocol = q->protocol,
 			.host_ip = arena_dup(&c->arena, addr_format(host, text)), .host_port = m.host_port, .port = m.port, .count = m.count};
@@ -203,8 +211,10 @@ static int publish(struct engine *g, struct container_entry *c, struct connectio
 	if (said && !addr_parse(q->host_ip, &host))
 		return err_set(e, ERR_USAGE, "invalid address \"%.60s\" to publish at", q->host_ip);
 	struct connection *k = target(x, said && host.len == 16);
-	if (!k && said && host.len == 16)
-		return err_set(e, ERR_USAGE, "[%s]:%u cannot be published: none of the container's networks has IPv6", q->host_ip, q->host_port);
+	if (!k && said)
+		k = target(x, host.len != 16);
+	if (k && cni_is(&k->network) && host.len == 16)
+		return err_set(e, ERR_USAGE, "[%s]:%u cannot be published: plugins are told of ports of IPv4", q->host_ip, q->host_port);
 	if (!said && k)
 		preset_address(g, k, &host);
 	/* Networks without a way in have none for published ports either, as docker has it. */

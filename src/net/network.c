@@ -188,7 +188,7 @@ bool network_range(const struct network *w, uint8_t len, struct network_range *r
 
 static const struct {
 	const char *key, *drivers;
-	enum { ANY, DEVICE, FLAG, NUMBER, ADDRESS, MODE, WAY } kind;
+	enum { ANY, DEVICE, FLAG, ALWAYS, NUMBER, ADDRESS, MODE, WAY } kind;
 } options[] = {
 	{"com.docker.network.bridge.name", "bridge", DEVICE},
 	{"com.docker.network.bridge.enable_icc", "bridge", FLAG},
@@ -198,7 +198,7 @@ static const struct {
 	{"com.docker.network.bridge.inhibit_ipv4", "bridge", FLAG},
 	{"com.docker.network.driver.mtu", "bridge macvlan ipvlan", NUMBER},
 	{"mtu", "bridge macvlan ipvlan", NUMBER},
-	{"isolate", "bridge", FLAG},
+	{"isolate", "bridge", ALWAYS},
 	{"publish", "bridge", WAY},
 	{"com.docker.network.container_iface_prefix", "bridge macvlan ipvlan", DEVICE},
 	{"parent", "macvlan ipvlan", DEVICE},
@@ -229,6 +229,11 @@ static int check_option(const char *driver, const char *key, const char *value, 
 	case ANY: break;
 	case DEVICE: good = device_is_valid(value); break;
 	case FLAG: good = str_eq(value, "true") || str_eq(value, "false") || str_eq(value, "1") || str_eq(value, "0"); break;
+	case ALWAYS:
+		if (str_eq(value, "false") || str_eq(value, "0"))
+			return err_set(e, ERR_USAGE, "networks are always kept apart: isolate=%s is not possible", value);
+		good = str_eq(value, "true") || str_eq(value, "1") || str_eq(value, "strict");
+		break;
 	case NUMBER:
 		if (num_u64(value, 65535, &n, "mtu", e) < 0)
 			return -1;

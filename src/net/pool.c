@@ -81,7 +81,7 @@ static int check_row(struct arena *a, struct ipam *p, const struct subnet *s, bo
 {
 	char text[ADDR_TEXT];
 	struct subnet range = *s;
-	struct addr at;
+	struct addr at, last;
 	p->subnet = arena_dup(a, subnet_format(s, text));
 	if (s->prefix > s->base.len * 8U - (s->base.len == 4 ? 1 : 2))
 		return err_set(e, ERR_USAGE, "subnet %s has no room for containers", p->subnet);
@@ -97,6 +97,10 @@ static int check_row(struct arena *a, struct ipam *p, const struct subnet *s, bo
 	if (!str_is_empty(p->gateway)) {
 		if (!inside(s, p->gateway, &at))
 			return err_set(e, ERR_USAGE, "--gateway %.60s is not inside the subnet %s", p->gateway, p->subnet);
+		last = subnet_last(s);
+		bool tiny = s->prefix + 1 >= s->base.len * 8U;
+		if (!tiny && (addr_eq(&at, &s->base) || (at.len == 4 && addr_eq(&at, &last))))
+			return err_set(e, ERR_USAGE, "--gateway %.60s is the subnet's own address, no host's", p->gateway);
 	} else if (gateway) {
 		at = range.base;
 		if (range.prefix < s->base.len * 8U - 1 || addr_eq(&range.base, &s->base))

@@ -418,8 +418,11 @@ static int open_port(struct relay *r, size_t i, struct err *e)
 	/* Connections have it from here: what is left of one when it has ended keeps nobody from the port. */
 	if (p->protocol == IPPROTO_TCP)
 		setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (p->protocol == IPPROTO_UDP)
-		setsockopt(p->fd, p->to.len == 4 ? IPPROTO_IP : IPPROTO_IPV6, p->to.len == 4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on);
+	/* Its own family, which need not be the container's. */
+	int family = 0;
+	socklen_t n = sizeof family;
+	if (p->protocol == IPPROTO_UDP && getsockopt(p->fd, SOL_SOCKET, SO_DOMAIN, &family, &n) == 0)
+		setsockopt(p->fd, family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, family == AF_INET ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on);
 	return watch(r, p->fd, EPOLLIN, tag(PORT, i, 0)) < 0 ? err_sys(e, "published port") : 0;
 }
 

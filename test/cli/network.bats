@@ -151,7 +151,6 @@ print(s.accept()[1][0], flush=True)' >"$HULL_DIR/seen" 3>&- &
     done
     refuses 125 'no such address' run --rm -p 203.0.113.7:80:80 box true
     refuses 125 '-p.*--network host' run --rm --network host -p 80:80 box true
-    refuses 125 'IPv6' run --rm -p '[::1]:8082:80' box true
 }
 
 @test "a program of the host has the port: told before anything runs" {
@@ -362,6 +361,73 @@ no_ports() {
     run -0 hull port six
     [ "${#lines[@]}" = 2 ]
     run -0 hull exec six ping -c 1 -W 20 2001:db8::1
+}
+
+@test "-p [::]: and [::1]: lead to a container that has only IPv4, TCP and UDP" {
+    need_nft
+    [ -e /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"
+    need_cmd python3
+    serves web -p '[::]:8095:80' -p '[::1]:8096:80' -p '[::]:8095:90/udp'
+    for from in "in_host ::1 8095" "in_host ::1 8096" "in_host 2001:db8::2 8095" "in_wan 2001:db8::2 8095"; do
+        set -- $from
+        [ "$($1 "$HULL_FETCH" "http://[$2]:$3/name")" = "$(hull exec web hostname)" ]
+    done
+    run ! in_wan "$HULL_FETCH" 'http://[2001:db8::2]:8096/name'
+    run ! in_host "$HULL_FETCH" http://127.0.0.1:8095/name
+    run -0 hull port web
+    [[ $output == *"80/tcp -> [::]:8095"*"80/tcp -> [::1]:8096"* ]]
+    nsenter --net="/proc/$(hull inspect -f '{{.State.Pid}}' web)/ns/net" python3 -c '
+import socket
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.bind(("0.0.0.0", 90))
+print("ready", flush=True)
+for _ in range(100):
+    data, who = u.recvfrom(100)
+    u.sendto(data.upper(), who)' >"$HULL_DIR/ready" 3>&- &
+    echo $! >"$HULL_DIR/server.pid"
+    wait_until 30 grep -q ready "$HULL_DIR/ready"
+    run -0 in_wan python3 -c '
+import socket
+u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+u.settimeout(30)
+u.connect(("2001:db8::2", 8095))
+u.send(b"hello")
+print(u.recv(100).decode())'
+    [ "$output" = HELLO ]
+    hull update --publish-rm '[::1]:8096:80' --publish-add '[::1]:8097:80' web
+    [ "$(in_host "$HULL_FETCH" 'http://[::1]:8097/name')" = "$(hull exec web hostname)" ]
+}
+
+@test "mtu, and an address range: on the interface" {
+    hull network create -o mtu=1400 --subnet 10.89.20.0/24 --ip-range 10.89.20.64/26 --aux-address printer=10.89.20.64 narrow
+    run -0 hull run --rm --network narrow box sh -c 'cat /sys/class/net/eth0/mtu; ip -4 -o addr show eth0'
+    [[ $output == 1400*10.89.20.66/24* ]]
+    refuses 125 'printer|reserved' run --rm --network narrow --ip 10.89.20.64 box true
+    refuses 125 'mtu' network create -o mtu=17 tight
+    refuses 125 'kept apart' network create -o isolate=false open
+    refuses 125 'gateway' network create --subnet 10.89.21.0/24 --gateway 10.89.21.0 odd
+    refuses 125 'gateway' network create --subnet 10.89.21.0/24 --gateway 10.89.21.255 odd
+}
+
+@test "kill -9 of the monitor while its container is connected to a network: nothing is left over" {
+    need_nft
+    local i pid monitor
+    hull network create unsteady
+    for i in 1 2 3; do
+        hull run -d --name victim -p 8098:80 box sleep 1000
+        monitor=$(sed -n 's/.*"MonitorPid":\([0-9]*\).*/\1/p' "$HULL_ROOT/containers/$(hull inspect -f '{{.Id}}' victim)/state.json")
+        pid=$(hull inspect -f '{{.State.Pid}}' victim)
+        nsenter --net="$HULL_NET" "$HULL" network connect unsteady victim >/dev/null 2>&1 3>&- &
+        sleep 0.00$i
+        kill -9 "$monitor" "$pid" || true
+        wait $! || true
+        hull rm -f victim
+        refute_container victim
+    done
+    run -0 hull run --rm -p 8098:80 --network unsteady box true
+    run -0 hull network inspect -f '{{len .Containers}}' bridge unsteady
+    [ "$output" = $'0\n0' ]
+    wait_until 30 no_ports
 }
 
 @test "an exhausted pool says so, and is free again" {

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Debian's nginx, postgres, iperf3, dig and dnsperf on hull's networks: from the host, a neighbour and other containers.
 
+# initdb on a machine that others use, too, takes its time.
+: "${BATS_TEST_TIMEOUT:=300}"
 load ../lib/real
 load ../lib/network
 
@@ -54,7 +56,7 @@ teardown() { [ -n "${REAL_MISSING-}" ] || network_clean; }
     printf 'local all all trust\nhost all all samenet trust\n' >hba.conf
     hull run -d --name db --network private --shm-size 64M -v "$PWD/hba.conf:/hba.conf:ro" db -c listen_addresses='*' -c hba_file=/hba.conf
     client() { hull run --rm --network private --entrypoint psql db -h db -U postgres -At -c "$1"; }
-    wait_until 60 hull exec db pg_isready -h db -q
+    wait_until 120 hull exec db pg_isready -h db -q
     client 'create table t (n int)'
     client 'insert into t select generate_series(1, 1000)'
     [ "$(client 'select sum(n) from t')" = 500500 ]
@@ -63,7 +65,7 @@ teardown() { [ -n "${REAL_MISSING-}" ] || network_clean; }
         where pid = pg_backend_pid()"
     [ "$output" = t ]
     hull restart -t 30 db
-    wait_until 60 hull exec db pg_isready -h db -q
+    wait_until 120 hull exec db pg_isready -h db -q
     [ "$(client 'select count(*) from t')" = 1000 ]
     run ! hull run --rm --network private tools curl -s -m 2 http://198.51.100.1/
     hull rm -f -v db
