@@ -23,6 +23,8 @@ struct build_event {
 	enum build_event_kind kind;
 	unsigned step;     /* its number in this build; 0: none */
 	int64_t ns;        /* since the step began */
+	int64_t cpu_ns;    /* BUILD_DONE, BUILD_FAILED: of the step and of all that it started */
+	uint64_t bytes;    /* BUILD_DONE: of the files in its layer */
 	const char *name;  /* of the step: "[2/3] RUN make"; may be "" */
 	const char *text;
 	size_t len;

@@ -14,7 +14,8 @@ enum { TEXT_MAX = 32 << 10, NAME_MAX_ = 1000 };
 struct message {
 	enum build_event_kind kind;
 	unsigned step;
-	int64_t ns;
+	int64_t ns, cpu_ns;
+	uint64_t bytes_made;
 	size_t name, text;
 	char bytes[NAME_MAX_ + TEXT_MAX + 2];
 };
@@ -22,6 +23,12 @@ struct message {
 void event_send(struct build *b, enum build_event_kind kind, unsigned step, const char *name, int64_t ns, const char *text, size_t len)
 {
 	struct build_event ev = {.kind = kind, .step = step, .ns = ns, .name = name ? name : "", .text = text ? text : "", .len = text ? len : 0};
+	if (kind == BUILD_DONE || kind == BUILD_FAILED) {
+		ev.cpu_ns = b->cost.cpu_ns;
+		ev.bytes = b->cost.bytes;
+		b->cost.cpu_ns = 0;
+		b->cost.bytes = 0;
+	}
 	if (b->events < 0) {
 		b->steps += kind == BUILD_BEGIN || kind == BUILD_CACHED;
 		b->cached += kind == BUILD_CACHED;
@@ -34,7 +41,8 @@ void event_send(struct build *b, enum build_event_kind kind, unsigned step, cons
 		ev.text += TEXT_MAX;
 		ev.len -= TEXT_MAX;
 	}
-	struct message m = {.kind = kind, .step = step, .ns = ns, .name = strnlen(ev.name, NAME_MAX_), .text = ev.len};
+	struct message m = {.kind = kind, .step = step, .ns = ns, .cpu_ns = ev.cpu_ns, .bytes_made = ev.bytes,
+		.name = strnlen(ev.name, NAME_MAX_), .text = ev.len};
 	memcpy(m.bytes, ev.name, m.name);
 	m.bytes[m.name] = 0;
 	if (m.text)
@@ -57,6 +65,8 @@ int event_receive(struct build *b, int sock, struct err *e)
 	if ((size_t)n < offset_of(struct message, bytes) || m.name > NAME_MAX_ || m.text > TEXT_MAX ||
 		(size_t)n != offset_of(struct message, bytes) + m.name + m.text + 2)
 		return err_set(e, ERR_BUG, "half a message of a step");
+	b->cost.cpu_ns = m.cpu_ns;
+	b->cost.bytes = m.bytes_made;
 	event_send(b, m.kind, m.step, m.bytes, m.ns, m.bytes + m.name + 1, m.text);
 	return 1;
 }

@@ -53,6 +53,7 @@ struct build {
 	struct statcache *stats;      /* of the context */
 	bool has_epoch;
 	int64_t epoch;
+	struct { int64_t cpu_ns; uint64_t bytes; } cost; /* of the step whose end is told next */
 	int events;                   /* a worker: where its events go; -1: the coordinator */
 	uint64_t steps, cached;
 	unsigned number_base;         /* of its steps */

@@ -16,6 +16,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -134,6 +135,30 @@ static bool is_never_cached(const struct step *x)
 	return x->s->stage->name && strv_has(filter, x->s->stage->name);
 }
 
+/* CPU of this process and of those that it waited for. */
+static int64_t used_ns(void)
+{
+	int64_t ns = 0;
+	static const int whose[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+	for (size_t i = 0; i < countof(whose); i++) {
+		struct rusage u;
+		if (getrusage(whose[i], &u) == 0)
+			ns += ((int64_t)u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000 + ((int64_t)u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+	}
+	return ns;
+}
+
+static int make_layer(struct step *x, step_make make, void *arg, char layer[136], struct err *e)
+{
+	struct snap_layer_info info;
+	struct err ignored = {};
+	int64_t before = used_ns();
+	int r = make(x, arg, layer, e);
+	x->b->cost.cpu_ns = used_ns() - before;
+	x->b->cost.bytes = r == 0 && *layer && snap_layer_info(&x->b->g->snap, layer, &info, &ignored) == 0 ? info.bytes : 0;
+	return r;
+}
+
 int step_layer(struct step *x, const struct key *k, step_make make, void *arg, struct err *e)
 {
 	char hex[65], layer[136] = "";
@@ -163,7 +188,7 @@ int step_layer(struct step *x, const struct key *k, step_make make, void *arg, s
 		own(mem) char *line = mem_printf("done again because of: %s\n", why);
 		event_send(x->b, BUILD_OUTPUT, x->number, x->name, 0, line, strlen(line));
 	}
-	if (make(x, arg, layer, e) < 0) {
+	if (make_layer(x, make, arg, layer, e) < 0) {
 		step_end(x, BUILD_FAILED, e->text);
 		struct err ignored = {};
 		if (x->b->q->shell_on_error && x->i->kind != INST_RUN)

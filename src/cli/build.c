@@ -23,7 +23,7 @@ struct build_cli {
 	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
 	struct strv outputs, volumes, annotations, platforms, cache_from, cache_to, attest;
-	bool no_cache, quiet, rm, force_rm, load, push, explain, check, squash;
+	bool no_cache, quiet, rm, force_rm, load, push, explain, check, squash, timing;
 	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
 #define AT(m) offset_of(struct build_cli, m)
@@ -84,6 +84,7 @@ static const struct opt options[] = {
 	{"ssh", 0, OPT_STRV, AT(ssh), "ID[=SOCKET]", "An SSH agent for RUN --mount=type=ssh"},
 	{"tag", 't', OPT_STRV, AT(tags), "NAME[:TAG]", "The image's name; may be repeated", 0, "@image"},
 	{"target", 0, OPT_STR, AT(target), "STAGE", "The stage to build, instead of the last"},
+	{"timing", 0, OPT_BOOL, AT(timing), NULL, "Show at the end when each step ran, and its time, CPU and bytes"},
 	{"ulimit", 0, OPT_STRV, AT(ulimits), "NAME=SOFT[:HARD]", "Limits of RUN's processes"},
 	{"volume", 'v', OPT_STRV, AT(volumes), "DIR:DIR[:ro]", "A directory of this machine that RUN sees; nothing of it is in the image"},
 };
@@ -239,7 +240,7 @@ static int write_id(const char *path, const char *id, struct err *e)
 	return fd < 0 || fd_write_all(fd, id, strlen(id)) < 0 ? err_sys(e, "--iidfile %s", path) : 0;
 }
 
-static int write_metadata(const char *path, const struct build_result *r, struct err *e)
+static int write_metadata(const char *path, const struct build_result *r, const struct build_progress *p, struct err *e)
 {
 	own(json) struct json *j = json_new_object();
 	own(buf) struct buf text = {};
@@ -249,6 +250,7 @@ static int write_metadata(const char *path, const struct build_result *r, struct
 	json_set_str(j, "containerimage.config.digest", r->id);
 	json_set_str(j, "containerimage.digest", r->id);
 	json_set_str(j, "image.name", buf_text(&names));
+	json_set(j, "hull.build.steps", build_progress_steps(p));
 	json_format(j, 2, &text);
 	buf_char(&text, '\n');
 	own(fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -284,10 +286,12 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 	q.arg = p;
 	int r = build_run(g, &q, &result, e);
 	build_progress_end(p, r == 0);
+	if (o->timing)
+		build_progress_timing(p);
 	strv_drop(&q.args);
 	if (r < 0)
 		return 1;
-	if ((o->iidfile && write_id(o->iidfile, result.id, e) < 0) || (o->metadata_file && write_metadata(o->metadata_file, &result, e) < 0))
+	if ((o->iidfile && write_id(o->iidfile, result.id, e) < 0) || (o->metadata_file && write_metadata(o->metadata_file, &result, p, e) < 0))
 		return 1;
 	/* What goes to stdout is not mixed with it. */
 	if (!*result.id || (o->quiet && build_output_is_stdout(&q)))

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "cli/columns.h"
 #include "codec/json.h"
 #include "image/ref.h"
 
@@ -25,7 +26,8 @@ struct vertex {
 	struct buf line;             /* output without its end of line yet */
 	char *tail[TAIL];            /* its last lines */
 	struct buf log;              /* the last of its output, for when it fails */
-	int64_t began, ended;
+	int64_t began, ended, cpu_ns;
+	uint64_t bytes;
 	bool done, cached, failed, told;
 };
 struct build_progress {
@@ -250,6 +252,10 @@ static void rawjson(struct build_progress *p, struct vertex *v, const struct bui
 		json_set_str(j, "name", v->name);
 	}
 	json_set(j, "ns", json_new_i64(ev->ns));
+	if (ev->kind == BUILD_DONE || ev->kind == BUILD_FAILED) {
+		json_set(j, "cpu_ns", json_new_i64(ev->cpu_ns));
+		json_set(j, "bytes", json_new_u64(ev->bytes));
+	}
 	if (ev->len)
 		json_set(j, "text", json_new_str_n(ev->text, ev->len));
 	json_format(j, 0, &b);
@@ -264,6 +270,10 @@ static void note(struct vertex *v, const struct build_event *ev)
 	if (ev->kind == BUILD_OUTPUT || ev->kind == BUILD_BEGIN)
 		return;
 	v->ended = num_monotonic_ns();
+	if (ev->ns)
+		v->began = v->ended - ev->ns;
+	v->cpu_ns = ev->cpu_ns;
+	v->bytes = ev->bytes;
 	v->done = true;
 	v->cached = ev->kind == BUILD_CACHED;
 	v->failed = ev->kind == BUILD_FAILED;
@@ -314,6 +324,7 @@ void build_progress_event(void *arg, const struct build_event *ev)
 	struct vertex *v = find(p, ev);
 	if (p->kind == RAWJSON) {
 		rawjson(p, v, ev);
+		note(v, ev);
 		return;
 	}
 	if (p->kind == PLAIN)
@@ -348,6 +359,52 @@ void build_progress_result(struct build_progress *p, const char *id, const struc
 		struct err none = {};
 		if (ref_parse(names->v[i], &ref, &none) == 0)
 			buf_printf(&b, "=> named %s\n", ref_format_familiar(&ref, text));
+	}
+	out(&b);
+}
+
+/* --- what steps cost --- */
+
+struct json *build_progress_steps(const struct build_progress *p)
+{
+	struct json *list = json_new_array();
+	for (size_t i = 0; i < p->rows.n; i++) {
+		const struct vertex *v = &p->rows.v[i];
+		struct json *j = json_new_object();
+		json_set_str(j, "name", v->name);
+		json_set(j, "started_ns", json_new_i64(v->began - p->began));
+		json_set(j, "duration_ns", json_new_i64(v->ended ? v->ended - v->began : 0));
+		json_set(j, "cpu_ns", json_new_i64(v->cpu_ns));
+		json_set(j, "bytes", json_new_u64(v->bytes));
+		json_set(j, "cached", json_new_bool(v->cached));
+		json_set(j, "failed", json_new_bool(v->failed));
+		json_add(list, j);
+	}
+	return list;
+}
+
+void build_progress_timing(const struct build_progress *p)
+{
+	enum { BAR = 32 };
+	own(buf) struct buf b = BUF(4 << 20);
+	int64_t all = 1;
+	for (size_t i = 0; i < p->rows.n; i++)
+		if (p->rows.v[i].ended - p->began > all)
+			all = p->rows.v[i].ended - p->began;
+	buf_printf(&b, "%8s %8s %9s  %-*s  %s\n", "TIME", "CPU", "BYTES", BAR, "WHEN", "STEP");
+	for (size_t i = 0; i < p->rows.n; i++) {
+		const struct vertex *v = &p->rows.v[i];
+		int64_t ended = v->ended ? v->ended : v->began;
+		size_t from = (size_t)((v->began - p->began) * BAR / all), to = (size_t)((ended - p->began) * BAR / all);
+		own(mem) char *size = column_size((int64_t)v->bytes);
+		if (from >= BAR)
+			from = BAR - 1;
+		if (to <= from)
+			to = from + 1;
+		buf_printf(&b, "%7.2fs %7.2fs %9s  ", (double)(ended - v->began) / 1e9, (double)v->cpu_ns / 1e9, v->bytes ? size : "");
+		for (size_t k = 0; k < BAR; k++)
+			buf_str(&b, k < from || k >= to ? " " : v->cached ? "." : v->failed ? "x" : "=");
+		buf_printf(&b, "  %s%s\n", v->cached ? "CACHED " : v->failed ? "FAILED " : "", v->name);
 	}
 	out(&b);
 }

@@ -84,3 +84,19 @@ status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 sys.exit(0 if status == 1 and (b"/dev/pts" in text or b"/dev/console" in text) else print(status, text) or 1)
 PYTHON
 }
+
+@test "build debug: what each step cost, as JSON and as a picture" {
+    printf 'FROM box\nRUN head -c 100000 /dev/zero >/big; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done\nRUN true\n' >Dockerfile
+    run -0 hull build --progress plain --timing --metadata-file meta -t costs .
+    [[ $output == *'TIME'*'CPU'*'BYTES'*'='*'[2/3] RUN head'* ]]
+    jq -e '."hull.build.steps" | map(select(.name | test("RUN head"))) | .[0] | .bytes == 100000 and .cpu_ns > 0 and .duration_ns > 0 and .started_ns > 0
+        and .cached == false and .failed == false' meta
+    run -0 hull build --progress rawjson --timing --metadata-file meta -t costs .
+    [[ $output == *'CACHED [2/3] RUN head'* ]]
+    jq -e '."hull.build.steps" | map(.cached) | any' meta
+    run -0 hull build --no-cache --progress rawjson .
+    grep '"completed"' <<<"$output" | jq -se 'map(select(.name | test("RUN head"))) | .[0] | .bytes == 100000 and .cpu_ns > 0'
+    printf 'FROM box\nRUN false\n' >Dockerfile
+    run -1 hull build --timing .
+    [[ $output == *'FAILED [2/2] RUN false'* ]]
+}
