@@ -10,7 +10,7 @@
 
 struct update_options {
 	char *cpus, *cpuset_cpus, *cpuset_mems, *restart;
-	struct strv publish_add, publish_remove;
+	struct strv publish_add, publish_remove, mount_add, mount_remove, device_add, device_remove;
 	struct opt_num memory, reservation, swap, pids, shares, period, quota, rt_period, rt_runtime, blkio_weight;
 	/* worked out */
 	struct engine *g;
@@ -27,9 +27,13 @@ static const struct opt opts[] = {
 	{"cpus", 0, OPT_STR, O(cpus), "N", "Number of CPUs it may use, as in 0.5; 0: any"},
 	{"cpuset-cpus", 0, OPT_STR, O(cpuset_cpus), "LIST", "CPUs it may run on, as in 0-3,6"},
 	{"cpuset-mems", 0, OPT_STR, O(cpuset_mems), "LIST", "Memory nodes it may use"},
+	{"device-add", 0, OPT_STRV, O(device_add), "HOST[:PATH[:rwm]]", "Give it a further device, as --device of run"},
+	{"device-rm", 0, OPT_STRV, O(device_remove), "PATH", "Take a device away"},
 	{"memory", 'm', OPT_SIZE, O(memory), "BYTES", "Limit of its memory, as in 256M; 0 or -1: none", OPT_MINUS_ONE},
 	{"memory-reservation", 0, OPT_SIZE, O(reservation), "BYTES", "Memory it keeps when memory is scarce", OPT_MINUS_ONE},
 	{"memory-swap", 0, OPT_SIZE, O(swap), "BYTES", "Limit of memory and swap together, -1: any", OPT_MINUS_ONE},
+	{"mount-add", 0, OPT_STRV, O(mount_add), "SPEC", "Mount something in it, as --mount or -v of run"},
+	{"mount-rm", 0, OPT_STRV, O(mount_remove), "PATH", "Take the mount at PATH away"},
 	{"pids-limit", 0, OPT_I64, O(pids), "N", "Limit of its processes, -1: none"},
 	{"publish-add", 0, OPT_STRV, O(publish_add), "[[IP:]HOST-PORT:]PORT", "Publish a further port, as -p of run"},
 	{"publish-rm", 0, OPT_STRV, O(publish_remove), "[[IP:]HOST-PORT:]PORT", "Publish a port no longer; without HOST-PORT: nowhere"},
@@ -52,7 +56,8 @@ static bool has_any(const struct update_options *o)
 {
 	const struct opt_num *n[] = {&o->memory, &o->reservation, &o->swap, &o->pids, &o->shares, &o->period, &o->quota, &o->rt_period, &o->rt_runtime,
 		&o->blkio_weight};
-	bool any = o->cpus || o->cpuset_cpus || o->cpuset_mems || o->restart || o->publish_add.n || o->publish_remove.n;
+	bool any = o->cpus || o->cpuset_cpus || o->cpuset_mems || o->restart || o->publish_add.n || o->publish_remove.n ||
+		o->mount_add.n || o->mount_remove.n || o->device_add.n || o->device_remove.n;
 	for (size_t i = 0; i < countof(n); i++)
 		any |= n[i]->set;
 	return any;
@@ -66,6 +71,28 @@ static int read_ports(struct run_request *into, const char *option, const struct
 		if (run_request_port(into, list->v[i], e) < 0)
 			return -1;
 	*ret = into->host.ports;
+	return 0;
+}
+
+/* A mount by the grammar of --mount has a target=; else it is one of -v. */
+static int read_things(struct update_options *o, struct run_request *into, struct strv *volumes, struct strv *mounts, struct err *e)
+{
+	static const char *const targets[] = {"target=", "dst=", "destination="};
+	for (size_t i = 0; i < o->mount_add.n; i++) {
+		bool is_mount = false;
+		for (size_t k = 0; k < countof(targets); k++)
+			is_mount |= strstr(o->mount_add.v[i], targets[k]) != NULL;
+		if (!is_mount && !strchr(o->mount_add.v[i], ':'))
+			return err_set(e, ERR_USAGE, "invalid --mount-add \"%.200s\": as in type=bind,src=/srv,dst=/data or SOURCE:PATH", o->mount_add.v[i]);
+		strv_add(is_mount ? mounts : volumes, o->mount_add.v[i]);
+	}
+	const struct run_options run = {.volume = *volumes, .mount = *mounts, .device = o->device_add};
+	if (run_request_mounts(&run, into, e) < 0 || run_request_devices(&run, into, e) < 0)
+		return -1;
+	for (size_t i = 0; i < o->mount_remove.n; i++)
+		if (o->mount_remove.v[i][0] != '/')
+			return err_set(e, ERR_USAGE, "invalid --mount-rm \"%.200s\": the path in the container must be absolute", o->mount_remove.v[i]);
+	o->r.things = (struct update_things){.add = into->host, .remove_mounts = o->mount_remove, .remove_devices = o->device_remove};
 	return 0;
 }
 
@@ -86,11 +113,16 @@ static int update(void *opts_, int argc, char **argv, struct err *e)
 	if (read_ports(&ports, "--publish-add", &o->publish_add, &o->r.publish_add, e) < 0 ||
 		read_ports(&ports, "--publish-rm", &o->publish_remove, &o->r.publish_remove, e) < 0)
 		return -1;
+	struct run_request things __attribute__((cleanup(run_request_drop))) = {};
+	own(strv) struct strv volumes = {};
+	own(strv) struct strv mounts = {};
+	if (read_things(o, &things, &volumes, &mounts, e) < 0)
+		return -1;
 	o->g = cli_engine(e);
 	return o->g ? cli_each(argc, argv, true, update_one, o) : -1;
 }
 
-const struct cmd cmd_update = {"update", "CONTAINER...", "Change the limits, published ports or the restart policy of containers", opts, countof(opts),
+const struct cmd cmd_update = {"update", "CONTAINER...", "Change limits, ports, mounts, devices or the restart policy of containers", opts, countof(opts),
 	sizeof(struct update_options), 1, -1, update, .complete = "@container",
 	.examples = "$ hull update --memory 512M --cpus 1.5 web\n$ hull update --publish-rm 8080:80 --publish-add 8081:80 web\n"
-	"$ hull update --restart unless-stopped web"};
+	"$ hull update --restart unless-stopped web\n$ hull update --mount-add type=volume,source=pages,target=/pages web"};

@@ -274,6 +274,33 @@ int mounts_resolve(struct engine *g, struct container_entry *c, struct mounts_pl
 	return resolve(&s, e);
 }
 
+static void keep_request(struct container_entry *c, const struct mount_request *q)
+{
+	struct arena *a = &c->arena;
+	struct mount_request *m = arena_push(a, &c->record.host.mounts);
+	*m = *q;
+	m->type = arena_dup(a, q->type);
+	m->source = arena_dup(a, q->source);
+	m->target = arena_dup(a, q->target);
+	m->consistency = arena_dup(a, q->consistency);
+}
+
+int mounts_add(struct engine *g, struct container_entry *c, const struct host_config *more, struct mounts_plan *ret, struct err *e)
+{
+	struct resolve s = {.g = g, .c = c, .plan = ret};
+	for (size_t i = 0; i < more->binds.n; i++) {
+		if (put_bind(&s, more->binds.v[i], 0, e) < 0)
+			return -1;
+		arena_strv_add(&c->arena, &c->record.host.binds, more->binds.v[i]);
+	}
+	for (size_t i = 0; i < more->mounts.n; i++) {
+		if (put_request(&s, &more->mounts.v[i], e) < 0)
+			return -1;
+		keep_request(c, &more->mounts.v[i]);
+	}
+	return 0;
+}
+
 int mounts_create(struct engine *g, const struct container_entry *c, const struct mounts_plan *p, struct err *e)
 {
 	for (size_t i = 0; i < p->sources.n; i++)

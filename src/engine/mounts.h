@@ -16,6 +16,8 @@ void mounts_plan_drop(struct mounts_plan *p);
 /* Fills record.mounts from record.host and record.config; makes nothing. What -v and --mount say wins over volumes-from, and that over
  * VOLUME; two of them at one destination are ERR_USAGE. *ret (its lock -1 before) is the caller's also on failure. */
 int mounts_resolve(struct engine *g, struct container_entry *c, struct mounts_plan *ret, struct err *e) must_use;
+/* The same for a container that is there: the binds and mounts of `more`, into its record. One at a destination that has a mount already is ERR_USAGE. */
+int mounts_add(struct engine *g, struct container_entry *c, const struct host_config *more, struct mounts_plan *ret, struct err *e) must_use;
 /* Makes what is missing. After the record is written: who is killed here leaves no volume that nobody has. */
 int mounts_create(struct engine *g, const struct container_entry *c, const struct mounts_plan *p, struct err *e) must_use;
 /* Removes the anonymous volumes in record.mounts that no other container has (create failed; rm -v). */

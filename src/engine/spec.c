@@ -218,20 +218,35 @@ static void name_namespaces(struct spec_build *b)
 		add_namespace(b, "user", NULL);
 }
 
+static void put_maps(struct spec_build *b)
+{
+	struct spec_linux *l = b->spec->linux_;
+	for (size_t i = 0; i < b->maps->nuids; i++)
+		*arena_push(b->arena, &l->uids) = (struct idmap_row){b->maps->uids[i].inside, b->maps->uids[i].outside, b->maps->uids[i].count};
+	for (size_t i = 0; i < b->maps->ngids; i++)
+		*arena_push(b->arena, &l->gids) = (struct idmap_row){b->maps->gids[i].inside, b->maps->gids[i].outside, b->maps->gids[i].count};
+}
+
+int spec_build_live(struct spec_build *b, struct err *e)
+{
+	struct spec *s = b->spec;
+	*s = (struct spec){.oci_version = fixed("1.3.0")};
+	s->linux_ = arena_alloc(b->arena, sizeof *s->linux_);
+	s->linux_->mount_label = str_is_empty(b->c->record.mount_label) ? NULL : b->c->record.mount_label;
+	name_namespaces(b);
+	put_maps(b);
+	return spec_build_points(b, e);
+}
+
 int spec_build_namespaces(struct spec_build *b, struct err *e)
 {
 	add_namespace(b, "mount", NULL);
 	for (size_t i = 0; i < countof(kinds); i++)
 		if (share(b, kinds[i].type, kinds[i].file, kinds[i].option, mode_of(b, i), e) < 0)
 			return -1;
-	struct spec_linux *l = b->spec->linux_;
-	if (b->maps->nuids) {
+	if (b->maps->nuids)
 		add_namespace(b, "user", NULL);
-		for (size_t i = 0; i < b->maps->nuids; i++)
-			*arena_push(b->arena, &l->uids) = (struct idmap_row){b->maps->uids[i].inside, b->maps->uids[i].outside, b->maps->uids[i].count};
-		for (size_t i = 0; i < b->maps->ngids; i++)
-			*arena_push(b->arena, &l->gids) = (struct idmap_row){b->maps->gids[i].inside, b->maps->gids[i].outside, b->maps->gids[i].count};
-	}
+	put_maps(b);
 	/* The uts namespace of the host keeps the host's name. */
 	if (spec_namespace(b->spec, "uts") && !spec_namespace(b->spec, "uts")->path) {
 		b->spec->hostname = b->c->record.config.hostname;

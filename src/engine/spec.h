@@ -27,6 +27,8 @@ struct spec_build {
 };
 
 int spec_build(struct spec_build *b, struct err *e) must_use;
+/* What its mounts (c->record's) need that are added while it runs, or taken away. */
+int spec_build_live(struct spec_build *b, struct err *e) must_use;
 /* What one more process of a running container needs of it: process and security. */
 int spec_build_exec(struct spec_build *b, struct err *e) must_use;
 

@@ -133,6 +133,8 @@ int container_update(struct engine *g, const char *text, const struct update_req
 		return -1;
 	if ((r->publish_add.n || r->publish_remove.n) && ports_update(g, &c, &r->publish_add, &r->publish_remove, e) < 0)
 		return err_wrap(e, "update container %.200s", container_label(&c));
+	if (update_things_any(&r->things) && container_update_things(g, &c, &r->things, e) < 0)
+		return err_wrap(e, "update container %.200s", container_label(&c));
 	event_container(g, &c, "update");
 	return 0;
 }

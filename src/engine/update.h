@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update: what of a container can be changed after it was made: its limits and published ports, at once when it runs, and its restart policy.
+ * update: what of a container can be changed after it was made: its limits, published ports, mounts and devices, at once when it runs, and its restart policy.
  */
 #pragma once
 
 #include "engine/container.h"
+#include "engine/update_live.h"
 
 /* What is not set stays. -1 (memory: and 0; cpus: 0): no limit. */
 struct update_request {
@@ -13,5 +14,6 @@ struct update_request {
 	const char *cpuset_cpus, *cpuset_mems;
 	const char *restart; /* as --restart */
 	struct port_requests publish_add, publish_remove;
+	struct update_things things;
 };
 int container_update(struct engine *g, const char *text, const struct update_request *r, struct err *e) must_use;

@@ -55,7 +55,10 @@ static int clone_sources(struct work *w, struct err *e)
 		bool bind = words.bind || words.rbind || str_eq(m->type, "bind");
 		if (!bind || words.remount || words.copy_symlink || str_is_empty(m->source) || (w->mapped && w->mapped[i] >= 0))
 			continue;
-		m->ready = mounts_clone_source(&w->create, m->source, 0, &words, e);
+		int fd = mounts_clone_source(&w->create, m->source, m->ready, &words, e);
+		if (m->ready > 0)
+			close(m->ready);
+		m->ready = fd;
 		if (m->ready < 0 && e->sys == EPERM)
 			return err_set(e, ERR_DENIED, "mount %s: only root can bind something into a running container", m->destination);
 		if (m->ready < 0)
@@ -70,6 +73,10 @@ static int prepare(struct work *w, struct err *e)
 	w->spec = *m->spec;
 	w->spec.mounts.v = mem_alloc((m->spec->mounts.n + 1) * sizeof *w->spec.mounts.v);
 	memcpy(w->spec.mounts.v, m->spec->mounts.v, m->spec->mounts.n * sizeof *w->spec.mounts.v);
+	/* What is ready already is the caller's. */
+	for (size_t i = 0; i < w->spec.mounts.n; i++)
+		if (w->spec.mounts.v[i].ready > 0)
+			w->spec.mounts.v[i].ready = fcntl(w->spec.mounts.v[i].ready, F_DUPFD_CLOEXEC, 3);
 	w->create = (struct container_create){.id = m->id, .spec = &w->spec, .rootfs = -1, .console = -1, .bundle = m->bundle, .seccomp_cache = -1};
 	if (rootfs_is_shared(m->spec))
 		return err_set(e, ERR_UNSUPPORTED, "the container has no mounts of its own");

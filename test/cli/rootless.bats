@@ -126,6 +126,20 @@ hull() {
     hull volume rm plaincp
 }
 
+@test "update: a tmpfs into a running container; a bind needs root, and says so" {
+    hull run -d --name plainlive box sleep 100000
+    hull update --mount-add type=tmpfs,target=/mem plainlive
+    run -0 hull exec plainlive grep -c ' /mem ' /proc/self/mountinfo
+    run hull update --mount-add plainvol:/vol plainlive
+    [ "$status" -eq 0 ] || [[ $output == *"only root can bind"* ]]
+    hull update --device-add /dev/full:/dev/also-full plainlive || true
+    hull update --mount-rm /mem plainlive
+    hull restart -t 0 plainlive
+    run -0 hull exec plainlive sh -c 'grep -c " /mem " /proc/self/mountinfo || true'
+    [ "$output" = 0 ]
+    hull rm -f -v plainlive
+}
+
 @test "--userns auto: ids of its own" {
     run -0 hull run --rm --userns auto:size=1000 -v auto:/v box sh -c 'id -u; cat /proc/self/uid_map; touch /v/f'
     [ "${lines[0]}" = 0 ]

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * update_live: first the record is changed in memory, by the rules of a create, with volumes.lock held where a volume comes; then the kernel is told
+ * (live_mounts.h; device rules, and nodes made in the container's root), then the record is written. What cannot be written is taken back.
+ *
+ * Where device nodes cannot be made or mean nothing (a user namespace of its own, a plain user's hull) the host's is mounted there.
+ */
+#include "engine/update_live.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "engine/mounts.h"
+#include "engine/request.h"
+#include "engine/spec.h"
+#include "runtime/live_mounts.h"
+#include "snap/copy.h"
+#include "sys/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+struct job {
+	struct engine *g;
+	struct container_entry *c;
+	const struct update_things *t;
+	struct userns_maps maps;
+	struct mounts_plan plan;
+	bool runs;
+	int ns, root; /* of the running container */
+};
+
+static void job_drop(struct job *j)
+{
+	mounts_plan_drop(&j->plan);
+	userns_maps_drop(&j->maps);
+	fd_drop(&j->root);
+	fd_drop(&j->ns);
+}
+
+bool update_things_any(const struct update_things *t)
+{
+	return t->add.binds.n || t->add.mounts.n || t->add.devices.n || t->remove_mounts.n || t->remove_devices.n;
+}
+
+static int open_root(struct job *j, struct err *e)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%lld/ns/mnt", (long long)j->c->state.pid);
+	j->ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (j->ns < 0)
+		return err_sys(e, "its mount namespace");
+	if (!container_is_alive((pid_t)j->c->state.pid, j->c->state.start_time))
+		return err_set(e, ERR_CONFLICT, "it ended just now");
+	j->root = mount_top_of(j->ns, e);
+	return j->root < 0 ? -1 : 0;
+}
+
+/* The mounts of `part` as live_mounts takes them. */
+static int change_live(struct job *j, struct container_entry *part, bool add, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct spec spec = {};
+	struct spec_build b = {.g = j->g, .c = part, .arena = &a, .root = j->root, .run_dir = -1, .maps = &j->maps, .spec = &spec};
+	struct live_mounts m = {.id = j->c->id, .pid = (pid_t)j->c->state.pid, .start_time = j->c->state.start_time, .spec = &spec};
+	int r = spec_build_live(&b, e);
+	if (r == 0 && spec.mounts.n)
+		r = add ? live_mounts_add(&m, e) : live_mounts_remove(&m, e);
+	for (size_t i = 0; i < b.nready; i++)
+		fd_drop(&b.ready[i]);
+	if (b.userns > 0)
+		close(b.userns);
+	return r;
+}
+
+/* The container with these mounts alone. */
+static struct container_entry with_points(const struct job *j, struct mount_point *v, size_t n)
+{
+	struct container_entry part = {.record = j->c->record, .state = j->c->state, .dir = j->c->dir, .lock = -1};
+	memcpy(part.id, j->c->id, sizeof part.id);
+	part.record.mounts.v = v;
+	part.record.mounts.n = n;
+	memset(&part.record.host.tmpfs, 0, sizeof part.record.host.tmpfs);
+	return part;
+}
+
+static int add_mounts(struct job *j, struct err *e)
+{
+	struct container_record *r = &j->c->record;
+	size_t before = r->mounts.n;
+	const struct host_config *h = &j->t->add;
+	if (!h->binds.n && !h->mounts.n)
+		return 0;
+	if (mounts_add(j->g, j->c, h, &j->plan, e) < 0 || mounts_create(j->g, j->c, &j->plan, e) < 0)
+		return -1;
+	if (!j->runs)
+		return 0;
+	struct container_entry part = with_points(j, r->mounts.v + before, r->mounts.n - before);
+	return mounts_fill_volumes(j->g, &part, j->root, &j->maps, e) < 0 ? -1 : change_live(j, &part, true, e);
+}
+
+static void take_back_mounts(struct job *j, size_t n)
+{
+	struct container_record *r = &j->c->record;
+	struct err ignored = {};
+	struct container_entry part = with_points(j, r->mounts.v + n, r->mounts.n - n);
+	if (j->runs && r->mounts.n > n)
+		(void)!change_live(j, &part, false, &ignored);
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+	const char *rest = str_after(path, dir);
+	return rest && *rest == '/';
+}
+
+static void forget_text(struct container_record *r, const char *path)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < r->host.binds.n; i++) {
+		own(strv) struct strv f = {};
+		strv_split(&f, r->host.binds.v[i], ':');
+		own(mem) char *clean = path_clean(f.n > 1 ? f.v[1] : f.v[0]);
+		if (!str_eq(clean, path))
+			r->host.binds.v[n++] = r->host.binds.v[i];
+	}
+	r->host.binds.n = n;
+	n = 0;
+	for (size_t i = 0; i < r->host.mounts.n; i++) {
+		own(mem) char *clean = path_clean(r->host.mounts.v[i].target);
+		if (!str_eq(clean, path))
+			r->host.mounts.v[n++] = r->host.mounts.v[i];
+	}
+	r->host.mounts.n = n;
+	n = 0;
+	for (size_t i = 0; i < r->host.tmpfs.n; i++)
+		if (!str_eq(r->host.tmpfs.v[i].key, path))
+			r->host.tmpfs.v[n++] = r->host.tmpfs.v[i];
+	r->host.tmpfs.n = n;
+}
+
+static int remove_mount(struct job *j, const char *text, struct err *e)
+{
+	struct container_record *r = &j->c->record;
+	own(mem) char *path = path_clean(text);
+	char tmpfs[] = "tmpfs";
+	struct mount_point gone = {.type = tmpfs, .destination = path, .rw = true};
+	struct err why = {};
+	size_t i = 0;
+	for (size_t k = 0; k < r->mounts.n; k++)
+		if (is_below(r->mounts.v[k].destination, path))
+			return err_set(e, ERR_CONFLICT, "%.200s: %.200s is mounted below it: that one first", path, r->mounts.v[k].destination);
+	while (i < r->mounts.n && !str_eq(r->mounts.v[i].destination, path))
+		i++;
+	if (i == r->mounts.n && !map_get(&r->host.tmpfs, path))
+		return err_set(e, ERR_NOT_FOUND, "it has no mount at %.200s", path);
+	struct container_entry part = with_points(j, &gone, 1);
+	/* Who may do so in the container may have taken it away already. */
+	if (j->runs && change_live(j, &part, false, &why) < 0 && why.kind != ERR_NOT_FOUND)
+		return *e = why, -1;
+	if (i < r->mounts.n)
+		memmove(&r->mounts.v[i], &r->mounts.v[i + 1], (--r->mounts.n - i) * sizeof *r->mounts.v);
+	forget_text(r, path);
+	return 0;
+}
+
+/* The nodes that these devices of the host are, in *ret of the arena. */
+static int list_nodes(const struct job *j, const struct device_mapping *v, size_t n, struct arena *a, struct spec_linux *ret, struct err *e)
+{
+	struct container_entry part = {.record = j->c->record};
+	struct spec spec = {.linux_ = ret};
+	struct spec_build b = {.g = j->g, .c = &part, .arena = a, .root = -1, .maps = &j->maps, .spec = &spec};
+	memcpy(part.id, j->c->id, sizeof part.id);
+	part.record.host.devices.v = (struct device_mapping *)(uintptr_t)v;
+	part.record.host.devices.n = n;
+	return spec_build_limits(&b, e);
+}
+
+static int write_rules(struct job *j, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct spec_linux all = {};
+	struct cgroup cg = {.v2 = -1};
+	struct container_state *s = &j->c->state;
+	/* Without a group of its own, or the right to load rules, nothing was forbidden by them. */
+	if (str_is_empty(s->cgroup) || j->g->rootless || j->c->record.host.privileged)
+		return 0;
+	if (list_nodes(j, j->c->record.host.devices.v, j->c->record.host.devices.n, &a, &all, e) < 0 || cgroup_open(s->cgroup, &cg, e) < 0)
+		return -1;
+	struct spec_resources rules = {.devices = all.resources->devices};
+	int r = cgroup_update(&cg, &rules, e);
+	if (r == 0 && !str_eq(cg.path, s->cgroup))
+		s->cgroup = arena_dup(&j->c->arena, cg.path);
+	cgroup_drop(&cg);
+	return r;
+}
+
+static bool is_mounted_node(const struct job *j)
+{
+	return j->maps.nuids || j->g->rootless;
+}
+
+static int open_above(const struct job *j, const char *path, bool make, struct err *e)
+{
+	own(mem) char *above = mem_ndup(path, (size_t)(path_base(path) - path));
+	return make ? path_mkdirs_in(j->root, above, 0755, (uid_t)-1, (gid_t)-1, e) : path_open_in(j->root, above, O_PATH | O_DIRECTORY, 0, e);
+}
+
+static int make_node(const struct job *j, const struct spec_device *d, struct err *e)
+{
+	dev_t dev = makedev((unsigned)d->major.v, (unsigned)d->minor.v);
+	mode_t type = str_eq(d->type, "b") ? S_IFBLK : S_IFCHR;
+	struct stat st;
+	own(fd) int dir = open_above(j, d->path, true, e);
+	if (dir < 0)
+		return -1;
+	const char *name = path_base(d->path);
+	if (mknodat(dir, name, type | 0600, dev) < 0 && errno != EEXIST)
+		return err_sys(e, "make device %.200s", d->path);
+	own(fd) int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != type || st.st_rdev != dev)
+		return err_set(e, ERR_CONFLICT, "device %.200s: something else is there", d->path);
+	char self[40];
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	if (fchownat(fd, "", (uid_t)d->uid.v, (gid_t)d->gid.v, AT_EMPTY_PATH) < 0 || chmod(self, (mode_t)d->mode.v) < 0)
+		return err_sys(e, "device %.200s", d->path);
+	return 0;
+}
+
+static void remove_node(const struct job *j, const struct spec_device *d)
+{
+	struct stat st;
+	struct err gone = {};
+	own(fd) int dir = open_above(j, d->path, false, &gone);
+	const char *name = path_base(d->path);
+	if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) &&
+		st.st_rdev == makedev((unsigned)d->major.v, (unsigned)d->minor.v))
+		(void)!unlinkat(dir, name, 0);
+}
+
+static int mount_node(struct job *j, const struct device_mapping *d, bool add, struct err *e)
+{
+	char bind[] = "bind", none[] = "";
+	struct mount_point m = {.type = bind, .source = d->host, .destination = d->container, .rw = true, .propagation = none};
+	struct container_entry part = with_points(j, &m, 1);
+	return change_live(j, &part, add, e);
+}
+
+static int change_nodes(struct job *j, const struct device_mapping *d, bool add, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct spec_linux nodes = {};
+	struct err gone = {};
+	if (is_mounted_node(j))
+		return mount_node(j, d, add, add ? e : &gone) < 0 && add ? -1 : 0;
+	/* One that the host has no longer has no number: its node means nothing. */
+	if (list_nodes(j, d, 1, &a, &nodes, add ? e : &gone) < 0)
+		return add ? -1 : 0;
+	for (size_t i = 0; i < nodes.devices.n; i++) {
+		if (!add)
+			remove_node(j, &nodes.devices.v[i]);
+		else if (make_node(j, &nodes.devices.v[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_devices(struct job *j, struct err *e)
+{
+	struct host_config *h = &j->c->record.host;
+	const struct host_config *more = &j->t->add;
+	own(arena) struct arena a = {};
+	struct spec_linux nodes = {};
+	if (list_nodes(j, more->devices.v, more->devices.n, &a, &nodes, e) < 0)
+		return -1;
+	for (size_t i = 0; i < more->devices.n; i++) {
+		const struct device_mapping *d = &more->devices.v[i];
+		for (size_t k = 0; k < h->devices.n; k++)
+			if (str_eq(h->devices.v[k].container, d->container))
+				return err_set(e, ERR_EXISTS, "it has a device at %.200s already", d->container);
+		*arena_push(&j->c->arena, &h->devices) = (struct device_mapping){arena_dup(&j->c->arena, d->host), arena_dup(&j->c->arena, d->container),
+			arena_dup(&j->c->arena, d->permissions)};
+	}
+	if (!j->runs || !more->devices.n)
+		return 0;
+	if (write_rules(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < more->devices.n; i++)
+		if (change_nodes(j, &more->devices.v[i], true, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int remove_device(struct job *j, const char *path, struct err *e)
+{
+	struct host_config *h = &j->c->record.host;
+	size_t i = 0;
+	while (i < h->devices.n && !str_eq(h->devices.v[i].container, path))
+		i++;
+	for (size_t k = 0; i == h->devices.n && k < h->devices.n; k++)
+		if (str_eq(h->devices.v[k].host, path))
+			i = k;
+	if (i == h->devices.n)
+		return err_set(e, ERR_NOT_FOUND, "it was given no device %.200s", path);
+	struct device_mapping gone = h->devices.v[i];
+	memmove(&h->devices.v[i], &h->devices.v[i + 1], (--h->devices.n - i) * sizeof gone);
+	if (!j->runs)
+		return 0;
+	return write_rules(j, e) < 0 ? -1 : change_nodes(j, &gone, false, e);
+}
+
+static int save(struct job *j, struct err *e)
+{
+	struct container_entry *c = j->c;
+	__typeof__(c->record.mounts) points = c->record.mounts;
+	const char *cgroup = c->state.cgroup;
+	own(fd) int lock = container_change_state(c, e);
+	if (lock < 0 || container_save_record(c, true, e) < 0)
+		return -1;
+	c->state.mounts.v = points.v;
+	c->state.mounts.n = points.n;
+	c->state.cgroup = arena_dup(&c->arena, cgroup);
+	return container_save_state(c->dir, &c->state, false, e);
+}
+
+static int change(struct job *j, size_t *ret_added, struct err *e)
+{
+	for (size_t i = 0; i < j->t->remove_mounts.n; i++)
+		if (remove_mount(j, j->t->remove_mounts.v[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < j->t->remove_devices.n; i++)
+		if (remove_device(j, j->t->remove_devices.v[i], e) < 0)
+			return -1;
+	*ret_added = j->c->record.mounts.n;
+	return add_devices(j, e) < 0 ? -1 : add_mounts(j, e);
+}
+
+int container_update_things(struct engine *g, struct container_entry *c, const struct update_things *t, struct err *e)
+{
+	struct job j __attribute__((cleanup(job_drop))) = {.g = g, .c = c, .t = t, .plan = {.lock = -1}, .ns = -1, .root = -1};
+	size_t added = SIZE_MAX;
+	struct err ignored = {};
+	j.runs = str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
+	if (userns_parse(&c->record, &j.maps, e) < 0 || (j.runs && open_root(&j, e) < 0))
+		return -1;
+	if (change(&j, &added, e) < 0) {
+		/* What was taken away is so: the record says it. What was not added is left out. */
+		if (added == SIZE_MAX)
+			(void)!save(&j, &ignored);
+		return -1;
+	}
+	if (save(&j, e) == 0)
+		return 0;
+	take_back_mounts(&j, added);
+	return -1;
+}
