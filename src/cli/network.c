@@ -59,16 +59,19 @@ static int ls(void *opts, int argc unused, char **argv unused, struct err *e)
 }
 
 struct create_options {
-	char *driver, *ipam_driver, *ipv4, *scope;
-	bool ipv6, internal, attachable;
+	char *driver, *ipam_driver, *ipv4, *scope, *config_from;
+	bool ipv6, internal, attachable, config_only, ingress;
 	struct strv subnet, range, gateway, aux, labels, options, ipam_options;
 };
 #define O(m) offset_of(struct create_options, m)
 static const struct opt create_opts[] = {
 	{"attachable", 0, OPT_BOOL, O(attachable), NULL, "Has no effect without a swarm"},
 	{"aux-address", 0, OPT_STRV, O(aux), "NAME=IP", "An address that no container gets"},
+	{"config-from", 0, OPT_STR, O(config_from), "NETWORK", "Refused: a swarm's", OPT_HIDDEN},
+	{"config-only", 0, OPT_BOOL, O(config_only), NULL, "Refused: a swarm's", OPT_HIDDEN},
 	{"driver", 'd', OPT_STR, O(driver), "NAME", "bridge, macvlan, ipvlan or cni (bridge)", 0, "bridge macvlan ipvlan cni"},
 	{"gateway", 0, OPT_STRV, O(gateway), "IP", "The gateway's address (the first of the subnet)"},
+	{"ingress", 0, OPT_BOOL, O(ingress), NULL, "Refused: a swarm's", OPT_HIDDEN},
 	{"internal", 0, OPT_BOOL, O(internal), NULL, "Without a way to other networks"},
 	{"ip-range", 0, OPT_STRV, O(range), "CIDR", "The part of the subnet that containers get addresses of"},
 	{"ipam-driver", 0, OPT_STR, O(ipam_driver), "NAME", "Only \"default\"", OPT_HIDDEN},
@@ -144,6 +147,8 @@ static int create(void *opts, int argc unused, char **argv, struct err *e)
 		.attachable = o->attachable, .ipv4 = !o->ipv4 || !(str_eq(o->ipv4, "false") || str_eq(o->ipv4, "0"))};
 	if ((!str_is_empty(o->ipam_driver) && !str_eq(o->ipam_driver, "default")) || o->ipam_options.n)
 		return err_set(e, ERR_USAGE, "--ipam-driver: only \"default\" is known, and it takes no options");
+	if (o->config_from || o->config_only || o->ingress)
+		return err_set(e, ERR_USAGE, "--%s: hull has no swarm", o->config_from ? "config-from" : o->config_only ? "config-only" : "ingress");
 	if (!str_is_empty(o->scope) && !str_eq(o->scope, "local"))
 		return err_set(e, ERR_USAGE, "--scope: only \"local\" is known, hull has no swarm");
 	for (size_t i = 0; i < o->options.n; i++)

@@ -32,6 +32,7 @@ teardown() { network_clean; }
     refuses 125 '10.89.3.0/24' network create --subnet 10.89.3.5/24 three
     refuses 125 'driver' network create -d carrier-pigeon three
     refuses 125 'option' network create -o color=red three
+    for flag in --config-only --config-from=x --ingress; do refuses 125 'swarm' network create $flag three; done
     refuses 125 'ipv6' network create --subnet fd00:1::/64 three
     refuses 125 'name' network create 'a/b'
     refuses 1 'predefined|pre-defined' network create host
@@ -396,6 +397,25 @@ print(u.recv(100).decode())'
     [ "$output" = HELLO ]
     hull update --publish-rm '[::1]:8096:80' --publish-add '[::1]:8097:80' web
     [ "$(in_host "$HULL_FETCH" 'http://[::1]:8097/name')" = "$(hull exec web hostname)" ]
+}
+
+@test "where -p publishes when no address is said: the setting holds on every network, a network's own option wins" {
+    need_nft
+    echo '{"ip": "127.0.0.1"}' >"$HULL_DIR/settings.json"
+    export HULL_CONFIG=$HULL_DIR/settings.json
+    hull network create plain
+    hull network create -o com.docker.network.bridge.host_binding_ipv4=198.51.100.2 said
+    serves one -p 8100:80
+    serves two --network plain -p 8101:80
+    hull run -d --name three --network said -p 8102:80 box sleep 1000
+    hull run -d --name four -p 0.0.0.0:8103:80 box sleep 1000
+    [ "$(hull port one)" = "80/tcp -> 127.0.0.1:8100" ]
+    [ "$(hull port two)" = "80/tcp -> 127.0.0.1:8101" ]
+    [ "$(hull port three)" = "80/tcp -> 198.51.100.2:8102" ]
+    [ "$(hull port four)" = "80/tcp -> 0.0.0.0:8103" ]
+    [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8101/name)" = "$(hull exec two hostname)" ]
+    for port in 8100 8101; do run ! in_wan "$HULL_FETCH" "http://198.51.100.2:$port/name"; done
+    unset HULL_CONFIG
 }
 
 @test "mtu, and an address range: on the interface" {
