@@ -324,6 +324,13 @@ void health_end(struct health *h)
 	write_document(h, h->c->dir);
 }
 
+const char *health_now(const struct engine *g, const struct container_state *s)
+{
+	if (str_is_empty(s->health) || container_state_has_monitor(&g->containers, s))
+		return s->health;
+	return "unhealthy";
+}
+
 struct json *health_document(struct engine *g, struct container_entry *c)
 {
 	struct err ignored = {};

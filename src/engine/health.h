@@ -14,6 +14,8 @@ struct health;
 enum health_action { HEALTH_NONE, HEALTH_KILL, HEALTH_RESTART, HEALTH_STOP };
 
 /* Is there a test, and not NONE? */
+/* As the state says, or "unhealthy" when nobody probes it any more: its monitor was killed. NULL: it is not checked. */
+const char *health_now(const struct engine *g, const struct container_state *s);
 bool health_is_checked(const struct container_config *c);
 /* "none", "kill", "restart", "stop"; NULL, "": none. ERR_USAGE. */
 int health_parse_action(const char *text, enum health_action *ret, struct err *e) must_use;

@@ -46,6 +46,8 @@ static struct json *state_json(struct engine *g, struct container_entry *c)
 	json_set_str(j, "FinishedAt", time_text(s->finished_at));
 	set_i64(j, "MonitorPid", running ? s->monitor_pid : 0);
 	struct json *health = health_document(g, c);
+	if (health && running && health_now(g, s))
+		json_set_str(health, "Status", health_now(g, s));
 	if (health)
 		json_set(j, "Health", health);
 	return j;

@@ -6,7 +6,7 @@
 #include "engine/list.h"
 
 #include "base/num.h"
-#include "engine/container.h"
+#include "engine/health.h"
 #include "engine/network_docs.h"
 
 #include <regex.h>
@@ -338,6 +338,7 @@ static int collect(struct query *q, struct rows *ret, struct err *e)
 		if (containers_peek(&q->g->containers, ids.v[i], &c, &gone) < 0)
 			continue;
 		const char *status = container_status(q->g, &c);
+		c.state.health = (char *)(uintptr_t)health_now(q->g, &c.state);
 		*row = (struct row){.arena = c.arena, .state = c.state, .status = status, .created_ns = num_time_of(c.state.created)};
 		memcpy(row->id, c.id, sizeof row->id);
 		c.arena = (struct arena){};

@@ -106,6 +106,20 @@ waits_to_restart() {
     hull rm -f orphan
 }
 
+@test "nobody probes one whose monitor was killed: it is not healthy" {
+    hull run -d --name left --health-cmd true --health-interval 100ms box sleep 1000
+    wait_until 30 field_is left .State.Health.Status healthy
+    [[ $(hull ps --filter name=left --format '{{.Status}}') == *"(healthy)" ]]
+    pid=$(field left .State.Pid)
+    kill -9 "$(field left .State.MonitorPid)"
+    wait_until 30 field_is left .State.Health.Status unhealthy
+    [[ $(hull ps --filter name=left --format '{{.Status}}') == *"(unhealthy)" ]]
+    [ "$(hull ps -q --filter health=healthy --filter name=left)" = "" ]
+    kill -9 "$pid"
+    wait_until 30 field_is left .State.Status exited
+    hull rm left
+}
+
 @test "wait: of one that restarts, the next end; nothing stays behind" {
     hull run -d --name waited --restart on-failure:1 box sh -c 'sleep 0.3; exit 6'
     run -0 hull wait waited
