@@ -278,6 +278,9 @@ static int add_devices(struct job *j, struct err *e)
 		return -1;
 	for (size_t i = 0; i < more->devices.n; i++) {
 		const struct device_mapping *d = &more->devices.v[i];
+		/* So it is at a start. */
+		if (is_mounted_node(j) && !str_eq(d->host, d->container))
+			return err_set(e, ERR_UNSUPPORTED, "device %.200s: where the host's node is mounted it keeps its path", d->host);
 		for (size_t k = 0; k < h->devices.n; k++)
 			if (str_eq(h->devices.v[k].container, d->container))
 				return err_set(e, ERR_EXISTS, "it has a device at %.200s already", d->container);

@@ -132,7 +132,9 @@ hull() {
     run -0 hull exec plainlive grep -c ' /mem ' /proc/self/mountinfo
     run hull update --mount-add plainvol:/vol plainlive
     [ "$status" -eq 0 ] || [[ $output == *"only root can bind"* ]]
-    hull update --device-add /dev/full:/dev/also-full plainlive || true
+    run hull update --device-add /dev/full:/dev/also-full plainlive
+    [ "$status" -ne 0 ]
+    [[ $output == *"keeps its path"* ]]
     hull update --mount-rm /mem plainlive
     hull restart -t 0 plainlive
     run -0 hull exec plainlive sh -c 'grep -c " /mem " /proc/self/mountinfo || true'

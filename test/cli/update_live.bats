@@ -123,12 +123,17 @@ teardown_file() { hull_teardown; }
     hull run -d --name own --uidmap 0:100000:1000 --gidmap 0:100000:1000 box sleep 100000
     hull volume create ownvol
     touch "$(hull volume inspect -f '{{.Mountpoint}}' ownvol)/root"
-    hull update --mount-add ownvol:/vol --device-add /dev/full:/dev/also-full own
-    run -0 hull exec own sh -c 'stat -c %u /vol/root; touch /vol/mine && stat -c %u /vol/mine; test -c /dev/also-full && echo node'
+    refuses 1 'keeps its path' update --device-add /dev/full:/dev/also-full own
+    [ -c /dev/fuse ] || skip "there is no /dev/fuse here"
+    hull update --mount-add ownvol:/vol --device-add /dev/fuse own
+    run -0 hull exec own sh -c 'stat -c %u /vol/root; touch /vol/mine && stat -c %u /vol/mine; test -c /dev/fuse && echo node'
     [ "${lines[*]}" = "0 0 node" ]
     [ "$(stat -c %u "$(hull volume inspect -f '{{.Mountpoint}}' ownvol)/mine")" = 0 ]
-    hull update --mount-rm /vol --device-rm /dev/also-full own
-    run -0 hull exec own sh -c 'grep -cE " (/vol|/dev/also-full) " /proc/self/mountinfo || true'
+    hull restart -t 0 own
+    run -0 hull exec own sh -c 'ls /vol; test -c /dev/fuse && echo node'
+    [ "${lines[*]}" = "mine root node" ]
+    hull update --mount-rm /vol --device-rm /dev/fuse own
+    run -0 hull exec own sh -c 'grep -cE " (/vol|/dev/fuse) " /proc/self/mountinfo || true'
     [ "$output" = 0 ]
     hull rm -f own
 }
