@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "engine/events.h"
 #include "engine/view.h"
 #include "snap/transfer.h"
 #include "sys/child.h"
@@ -283,5 +284,10 @@ int container_copy(struct engine *g, const struct container_copy *r, struct copi
 	j.done = shared;
 	int failed = find_views(&j, e) < 0 || child_do(work, &j, e) < 0 ? -1 : 0;
 	*ret = *j.done;
+	for (size_t i = 0; !failed && i <= r->sources.n; i++) {
+		const struct view *v = view_at(&j, i < r->sources.n ? &r->sources.v[i] : &r->to);
+		if (v)
+			event_container(g, &v->c, i < r->sources.n ? "archive-path" : "extract-to-dir");
+	}
 	return failed;
 }

@@ -69,6 +69,7 @@ asked() { hull inspect "$1" | jq -S '.[0] | {Path, Args, Config: (.Config | del(
     hull run --name two box true
     echo "FROM box
 RUN true" | hull build -q -t made -
+    hull secret create word - <<<hidden
     pid=$(hull inspect -f '{{.State.Pid}} {{.State.MonitorPid}}' one)
     mkdir "$HULL_ROOT/mine"
     touch "$HULL_RUN_ROOT/mine"
@@ -78,7 +79,7 @@ RUN true" | hull build -q -t made -
     [ "$(ls -A "$HULL_ROOT" | grep -v -e '^mine$')" = "" ]
     [ "$(ls -A "$HULL_RUN_ROOT" | grep -v -e '^mine$')" = "" ]
     [ -d "$HULL_ROOT/mine" ] && [ -e "$HULL_RUN_ROOT/mine" ]
-    for p in $pid; do [ ! -d "/proc/$p" ]; done
+    for p in $pid; do wait_until 30 test ! -d "/proc/$p"; done
     # It begins anew.
     run -0 hull run --rm box echo again
     [ "$output" = again ]

@@ -119,6 +119,31 @@ image delete" ]
     [ "$(grep -c . <<<"$output")" -eq 7 ]
 }
 
+@test "cp, secrets, volumes of other volumes" {
+    t=$(now)
+    hull create --name files box true
+    echo text >"$BATS_TEST_TMPDIR/file"
+    hull cp "$BATS_TEST_TMPDIR/file" files:/tmp
+    hull cp files:/tmp/file "$BATS_TEST_TMPDIR/back"
+    hull rm files
+    hull secret create word - <<<hidden
+    hull secret rm word
+    hull volume create one-v
+    hull volume clone one-v two-v
+    hull volume rm one-v two-v
+    run -0 since "$t"
+    [ "$output" = "container create
+container extract-to-dir
+container archive-path
+container destroy
+secret create
+secret remove
+volume create
+volume create
+volume destroy
+volume destroy" ]
+}
+
 @test "JSON is docker's document; text names the attributes in order" {
     t=$(now)
     id=$(hull create --name text --label 'zz=1' --label aa=2 box true)
