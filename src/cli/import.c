@@ -27,8 +27,6 @@ static int import(void *opts, int argc, char **argv, struct err *e)
 	struct image_run_config config = {};
 	char id[136];
 	bool from_stdin = strcmp(argv[0], "-") == 0;
-	if (str_has_prefix(argv[0], "http://") || str_has_prefix(argv[0], "https://"))
-		return err_set(e, ERR_USAGE, "import reads no URL: curl -L %.200s | hull import -", argv[0]);
 	if (from_stdin && isatty(0))
 		return err_set(e, ERR_USAGE, "import reads a tar from stdin, and that is a terminal: name the file, or redirect it with <");
 	struct engine *g = cli_engine(e);
@@ -39,7 +37,7 @@ static int import(void *opts, int argc, char **argv, struct err *e)
 	return image_import(g, &r, id, e) < 0 ? -1 : cli_printf(e, "%s\n", id);
 }
 
-const struct cmd cmd_import = {"import", "FILE|- [REPOSITORY[:TAG]]", "Make an image of the files in a tar", options, countof(options),
+const struct cmd cmd_import = {"import", "FILE|URL|- [REPOSITORY[:TAG]]", "Make an image of the files in a tar", options, countof(options),
 	sizeof(struct import_options), 1, 2, import, .complete = "@file",
 	.about = "The tar may be compressed. Of instructions those are taken that say how the image is run: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, "
 		"LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR.",

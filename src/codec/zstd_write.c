@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+enum { JOB_SIZE = 2 << 20, JOB_LEVEL_MAX = 9 };
+
 static struct {
 	DYNLIB_FN(ZSTD_createCCtx);
 	DYNLIB_FN(ZSTD_freeCCtx);
@@ -75,6 +77,9 @@ int zstd_write_open(int level, unsigned threads, struct compressor **ret, struct
 	zstd.ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
 	/* One worker makes the same frame as several, none another one. A library without threads refuses, and does it alone. */
 	zstd.ZSTD_CCtx_setParameter(z, ZSTD_c_nbWorkers, (int)threads);
+	/* Its own choice is four windows a job, several of them for each thread. */
+	if (level <= JOB_LEVEL_MAX)
+		zstd.ZSTD_CCtx_setParameter(z, ZSTD_c_jobSize, JOB_SIZE);
 	struct writer *w = mem_alloc(sizeof *w);
 	w->c = (struct compressor){.add = add, .end = end, .drop = drop};
 	w->z = z;

@@ -67,7 +67,7 @@ struct image_save_request {
 	const struct image_progress *progress;
 };
 int image_save(struct engine *g, const struct image_save_request *r, struct err *e) must_use;
-/* An image of one layer: the files of a tar, compressed or not. path NULL: fd. ret_id: the image's. */
+/* An image of one layer: the files of a tar, compressed or not. path: a file, or a URL of http or https; NULL: fd. ret_id: the image's. */
 struct image_import_request {
 	const char *path;
 	int fd;

@@ -10,6 +10,7 @@
 #include "codec/digest.h"
 #include "engine/events.h"
 #include "engine/layers.h"
+#include "image/download.h"
 #include "image/platform.h"
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 enum { CONFIG_MAX = 4 << 20 };
+static const uint64_t DOWNLOAD_MAX = 64ull << 30;
 
 static int put(struct engine *g, const struct image_import_request *r, const struct ref *name, char *diff_id, char ret_id[136], struct err *e)
 {
@@ -46,6 +48,36 @@ static int put(struct engine *g, const struct image_import_request *r, const str
 	return store_put(&g->store, &record, &blob, 1, e);
 }
 
+static int add_data(void *arg, const void *p, size_t n, struct err *e)
+{
+	return fd_write_all(*(int *)arg, p, n) < 0 ? err_sys(e, "write what is downloaded") : 0;
+}
+
+/* All of it, into a file without a name: a connection that breaks may be taken up where it broke. Returns the fd. */
+static int fetch(struct engine *g, const char *url, struct err *e)
+{
+	own(mem) char *program = engine_libexec(g, "hull-registry");
+	own(fd) int fd = engine_scratch(g, e);
+	struct download_reply reply = {};
+	struct download d = {.program = program, .url = url, .max = DOWNLOAD_MAX, .data = add_data, .arg = &fd};
+	if (fd < 0)
+		return -1;
+	if (!program)
+		return err_set(e, ERR_NOT_FOUND, "hull-registry is not installed in %s", HULL_LIBEXECDIR);
+	if (download(&d, &reply, e) < 0)
+		return -1;
+	download_reply_drop(&reply);
+	return lseek(fd, 0, SEEK_SET) < 0 ? err_sys(e, "%.300s", url) : take_fd(fd);
+}
+
+static int open_source(struct engine *g, const char *path, struct err *e)
+{
+	if (str_has_prefix(path, "http://") || str_has_prefix(path, "https://"))
+		return fetch(g, path, e);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? err_sys(e, "%.300s", path) : fd;
+}
+
 int image_import(struct engine *g, const struct image_import_request *r, char ret_id[136], struct err *e)
 {
 	struct ref name;
@@ -58,8 +90,8 @@ int image_import(struct engine *g, const struct image_import_request *r, char re
 		return err_set(e, ERR_USAGE, "invalid name \"%.300s\": a name that is given has no digest", r->name);
 	if (platform_parse(r->platform, &want, e) < 0)
 		return -1;
-	if (r->path && (opened = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0)
-		return err_sys(e, "%.300s", r->path);
+	if (r->path && (opened = open_source(g, r->path, e)) < 0)
+		return -1;
 	if (engine_need_store(g, e) < 0 || engine_need_storage(g, e) < 0)
 		return -1;
 	engine_warn_ids(g);

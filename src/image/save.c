@@ -77,6 +77,19 @@ static int put_list(struct save *s, const char *name, const struct json *j, cons
 	return tar_member(s, TAR_FILE, name, b.len, e) < 0 ? -1 : tar_write_data(s->tar, buf_text(&b), b.len, e);
 }
 
+/* One that broke off before its index was written: blobs, and perhaps the first of its small files. */
+static bool was_begun(const struct save *s, const struct strv *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->v[i], "blobs") != 0 && strcmp(names->v[i], "oci-layout") != 0 && !str_has_prefix(names->v[i], "oci-layout.tmp-") &&
+			!str_has_prefix(names->v[i], "index.json.tmp-"))
+			return false;
+	for (size_t i = 0; i < names->n; i++)
+		if (strstr(names->v[i], ".tmp-"))
+			unlinkat(s->fd, names->v[i], 0);
+	return true;
+}
+
 /* What an OCI layout that is there says, so that it is kept. */
 static int load_layout(struct save *s, struct err *e)
 {
@@ -84,8 +97,7 @@ static int load_layout(struct save *s, struct err *e)
 	own(json) struct json *j = NULL;
 	if (path_list(s->fd, ".", &names, e) < 0)
 		return -1;
-	/* Blobs alone: one that was begun. */
-	if (!names.n || (s->form == SAVE_OCI_DIR && names.n == 1 && strcmp(names.v[0], "blobs") == 0))
+	if (!names.n || (s->form == SAVE_OCI_DIR && was_begun(s, &names)))
 		return 0;
 	if (s->form != SAVE_OCI_DIR || !path_exists(s->fd, "oci-layout") || json_read(s->fd, "index.json", LIST_MAX, &j, e) < 0)
 		return err_set(e, ERR_EXISTS, "the directory is there, and not empty%s", s->form == SAVE_OCI_DIR ? ", and no OCI layout" : "");

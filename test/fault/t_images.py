@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """t_images: load, pull, tag, rmi, migrate and volumes, broken at every system call: the command, its workers and hull-registry."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -133,9 +135,62 @@ def move_again(storage):
     return again
 
 
+def saved(place, o):
+    with tarfile.open(os.path.join(place.path, "saved.tar")) as tar:
+        if "manifest.json" not in tar.getnames():
+            raise Failure("no whole archive")
+
+
+def save_again(place):
+    """A file under its own name is whole, or not there."""
+    target = os.path.join(place.path, "saved.tar")
+    if os.path.exists(target):
+        saved(place, None)
+        os.unlink(target)
+    place.ok("save", "-o", target, "box")
+    saved(place, None)
+    left = [n for n in os.listdir(place.path) if "tmp" in n]
+    for n in left:
+        os.unlink(os.path.join(place.path, n))
+    os.unlink(target)
+    box_runs(place)
+
+
+def copied(place, o):
+    with open(os.path.join(place.path, "layout/index.json")) as f:
+        if len(json.load(f)["manifests"]) != 1:
+            raise Failure("index.json")
+
+
+def copy_again(place):
+    place.ok("copy", f"docker://{NAME}", f"oci:{place.path}/layout:1")
+    copied(place, None)
+    shutil.rmtree(os.path.join(place.path, "layout"))
+    place.ok("pull", "-q", NAME)
+    place.ok("rmi", NAME)
+
+
+def plain_tar(place):
+    box(place)
+    with open(os.path.join(place.path, "in.tar"), "wb") as f:
+        f.write(registry.make_layer({"file": registry.noise(200000)}))
+
+
+def import_again(place):
+    place.ok("import", os.path.join(place.path, "in.tar"), "in:1")
+    place.ok("rmi", "in:1")
+    ids = place.ok("images", "-q", "--filter", "dangling=true").split()
+    if ids:
+        place.ok("rmi", *ids)
+    box_runs(place)
+
+
 VERBS = [
     Verb("load", ["load", "-i", BOX], setup=fresh, done=has("box:latest"), again=box_runs),
     Verb("pull", ["pull", NAME], setup=fresh, done=pulled, again=pull_again, calls=("recvmsg",)),
+    Verb("save", lambda p: ["save", "-o", os.path.join(p.path, "saved.tar"), "box"], begin=box, done=saved, again=save_again),
+    Verb("copy", lambda p: ["copy", f"docker://{NAME}", f"oci:{p.path}/layout:1"], done=copied, again=copy_again, calls=("recvmsg",)),
+    Verb("import", lambda p: ["import", os.path.join(p.path, "in.tar"), "in:1"], begin=plain_tar, done=has("box:latest", "in:1"), again=import_again),
     Verb("tag", ["tag", "box", "other:1"], begin=box, done=has("box:latest", "other:1"), again=tag_again),
     Verb("rmi of a name", ["rmi", "other:1"], begin=box, setup=lambda p: p.ok("tag", "box", "other:1"), done=has("box:latest"), again=untag_again),
     Verb("rmi", ["rmi", "box"], begin=box, setup=remake_box, done=has(), again=rmi_again),

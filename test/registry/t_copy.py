@@ -3,6 +3,7 @@
 """t_copy: `hull copy`, and pull and push between places: registries, archives, directories, docker's socket (a fake of it), podman (a
 script that is called so)."""
 
+import gzip
 import os
 import socketserver
 import sys
@@ -39,6 +40,41 @@ def index_with_attestation(fake):
     index = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": listed}).encode()
     fake.add_manifest("x", "latest", "application/vnd.oci.image.index.v1+json", index)
     return images, index, statement
+
+
+def test_import_reads_a_url():
+    with Fake() as fake, Hull() as hull:
+        layer = gzip.compress(make_layer({"hello": b"hello\n", "big": noise(3000000)}))
+        broken = []
+
+        def hook(h):
+            if not h.path.startswith("/files/"):
+                return False
+            if h.path.endswith("/gone.tar"):
+                return h.reply(404, b"not here")
+            if h.path.endswith("/moved.tar"):
+                return h.reply(302, Location="/files/x.tar.gz")
+            if "Range" in h.headers:
+                start = int(h.headers["Range"][6:-1])
+                return h.reply(206, layer[start:], ETag='"v1"', Content_Range=f"bytes {start}-{len(layer) - 1}/{len(layer)}")
+            if broken:
+                return h.reply(200, layer, ETag='"v1"')
+            broken.append(1)
+            h.send_response(200)
+            h.send_header("Content-Length", str(len(layer)))
+            h.send_header("ETag", '"v1"')
+            h.end_headers()
+            h.wfile.write(layer[:1000000])
+            h.drop()
+        fake.hook = hook
+        id_ = hull.ok("import", "-c", "CMD cat /hello", f"http://{fake.host}/files/x.tar.gz", "mine:1").strip()
+        found = hull.inspect("mine:1")
+        assert found["Id"] == id_ and found["RootFS"]["Layers"] == [digest_of(gzip.decompress(layer))], found
+        assert f"http://{fake.host}/files/x.tar.gz" in hull.ok("history", "--no-trunc", "mine:1")
+        hull.ok("import", f"http://{fake.host}/files/moved.tar", "mine:2")
+        hull.refuses("404", "import", f"http://{fake.host}/files/gone.tar", "mine:3")
+        assert hull.inspect("mine:2")["RootFS"] == found["RootFS"]
+        assert [n for n in os.listdir(hull.root) if "scratch" in n] == []
 
 
 def test_index_and_attestation_go_untouched():
