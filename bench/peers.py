@@ -66,6 +66,8 @@ class Engine:
             "run-port": self.cmd("run", *self.run_options, "--rm", "-p", "18080:80", "box", "true"),
             "run-ports": self.cmd("run", *self.run_options, "--rm", "-p", "18100-18199:100-199", "box", "true"),
             "exec": self.cmd("exec", "bench", "true"),
+            "cp-in": self.cmd("cp", self.gigabyte(), "bench:/gigabyte"),
+            "cp-out": self.cmd("cp", "bench:/gigabyte", self.dir + "/out"),
             "ps": self.cmd("ps", "-a"),
             "load": self.cmd("load", "-q", "-i", self.args.archive or ""),
             "save": self.cmd("save", *self.save_options, "-o", self.dir + "/saved.tar", make_image.NAME),
@@ -74,6 +76,16 @@ class Engine:
             "push": self.push_command(),
             "push-again": self.push_command(),
         }.get(case)
+
+    def gigabyte(self):
+        """A file of 1 GiB without holes, the same for all."""
+        return os.path.join(os.path.dirname(self.dir), "gigabyte")
+
+    def make_gigabyte(self):
+        if not os.path.exists(self.gigabyte()):
+            with open(self.gigabyte(), "wb") as f:
+                for _ in range(64):
+                    f.write(os.urandom(16 << 20))
 
     def pull_command(self):
         if not self.args.image:
@@ -102,9 +114,14 @@ class Engine:
     pull_options = run_options = save_options = ()
 
     def prepare(self, case):
-        if case in ("exec", "memory") and "bench" not in self.done:
+        if case in ("cp-in", "cp-out"):
+            self.make_gigabyte()
+            os.makedirs(self.dir, exist_ok=True)
+        if case in ("exec", "memory", "cp-in", "cp-out") and "bench" not in self.done:
             self.do("run", *self.run_options, "-d", "--name", "bench", "--network", "none", "box", "sleep", "100000")
             self.done.add("bench")
+        if case == "cp-out":
+            self.do("cp", self.gigabyte(), "bench:/gigabyte")
         if case in ("push", "push-again") and "push" not in self.done:
             self.do("pull", *self.pull_options, self.args.image)
             self.do("tag", self.args.image, self.target())
@@ -341,4 +358,22 @@ class Unshare(Engine):
         pass
 
 
-ALL = (Hull, Docker, Podman, Crun, Runc, Unshare)
+class Cp(Engine):
+    """What copying costs by itself."""
+    name, programs = "cp", ("cp",)
+
+    def command(self, case):
+        return ["cp", self.gigabyte(), self.dir + "/gigabyte"] if case in ("cp-in", "cp-out") else None
+
+    def setup(self):
+        os.makedirs(self.dir, exist_ok=True)
+
+    def prepare(self, case):
+        if case in ("cp-in", "cp-out"):
+            self.make_gigabyte()
+
+    def teardown(self):
+        pass
+
+
+ALL = (Hull, Docker, Podman, Crun, Runc, Unshare, Cp)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""t_life: create, start, stop, restart, kill, pause, exec, rename, rm and the verbs that only look, broken at every system call."""
+"""t_life: create, start, stop, restart, kill, pause, exec, cp, rename, rm and the verbs that only look, broken at every system call."""
 
 import os
 import sys
@@ -75,6 +75,21 @@ def said_hi(place, o):
         raise Failure(f"printed {o.out!r}")
 
 
+HERE = os.path.abspath(__file__)
+
+
+def is_copied(where):
+    def check(place, o):
+        if "def is_copied" not in place.ok("cp", where, "-"):
+            raise Failure("what was copied is not there")
+    return check
+
+
+def cp_works(place):
+    place.ok("cp", HERE, "c1:/next")
+    is_copied("c1:/next")(place, None)
+
+
 def end(place):
     """What looks only changes nothing: this container is the same all the time."""
     is_now("running")(place, None)
@@ -93,6 +108,9 @@ VERBS = [
     Verb("rm -f", ["rm", "-f", "c1"], begin=box, setup=run, done=is_gone, again=works),
     Verb("exec", ["exec", "-e", "A=b", "-w", "/tmp", "c1", "echo", "hi"], begin=box, setup=run_once, done=said_hi, again=exec_works, keep=True,
          statuses=(1, 125, 126, 127), calls=("setns",)),
+    Verb("cp", ["cp", HERE, "c1:/in"], begin=box, setup=run_once, done=is_copied("c1:/in"), again=cp_works, keep=True),
+    Verb("cp to a stopped one", ["cp", HERE, "c1:/v/in"], begin=box, setup=lambda p: create(p, "-v", "v1:/v"), done=is_copied("c1:/v/in"), again=works),
+    Verb("cp out", ["cp", "c1:/etc/.", "-"], begin=box, setup=run_once, again=cp_works, keep=True),
     *(Verb(argv[0], argv, begin=box, setup=run_once, again=end, keep=True, ways=LOOKS)
       for argv in (["ps", "-a"], ["inspect", "c1"], ["logs", "c1"], ["top", "c1"], ["info"], ["images"], ["history", "box"])),
 ]
