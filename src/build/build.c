@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "build/interrupt.h"
+#include "build/prune.h"
 #include "build/remote_cache.h"
 #include "build/run.h"
 #include "build/stage.h"
@@ -330,6 +331,19 @@ static int run(struct engine *g, const struct build_request *q, struct build_ima
 	return output_images(g, q, ret, e) < 0 ? -1 : remote_cache_export(g, q, &used, &layers, e);
 }
 
+/* A budget that holds: whatever was built, and also when it failed. */
+static void keep_limit(struct engine *g, const struct build_request *q)
+{
+	struct err why = {};
+	const struct settings *s = engine_settings(g, &why);
+	int64_t limit = q->cache_max ? q->cache_max : s ? s->build_cache_max : 0;
+	if (!limit || prune_to_limit(g, (uint64_t)limit, &why) == 0)
+		return;
+	struct build_event ev = {.kind = BUILD_WARNING, .name = "", .text = why.text, .len = strlen(why.text)};
+	if (q->event)
+		q->event(q->arg, &ev);
+}
+
 int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e)
 {
 	size_t n = q->platforms.n ? q->platforms.n : 1;
@@ -338,6 +352,7 @@ int build_run(struct engine *g, const struct build_request *q, struct build_resu
 		return err_set(e, ERR_LIMIT, "--platform: more than %d", PLATFORMS_MAX);
 	own(mem) struct build_image *images = mem_alloc(n * sizeof *images);
 	int r = run(g, q, images, n, ret, e);
+	keep_limit(g, q);
 	for (size_t i = 0; i < n; i++)
 		build_image_drop(&images[i]);
 	return r;

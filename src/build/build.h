@@ -51,6 +51,7 @@ struct build_request {
 	bool no_cache, allow_insecure, allow_device, explain, squash, shell_on_error, docker_types, has_format, sbom; /* docker_types: docker's media types */
 	enum build_provenance provenance;
 	unsigned jobs;           /* 0: as many as there are CPUs */
+	int64_t cache_max;       /* the build cache is pruned to that many bytes at the end; 0: as the settings say */
 	int64_t shm_size, memory, memory_swap, nano_cpus, cpu_shares, cpu_quota, cpu_period;
 	const char *cpuset_cpus, *cpuset_mems, *cgroup_parent;
 	struct { struct ulimit *v; size_t n; } ulimits;

@@ -12,10 +12,12 @@
 #include "engine/events.h"
 #include "engine/disk.h"
 #include "engine/layers.h"
+#include "engine/volume.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,6 +101,46 @@ static int read_all(struct cache *c, struct engine *g, struct keys *k, struct er
 		? -1 : 0;
 }
 
+/* When a cache mount was used last: run_mounts.c. */
+static int64_t mount_used(const char *mountpoint)
+{
+	own(mem) char *above = mem_printf("%s/..", mountpoint);
+	struct stat st;
+	return stat(above, &st) < 0 ? 0 : (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+static struct json *mounts(struct engine *g, struct err *e)
+{
+	own(strv) struct strv filters = {};
+	strv_add(&filters, "label=" CACHE_MOUNT_LABEL);
+	return volume_list(g, &filters, e);
+}
+
+static int add_mounts(struct engine *g, struct json *out, struct err *e)
+{
+	own(json) struct json *list = mounts(g, e);
+	if (!list)
+		return -1;
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *v = json_at(list, i);
+		const char *name = json_get_str(v, "Name"), *id = json_get_str(json_get(v, "Labels"), CACHE_MOUNT_LABEL);
+		uint64_t bytes, users;
+		char when[NUM_TEXT];
+		struct err gone = {};
+		if (volume_size(g, name, &bytes, &users, &gone) < 0)
+			continue;
+		struct json *j = json_new_object();
+		own(mem) char *text = mem_printf("cache mount %s", id ? id : "");
+		json_set_str(j, "ID", name);
+		json_set(j, "Size", json_new_u64(bytes));
+		json_set_str(j, "LastUsedAt", num_format_time(mount_used(json_get_str(v, "Mountpoint")), when));
+		json_set_str(j, "Description", text);
+		json_set_str(j, "Type", "exec.cachemount");
+		json_add(out, j);
+	}
+	return 0;
+}
+
 struct json *prune_list(struct engine *g, struct err *e)
 {
 	own(cache) struct cache c = {.dir = -1};
@@ -115,8 +157,11 @@ struct json *prune_list(struct engine *g, struct err *e)
 		json_set(j, "Size", json_new_u64(l->bytes));
 		json_set_str(j, "LastUsedAt", num_format_time(l->used, when));
 		json_set_str(j, "Description", l->step);
+		json_set_str(j, "Type", "regular");
 		json_add(out, j);
 	}
+	if (add_mounts(g, out, e) < 0)
+		json_drop(&out);
 	return out;
 }
 
@@ -151,6 +196,46 @@ static int forget(struct cache *c, struct keys *k, bool everything, struct strv 
 		strv_add_take(ret_ids, mem_printf("%s:%s", strlen(k->layers.v[i].hex) == 128 ? "sha512" : "sha256", k->layers.v[i].hex));
 	}
 	return 0;
+}
+
+int prune_mounts(struct engine *g, int64_t unused_ns, struct strv *ret_names, uint64_t *ret_bytes, struct err *e)
+{
+	own(json) struct json *list = mounts(g, e);
+	int64_t before = num_now_ns() - unused_ns;
+	*ret_bytes = 0;
+	if (!list)
+		return -1;
+	for (size_t i = 0; i < json_len(list); i++) {
+		const char *name = json_get_str(json_at(list, i), "Name"), *place = json_get_str(json_at(list, i), "Mountpoint");
+		uint64_t bytes = 0, users = 0;
+		struct err why = {};
+		own(fd) int dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0 || (unused_ns && mount_used(place) >= before) ||
+			volume_size(g, name, &bytes, &users, &why) < 0 || users || volume_remove(g, name, false, &why) < 0)
+			continue;
+		strv_add(ret_names, name);
+		*ret_bytes += bytes;
+	}
+	return 0;
+}
+
+int prune_to_limit(struct engine *g, uint64_t limit, struct err *e)
+{
+	own(cache) struct cache c = {.dir = -1};
+	own(keys) struct keys k = {};
+	own(json) struct json *gone = json_new_array();
+	own(strv) struct strv ids = {};
+	uint64_t all = 0;
+	if (engine_need_snap(g, e) < 0 || engine_need_store(g, e) < 0 || cache_open(&c, g, e) < 0 || read_layers(&c, g, &k, e) < 0)
+		return -1;
+	for (size_t i = 0; i < k.layers.n; i++)
+		all += k.layers.v[i].bytes;
+	if (all <= limit)
+		return 0;
+	if (read_keys(&c, &k, e) < 0)
+		return -1;
+	choose(&k, 0, limit);
+	return forget(&c, &k, false, &ids, e) < 0 ? -1 : layers_collect(g, gone, e);
 }
 
 int prune_cache(struct engine *g, int64_t unused_ns, uint64_t keep, struct strv *ret_ids, uint64_t *ret_bytes, struct err *e)

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/prune.h"
 #include "build/tree.h"
 #include "engine/user.h"
 #include "engine/volume.h"
@@ -25,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { CACHES_MAX = 64 };
 enum { ALL = 31, B = 1 << RUN_BIND, C = 1 << RUN_CACHE, T = 1 << RUN_TMPFS, S = 1 << RUN_SECRET, H = 1 << RUN_SSH };
 static const char *const kinds[] = {"bind", "cache", "tmpfs", "secret", "ssh"};
 
@@ -363,44 +365,67 @@ static char *cache_name(struct arena *a, const char *id)
 	return name;
 }
 
+/* The volume of a cache, open and locked as long as the step runs: nobody prunes it meanwhile. 1: somebody else has it. */
+static int hold_cache(struct run *r, struct run_mount *m, const char *name, struct err *e)
+{
+	struct build *b = r->x->b;
+	char label[] = CACHE_MOUNT_LABEL;
+	struct pair pair = {label, (char *)(uintptr_t)m->id};
+	struct map labels = {&pair, 1};
+	own(mem) char *made = NULL, *path = volume_path(b->g, name), *above = mem_printf("%s/..", path);
+	bool private = str_eq(m->sharing, "private"), locked = str_eq(m->sharing, "locked");
+	if (volume_create(b->g, name, &labels, NULL, &made, e) < 0)
+		return -1;
+	own(fd) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, "cache %s", name);
+	if (flock(dir, private ? LOCK_EX | LOCK_NB : locked ? LOCK_EX : LOCK_SH) < 0)
+		return private && errno == EWOULDBLOCK ? 1 : err_sys(e, "cache %s", name);
+	/* When it was used last: prune.c. */
+	(void)!utimensat(AT_FDCWD, above, NULL, 0);
+	m->lock = take_fd(dir);
+	m->path = arena_dup(&r->c.arena, path);
+	return 0;
+}
+
+static int fill_cache(struct run *r, struct run_mount *m, const char *name, size_t i, struct err *e)
+{
+	struct engine *g = r->x->b->g;
+	if (str_is_empty(m->from))
+		return volume_fill(g, name, -1, m->uid, m->gid, e);
+	struct run_mount from = *m;
+	from.kind = RUN_BIND;
+	from.rw = false;
+	if (place_bind(r, &from, i, e) < 0)
+		return -1;
+	own(fd) int ready = from.ready;
+	own(fd) int fill = ready >= 0 ? openat(ready, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : open(from.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fill < 0 ? err_sys(e, "cache %s", name) : volume_fill(g, name, fill, m->uid, m->gid, e);
+}
+
 static int place_cache(struct run *r, struct run_mount *m, size_t i, struct err *e)
 {
 	struct build *b = r->x->b;
 	struct user u = {};
 	struct arena *a = &r->c.arena;
-	char *name = cache_name(a, str_eq(m->sharing, "private") ? arena_printf(a, "%s-%s", m->id, r->id) : m->id);
+	char *base = cache_name(a, m->id), *name = base;
 	if (!m->has_owner && user_lookup(r->root, r->x->s->config.config.user ? r->x->s->config.config.user : "", a, &u, e) == 0) {
 		m->uid = u.uid;
 		m->gid = u.gid;
 	}
 	own(fd) int lock = path_lock(b->g->root, "volumes.lock", false, true, e);
-	if (lock < 0 || volume_ensure(b->g, name, false, e) < 0)
-		return -1;
-	own(mem) char *path = volume_path(b->g, name);
-	own(fd) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_sys(e, "cache %s", name);
-	bool is_new = volume_is_new(b->g, name);
-	if (is_new && !str_is_empty(m->from)) {
-		struct run_mount from = *m;
-		from.kind = RUN_BIND;
-		from.rw = false;
-		if (place_bind(r, &from, i, e) < 0)
-			return -1;
-		own(fd) int ready = from.ready;
-		own(fd) int fill = ready >= 0 ? openat(ready, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-					      : open(from.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fill < 0 || volume_fill(b->g, name, fill, m->uid, m->gid, e) < 0)
-			return fill < 0 ? err_sys(e, "cache %s", name) : -1;
-	} else if (is_new && volume_fill(b->g, name, -1, m->uid, m->gid, e) < 0) {
-		return -1;
+	int held = lock < 0 ? -1 : hold_cache(r, m, name, e);
+	/* A private one is that of who comes first; who is there meanwhile has another, which is used again too. */
+	for (unsigned n = 2; held == 1 && n <= CACHES_MAX; n++) {
+		name = arena_printf(a, "%s-%u", base, n);
+		held = hold_cache(r, m, name, e);
 	}
-	if (is_new && fchmod(dir, m->mode) < 0)
-		return err_sys(e, "cache %s", name);
-	if (str_eq(m->sharing, "locked") && flock(m->lock = take_fd(dir), LOCK_EX) < 0)
-		return err_sys(e, "cache %s", name);
-	m->path = arena_dup(a, path);
-	return 0;
+	if (held != 0)
+		return held < 0 ? -1 : err_set(e, ERR_CONFLICT, "cache %s: %d builds have one of their own", base, CACHES_MAX);
+	bool is_new = volume_is_new(b->g, name);
+	if (is_new && fill_cache(r, m, name, i, e) < 0)
+		return -1;
+	return is_new && fchmod(m->lock, m->mode) < 0 ? err_sys(e, "cache %s", name) : 0;
 }
 
 static int read_secret(struct run *r, const struct build_secret *s, struct buf *out, struct err *e)

@@ -24,7 +24,7 @@ struct build_cli {
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
 	struct strv outputs, volumes, annotations, platforms, cache_from, cache_to, attest;
 	bool no_cache, quiet, rm, force_rm, load, push, explain, check, squash, timing;
-	struct opt_num jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
+	struct opt_num cache_max, jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
 #define AT(m) offset_of(struct build_cli, m)
 static const struct opt options[] = {
@@ -38,6 +38,7 @@ static const struct opt options[] = {
 	{"cache-from", 0, OPT_STRV, AT(cache_from), "NAME|type=KIND,…", "Take over what other builds did: type=registry,ref=NAME or type=local,src=DIR"},
 	{"cache-to", 0, OPT_STRV, AT(cache_to), "NAME|type=KIND,…", "Let other builds take over what this one did: type=inline, type=registry,ref=NAME or "
 		"type=local,dest=DIR, with mode=max for all stages"},
+	{"cache-max", 0, OPT_SIZE, AT(cache_max), "BYTES", "Prune the build cache to so much at the end, what was unused longest first"},
 	{"call", 0, OPT_STR, AT(call), "METHOD", "Instead of building: check (the build checks), outline (what the build can be given), targets (its stages); "
 		"with ,format=json", 0, "build check outline targets check,format=json outline,format=json targets,format=json"},
 	{"cap-add", 0, OPT_STRV, AT(cap_add), "CAP", "Give RUN one more capability"},
@@ -193,6 +194,7 @@ static int read_volume(const char *text, struct arena *a, struct build_volume *v
 static int read_limits(const struct build_cli *o, struct arena *a, struct build_request *q, struct err *e)
 {
 	q->jobs = o->jobs.set ? (unsigned)o->jobs.v : 0;
+	q->cache_max = o->cache_max.v;
 	q->shm_size = o->shm_size.v;
 	q->memory = o->memory.v;
 	q->memory_swap = o->memory_swap.v;

@@ -64,7 +64,7 @@ static bool is_known(const char *key)
 	for (size_t i = 0; i < countof(skipped); i++)
 		if (strcmp(skipped[i], key) == 0)
 			return true;
-	return strcmp(key, "default-shm-size") == 0;
+	return strcmp(key, "default-shm-size") == 0 || strcmp(key, "build-cache-max") == 0;
 }
 
 static int check_keys(const struct json *j, struct err *e)
@@ -96,6 +96,22 @@ static int read_shm_size(const struct json *j, struct settings *s, struct err *e
 	return 0;
 }
 
+/* docker's counts when its garbage collection is on. */
+static int read_build_cache(const struct json *j, struct settings *s, struct err *e)
+{
+	const struct json *gc = json_get(json_get(j, "builder"), "gc"), *v = json_get(j, "build-cache-max");
+	if (!v && json_truth(json_get(gc, "enabled")))
+		v = json_get(gc, "defaultKeepStorage");
+	if (!v)
+		return 0;
+	if (json_str(v))
+		return num_size(json_str(v), false, &s->build_cache_max, "build-cache-max", e);
+	if (json_kind(v) != JSON_INT || json_i64(v) <= 0)
+		return err_set(e, ERR_USAGE, "build-cache-max: must be a size such as \"20G\"");
+	s->build_cache_max = json_i64(v);
+	return 0;
+}
+
 static int check_network(const struct settings *s, struct err *e)
 {
 	if (s->publish && !str_eq(s->publish, "nat") && !str_eq(s->publish, "proxy"))
@@ -117,7 +133,7 @@ static int load(struct settings *s, size_t at, const char *path, bool must, stru
 	if (json_kind(s->document[at]) != JSON_OBJECT)
 		return err_set(e, ERR_USAGE, "%s: must be a JSON object", path);
 	if (check_keys(s->document[at], e) < 0 || jmap_parse(&table, s->document[at], 0, &s->arena, s, "", e) < 0 ||
-		read_shm_size(s->document[at], s, e) < 0 || check_network(s, e) < 0)
+		read_shm_size(s->document[at], s, e) < 0 || read_build_cache(s->document[at], s, e) < 0 || check_network(s, e) < 0)
 		return err_wrap(e, "%s", path);
 	return 0;
 }

@@ -18,6 +18,7 @@ struct settings {
 	char *cgroup_parent, *cgroupns_mode, *ipc_mode;
 	int64_t shm_size;                /* "default-shm-size": bytes, from a number or a text such as "64M" */
 	bool init, no_new_privileges;
+	int64_t build_cache_max;         /* "build-cache-max": bytes, or docker's builder.gc.defaultKeepStorage; 0: no limit */
 	bool keep_compressed;            /* "keep-compressed": hull's own */
 	int64_t concurrent_downloads;    /* "max-concurrent-downloads"; 0: by the number of CPUs */
 	int64_t concurrent_uploads;      /* "max-concurrent-uploads"; 0: 5 */

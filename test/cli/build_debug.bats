@@ -100,3 +100,58 @@ PYTHON
     run -1 hull build --timing .
     [[ $output == *'FAILED [2/2] RUN false'* ]]
 }
+
+@test "build debug: cache mounts are listed, go out and in, and are pruned" {
+    cat >Dockerfile <<'DOCKERFILE'
+FROM box
+USER 1000
+RUN --mount=type=cache,target=/tmp/c,id=kept.debug stat -c %u /tmp/c; date +%N >>/tmp/c/lines; wc -l </tmp/c/lines
+RUN --mount=type=cache,target=/tmp/own,id=mine.debug,sharing=private echo 1 >>/tmp/own/lines; wc -l </tmp/own/lines
+DOCKERFILE
+    run -0 hull build --progress plain --no-cache -t mounts .
+    [[ $output == *' 1000'* ]]
+    run -0 hull build --progress plain --no-cache -t mounts .
+    # The second build finds what the first left, in a private one too, and nothing is in the image.
+    [ "$(grep -cE '#[0-9]+ [0-9.]+ 2$' <<<"$output")" = 2 ]
+    run ! hull run --rm mounts ls /tmp/c
+    run -0 hull builder ls --format '{{.Type}} {{.ID}} {{.Description}}'
+    [[ $output == *'exec.cachemount build-kept.debug cache mount kept.debug'* ]]
+    [ "$(hull volume ls -q --filter label=hull.build.cache=kept.debug)" = build-kept.debug ]
+    hull volume export build-kept.debug >out.tar
+    hull builder prune -f --filter type=exec.cachemount --filter until=24h
+    [ "$(hull volume ls -q --filter label=hull.build.cache=kept.debug)" = build-kept.debug ]
+    run -0 hull builder prune -f --filter type=exec.cachemount
+    [[ $output == *build-kept.debug* ]]
+    [ -z "$(hull volume ls -q --filter label=hull.build.cache)" ]
+    hull volume import build-kept.debug <out.tar
+    run -0 hull build --progress plain --no-cache -t mounts .
+    [ "$(grep -cE '#[0-9]+ [0-9.]+ 3$' <<<"$output")" = 1 ]
+    # -a takes them too, without it they stay.
+    hull builder prune -f
+    [ -n "$(hull volume ls -q --filter label=hull.build.cache)" ]
+}
+
+@test "build debug: the build cache keeps to its budget" {
+    cat >Dockerfile <<'DOCKERFILE'
+FROM box
+RUN head -c 3000000 /dev/zero >/a
+RUN head -c 2000000 /dev/zero >/b
+RUN head -c 1000000 /dev/zero >/c
+DOCKERFILE
+    sum() { hull builder ls --format '{{json .}}' | jq -s 'length'; }
+    hull builder prune -f
+    hull build -q -o type=cacheonly .
+    [ "$(sum)" -ge 3 ]
+    hull build -q -o type=cacheonly --cache-max 2500000 .
+    [ "$(hull builder ls --format '{{.Type}}' | grep -c regular)" -le 2 ]
+    run -0 hull build --progress plain -o type=cacheonly .
+    [[ $output == *'RUN head -c 3000000'*DONE* ]]
+    # As a setting; also after a build that failed.
+    printf '{"build-cache-max": "1M"}' >settings.json
+    printf 'FROM box\nRUN head -c 5000000 /dev/zero >/x\nRUN false\n' >Dockerfile
+    HULL_CONFIG=$PWD/settings.json run ! hull build .
+    [[ $(hull builder ls --format '{{.Description}}') != *5000000* ]]
+    printf '{"builder": {"gc": {"enabled": true, "defaultKeepStorage": "no"}}}' >settings.json
+    HULL_CONFIG=$PWD/settings.json run ! hull build .
+    [[ $output == *build-cache-max* ]]
+}
