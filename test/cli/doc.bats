@@ -44,7 +44,7 @@ complete_line() {
     run -0 complete_line "hull insp"
     [ "$output" = inspect ]
     run -0 complete_line "hull volume "
-    [ "${lines[*]}" = "create inspect ls prune rm" ]
+    [ "${lines[*]}" = "clone create exists export import inspect ls prune rename rm" ]
     run -0 complete_line "hull container ls --no"
     [ "$output" = --no-trunc ]
     run -0 complete_line "hull container list --no"
