@@ -3,6 +3,7 @@
 # CNI: lists of plugins instead of hull's own bridges: a plugin of the test's own that writes down what it is asked and does what
 # $HULL_DIR/plugin/do says, and Debian's.
 
+: "${BATS_TEST_TIMEOUT:=300}" # many containers, on a machine that others use
 load ../lib/network
 
 setup_file() {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # update --publish-add, --publish-rm: ports of a container that is there, running or not.
 
+: "${BATS_TEST_TIMEOUT:=300}" # many containers, on a machine that others use
 load ../lib/network
 
 setup_file() { network_setup; }
