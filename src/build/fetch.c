@@ -23,11 +23,6 @@ void fetched_drop(struct fetched *f)
 	work_drop(&f->work);
 }
 
-bool fetch_is_url(const char *text)
-{
-	return strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
-}
-
 static char *record_path(const char *url)
 {
 	char digest[DIGEST_TEXT] = "";

@@ -22,19 +22,6 @@
 enum { NOBODY = 65534, OUT_MAX = 4 << 20, SAID_MAX = 64 << 10, SILENCE_S = 120 };
 static const char tree_at[] = "/tmp"; /* in its mount namespace */
 
-bool git_parse(const char *text, struct arena *a, struct git_source *ret)
-{
-	const char *hash = strchr(text, '#'), *at = strchr(text, '@'), *colon = strchr(text, ':');
-	char *url = arena_ndup(a, text, hash ? (size_t)(hash - text) : strlen(text));
-	bool is_http = str_has_prefix(url, "http://") || str_has_prefix(url, "https://");
-	bool is_scp = at && colon && at < colon && !strstr(url, "://") && !strchr(arena_ndup(a, text, (size_t)(at - text)), '/');
-	if (!str_has_prefix(url, "git://") && !str_has_prefix(url, "ssh://") && !(is_http && str_has_suffix(url, ".git")) && !is_scp)
-		return false;
-	const char *rest = hash ? hash + 1 : "", *sep = strchr(rest, ':');
-	*ret = (struct git_source){url, arena_ndup(a, rest, sep ? (size_t)(sep - rest) : strlen(rest)), arena_dup(a, sep ? sep + 1 : "")};
-	return true;
-}
-
 static bool is_ssh(const char *url)
 {
 	return !str_has_prefix(url, "git://") && !str_has_prefix(url, "http");

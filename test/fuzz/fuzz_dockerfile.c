@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dockerfiles: any text is refused with a place, or is stages whose words can be expanded; its lines as an ignore file. */
+/* Dockerfiles: any text is refused with a place, or is stages whose words can be expanded and that the checks can go
+ * through; its lines as an ignore file.
+ * fuzz: build/lex.c build/dockerfile.c build/words.c build/expand.c build/ignore.c build/mode.c build/lint.c build/lint_file.c build/lint_stage.c
+ * fuzz: build/source_url.c image/ref.c
+ */
 #include "build/dockerfile.h"
 #include "build/expand.h"
 #include "build/ignore.h"
+#include "build/lint.h"
 #include "build/mode.h"
 
 #include <stdlib.h>
@@ -32,7 +37,29 @@ static void expand(const struct dockerfile *d, const char *word)
 		CHECK(e.kind != ERR_NONE);
 }
 
-static void parse(const char *text, size_t size)
+static void lint(const struct dockerfile *d, const struct ignore *ignore)
+{
+	static const struct strv none;
+	own(lint) struct lint l = {};
+	struct err e = {};
+	if (lint_open(&l, d, NULL, &e) < 0) {
+		CHECK(e.kind == ERR_USAGE);
+		return;
+	}
+	l.globals = l.args = &none;
+	l.ignore = ignore;
+	lint_file(&l);
+	for (size_t i = 0; i < d->stages.n; i++)
+		lint_stage(&l, i, dockerfile_stage(d, d->stages.v[i].base, i), i % 2 ? NULL : &none);
+	lint_sort(&l);
+	for (size_t i = 0; i < l.found.n && i < 20; i++) {
+		own(buf) struct buf shown = BUF(1 << 20);
+		lint_show(&l, &l.found.v[i], &shown);
+		CHECK(l.found.v[i].at.line > 0 && shown.len > 0);
+	}
+}
+
+static void parse(const char *text, size_t size, const struct ignore *ignore)
 {
 	own(dockerfile) struct dockerfile d;
 	own(buf) struct buf shown = BUF(1 << 20);
@@ -43,6 +70,7 @@ static void parse(const char *text, size_t size)
 		return;
 	}
 	CHECK(d.stages.n > 0);
+	lint(&d, ignore);
 	for (size_t i = 0; i < d.stages.n; i++)
 		for (size_t k = 0; k < d.stages.v[i].steps.n; k++)
 			for (size_t w = 0; w < d.stages.v[i].steps.v[k].words.n; w++)
@@ -56,9 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	own(mem) char *text = mem_ndup((const char *)data, size);
 	own(ignore) struct ignore g = {};
 	struct err e = {};
-	parse((const char *)data, size);
 	if (ignore_read(&g, text, "x", &e) < 0)
 		CHECK(e.kind != ERR_NONE);
+	parse((const char *)data, size, &g);
 	static const char *const paths[] = {"a", "a/b/c", "x.txt", "node_modules/y"};
 	for (size_t i = 0; i < countof(paths); i++)
 		if (!ignore_has(&g, paths[i]))
