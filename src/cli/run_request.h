@@ -32,6 +32,7 @@ int run_request_networks(const struct run_options *o, struct run_request *r, str
 int run_request_port(struct run_request *r, const char *text, struct err *e) must_use; /* one -p, into host.ports */
 int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_network(const struct run_options *o, struct run_request *r, struct err *e) must_use;
+int run_request_health(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_supervision(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_security(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 /* One --ulimit. */

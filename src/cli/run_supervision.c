@@ -26,7 +26,7 @@ static bool is_asked(const struct run_options *o)
 	return o->health_cmd || o->health_interval || o->health_timeout || o->health_start_period || o->health_start_interval || o->health_retries.set;
 }
 
-static int health(const struct run_options *o, struct run_request *r, struct err *e)
+int run_request_health(const struct run_options *o, struct run_request *r, struct err *e)
 {
 	enum health_action action;
 	if (health_parse_action(o->health_on_failure, &action, e) < 0)
@@ -84,5 +84,5 @@ int run_request_supervision(const struct run_options *o, struct run_request *r, 
 	if (notify_parse(o->sdnotify, &mode, e) < 0)
 		return -1;
 	r->host.sdnotify = o->sdnotify;
-	return restart(o, r, e) < 0 || health(o, r, e) < 0 ? -1 : 0;
+	return restart(o, r, e) < 0 || run_request_health(o, r, e) < 0 ? -1 : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update: limits, published ports and the restart policy of containers that are there.
+ * update: limits, health checks, published ports, mounts, devices and the restart policy of containers that are there.
  */
 #include "cli/commands.h"
 #include "cli/run_request.h"
@@ -12,6 +12,7 @@ struct update_options {
 	char *cpus, *cpuset_cpus, *cpuset_mems, *restart;
 	struct strv publish_add, publish_remove, mount_add, mount_remove, device_add, device_remove;
 	struct opt_num memory, reservation, swap, pids, shares, period, quota, rt_period, rt_runtime, blkio_weight;
+	struct run_options run; /* of which only the health checks' part is used */
 	/* worked out */
 	struct engine *g;
 	struct update_request r;
@@ -29,11 +30,19 @@ static const struct opt opts[] = {
 	{"cpuset-mems", 0, OPT_STR, O(cpuset_mems), "LIST", "Memory nodes it may use"},
 	{"device-add", 0, OPT_STRV, O(device_add), "HOST[:PATH[:rwm]]", "Give it a further device, as --device of run"},
 	{"device-rm", 0, OPT_STRV, O(device_remove), "PATH", "Take a device away"},
+	{"health-cmd", 0, OPT_STR, O(run.health_cmd), "COMMAND", "Shell command that tells whether it is well"},
+	{"health-interval", 0, OPT_STR, O(run.health_interval), "TIME", "Time between two such checks"},
+	{"health-on-failure", 0, OPT_STR, O(run.health_on_failure), "ACTION", "What is done when it is unhealthy", 0, "none kill restart stop"},
+	{"health-retries", 0, OPT_I64, O(run.health_retries), "N", "Failures in a row that make it unhealthy"},
+	{"health-start-interval", 0, OPT_STR, O(run.health_start_interval), "TIME", "Time between two checks in the start period"},
+	{"health-start-period", 0, OPT_STR, O(run.health_start_period), "TIME", "Time in which failures do not count"},
+	{"health-timeout", 0, OPT_STR, O(run.health_timeout), "TIME", "A check that takes longer has failed"},
 	{"memory", 'm', OPT_SIZE, O(memory), "BYTES", "Limit of its memory, as in 256M; 0 or -1: none", OPT_MINUS_ONE},
 	{"memory-reservation", 0, OPT_SIZE, O(reservation), "BYTES", "Memory it keeps when memory is scarce", OPT_MINUS_ONE},
 	{"memory-swap", 0, OPT_SIZE, O(swap), "BYTES", "Limit of memory and swap together, -1: any", OPT_MINUS_ONE},
 	{"mount-add", 0, OPT_STRV, O(mount_add), "SPEC", "Mount something in it, as --mount or -v of run"},
 	{"mount-rm", 0, OPT_STRV, O(mount_remove), "PATH", "Take the mount at PATH away"},
+	{"no-healthcheck", 0, OPT_BOOL, O(run.no_healthcheck), NULL, "Check its health no longer"},
 	{"pids-limit", 0, OPT_I64, O(pids), "N", "Limit of its processes, -1: none"},
 	{"publish-add", 0, OPT_STRV, O(publish_add), "[[IP:]HOST-PORT:]PORT", "Publish a further port, as -p of run"},
 	{"publish-rm", 0, OPT_STRV, O(publish_remove), "[[IP:]HOST-PORT:]PORT", "Publish a port no longer; without HOST-PORT: nowhere"},
@@ -107,7 +116,12 @@ static int update(void *opts_, int argc, char **argv, struct err *e)
 	if (o->cpus && num_cpus(o->cpus, &o->r.nano_cpus.v, &why) < 0)
 		return err_set(e, ERR_USAGE, "invalid --cpus \"%.60s\": it is a number such as 0.5 or 2", o->cpus);
 	o->r.nano_cpus.set = o->cpus != NULL;
-	if (!has_any(o))
+	struct run_request health __attribute__((cleanup(run_request_drop))) = {};
+	if (run_request_health(&o->run, &health, e) < 0)
+		return -1;
+	o->r.health = health.config.health;
+	o->r.health_on_failure = o->run.health_on_failure;
+	if (!has_any(o) && !o->r.health && !o->r.health_on_failure)
 		return err_set(e, ERR_USAGE, "nothing to change: give one of the options, as in --memory 256M");
 	struct run_request ports __attribute__((cleanup(run_request_drop))) = {};
 	if (read_ports(&ports, "--publish-add", &o->publish_add, &o->r.publish_add, e) < 0 ||
@@ -122,7 +136,7 @@ static int update(void *opts_, int argc, char **argv, struct err *e)
 	return o->g ? cli_each(argc, argv, true, update_one, o) : -1;
 }
 
-const struct cmd cmd_update = {"update", "CONTAINER...", "Change limits, ports, mounts, devices or the restart policy of containers", opts, countof(opts),
+const struct cmd cmd_update = {"update", "CONTAINER...", "Change limits, ports, mounts, health or the restart policy of containers", opts, countof(opts),
 	sizeof(struct update_options), 1, -1, update, .complete = "@container",
 	.examples = "$ hull update --memory 512M --cpus 1.5 web\n$ hull update --publish-rm 8080:80 --publish-add 8081:80 web\n"
 	"$ hull update --restart unless-stopped web\n$ hull update --mount-add type=volume,source=pages,target=/pages web"};

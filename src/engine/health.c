@@ -310,15 +310,20 @@ bool health_served(struct health *h)
 	return finish(h);
 }
 
+static void end_probe(struct health *h)
+{
+	siginfo_t si;
+	if (h->probe.pidfd < 0)
+		return;
+	kill_probe(h);
+	while (waitid(P_PIDFD, (id_t)h->probe.pidfd, &si, WEXITED) < 0 && errno == EINTR)
+		;
+	fd_drop(&h->probe.pidfd);
+}
+
 void health_end(struct health *h)
 {
-	if (h->probe.pidfd >= 0) {
-		kill_probe(h);
-		siginfo_t si;
-		while (waitid(P_PIDFD, (id_t)h->probe.pidfd, &si, WEXITED) < 0 && errno == EINTR)
-			;
-		fd_drop(&h->probe.pidfd);
-	}
+	end_probe(h);
 	/* docker: what is not checked any more is not healthy. */
 	h->status = "unhealthy";
 	write_document(h, h->c->dir);
@@ -329,6 +334,53 @@ const char *health_now(const struct engine *g, const struct container_state *s)
 	if (str_is_empty(s->health) || container_state_has_monitor(&g->containers, s))
 		return s->health;
 	return "unhealthy";
+}
+
+struct container_health *health_copy(struct arena *a, const struct container_health *from)
+{
+	struct container_health *h = arena_alloc(a, sizeof *h);
+	*h = *from;
+	h->test = (struct strv){};
+	for (size_t i = 0; i < from->test.n; i++)
+		arena_strv_add(a, &h->test, from->test.v[i]);
+	return h;
+}
+
+static const char word[] = "health";
+
+bool health_is_word(const void *p, size_t n)
+{
+	return n == sizeof word && memcmp(p, word, sizeof word) == 0;
+}
+
+int health_tell(struct engine *g, const struct container_entry *c, struct err *e)
+{
+	own(fd) int run = containers_run_dir(&g->containers, c->id, false, e);
+	own(fd) int sock = run < 0 ? -1 : attach_connect_words(run, e);
+	return sock < 0 ? -1 : attach_word(sock, word, sizeof word, -1, e);
+}
+
+int health_begin_anew(struct health **h, struct engine *g, struct container_entry *c, const struct container *ct, int run_dir)
+{
+	struct err e = {};
+	own(container_entry) struct container_entry now = {.dir = -1, .lock = -1};
+	if (containers_load(&g->containers, c->id, 0, &now, &e) < 0)
+		return e.sys ? e.sys : EIO;
+	const struct container_health *asked = now.record.config.health;
+	c->record.config.health = asked ? health_copy(&c->arena, asked) : NULL;
+	c->record.host.health_on_failure = arena_dup(&c->arena, now.record.host.health_on_failure ? now.record.host.health_on_failure : "");
+	if (*h)
+		end_probe(*h);
+	health_drop(h);
+	unlinkat(run_dir, "health.json", 0);
+	own(fd) int lock = container_change_state(c, &e);
+	if (lock < 0)
+		return EIO;
+	c->state.health = (char *)(uintptr_t)(health_is_checked(&c->record.config) ? "starting" : NULL);
+	if (container_save_state(c->dir, &c->state, false, &e) < 0)
+		return EIO;
+	*h = health_new(g, c, ct, run_dir);
+	return 0;
 }
 
 struct json *health_document(struct engine *g, struct container_entry *c)

@@ -13,9 +13,9 @@ struct container;
 struct health;
 enum health_action { HEALTH_NONE, HEALTH_KILL, HEALTH_RESTART, HEALTH_STOP };
 
-/* Is there a test, and not NONE? */
 /* As the state says, or "unhealthy" when nobody probes it any more: its monitor was killed. NULL: it is not checked. */
 const char *health_now(const struct engine *g, const struct container_state *s);
+/* Is there a test, and not NONE? */
 bool health_is_checked(const struct container_config *c);
 /* "none", "kill", "restart", "stop"; NULL, "": none. ERR_USAGE. */
 int health_parse_action(const char *text, enum health_action *ret, struct err *e) must_use;
@@ -26,6 +26,12 @@ void health_drop(struct health **h);
 /* What it waits for, and how long at most (as struct monitor's polls); then what happened. True: the container has become unhealthy. */
 size_t health_polls(struct health *h, struct pollfd *ret, size_t room, int *ms);
 bool health_served(struct health *h);
+/* What `update` says of it is in the record: the monitor of a container that runs is told to begin anew with that. */
+int health_tell(struct engine *g, const struct container_entry *c, struct err *e) must_use;
+/* In the monitor: is it that word? Then *h is made anew; returns an errno. */
+bool health_is_word(const void *p, size_t n);
+int health_begin_anew(struct health **h, struct engine *g, struct container_entry *c, const struct container *ct, int run_dir);
+struct container_health *health_copy(struct arena *a, const struct container_health *from);
 /* The container has ended: a check that still runs is killed, health.json goes where it stays. */
 void health_end(struct health *h);
 

@@ -252,7 +252,13 @@ static void guests_have(void *arg, const struct pollfd *p, size_t n unused)
 static int on_told(void *arg, const void *p, size_t n, int fd)
 {
 	struct start *s = arg;
-	return ports_told(s->g, &s->net, p, n, fd);
+	struct err ignored = {};
+	if (!health_is_word(p, n))
+		return ports_told(s->g, &s->net, p, n, fd);
+	fd_drop(&fd);
+	int r = health_begin_anew(&s->health, s->g, s->c, s->running, s->run_dir);
+	(void)!health_parse_action(s->c->record.host.health_on_failure, &s->on_unhealthy, &ignored);
+	return r;
 }
 
 static int mount_root(struct start *s, struct err *e)

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "engine/events.h"
+#include "engine/health.h"
 #include "engine/network.h"
 #include "engine/request.h"
 #include "engine/restart.h"
@@ -97,6 +98,28 @@ static int write_groups(struct container_entry *c, const struct update_request *
 	return result;
 }
 
+static void change_health(struct container_entry *c, const struct container_health *asked)
+{
+	struct container_health *h = c->record.config.health;
+	if (!h) {
+		h = c->record.config.health = arena_alloc(&c->arena, sizeof *h);
+		*h = (struct container_health){};
+	}
+	const struct { int64_t *at, v; } numbers[] = {{&h->interval, asked->interval}, {&h->timeout, asked->timeout}, {&h->start_period, asked->start_period},
+		{&h->start_interval, asked->start_interval}, {&h->retries, asked->retries}};
+	for (size_t i = 0; i < countof(numbers); i++)
+		if (numbers[i].v)
+			*numbers[i].at = numbers[i].v;
+	if (asked->test.n)
+		h->test = health_copy(&c->arena, asked)->test;
+}
+
+static int tell_health(struct engine *g, struct container_entry *c, struct err *e)
+{
+	bool runs = str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
+	return runs && container_state_has_monitor(&g->containers, &c->state) ? health_tell(g, c, e) : 0;
+}
+
 static int set_restart(struct container_entry *c, const char *text, struct err *e)
 {
 	if (c->record.host.auto_remove && !str_eq(text, "no"))
@@ -127,10 +150,17 @@ int container_update(struct engine *g, const char *text, const struct update_req
 	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
 		return -1;
 	change(&c, r);
+	bool of_health = r->health || r->health_on_failure;
+	if (r->health)
+		change_health(&c, r->health);
+	if (r->health_on_failure)
+		c.record.host.health_on_failure = arena_dup(&c.arena, r->health_on_failure);
 	if ((r->restart && set_restart(&c, r->restart, e) < 0) || request_check(&c.record, e) < 0)
 		return -1;
-	if ((r->restart || has_limits(r)) && save(&c, r, e) < 0)
+	if ((r->restart || has_limits(r) || of_health) && save(&c, r, e) < 0)
 		return -1;
+	if (of_health && tell_health(g, &c, e) < 0)
+		return err_wrap(e, "update container %.200s", container_label(&c));
 	if ((r->publish_add.n || r->publish_remove.n) && ports_update(g, &c, &r->publish_add, &r->publish_remove, e) < 0)
 		return err_wrap(e, "update container %.200s", container_label(&c));
 	if (update_things_any(&r->things) && container_update_things(g, &c, &r->things, e) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update: what of a container can be changed after it was made: its limits, published ports, mounts and devices, at once when it runs, and its restart policy.
+ * update: what of a container can be changed after it was made: its limits, health check, published ports, mounts
+ * and devices, at once when it runs, and its restart policy.
  */
 #pragma once
 
@@ -13,6 +14,8 @@ struct update_request {
 	struct opt_i64 nano_cpus, shares, period, quota, rt_period, rt_runtime, blkio_weight;
 	const char *cpuset_cpus, *cpuset_mems;
 	const char *restart; /* as --restart */
+	const struct container_health *health; /* what is 0 or empty in it stays; NULL: all */
+	const char *health_on_failure;         /* NULL: stays */
 	struct port_requests publish_add, publish_remove;
 	struct update_things things;
 };

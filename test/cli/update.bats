@@ -113,3 +113,26 @@ host_of() {
     refuses 1 'emory' update -m 1k bad
     hull rm -f bad
 }
+
+@test "health: begins anew with what was said, at once; what was not said stays" {
+    hull run -d --name checked box sh -c 'touch /well; sleep 1000'
+    run ! hull update --health-interval nonsense checked
+    hull update --health-cmd 'test -e /well' --health-interval 100ms --health-retries 2 checked
+    wait_until 30 eval '[ "$(hull inspect -f "{{.State.Health.Status}}" checked)" = healthy ]'
+    hull exec checked rm /well
+    wait_until 30 eval '[ "$(hull inspect -f "{{.State.Health.Status}}" checked)" = unhealthy ]'
+    hull update --health-cmd true checked
+    wait_until 30 eval '[ "$(hull inspect -f "{{.State.Health.Status}}" checked)" = healthy ]'
+    [ "$(hull inspect -f '{{.Config.Healthcheck.Interval}} {{.Config.Healthcheck.Retries}} {{.Config.Healthcheck.Test}}' checked)" = "100000000 2 [CMD-SHELL true]" ]
+    hull update --no-healthcheck checked
+    [ "$(hull inspect -f '{{if .State.Health}}{{.State.Health.Status}}{{end}}' checked)" = "" ]
+    [[ $(hull ps --filter name=checked --format '{{.Status}}') != *healthy* ]]
+    # The action is that of now.
+    hull update --health-cmd false --health-retries 1 --health-on-failure kill checked
+    wait_until 30 eval '[ "$(hull inspect -f "{{.State.Status}}" checked)" = exited ]'
+    # One that does not run has it when it starts.
+    hull update --health-cmd true --health-on-failure none checked
+    hull start checked
+    wait_until 30 eval '[ "$(hull inspect -f "{{.State.Health.Status}}" checked)" = healthy ]'
+    hull rm -f checked
+}
