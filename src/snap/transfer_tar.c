@@ -133,7 +133,8 @@ static int enter(struct unpacking *u, const char *path, size_t len, struct err *
 	u->parent[len] = 0;
 	uint32_t uid = copy_shift(0, u->t->to.uids, u->t->to.nuids), gid = copy_shift(0, u->t->to.gids, u->t->to.ngids);
 	own(mem) char *whole = *u->parent ? mem_printf("%s/%s", u->below, u->parent) : mem_dup(u->below);
-	u->place.dir = path_mkdirs_in(u->root, whole, 0755, uid, gid, e);
+	/* The destination itself is not made again when somebody has taken it away. */
+	u->place.dir = *u->parent ? path_mkdirs_in(u->root, whole, 0755, uid, gid, e) : path_open_in(u->root, whole, O_PATH | O_DIRECTORY, 0, e);
 	if (u->place.dir < 0)
 		return -1;
 	if (fstat(u->place.dir, &st) < 0)

@@ -85,7 +85,8 @@ teardown_file() { hull_teardown; }
     hull update --mount-add "$PWD/inner:/out/m" linked || true
     hull update --mount-add "$PWD/inner:/up/m" linked || true
     [ -z "$(ls outer)" ]
-    ! grep -q "$PWD/outer" /proc/self/mountinfo
+    run grep -c "$PWD/outer" /proc/self/mountinfo
+    [ "$output" = 0 ]
     hull rm -f linked
 }
 
