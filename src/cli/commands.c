@@ -164,6 +164,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_secret,
 	&cmd_network,
 	&cmd_system,
+	&cmd_systemd,
 	&cmd_oci,
 	&cmd_explain,
 	&cmd_ns,

@@ -78,6 +78,10 @@ extern const struct cmd cmd_network;
 extern const struct cmd cmd_port;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_man;
+/* systemd.c */
+extern const struct cmd cmd_systemd;
+/* The generator that argv[0] names, or NULL. */
+const struct cmd *systemd_generator(int argc, char **argv);
 /* oci.c: the table of the program hull-runtime under another name */
 extern struct cmd cmd_oci;
 void oci_command_fill(void);

@@ -8,7 +8,7 @@
  * A word that is no command is an error that names the nearest one. Whatever a command's run() returns is the exit
  * status; -1 stands for the status of the error's kind.
  */
-#include "cli/cli.h"
+#include "cli/commands.h"
 
 #include "base/fd.h"
 
@@ -176,7 +176,8 @@ int main(int argc, char **argv)
 	/* A handler, not SIG_IGN: nothing of it is left in programs that we execute. */
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = on_pipe, .sa_flags = SA_RESTART}, NULL);
 	cli_commands_fill();
-	int status = run_command(&cmd_hull, "hull", argc - 1, argv + 1, &e);
+	const struct cmd *generator = systemd_generator(argc, argv), *c = generator ? generator : &cmd_hull;
+	int status = run_command(c, c->name, argc - 1, argv + 1, &e);
 	/* A status of its own and an error: run's 125. A status alone is the container's. */
 	if (status != 0 && e.kind != ERR_NONE)
 		cli_complain(&e);

@@ -60,7 +60,7 @@ static int ls(void *opts, int argc unused, char **argv unused, struct err *e)
 
 struct create_options {
 	char *driver, *ipam_driver, *ipv4, *scope, *config_from;
-	bool ipv6, internal, attachable, config_only, ingress;
+	bool ipv6, internal, attachable, config_only, ingress, ignore;
 	struct strv subnet, range, gateway, aux, labels, options, ipam_options;
 };
 #define O(m) offset_of(struct create_options, m)
@@ -71,6 +71,7 @@ static const struct opt create_opts[] = {
 	{"config-only", 0, OPT_BOOL, O(config_only), NULL, "Refused: a swarm's", OPT_HIDDEN},
 	{"driver", 'd', OPT_STR, O(driver), "NAME", "bridge, macvlan, ipvlan or cni (bridge)", 0, "bridge macvlan ipvlan cni"},
 	{"gateway", 0, OPT_STRV, O(gateway), "IP", "The gateway's address (the first of the subnet)"},
+	{"ignore", 0, OPT_BOOL, O(ignore), NULL, "One of that name is no error, and stays as it is"},
 	{"ingress", 0, OPT_BOOL, O(ingress), NULL, "Refused: a swarm's", OPT_HIDDEN},
 	{"internal", 0, OPT_BOOL, O(internal), NULL, "Without a way to other networks"},
 	{"ip-range", 0, OPT_STRV, O(range), "CIDR", "The part of the subnet that containers get addresses of"},
@@ -157,9 +158,14 @@ static int create(void *opts, int argc unused, char **argv, struct err *e)
 	read_pairs(&o->labels, &a, &w.labels);
 	read_pairs(&o->options, &a, &w.options);
 	struct engine *g = cli_engine(e);
-	if (!g || read_ipam(o, &a, &w, e) < 0 || network_create(g, &a, &w, e) < 0)
+	if (!g || read_ipam(o, &a, &w, e) < 0)
 		return -1;
-	return cli_printf(e, "%s\n", w.id);
+	if (network_create(g, &a, &w, e) == 0)
+		return cli_printf(e, "%s\n", w.id);
+	if (!o->ignore || e->kind != ERR_EXISTS)
+		return -1;
+	own(json) struct json *there = network_inspect(g, argv[0], e);
+	return there ? cli_printf(e, "%s\n", json_get_str(there, "Id")) : -1;
 }
 
 struct inspect_options {

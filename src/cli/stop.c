@@ -12,11 +12,17 @@
 struct stop_options {
 	char *signal;
 	struct opt_num timeout;
+	bool ignore;
 	/* worked out */
 	struct engine *g;
 	int sig, seconds;
 };
 static const struct opt stop_opts[] = {
+	{"ignore", 'i', OPT_BOOL, offset_of(struct stop_options, ignore), NULL, "One that is not there is no error"},
+	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send first (the container's own, SIGTERM)", 0, CLI_SIGNALS},
+	{"timeout", 't', OPT_I64, offset_of(struct stop_options, timeout), "SECONDS", "How long to wait before SIGKILL, -1 for ever (10)", 0, NULL, "time"},
+};
+static const struct opt restart_opts[] = {
 	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send first (the container's own, SIGTERM)", 0, CLI_SIGNALS},
 	{"timeout", 't', OPT_I64, offset_of(struct stop_options, timeout), "SECONDS", "How long to wait before SIGKILL, -1 for ever (10)", 0, NULL, "time"},
 };
@@ -42,9 +48,13 @@ static int stop_one(const char *name, void *arg, struct err *e)
 {
 	const struct stop_options *o = arg;
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	if (container_get(o->g, name, 0, &c, e) < 0)
-		return -1;
-	return container_stop(o->g, &c, o->sig, o->seconds, e);
+	struct err why = {};
+	if (container_get(o->g, name, 0, &c, &why) == 0)
+		return container_stop(o->g, &c, o->sig, o->seconds, e);
+	if (o->ignore && why.kind == ERR_NOT_FOUND)
+		return 1;
+	*e = why;
+	return -1;
 }
 
 /* A --rm container is removed by its monitor when it stops; docker's restart keeps such a one too little to start again. */
@@ -91,7 +101,7 @@ static int kill_all(void *opts, int argc, char **argv, struct err *e)
 
 const struct cmd cmd_stop = {"stop", "CONTAINER...", "Stop running containers: a signal, then SIGKILL", stop_opts, countof(stop_opts),
 	sizeof(struct stop_options), 1, -1, stop, .complete = "@running"};
-const struct cmd cmd_restart = {"restart", "CONTAINER...", "Stop containers and start them again", stop_opts, countof(stop_opts),
+const struct cmd cmd_restart = {"restart", "CONTAINER...", "Stop containers and start them again", restart_opts, countof(restart_opts),
 	sizeof(struct stop_options), 1, -1, restart, .complete = "@container"};
 const struct cmd cmd_kill = {"kill", "CONTAINER...", "Send a signal to the first process of containers", kill_opts, countof(kill_opts),
 	sizeof(struct stop_options), 1, -1, kill_all, .complete = "@running"};
