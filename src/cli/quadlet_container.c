@@ -121,7 +121,9 @@ static int add_expose(struct quadlet_call *c, const struct quadlet_key *k, struc
 	for (size_t at = 0; (l = unitfile_next(&c->u->file, c->u->type->section, k->name, &at));) {
 		unsigned first, last;
 		int n = 0;
-		if (sscanf(l->value, "%5u%n-%5u%n", &first, &n, &last, &n) < 1 || (l->value[n] && strcmp(l->value + n, "/tcp") != 0 && strcmp(l->value + n, "/udp") != 0))
+		bool number = sscanf(l->value, "%5u%n-%5u%n", &first, &n, &last, &n) >= 1;
+		const char *proto = l->value + n;
+		if (!number || (*proto && strcmp(proto, "/tcp") != 0 && strcmp(proto, "/udp") != 0))
 			return quadlet_bad(c, l, e, "\"%.60s\" is no PORT[-PORT][/tcp|udp]", l->value);
 		if (quadlet_option(c, l, k->option, l->value, e) < 0)
 			return -1;
