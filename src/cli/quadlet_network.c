@@ -84,7 +84,29 @@ int quadlet_network(struct quadlet_call *c, struct err *e)
 	return remove ? quadlet_command(c, "ExecStopPost", "", e, "network rm", name, NULL) : 0;
 }
 
-#define PLAIN "a volume of hull's is a plain directory: mount a directory or a device of the host in its place (Volume=/PATH:/PATH)"
+/* What is mounted in the volume's place: device=, type= and o=, with the owner among the options. */
+static int add_device(struct quadlet_call *c, const struct quadlet_key *k, struct err *e)
+{
+	static const struct { const char *key, *before; } options[] = {{"User", "uid="}, {"Group", "gid="}, {"Options", ""}};
+	const char *device = quadlet_get(c, k->name), *type = quadlet_get(c, "Type");
+	own(buf) struct buf b = {}, quoted = {};
+	for (size_t i = 0; i < countof(options); i++) {
+		const char *value = quadlet_get(c, options[i].key);
+		if (value && !device)
+			return quadlet_bad(c, quadlet_line(c, options[i].key), e, "there is no Device=: a volume of hull's own is a plain directory");
+		if (value)
+			buf_printf(&b, "%s%s%s", b.len ? "," : "o=", options[i].before, value);
+	}
+	if (!device)
+		return type ? quadlet_bad(c, quadlet_line(c, "Type"), e, "there is no Device=") : 0;
+	own(mem) char *of_device = mem_printf("device=%s", device), *of_type = type ? mem_printf("type=%s", type) : NULL;
+	unitfile_quote(device, &quoted);
+	if (str_eq(type, "bind"))
+		unitfile_add(&c->u->out, "Unit", "RequiresMountsFor", buf_text(&quoted));
+	if (quadlet_option(c, quadlet_line(c, k->name), k->option, of_device, e) < 0 || (of_type && quadlet_option(c, NULL, k->option, of_type, e) < 0))
+		return -1;
+	return b.len ? quadlet_option(c, NULL, k->option, buf_text(&b), e) : 0;
+}
 
 /* hull copies what the image has there, unless the mount says nocopy. */
 static int add_copy(struct quadlet_call *c, const struct quadlet_key *k, struct err *e)
@@ -104,12 +126,12 @@ const struct quadlet_key quadlet_volume_keys[] = {
 	{"GID", add_last, "--gid", NULL},
 	{"Driver", NULL, NULL, NULL},
 	{"Image", add_missing, NULL, "hull makes no volumes of images"},
-	{"User", add_missing, NULL, PLAIN},
-	{"Group", add_missing, NULL, PLAIN},
+	{"User", NULL, NULL, NULL},
+	{"Group", NULL, NULL, NULL},
 	{"Copy", add_copy, NULL, NULL},
-	{"Device", add_missing, NULL, PLAIN},
-	{"Type", add_missing, NULL, PLAIN},
-	{"Options", add_missing, NULL, PLAIN},
+	{"Device", add_device, "--opt", NULL},
+	{"Type", NULL, NULL, NULL},
+	{"Options", NULL, NULL, NULL},
 	{"Label", add_pairs, "--label", NULL},
 	{"PodmanArgs", add_raw, NULL, NULL},
 	{"HullArgs", add_raw, NULL, NULL},
