@@ -34,7 +34,7 @@ class Hull:
 
     def run(self, *args):
         p = self.start(*args)
-        p.out, err = p.communicate(timeout=120)
+        p.out, err = p.communicate(timeout=300)
         # A plain user without ranges of ids is told so by each command.
         p.err = "".join(line for line in err.splitlines(True) if "there is only one user id" not in line)
         return p
