@@ -194,9 +194,7 @@ static int add_pod(struct quadlet_call *c, const struct quadlet_key *k, struct e
 	struct quadlet_name own = quadlet_name(&c->q->arena, c->u->name);
 	if (with && !(own.instance && !*own.instance))
 		c->u->starts_with = quadlet_find(c->q, name);
-	quadlet_word(c, k->option);
-	quadlet_word(c, known);
-	return 0;
+	return quadlet_option(c, l, k->option, known, e);
 }
 
 const struct quadlet_key quadlet_container_keys[] = {

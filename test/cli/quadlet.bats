@@ -125,6 +125,7 @@ generate() {
 }
 
 @test "quadlet: pods start their containers, in an order without circles" {
+    hull pod --help >/dev/null 2>&1 || skip "hull has no pods"
     unit p.pod '[Pod]'
     unit one.container '[Container]' 'Image=box' 'Pod=p.pod'
     unit two.container '[Container]' 'Image=box' 'Pod=p.pod' 'ServiceName=zwei'
@@ -298,16 +299,15 @@ SEEN
     unit v.volume '[Volume]'
     unit i.image '[Image]' 'Image=docker.io/library/x:1'
     unit b.build '[Build]' 'ImageTag=b' 'SetWorkingDirectory=unit'
-    unit p.pod '[Pod]'
     unit c.container '[Unit]' 'Description=a container' '[Container]' 'Image=b.build' 'Network=n.network' 'Volume=v.volume:/v' 'Volume=./a b:/w' \
-        "Exec=sh -c \"echo 'x y' \$\$HOME; true\" ; \\x41 \\q" 'Environment="A=b c"' 'ReloadSignal=HUP' 'Pod=p.pod' '[Service]' 'Restart=always' 'TimeoutStartSec=900'
+        "Exec=sh -c \"echo 'x y' \$\$HOME; true\" ; \\x41 \\q" 'Environment="A=b c"' 'ReloadSignal=HUP' '[Service]' 'Restart=always' 'TimeoutStartSec=900'
     unit w@.container '[Container]' 'Image=i.image' 'HealthCmd=curl -f "x"'
     run -0 "$HULL_DIR/hull-system-generator" --no-kmsg-log "$HULL_DIR/out"
     cd "$HULL_DIR/out"
     ln -s w@.service w@1.service
     # The files of this machine's own units are none of ours, nor is a target that is not there.
-    run env SYSTEMD_UNIT_PATH="$HULL_DIR/out:" systemd-analyze verify --man=no --generators=no c.service p-pod.service w@1.service n-network.service v-volume.service
-    ours=$(grep -E "$HULL_DIR/out|(c|p-pod|w@1|n-network|v-volume|b-build|i-image)\.service" <<<"$output" | grep -v 'dockerd\|podman' || true)
+    run env SYSTEMD_UNIT_PATH="$HULL_DIR/out:" systemd-analyze verify --man=no --generators=no c.service w@1.service n-network.service v-volume.service
+    ours=$(grep -E "$HULL_DIR/out|(c|w@1|n-network|v-volume|b-build|i-image)\.service" <<<"$output" | grep -v 'dockerd\|podman' || true)
     [ -z "$ours" ] || { echo "$ours"; return 1; }
     # And as words: what we quoted, taken apart as systemd does.
     grep -q 'ExecStart=.*"A=b c".* sh -c "echo .x y. \$\$HOME; true" ";" A "\\\\q"$' c.service
