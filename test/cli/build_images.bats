@@ -134,7 +134,7 @@ DOCKERFILE
 
 @test "build images: a RUN for another machine says what it needs" {
     [ -z "$(ls /proc/sys/fs/binfmt_misc 2>/dev/null)" ] || skip "this machine may have an emulator"
-    printf '\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0\x01\0\0\0%0100d' 0 >sh
+    printf '\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0\x01\0\0\0%0100d' 0 >./sh
     chmod +x sh
     printf 'FROM scratch\nCOPY sh /bin/sh\nRUN true\n' >Dockerfile
     run -1 hull build --progress plain --platform linux/arm64 .

@@ -76,9 +76,7 @@ RUN true" | hull build -q -t made -
     run -0 hull system reset <<<n
     hull inspect one >/dev/null
     hull system reset --force
-    [ "$(ls -A "$HULL_ROOT" | grep -v -e '^mine$')" = "" ]
-    [ "$(ls -A "$HULL_RUN_ROOT" | grep -v -e '^mine$')" = "" ]
-    [ -d "$HULL_ROOT/mine" ] && [ -e "$HULL_RUN_ROOT/mine" ]
+    [ "$(find "$HULL_ROOT" "$HULL_RUN_ROOT" -mindepth 1 -printf '%P ')" = "mine mine " ]
     for p in $pid; do wait_until 30 test ! -d "/proc/$p"; done
     # It begins anew.
     run -0 hull run --rm box echo again
