@@ -59,7 +59,7 @@ static void wrong_values(void **state)
 	REFUSED(b, h->network_mode = word("no where"));
 	REFUSED(b, h->network_mode = word("ns:relative"));
 	REFUSED(b, (h->uts_mode = word("host"), cf->hostname = word("x")));
-	REFUSED(b, h->log.type = word("syslog"));
+	REFUSED(b, h->log.type = word("gelf"));
 	REFUSED(b, map_set(&b->c.arena, &h->log.config, "max-sise", "1m"));
 	REFUSED(b, map_set(&b->c.arena, &h->log.config, "max-file", "0"));
 	REFUSED(b, map_set(&b->c.arena, &h->log.config, "max-size", "12X"));

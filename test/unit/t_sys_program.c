@@ -59,7 +59,9 @@ static void what_it_does(void **state)
 			assert_string_equal(buf_text(&out), rows[i].out);
 		assert_string_equal(words, rows[i].words);
 		assert_int_equal(e.sys, rows[i].sys);
-		assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+		/* The first process of a PID namespace gets what its children leave behind. */
+		if (getpid() != 1)
+			assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	}
 	unlink(script);
 }
