@@ -102,8 +102,8 @@ static int on_events(void *arg, struct err *e)
 		case PULL_DONE: layers_show(&x->work, ev.layer, LAYER_UNPACKING, total, NULL); break;
 		case PULL_FAILED:
 			x->lanes[ev.layer].why = ev.why;
-			/* Whose beginning was here: its worker knows whether it was that. */
-			if (x->lanes[ev.layer].partial.bytes)
+			/* Whose beginning was here: its worker knows whether it was that. And when nobody reads any more what comes, it knows why. */
+			if (x->lanes[ev.layer].partial.bytes || ev.why.kind == ERR_SYSTEM)
 				break;
 			*e = ev.why;
 			return -1;
@@ -136,7 +136,8 @@ static int close_layer(void *arg, size_t i, const struct err *why, struct err *e
 		l->try = 1;
 		return 1;
 	}
-	return l->why.kind ? (*e = l->why, -1) : 0;
+	bool knows_better = l->why.kind == ERR_SYSTEM && why->sys;
+	return l->why.kind && !knows_better ? (*e = l->why, -1) : 0;
 }
 
 static void short_name(const char *digest, char out[16])
