@@ -68,10 +68,11 @@ void store_drop(struct store *s)
 	s->depth = 0;
 }
 
-/* Files that were just being written when their writer was killed: all of them, since nobody else has the lock. */
+/* Files that were just being written when their writer was killed: all of them, since nobody else has the lock. Only what is known of blobs
+ * (known.c) is written without it: a note that is lost so is found out again. */
 static void remove_half_written(struct store *s)
 {
-	static const char *const folders[] = {"images", "images/names", "blobs/sha256", "blobs/sha512"};
+	static const char *const folders[] = {"images", "images/names", "blobs/sha256", "blobs/sha512", "images/wire"};
 	for (size_t i = 0; i < countof(folders); i++) {
 		own(strv) struct strv names = {};
 		struct err ignored = {};
