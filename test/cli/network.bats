@@ -384,9 +384,9 @@ u.bind(("0.0.0.0", 90))
 print("ready", flush=True)
 for _ in range(100):
     data, who = u.recvfrom(100)
-    u.sendto(data.upper(), who)' >"$HULL_DIR/ready" 3>&- &
+    u.sendto(data.upper(), who)' >"$HULL_DIR/ready6" 3>&- &
     echo $! >"$HULL_DIR/server.pid"
-    wait_until 30 grep -q ready "$HULL_DIR/ready"
+    wait_until 30 grep -q ready "$HULL_DIR/ready6"
     run -0 in_wan python3 -c '
 import socket
 u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
