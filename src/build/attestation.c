@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* attestation: see attestation.h. The packages are sbom.c's. */
 #include "build/attestation.h"
 
 #include "base/fd.h"

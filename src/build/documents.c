@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* documents: see documents.h. */
 #include "build/documents.h"
 
 #include "base/fd.h"

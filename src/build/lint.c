@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* lint: see lint.h. */
 #include "build/lint.h"
 
 #include "base/buf.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* remote_cache: see remote_cache.h. */
 #include "build/remote_cache.h"
 
 #include "base/fd.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* build_call: --call of build: what a Dockerfile is, says and wants, without building it. */
 #pragma once
 
 #include "build/build.h"

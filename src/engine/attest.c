@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* attest: see attest.h. */
 #include "engine/attest.h"
 
 #include "codec/digest.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* notify: two sockets, the host's and the container's; of what the container says line by line is kept what it may say of itself. See notify.h. */
 #include "engine/notify.h"
 
 #include "base/fd.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* reset: containers first, then networks, then all of hull's own files by name, with the locks that makers of images and containers hold. See reset.h. */
 #include "engine/reset.h"
 
 #include "base/fd.h"

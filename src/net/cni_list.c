@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cni_list: see cni_list.h. */
 #include "net/cni_list.h"
 
 #include "base/path.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgroup_brief: a table of files for each version, each with the function that reads it; a look reads the ones that are open. See cgroup_brief.h. */
 #include "runtime/cgroup_brief.h"
 
 #include "base/fd.h"

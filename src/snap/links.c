@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* links: see links.h. */
 #include "snap/links.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* sd_notify: datagrams to a unix socket; the path of one's own is bound below a directory fd, so that its length does not matter. See sd_notify.h. */
 #include "sys/sd_notify.h"
 
 #include "base/fd.h"

@@ -129,13 +129,13 @@ COPY src/*.txt c.* /many/
 COPY --chown=5:6 --chmod=u=rw,go= src/sub/b.txt /owned/
 COPY src /alias/
 COPY ["c.txt", "/with blank"]
-WORKDIR /work
+WORKDIR /place
 COPY c.txt relative
 COPY --parents src/sub/b.txt src/./sub/b.txt /parents/
 COPY --exclude=*.txt --exclude=link src /few/
 EOF
     build -t copy .
-    run -0 hull run --rm copy sh -c 'cat /plain /dir/c.txt /tree/sub/b.txt /many/a.txt /many/c.txt /usr/real/a.txt "/with blank" /work/relative
+    run -0 hull run --rm copy sh -c 'cat /plain /dir/c.txt /tree/sub/b.txt /many/a.txt /many/c.txt /usr/real/a.txt "/with blank" /place/relative
         readlink /tree/link; readlink /alias; stat -c "%u:%g %a" /tree/sub /owned/b.txt /tree; ls -d /tree/empty; find /parents -type f | sort; find /few | sort'
     [ "$output" = "c
 c

@@ -21,14 +21,14 @@ setup() {
 FROM box
 ARG GIVEN=1
 ENV V=env
-WORKDIR /work
+WORKDIR /place
 RUN --mount=type=secret,id=s echo half >done && false
 DOCKERFILE
     echo hidden >secret
     status=0
-    said=$(echo 'cat done /run/secrets/s; echo "$V $GIVEN $PWD"; touch /work/never' | hull build --on-error=shell --secret id=s,src=secret . 2>&1) || status=$?
+    said=$(echo 'cat done /run/secrets/s; echo "$V $GIVEN $PWD"; touch /place/never' | hull build --on-error=shell --secret id=s,src=secret . 2>&1) || status=$?
     [ "$status" = 1 ]
-    [[ $said == *'the step failed: a shell where [3/3] RUN'*$'half\nhidden\nenv 1 /work\n'*'exit status 1' ]]
+    [[ $said == *'the step failed: a shell where [3/3] RUN'*$'half\nhidden\nenv 1 /place\n'*'exit status 1' ]]
     # One that goes well asks nobody.
     printf 'FROM box\nRUN true\n' >Dockerfile
     run -0 hull build --on-error=shell . </dev/null

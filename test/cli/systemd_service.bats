@@ -39,10 +39,10 @@ said() { sed 's/^[0-9]* //' "$SAID" | sort -u; }
 monitor_of() { hull inspect -f '{{.State.MonitorPid}}' "$1"; }
 
 @test "container: its monitor is told of at once, READY when it says so, and nothing that is not its own" {
-    notified run -d --name speaks -v "$HULL_DIR/say:/say" -v "$HULL_DIR/work:/work" box sh -c 'until [ -e /work/go ]; do sleep 0.1; done; /say "READY=1
+    notified run -d --name speaks -v "$HULL_DIR/say:/say" -v "$HULL_DIR/work:/place" box sh -c 'until [ -e /place/go ]; do sleep 0.1; done; /say "READY=1
 STATUS=all well
 MAINPID=1
-FDSTORE=1"; echo "$NOTIFY_SOCKET" >/work/socket; sleep 1000'
+FDSTORE=1"; echo "$NOTIFY_SOCKET" >/place/socket; sleep 1000'
     monitor=$(monitor_of speaks)
     wait_until 30 grep -qx "$monitor MAINPID=$monitor" "$SAID"
     ! grep -q READY "$SAID"
