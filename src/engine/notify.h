@@ -9,6 +9,8 @@
  *   healthy     when its health check says so
  *   ignore      nobody is told anything
  *
+ * It ends with the container's exit status, which the unit's Restart= goes by; with 0 when the container was asked to stop.
+ *
  * And socket activation, sd_listen_fds(3): sockets that were given to the command are the container's, at the same numbers.
  */
 #pragma once

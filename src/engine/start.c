@@ -65,6 +65,7 @@ struct start {
 	bool must_come_back;
 	bool again;    /* by its restart policy: it was started before */
 	bool comes_back;
+	int unit_status; /* what the monitor, a unit's main process, ends with: the unit's Restart= goes by it */
 };
 
 static void start_drop(struct start *s)
@@ -175,6 +176,8 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 		st->monitor_pid = 0;
 	st->exit_code = x->status;
 	st->oom_killed = x->oom_killed;
+	/* What somebody asked for is no failure. */
+	s->unit_status = s->monitor.keeps_unit && !x->stopped && !st->stopped_by_user ? x->status : 0;
 	st->finished_at = arena_dup(&s->c->arena, num_format_time(x->finished_ns, now));
 	(void)!container_save_state(s->c->dir, st, false, &e);
 	fd_drop(&lock);
@@ -418,7 +421,7 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 		int status = monitor_main(&s->monitor);
 		if (s->comes_back)
 			start_again(s);
-		_exit(status);
+		_exit(status ? status : s->unit_status);
 	}
 	int saved = errno;
 	close(report[1]);

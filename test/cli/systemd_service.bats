@@ -81,6 +81,22 @@ STATUS=all well" ]
     hull rm ready
 }
 
+@test "the monitor ends as the container does, and with 0 when it was asked to" {
+    # The parent of orphans is told how they ended, as systemd is.
+    cat >"$HULL_DIR/unit.py" <<'P'
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+for command in sys.argv[2:]:
+    assert subprocess.run([sys.argv[1], "run", "-d", "--rm", "--name", "unit", "--sdnotify", "monitor", "box", "sh", "-c", command]).returncode == 0
+    if "sleep" in command:
+        assert subprocess.run([sys.argv[1], "stop", "-t", "0", "unit"]).returncode == 0
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(-1, 0)[1]), flush=True)
+P
+    NOTIFY_SOCKET=$HULL_DIR/notify.sock run -0 python3 "$HULL_DIR/unit.py" "$HULL" 'exit 7' true 'sleep 1000'
+    [ "$(grep ended <<<"$output" | tr '\n' ' ')" = "ended 7 ended 0 ended 0 " ] || { echo "$output"; return 1; }
+    run ! hull inspect unit
+}
+
 @test "healthy: ready when its health check says so" {
     notified run -d --name health --sdnotify healthy --health-cmd 'test -e /well' --health-interval 100ms --health-retries 1000 box sleep 1000
     wait_until 30 grep -q MAINPID "$SAID"
