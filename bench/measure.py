@@ -8,9 +8,10 @@ import platform
 import re
 import resource
 import tempfile
+import threading
 import time
 
-Sample = collections.namedtuple("Sample", "wall cpu status output")
+Sample = collections.namedtuple("Sample", "wall cpu status output peak")
 PR_SET_CHILD_SUBREAPER = 36
 TICK = os.sysconf("SC_CLK_TCK")
 daemon_pids = set()  # our children that are meant to stay
@@ -65,7 +66,44 @@ def reap_all():
     reap(set(), 10)
 
 
-def run(argv, daemons=(), env=None):
+def tree(pid):
+    """A process and what descends from it."""
+    found = [pid]
+    for p in found:
+        try:
+            for task in os.listdir(f"/proc/{p}/task"):
+                with open(f"/proc/{p}/task/{task}/children") as f:
+                    found += [int(c) for c in f.read().split()]
+        except OSError:
+            pass
+    return found
+
+
+class Peak(threading.Thread):
+    """Looks, while a command runs, at the memory of it and of the daemons, all processes together."""
+
+    def __init__(self, pids):
+        super().__init__()
+        self.pids, self.kib, self.over = pids, 0, threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.03):
+            total = 0
+            for pid in {p for top in self.pids for p in tree(top)}:
+                try:
+                    total += memory(pid)[1]
+                except (OSError, AttributeError):
+                    pass
+            self.kib = max(self.kib, total)
+
+    def end(self):
+        self.over.set()
+        self.join()
+        return self.kib
+
+
+def run(argv, daemons=(), env=None, watch=False):
+    """watch: the highest sum of the processes' PSS too, which costs time and so is not for samples that are compared."""
     before = children()
     with tempfile.TemporaryFile() as out:
         null = os.open("/dev/null", os.O_RDONLY)
@@ -73,13 +111,17 @@ def run(argv, daemons=(), env=None):
         start = time.perf_counter()
         pid = os.posix_spawnp(argv[0], argv, env or os.environ, file_actions=[
             (os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, out.fileno(), 2)])
+        peak = Peak([pid, *daemons]) if watch else None
+        if peak:
+            peak.start()
         _, status = os.waitpid(pid, 0)
         wall = time.perf_counter() - start
+        kib = peak.end() if peak else 0
         os.close(null)
         reap(before)
         cpu = ended_children() + spent_by_daemons(daemons) - spent
         out.seek(0)
-        return Sample(wall, cpu, os.waitstatus_to_exitcode(status), out.read(2000).decode(errors="replace"))
+        return Sample(wall, cpu, os.waitstatus_to_exitcode(status), out.read(2000).decode(errors="replace"), kib)
 
 
 def memory(pid):

@@ -16,6 +16,7 @@ import time
 import make_image
 import measure
 
+IMAGES = ("load", "save", "rmi", "pull", "push", "push-again", "push-loaded")
 RUN = None  # bench/run's directory for what does not survive a reboot
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -50,6 +51,33 @@ class Engine:
         gone = [p for p in self.programs if not shutil.which(p)]
         return f"not installed: {' '.join(gone)}" if gone else None
 
+    def takes(self, case):
+        """Is it to be made ready for the case?"""
+        return True
+
+    def renew(self):
+        """Everything it has goes; its directory lies on an ext4 of its own from now on, a new one each time."""
+        self.teardown()
+        self.done.clear()
+        self.pids.clear()
+        self.let_go()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        os.makedirs(self.dir)
+        disk = self.dir + ".disk"
+        with open(disk, "w") as f:
+            f.truncate(6 << 30)
+        quiet("mkfs.ext4", "-q", "-F", "-N", "200000", "-E", "lazy_itable_init=0", disk)
+        loop = quiet("losetup", "--find", "--show", "--direct-io=on", disk).strip()
+        quiet("mount", loop, self.dir)
+        quiet("losetup", "-d", loop)  # when it is unmounted
+        quiet("sync", "-f", self.dir)
+        self.setup()
+
+    def let_go(self):
+        if os.path.ismount(self.dir):
+            quiet("umount", "-l", self.dir)
+            os.unlink(self.dir + ".disk")
+
     def daemons(self):
         return self.pids
 
@@ -75,6 +103,7 @@ class Engine:
             "pull": self.pull_command(),
             "push": self.push_command(),
             "push-again": self.push_command(),
+            "push-loaded": self.push_command("-loaded"),
         }.get(case)
 
     def gigabyte(self):
@@ -90,14 +119,14 @@ class Engine:
     def pull_command(self):
         if not self.args.image:
             return None
-        line = " ".join(self.cmd("pull", "-q", *self.pull_options, self.args.image))
-        return ["sh", "-c", f"{' '.join(self.cmd('rmi', '-f', self.args.image))} >/dev/null 2>&1; {line}"]
+        pull = self.cmd("pull", "-q", *self.pull_options, self.args.image)
+        return pull if self.args.source else ["sh", "-c", f"{' '.join(self.cmd('rmi', '-f', self.args.image))} >/dev/null 2>&1; {' '.join(pull)}"]
 
-    def target(self):
-        return f"{self.args.registry.host}/{self.name}:1"
+    def target(self, kind=""):
+        return f"{self.args.registry.host}/{self.name}{kind}:1"
 
-    def push_command(self):
-        return self.cmd("push", *self.pull_options, self.target()) if self.args.registry else None
+    def push_command(self, kind=""):
+        return self.cmd("push", *self.pull_options, self.target(kind)) if self.args.registry else None
 
     def before(self, case):
         """Right before a round, not counted."""
@@ -108,7 +137,7 @@ class Engine:
                 os.unlink(self.dir + "/saved.tar")
         if case in ("save", "rmi") and not self.do("images", "-q", make_image.NAME).strip():
             self.do("load", "-q", "-i", self.args.archive)
-        if case == "push":
+        if case in ("push", "push-loaded"):
             shutil.rmtree(os.path.join(self.args.registry.folder, "data"), ignore_errors=True)
 
     pull_options = run_options = save_options = ()
@@ -122,8 +151,11 @@ class Engine:
             self.done.add("bench")
         if case == "cp-out":
             self.do("cp", self.gigabyte(), "bench:/gigabyte")
+        if case == "push-loaded":
+            self.do("load", "-q", "-i", self.args.archive)
+            self.do("tag", make_image.NAME, self.target("-loaded"))
         if case in ("push", "push-again") and "push" not in self.done:
-            self.do("pull", *self.pull_options, self.args.image)
+            self.do("pull", "-q", *self.pull_options, self.args.image)
             self.do("tag", self.args.image, self.target())
             self.done.add("push")
         if case == "push-again":
@@ -178,6 +210,21 @@ class Hull(Engine):
             self.do("rm", "-f", *ids[i:i + 100], check=False)
 
 
+class HullFiles(Hull):
+    """Layers as extracted files."""
+    name = "hull-files"
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.env.update(HULL_STORAGE="files", HULL_RUN_ROOT=self.run + "/hull-files")
+
+    def takes(self, case):
+        return case in IMAGES
+
+    def command(self, case):
+        return super().command(case) if self.takes(case) else None
+
+
 def docker_archive(box, out):
     """box.tar with the manifest.json that docker load wants beside the OCI index."""
     with tarfile.open(box) as src, tarfile.open(out, "w") as dst:
@@ -194,13 +241,8 @@ def docker_archive(box, out):
         dst.addfile(info, io.BytesIO(data))
 
 
-class Docker(Engine):
-    name, programs = "docker", ("docker", "dockerd", "containerd", "runc")
-
-    def __init__(self, work, args):
-        super().__init__(work, args)
-        self.base = (next(p for p in ("/usr/bin/docker", shutil.which("docker") or "docker") if os.path.exists(p)),
-                     "-H", f"unix://{self.dir}/docker.sock") if shutil.which("docker") else ()
+class Daemons(Engine):
+    """With daemons of its own, whose time counts."""
 
     def start(self, *argv):
         with open(os.path.join(self.dir, "log"), "a") as log:
@@ -209,8 +251,37 @@ class Docker(Engine):
         measure.daemon_pids.add(child.pid)
         return child
 
+    def wait(self, ready):
+        for _ in range(300):
+            if ready():
+                return
+            time.sleep(0.1)
+        with open(os.path.join(self.dir, "log")) as f:
+            raise SystemExit(f"bench: {self.name} does not come up\n" + f.read()[-2000:])
+
+    def teardown(self):
+        if not self.pids:
+            return
+        for child in reversed(self.children):
+            child.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(20)
+            child.kill()
+            child.wait()
+            measure.daemon_pids.discard(child.pid)
+        quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{self.run})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+
+
+class Docker(Daemons):
+    name, programs = "docker", ("docker", "dockerd", "containerd", "runc")
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.base = (next(p for p in ("/usr/bin/docker", shutil.which("docker") or "docker") if os.path.exists(p)),
+                     "-H", f"unix://{self.dir}/docker.sock") if shutil.which("docker") else ()
+
     def setup(self):
-        os.makedirs(self.dir)
+        os.makedirs(self.dir, exist_ok=True)
         d = self.dir
         self.children = [self.start("containerd", "--root", d + "/ctd", "--state", self.run + "/ctd", "--address", d + "/ctd.sock")]
         self.wait(lambda: os.path.exists(d + "/ctd.sock"))
@@ -221,14 +292,6 @@ class Docker(Engine):
         self.wait(lambda: subprocess.run([*self.base, "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
         docker_archive(self.box, d + "/box.tar")
         self.do("load", "-i", d + "/box.tar")
-
-    def wait(self, ready):
-        for _ in range(300):
-            if ready():
-                return
-            time.sleep(0.1)
-        with open(os.path.join(self.dir, "log")) as f:
-            raise SystemExit("bench: docker does not come up\n" + f.read()[-2000:])
 
     def beside_container(self):
         ids = self.do("ps", "-q", "--no-trunc", "--filter", "name=bench").split()
@@ -244,14 +307,27 @@ class Docker(Engine):
             ids = self.do("ps", "-aq", check=False).split()
             if ids and ids[0].isalnum():
                 self.do("rm", "-f", *ids, check=False)
-        for child in reversed(self.children):
-            child.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(20)
-            child.kill()
-            child.wait()
-            measure.daemon_pids.discard(child.pid)
-        quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{self.run})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+        super().teardown()
+
+
+class Containerd(Daemons):
+    """Its own client, for pull alone."""
+    name, programs = "containerd", ("ctr", "containerd")
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.base = ("ctr", "-a", self.dir + "/ctd.sock")
+
+    def takes(self, case):
+        return case == "pull" and self.args.source
+
+    def command(self, case):
+        return self.cmd("images", "pull", "--plain-http", self.args.image) if self.takes(case) else None
+
+    def setup(self):
+        os.makedirs(self.dir, exist_ok=True)
+        self.children = [self.start("containerd", "--root", self.dir + "/ctd", "--state", self.run + "/ctd-alone", "--address", self.dir + "/ctd.sock")]
+        self.wait(lambda: os.path.exists(self.dir + "/ctd.sock"))
 
 
 class Podman(Engine):
@@ -268,7 +344,7 @@ class Podman(Engine):
                      "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", "--events-backend", "none")
 
     def setup(self):
-        os.makedirs(self.dir)
+        os.makedirs(self.dir, exist_ok=True)
         self.do("load", "-i", self.box)
         ids = self.do("images", "-q").split()
         self.do("tag", ids[0], "box")
@@ -376,4 +452,4 @@ class Cp(Engine):
         pass
 
 
-ALL = (Hull, Docker, Podman, Crun, Runc, Unshare, Cp)
+ALL = (Hull, HullFiles, Docker, Containerd, Podman, Crun, Runc, Unshare, Cp)
