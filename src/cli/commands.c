@@ -17,6 +17,7 @@ struct row {
 
 static const struct row container_rows[] = {
 	{NULL, &cmd_attach},
+	{NULL, &cmd_container_checkpoint},
 	{NULL, &cmd_clone},
 	{NULL, &cmd_commit},
 	{NULL, &cmd_create},
@@ -35,6 +36,7 @@ static const struct row container_rows[] = {
 	{NULL, &cmd_container_prune},
 	{NULL, &cmd_rename},
 	{NULL, &cmd_restart},
+	{NULL, &cmd_restore},
 	{NULL, &cmd_rm},
 	{"remove", &cmd_rm, CMD_HIDDEN},
 	{NULL, &cmd_run},
@@ -135,6 +137,8 @@ const struct cmd *const cli_commands[] = {
 	&cmd_cp,
 	&cmd_diff,
 	&cmd_commit,
+	&cmd_checkpoint,
+	&cmd_restore,
 	&cmd_clone,
 	&cmd_export,
 	&cmd_inspect,

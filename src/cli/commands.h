@@ -25,6 +25,9 @@ extern const struct cmd cmd_diff;
 extern const struct cmd cmd_events;
 extern const struct cmd cmd_clone;
 extern const struct cmd cmd_commit;
+extern const struct cmd cmd_checkpoint;
+extern const struct cmd cmd_container_checkpoint;
+extern const struct cmd cmd_restore;
 /* pause.c, rename.c, rm.c, logs.c */
 extern const struct cmd cmd_pause;
 extern const struct cmd cmd_unpause;

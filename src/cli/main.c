@@ -48,7 +48,6 @@ static bool is_missing(const char *path, const char *word)
 {
 	static const char *const missing[] = {
 		"buildx",
-		"checkpoint",
 		"compose",
 		"config",
 		"context",

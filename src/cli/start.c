@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "cli/run_request.h"
+#include "engine/checkpoint.h"
 #include "engine/events.h"
 #include "engine/restart.h"
 
@@ -17,8 +18,8 @@ struct start_options {
 };
 static const struct opt start_opts[] = {
 	{"attach", 'a', OPT_BOOL, offset_of(struct start_options, attach), NULL, "Show its output, pass signals on, end with its status"},
-	{"checkpoint", 0, OPT_STR, offset_of(struct start_options, checkpoint), "NAME", "Refused", OPT_HIDDEN},
-	{"checkpoint-dir", 0, OPT_STR, offset_of(struct start_options, checkpoint_dir), "DIR", "Refused", OPT_HIDDEN},
+	{"checkpoint", 0, OPT_STR, offset_of(struct start_options, checkpoint), "NAME", "Go on with the processes of this checkpoint"},
+	{"checkpoint-dir", 0, OPT_STR, offset_of(struct start_options, checkpoint_dir), "DIR", "Where checkpoints are (the container's own place)", 0, "@dir"},
 	{"detach-keys", 0, OPT_STR, offset_of(struct start_options, detach_keys), "KEYS", "Keys that leave it running (ctrl-p,ctrl-q)"},
 	{"interactive", 'i', OPT_BOOL, offset_of(struct start_options, interactive), NULL, "Give it our stdin"},
 };
@@ -78,14 +79,28 @@ static int join(struct engine *g, const char *name, const struct session *how, b
 	return session_run(&s, take_fd(sock), ret_status, e);
 }
 
+static int start_from(struct engine *g, const struct start_options *o, int argc, char **argv, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (argc > 1 || o->attach || o->interactive)
+		return err_set(e, ERR_USAGE, "--checkpoint is for one container, without -a and -i: `hull attach` joins it afterwards");
+	if (container_get(g, argv[0], ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	own(fd) int images = checkpoint_open(g, &c, o->checkpoint_dir, o->checkpoint, e);
+	const struct checkpoint_use use = {.images = images};
+	return images < 0 || container_launch_from(g, &c, &use, -1, 0, e) < 0 ? -1 : cli_printf(e, "%s\n", argv[0]);
+}
+
 static int start(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct start_options *o = opts;
 	struct engine *g = cli_engine(e);
 	if (!g)
 		return -1;
-	if (o->checkpoint || o->checkpoint_dir)
-		return err_set(e, ERR_USAGE, "--checkpoint: hull makes no checkpoints yet: leave it away");
+	if (o->checkpoint_dir && !o->checkpoint)
+		return err_set(e, ERR_USAGE, "--checkpoint-dir goes with --checkpoint");
+	if (o->checkpoint)
+		return start_from(g, o, argc, argv, e);
 	if (!o->attach && !o->interactive)
 		return cli_each(argc, argv, true, start_one, g);
 	if (argc > 1)

@@ -45,6 +45,12 @@ static struct json *state_json(struct engine *g, struct container_entry *c)
 	json_set_str(j, "StartedAt", time_text(s->started_at));
 	json_set_str(j, "FinishedAt", time_text(s->finished_at));
 	set_i64(j, "MonitorPid", running ? s->monitor_pid : 0);
+	if (s->checkpointed) {
+		set_bool(j, "Checkpointed", true);
+		json_set_str(j, "CheckpointedAt", time_text(s->checkpointed_at));
+	}
+	if (running && s->restored)
+		set_bool(j, "Restored", true);
 	struct json *health = health_document(g, c);
 	if (health && running && health_now(g, s))
 		json_set_str(health, "Status", health_now(g, s));

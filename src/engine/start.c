@@ -26,6 +26,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/checkpoint.h"
 #include "engine/events.h"
 #include "engine/health.h"
 #include "engine/logs.h"
@@ -41,8 +42,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +69,10 @@ struct start {
 	bool again;    /* by its restart policy: it was started before */
 	bool comes_back;
 	int unit_status; /* what the monitor, a unit's main process, ends with: the unit's Restart= goes by it */
+	const struct checkpoint_use *from; /* or NULL: with new processes */
+	struct criu_options criu;
+	struct container_restore restore;
+	pid_t saving;  /* checkpoint_begin()'s, or 0 */
 };
 
 static void start_drop(struct start *s)
@@ -113,7 +120,8 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	st->cgroup = arena_dup(a, ct->cgroup.path);
 	st->started_at = arena_dup(a, num_format_time(num_now_ns(), now));
 	st->exit_code = 0;
-	st->oom_killed = st->stopped_by_user = false;
+	st->oom_killed = st->stopped_by_user = st->checkpointed = false;
+	st->restored = s->from != NULL;
 	st->error = NULL;
 	st->health = health_is_checked(&s->c->record.config) ? arena_dup(a, "starting") : NULL;
 	if (container_save_state(s->c->dir, st, false, e) < 0)
@@ -127,7 +135,7 @@ static void on_started(void *arg, const struct container *ct, int64_t started_ns
 {
 	struct start *s = arg;
 	struct err ignored = {};
-	event_container(s->g, s->c, "start");
+	event_container(s->g, s->c, s->from ? "restore" : "start");
 	notify_started(&s->notify);
 	fd_drop(&s->c->lock);
 	s->running = ct;
@@ -166,7 +174,7 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	connections_close(&s->net);
 	/* Read again under the lock: a rename, a pause or a stop meanwhile wrote to it. */
 	own(fd) int lock = container_change_state(s->c, &e);
-	s->comes_back = !removed && !x->stopped && restart_is_due(st, x->status, x->finished_ns - num_time_of(st->started_at), s->must_come_back);
+	s->comes_back = !removed && !x->stopped && !st->checkpointed && restart_is_due(st, x->status, x->finished_ns - num_time_of(st->started_at), s->must_come_back);
 	st->health = NULL;
 	if (s->comes_back)
 		s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, &e);
@@ -205,6 +213,8 @@ static void on_finished(void *arg)
 static size_t guests_want(void *arg, struct pollfd *ret, size_t room, int *ms)
 {
 	struct start *s = arg;
+	if (s->saving > 0 && waitpid(s->saving, NULL, WNOHANG) != 0)
+		s->saving = 0;
 	s->nresolver = s->net.resolver ? resolver_polls(s->net.resolver, ret, room, ms) : 0;
 	size_t n = s->nresolver + (s->health ? health_polls(s->health, ret + s->nresolver, room - s->nresolver, ms) : 0);
 	if (s->net.relay) {
@@ -256,6 +266,8 @@ static int on_told(void *arg, const void *p, size_t n, int fd)
 {
 	struct start *s = arg;
 	struct err ignored = {};
+	if (checkpoint_is_word(p, n))
+		return checkpoint_begin(s->g, s->c, s->running, &s->monitor, fd, &s->saving);
 	if (!health_is_word(p, n))
 		return ports_told(s->g, &s->net, p, n, fd);
 	fd_drop(&fd);
@@ -307,7 +319,7 @@ static void keep_fds(struct start *s)
 	const struct engine *g = s->g;
 	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->user.lock, s->c->dir,
 		g->has_snap ? g->snap.layers : -1, s->c->lock, g->networks.root, g->networks.run, g->private_net.netns, g->private_net.lock,
-		s->notify.host, s->notify.sock,
+		s->notify.host, s->notify.sock, s->from ? s->from->images : -1,
 		s->net.netns_sockets[0] > 0 ? s->net.netns_sockets[0] : -1, s->net.netns_sockets[1] > 0 ? s->net.netns_sockets[1] : -1};
 	for (size_t i = 0; i < countof(fds) && s->monitor.nkeep < countof(s->monitor.keep); i++)
 		s->monitor.keep[s->monitor.nkeep++] = fds[i];
@@ -327,6 +339,8 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	if (s->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !s->spec.linux_->resources->memory && !s->spec.linux_->resources->cpu &&
 		!s->spec.linux_->resources->pids_limit.set && !s->spec.linux_->resources->block_io)
 		m->create.cgroup_manager = CGROUP_MANAGER_DISABLED;
+	if (s->from)
+		m->restore = &s->restore;
 	m->create.preserve_fds = s->build.listen_fds;
 	m->keeps_unit = s->notify.host >= 0;
 	logs_options(s->c, &s->arena, &m->log);
@@ -449,6 +463,22 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 	return -1;
 }
 
+/* criu needs places for mounts, by path; they go with the run directory. */
+static int prepare_restore(struct start *s, struct err *e)
+{
+	char link[40], dir[PATH_MAX];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", s->run_dir);
+	ssize_t n = readlink(link, dir, sizeof dir - 1);
+	if (n < 0 || mkdirat(s->run_dir, "criu", 0700) < 0)
+		return err_sys(e, "the run directory");
+	dir[n] = 0;
+	s->criu = (struct criu_options){.images_dir = s->from->images, .work_dir = -1, .tcp_established = s->from->tcp_established,
+		.tcp_close = s->from->tcp_close, .file_locks = s->from->file_locks, .ext_unix_sk = true, .cgroups = CRIU_CGROUPS_DEFAULT};
+	s->restore = (struct container_restore){.create = &s->monitor.create, .dir = arena_printf(&s->arena, "%s/criu", dir), .options = &s->criu,
+		.created = on_created, .arg = s};
+	return 0;
+}
+
 /* Those it requires were made before it was, so this comes to an end, also with the locks that are held. */
 static int start_required(struct engine *g, const struct container_entry *c, struct err *e)
 {
@@ -467,7 +497,12 @@ static int start_required(struct engine *g, const struct container_entry *c, str
 
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e)
 {
-	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .notify = {.host = -1, .sock = -1}, .rootfs = -1,
+	return container_launch_from(g, c, NULL, client, streams, e);
+}
+
+int container_launch_from(struct engine *g, struct container_entry *c, const struct checkpoint_use *from, int client, unsigned streams, struct err *e)
+{
+	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .from = from, .notify = {.host = -1, .sock = -1}, .rootfs = -1,
 		.run_dir = -1, .seccomp_cache = -1};
 	const char *status = container_status(g, c);
 	s.again = str_eq(status, "restarting") && c->state.monitor_pid == getpid();
@@ -480,6 +515,8 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 		event_container(g, c, "attach");
 	if (r == 0)
 		r = prepare(&s, e);
+	if (r == 0 && from)
+		r = prepare_restore(&s, e);
 	if (r == 0)
 		r = fork_monitor(&s, client, streams, e);
 	fd_drop(&client);

@@ -93,8 +93,10 @@ static int create(struct server *s, struct err *e)
 	s->tty = m->create.spec->process->terminal;
 	int r = s->tty ? 0 : pump_open(s, child, e);
 	memcpy(m->create.stdio, child, sizeof child);
+	const int ours[3] = {s->input, s->sources[0].fd, s->sources[1].fd};
+	memcpy(m->files, ours, sizeof ours);
 	if (r == 0)
-		r = container_create(&m->create, &s->container, e);
+		r = m->restore ? container_restore(m->restore, &s->container, e) : container_create(&m->create, &s->container, e);
 	for (int i = 0; i < 3; i++)
 		fd_drop(&child[i]);
 	return r;
@@ -119,9 +121,8 @@ static int start(struct server *s, struct err *e)
 		return -1;
 	if (s->tty)
 		clients_greet(s);
-	if (m->created && m->created(m->arg, &s->container, e) < 0)
-		return -1;
-	if (container_start(&s->container, e) < 0)
+	/* What was restored runs already. */
+	if (!m->restore && ((m->created && m->created(m->arg, &s->container, e) < 0) || container_start(&s->container, e) < 0))
 		return -1;
 	fd_drop(&m->create.rootfs);
 	for (int i = 0; i < m->create.preserve_fds; i++)

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "runtime/container.h"
+#include "runtime/checkpoint.h"
 
 #include <poll.h>
 
@@ -47,6 +47,8 @@ struct monitor_exit {
 
 struct monitor {
 	struct container_create create;
+	struct container_restore *restore; /* its processes come from a checkpoint: `create` is what else it is made of. NULL: they are new */
+	int files[3];      /* our ends of its standard files; -1: none. Set when they are there */
 	struct log_options log;
 	int run_dir;       /* fd of the container's run directory: attach.sock and lock live here */
 	bool open_stdin;   /* -i: keep stdin open; attach clients feed it */
@@ -64,7 +66,7 @@ struct monitor {
 	const int *hold;   /* sockets that are only to stay open while the container runs */
 	size_t nhold;
 	/* Called in the monitor. created: after container_create, before the go (the last point at which a
-	 * failure can be reported); started: right after the exec; exited: first process reaped and its cgroup removed, before attached
+	 * failure can be reported; of one that is restored: when its namespaces are there); started: right after the exec; exited: first process reaped and its cgroup removed, before attached
 	 * clients hear of the end; finished: last, after the clients were told (the place for --rm). */
 	int (*created)(void *arg, const struct container *c, struct err *e);
 	void (*started)(void *arg, const struct container *c, int64_t started_ns);

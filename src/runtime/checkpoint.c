@@ -139,7 +139,8 @@ static int write_files(const struct container_checkpoint *c, struct err *e)
 static int hear(const struct criu_notice *n, void *arg, struct err *e)
 {
 	const struct container_checkpoint *c = arg;
-	(void)e;
+	if (strcmp(n->script, "post-dump") == 0 && c->dumped)
+		return c->dumped(c->arg, e);
 	/* Who waits there may be gone: no reason to stop. */
 	if (strcmp(n->script, "status-ready") == 0 && c->status_fd >= 0)
 		(void)!write(c->status_fd, "", 1);

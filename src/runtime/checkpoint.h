@@ -30,6 +30,8 @@ struct container_checkpoint {
 	bool pre_dump;               /* its memory alone; it goes on running */
 	int status_fd;               /* gets one byte when lazy pages can be fetched, or -1 */
 	const struct criu_options *options; /* directories and flags; the rest is found here */
+	int (*dumped)(void *arg, struct err *e); /* all is saved, and nothing was ended yet; with -1 nothing is. NULL: nothing */
+	void *arg;
 };
 /* Afterwards its processes are dead, unless it was to go on running. */
 int container_checkpoint(const struct container_checkpoint *c, struct err *e) must_use;
@@ -38,6 +40,10 @@ struct container_restore {
 	const struct container_create *create; /* no init, start_listen or preserve_fds: they are as they were */
 	const char *dir;                       /* an empty directory of the caller's, a path; what is left in it can be removed */
 	const struct criu_options *options;
+	/* Its namespaces are there and its number, its processes are not yet: what container_create's caller does before
+	 * container_start(). NULL: nothing. */
+	int (*created)(void *arg, const struct container *ct, struct err *e);
+	void *arg;
 };
 /* As container_create() and container_start() in one: it runs; a child of the caller's. ct->create stays valid. */
 int container_restore(const struct container_restore *r, struct container *ret, struct err *e) must_use;
@@ -56,7 +62,7 @@ extern const struct checkpoint_namespace checkpoint_namespaces[2];
 /* external.c */
 /* By mount point: the names of a running container's mounts that are not its own. */
 int external_find(const struct spec *s, const char *bundle, pid_t pid, struct arena *a, struct map *ret, struct err *e) must_use;
-/* By name: where on the host they are. root: the root's path. */
+/* By name: where on the host they are. root: the root's path, or NULL. */
 int external_offer(const struct container_create *c, const char *root, const struct cgroup *g, struct arena *a, struct map *ret, struct err *e) must_use;
 /* A mount's destination, cleaned (malloc). */
 char *external_destination(const struct spec_mount *m);

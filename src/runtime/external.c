@@ -184,7 +184,7 @@ int external_find(const struct spec *s, const char *bundle, pid_t pid, struct ar
 static void offer_resolved(const char *root, const char *name, const char *source, struct arena *a, struct map *ret)
 {
 	char at[PATH_MAX];
-	own(mem) char *top = realpath(root, NULL), *part = mem_dup(name);
+	own(mem) char *top = root ? realpath(root, NULL) : NULL, *part = mem_dup(name);
 	own(fd) int dir = top ? open(top, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	for (char *end = part + strlen(part); dir >= 0 && end && end > part; end = strrchr(part, '/')) {
 		struct err ignored = {};

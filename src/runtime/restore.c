@@ -125,11 +125,12 @@ static int prepare(struct restoration *x, struct err *e)
 {
 	const struct container_create *c = x->c;
 	const struct spec_linux *l = c->spec->linux_;
-	if (!c->spec->root || str_is_empty(c->spec->root->path))
+	bool has_path = c->spec->root && !str_is_empty(c->spec->root->path);
+	if (c->rootfs < 0 && !has_path)
 		return err_set(e, ERR_USAGE, "config.json: root.path is missing");
 	if (rootfs_is_shared(c->spec))
 		return err_set(e, ERR_UNSUPPORTED, "criu cannot restore a container without a mount namespace of its own");
-	x->root = path_join(c->bundle ? c->bundle : "/", c->spec->root->path);
+	x->root = c->rootfs >= 0 ? NULL : path_join(c->bundle ? c->bundle : "/", c->spec->root->path);
 	if (checkpoint_check_criu(&x->o, false, e) < 0 || read_names(x, e) < 0)
 		return -1;
 	if (offer_namespaces(x, e) < 0 || net_devices_check(c->spec, namespaces_own(&x->ns), e) < 0)
@@ -224,17 +225,16 @@ static int attach_staged(struct restoration *x, struct err *e)
 		if (from < 0)
 			continue;
 		snprintf(name, sizeof name, "%zu", i);
-		own(fd) int fs = mount_clone(from, "", true, e);
-		if (fs < 0 || fstat(fs, &st) < 0)
-			return fs < 0 ? -1 : err_sys(e, "source");
+		if (fstat(from, &st) < 0)
+			return err_sys(e, "source");
 		own(fd) int at = open_place(x, name, S_ISDIR(st.st_mode), e);
-		if (at < 0 || mount_attach(fs, at, e) < 0)
+		if (at < 0 || mount_attach(from, at, e) < 0)
 			return err_wrap(e, "mount %s", x->c->spec->mounts.v[i].destination);
 	}
 	return 0;
 }
 
-/* In criu's process. */
+/* In criu's process. What is attached nowhere is attached as it is: before Linux 6.15 it cannot be cloned. */
 static int make_mounts(void *arg, struct err *e)
 {
 	struct restoration *x = arg;
@@ -243,7 +243,7 @@ static int make_mounts(void *arg, struct err *e)
 	own(fd) int top = mount_top(e);
 	if (top < 0 || mount_set(top, true, 0, 0, MS_SLAVE, e) < 0)
 		return err_wrap(e, "mount propagation");
-	own(fd) int root = x->c->rootfs >= 0 ? mount_clone(x->c->rootfs, "", true, e) : mount_clone(AT_FDCWD, x->root, true, e);
+	own(fd) int root = x->c->rootfs >= 0 ? dup(x->c->rootfs) : mount_clone(AT_FDCWD, x->root, true, e);
 	own(fd) int at = root < 0 ? -1 : open_place(x, "root", true, e);
 	if (at < 0 || mount_set(root, true, 0, 0, MS_PRIVATE, e) < 0 || mount_attach(root, at, e) < 0)
 		return err_wrap(e, "root file system");
@@ -278,9 +278,10 @@ static int run_hooks(struct restoration *x, pid_t pid, struct err *e)
 	x->hooked = true;
 	if (raise_loopback(x, pid, e) < 0 || net_devices_move(x->c->spec, pid, x->ns.fd[NS_NETWORK], &x->devices, e) < 0)
 		return -1;
-	if (!h)
-		return 0;
-	return hooks_run(&h->prestart, x->c, "creating", pid, e) < 0 || hooks_run(&h->create_runtime, x->c, "creating", pid, e) < 0 ? -1 : 0;
+	if (h && (hooks_run(&h->prestart, x->c, "creating", pid, e) < 0 || hooks_run(&h->create_runtime, x->c, "creating", pid, e) < 0))
+		return -1;
+	x->ct.start_time = proc_start_time(pid);
+	return x->r->created ? x->r->created(x->r->arg, &x->ct, e) : 0;
 }
 
 static int take_master(struct restoration *x, int fd, struct err *e)
@@ -324,7 +325,7 @@ static int call_criu(struct restoration *x, struct err *e)
 		.cgroup = x->ct.cgroup.rows ? &x->ct.cgroup : NULL, .prepare = make_mounts, .notify = hear, .arg = x};
 	if (criu_call(&call, &answer, e) < 0)
 		return -1;
-	return x->ct.start_time && answer.pid == x->ct.pid ? 0 : err_set(e, ERR_REMOTE, "criu: the process it restored is not the one it told of");
+	return x->ct.pidfd >= 0 && answer.pid == x->ct.pid ? 0 : err_set(e, ERR_REMOTE, "criu: the process it restored is not the one it told of");
 }
 
 static void undo(struct restoration *x)

@@ -178,6 +178,8 @@ struct container_state {
 	int64_t exit_code;
 	bool oom_killed;
 	bool stopped_by_user;
+	bool checkpointed, restored; /* it ended by a checkpoint; what runs came from one */
+	char *checkpointed_at;
 	char *error;
 	char *started_at, *finished_at;
 	int64_t restart_count, restart_delay; /* by its policy since it was started; ms from its end to the next one */

@@ -91,6 +91,14 @@ int container_start(struct container *c, struct err *e)
 	return n == 0 ? 0 : err_set(e, why == ENOENT ? ERR_NOCMD : ERR_NOEXEC, "exec: %s", strerror(why));
 }
 
+/* What was restored runs when this returns. */
+int container_restore(const struct container_restore *r, struct container *ret, struct err *e)
+{
+	if (container_create(r->create, ret, e) < 0)
+		return -1;
+	return r->created(r->arg, ret, e) < 0 || container_start(ret, e) < 0 ? -1 : 0;
+}
+
 int container_remove(struct container *c, struct err *e)
 {
 	(void)e;
@@ -339,6 +347,23 @@ static void status_and_output(void **state)
 	expect_note(r, "finished", "");
 	monitor_ends(r);
 	expect_log(r, "out\npart", "err\n");
+}
+
+/* It runs when its namespaces are there and created() was called: nothing is started afterwards, and the files' other ends are known. */
+static void restored(void **state)
+{
+	struct run *r = *state;
+	struct container_restore from = {.create = &r->m.create, .created = on_created, .arg = r};
+	r->m.restore = &from;
+	SH(r, ALL_OUT, "echo again; exit 3");
+	assert_int_equal(r->report.kind, ERR_NONE);
+	expect_note(r, "started", "yes");
+	own(buf) struct buf out = BUF(1000), er = BUF(1000);
+	int status = -1;
+	assert_int_equal(take_all(r->client, &out, &er, &status), ATTACH_EXIT);
+	assert_int_equal(status, 3);
+	assert_string_equal(buf_text(&out), "again\n");
+	monitor_ends(r);
 }
 
 static void killed(void **state)
@@ -792,7 +817,7 @@ static void small(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(terminal), TEST(status_and_output), TEST(killed), TEST(killed_by_oom), TEST(no_command), TEST(locked_twice),
+	const struct CMUnitTest tests[] = {TEST(terminal), TEST(status_and_output), TEST(restored), TEST(killed), TEST(killed_by_oom), TEST(no_command), TEST(locked_twice),
 		TEST(stdin_with_an_end), TEST(half_closed), TEST(last_words), TEST(stdin_stays_open), TEST(without_stdin), TEST(slow_first_client),
 		TEST(big_output), TEST(hung_client), TEST(dead_client), TEST(strangers_and_garbage), TEST(terminal),
 		TEST(terminal_closed_for_a_while), TEST(nothing_is_inherited), TEST(leftovers), TEST(no_log), TEST(small)};

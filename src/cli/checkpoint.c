@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint: docker's verbs on checkpoints (checkpoint create|ls|rm; start --checkpoint uses one), and podman's, which have one checkpoint a
+ * container, called "latest" here: container checkpoint, container restore.
+ */
+#include "engine/checkpoint.h"
+
+#include "base/fd.h"
+#include "cli/columns.h"
+#include "cli/commands.h"
+
+static const char latest[] = "latest", pre[] = "pre";
+
+static int get(struct engine *g, const char *name, int flags, struct container_entry *ret, struct err *e)
+{
+	return g ? container_get(g, name, flags, ret, e) : -1;
+}
+
+struct create_options { bool leave_running, tcp_established, file_locks; char *dir; };
+#define O(m) offset_of(struct create_options, m)
+static const struct opt create_opts[] = {
+	{"checkpoint-dir", 0, OPT_STR, O(dir), "DIR", "Where checkpoints are (the container's own place)", 0, "@dir"},
+	{"file-locks", 0, OPT_BOOL, O(file_locks), NULL, "Its file locks are saved too"},
+	{"leave-running", 0, OPT_BOOL, O(leave_running), NULL, "The container goes on"},
+	{"tcp-established", 0, OPT_BOOL, O(tcp_established), NULL, "Its TCP connections are saved too"},
+};
+#undef O
+
+static int create(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct create_options *o = opts;
+	struct engine *g = cli_engine(e);
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	const struct checkpoint_request r = {.name = argv[1], .dir = o->dir, .leave_running = o->leave_running, .tcp_established = o->tcp_established,
+		.file_locks = o->file_locks};
+	if (get(g, argv[0], ENTRY_LOCK, &c, e) < 0 || container_save_processes(g, &c, &r, e) < 0)
+		return -1;
+	return cli_printf(e, "%s\n", argv[1]);
+}
+
+struct ls_options { bool quiet; char *dir, *format; };
+#define O(m) offset_of(struct ls_options, m)
+static const struct opt ls_opts[] = {
+	{"checkpoint-dir", 0, OPT_STR, O(dir), "DIR", "Where checkpoints are (the container's own place)", 0, "@dir"},
+	{"format", 0, OPT_STR, O(format), "string", "A Go template for each row, \"table TEMPLATE\" or \"json\"", 0, "table json"},
+	{"quiet", 'q', OPT_BOOL, O(quiet), NULL, "Print names only"},
+};
+#undef O
+static const struct cli_heading headings[] = {{"Name", "CHECKPOINT NAME"}, {"Created", "CREATED"}, {NULL, NULL}};
+
+static int ls(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct ls_options *o = opts;
+	struct engine *g = cli_engine(e);
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (get(g, argv[0], 0, &c, e) < 0)
+		return -1;
+	own(json) struct json *rows = checkpoint_list(g, &c, o->dir, e);
+	return rows ? cli_format_rows(rows, o->quiet ? "{{.Name}}" : o->format, "table {{.Name}}", headings, e) : -1;
+}
+
+struct rm_options { char *dir; };
+static const struct opt rm_opts[] = {
+	{"checkpoint-dir", 0, OPT_STR, offset_of(struct rm_options, dir), "DIR", "Where checkpoints are (the container's own place)", 0, "@dir"},
+};
+
+static int rm(void *opts, int argc unused, char **argv, struct err *e)
+{
+	const struct rm_options *o = opts;
+	struct engine *g = cli_engine(e);
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	return get(g, argv[0], ENTRY_LOCK, &c, e) < 0 ? -1 : checkpoint_remove(g, &c, o->dir, argv[1], e);
+}
+
+static const struct cmd verb_create = {"create", "CONTAINER CHECKPOINT", "Save a running container's processes to files", create_opts, countof(create_opts),
+	sizeof(struct create_options), 2, 2, create, .complete = "@running",
+	.about = "By criu(8), as root. The container ends, but with --leave-running. Its files and volumes stay where they are and are no part of it: "
+		 "`hull start --checkpoint` goes on with them as they are then."};
+static const struct cmd verb_ls = {"ls", "CONTAINER", "List a container's checkpoints", ls_opts, countof(ls_opts), sizeof(struct ls_options), 1, 1, ls,
+	.complete = "@container"};
+static const struct cmd verb_rm = {"rm", "CONTAINER CHECKPOINT", "Remove a checkpoint", rm_opts, countof(rm_opts), sizeof(struct rm_options), 2, 2, rm,
+	.complete = "@container"};
+static const struct cmd *const verbs[] = {&verb_create, &verb_ls, &verb_rm, NULL};
+const struct cmd cmd_checkpoint = {"checkpoint", "COMMAND", "Save running containers to files, by criu", .sub = verbs};
+
+/* Those that are named, or every one that runs or was saved. */
+static int each(int argc, char **argv, bool all, bool saved, int (*f)(const char *name, void *arg, struct err *e), void *arg, struct err *e)
+{
+	struct engine *g = *(struct engine **)arg;
+	own(strv) struct strv names = {};
+	if (all == (argc > 0))
+		return err_set(e, ERR_USAGE, all ? "--all goes without names" : "name a container, or all of them with --all");
+	if (!all)
+		return cli_each(argc, argv, true, f, arg);
+	own(strv) struct strv ids = {};
+	if (containers_ids(&g->containers, false, &ids, e) < 0)
+		return -1;
+	for (size_t i = 0; i < ids.n; i++) {
+		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+		struct err gone = {};
+		if (container_get(g, ids.v[i], 0, &c, &gone) == 0 && (saved ? c.state.checkpointed : str_eq(c.state.status, "running")))
+			strv_add(&names, ids.v[i]);
+	}
+	return cli_each((int)names.n, names.v, true, f, arg);
+}
+
+struct save_options {
+	struct engine *g;
+	bool all, keep, leave_running, tcp_established, file_locks, pre, with_previous;
+};
+#define O(m) offset_of(struct save_options, m)
+static const struct opt save_opts[] = {
+	{"all", 'a', OPT_BOOL, O(all), NULL, "Every container that runs"},
+	{"file-locks", 0, OPT_BOOL, O(file_locks), NULL, "Their file locks are saved too"},
+	/* podman's: criu's logs. They are kept with the files. */
+	{"keep", 'k', OPT_BOOL, O(keep), NULL, "No effect", OPT_HIDDEN},
+	{"leave-running", 'R', OPT_BOOL, O(leave_running), NULL, "The containers go on"},
+	{"pre-checkpoint", 'P', OPT_BOOL, O(pre), NULL, "Save memory alone, so that the checkpoint later has less to do"},
+	{"tcp-established", 0, OPT_BOOL, O(tcp_established), NULL, "Their TCP connections are saved too"},
+	{"with-previous", 0, OPT_BOOL, O(with_previous), NULL, "Only what changed since --pre-checkpoint"},
+};
+#undef O
+
+static int save_one(const char *name, void *arg, struct err *e)
+{
+	const struct save_options *o = arg;
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	const struct checkpoint_request r = {.name = o->pre ? pre : latest, .previous = o->with_previous ? pre : NULL, .leave_running = o->leave_running,
+		.tcp_established = o->tcp_established, .file_locks = o->file_locks, .pre_dump = o->pre, .replace = true};
+	return get(o->g, name, ENTRY_LOCK, &c, e) < 0 ? -1 : container_save_processes(o->g, &c, &r, e);
+}
+
+static int save(void *opts, int argc, char **argv, struct err *e)
+{
+	struct save_options *o = opts;
+	o->g = cli_engine(e);
+	if (!o->g)
+		return -1;
+	if (o->pre && o->with_previous)
+		return err_set(e, ERR_USAGE, "--pre-checkpoint and --with-previous: the one comes before the other");
+	return each(argc, argv, o->all, false, save_one, o, e);
+}
+
+struct restore_options {
+	struct engine *g;
+	bool all, keep, tcp_established, tcp_close, file_locks;
+};
+#define O(m) offset_of(struct restore_options, m)
+static const struct opt restore_opts[] = {
+	{"all", 'a', OPT_BOOL, O(all), NULL, "Every container that was saved and does not run"},
+	{"file-locks", 0, OPT_BOOL, O(file_locks), NULL, "Their file locks too"},
+	{"keep", 'k', OPT_BOOL, O(keep), NULL, "The checkpoint is kept, for another time"},
+	{"tcp-close", 0, OPT_BOOL, O(tcp_close), NULL, "TCP connections that were saved are closed"},
+	{"tcp-established", 0, OPT_BOOL, O(tcp_established), NULL, "Their TCP connections too"},
+};
+#undef O
+
+static int restore_one(const char *name, void *arg, struct err *e)
+{
+	const struct restore_options *o = arg;
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (get(o->g, name, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	own(fd) int images = checkpoint_open(o->g, &c, NULL, latest, e);
+	const struct checkpoint_use use = {.images = images, .tcp_established = o->tcp_established, .tcp_close = o->tcp_close, .file_locks = o->file_locks};
+	if (images < 0 || container_launch_from(o->g, &c, &use, -1, 0, e) < 0)
+		return -1;
+	struct err ignored = {};
+	if (!o->keep && (checkpoint_remove(o->g, &c, NULL, latest, e) < 0 ||
+		(checkpoint_remove(o->g, &c, NULL, pre, &ignored) < 0 && ignored.kind != ERR_NOT_FOUND)))
+		return -1;
+	return 0;
+}
+
+static int restore(void *opts, int argc, char **argv, struct err *e)
+{
+	struct restore_options *o = opts;
+	o->g = cli_engine(e);
+	return o->g ? each(argc, argv, o->all, true, restore_one, o, e) : -1;
+}
+
+const struct cmd cmd_container_checkpoint = {"checkpoint", "CONTAINER...", "Save running containers, to be restored later", save_opts, countof(save_opts),
+	sizeof(struct save_options), 0, -1, save, .complete = "@running",
+	.about = "By criu(8), as root. The checkpoint is the one called \"latest\" of `hull checkpoint`."};
+const struct cmd cmd_restore = {"restore", "CONTAINER...", "Go on with containers that were saved", restore_opts, countof(restore_opts),
+	sizeof(struct restore_options), 0, -1, restore, .complete = "@container"};

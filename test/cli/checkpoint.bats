@@ -1,0 +1,202 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# checkpoint: running containers to files and back; with test/lib/criu in criu's place, which saves the command alone. With the real one:
+# test/vm/cases/criu.bats.
+# machines: native v2
+
+load ../lib/hull
+setup_file() {
+    hull_setup
+    export FAKE_CRIU=$HULL_DIR/criu PATH=$BATS_TEST_DIRNAME/../lib/criu:$PATH
+    mkdir "$FAKE_CRIU"
+}
+teardown_file() { hull_teardown; }
+setup() {
+    need_root
+    rm -f "$FAKE_CRIU"/*
+}
+
+asked() { jq -c "$2" "$FAKE_CRIU/$1.json"; }
+says() { hull inspect -f "$2" "$1"; }
+# No directory of a checkpoint that came to nothing.
+no_rest() { [ -z "$(find "$HULL_ROOT" -name '*.tmp-*')" ]; }
+
+@test "checkpoint create ends it, start --checkpoint goes on with it" {
+    hull run -d --name one --network none box sh -c 'echo out; exec sleep 1000'
+    pid=$(says one '{{.State.Pid}}')
+    hull logs one | grep -q out || wait_until 30 sh -c "'$HULL' logs one | grep -q out"
+    run -0 hull checkpoint create one c1
+    [ "$output" = c1 ]
+    [ "$(asked dump '[.kind, .pid, .leave_running, .tcp_established]')" = "[1,$pid,null,null]" ]
+    [ "$(says one '{{.State.Status}} {{.State.ExitCode}} {{.State.Checkpointed}}')" = "exited 137 true" ]
+    [ "$(hull checkpoint ls one)" = $'CHECKPOINT NAME\nc1' ]
+    # What is in memory may be secret.
+    [ "$(stat -c %a "$HULL_ROOT"/containers/*/checkpoints/c1)" = 700 ]
+    jq -e '.[1:] | all(startswith("pipe:["))' "$HULL_ROOT"/containers/*/checkpoints/c1/descriptors.json
+    run -0 hull start --checkpoint c1 one
+    [ "$output" = one ]
+    [ "$(says one '{{.State.Status}} {{.State.Restored}}')" = "running true" ]
+    pid=$(says one '{{.State.Pid}}')
+    [ "$(cat "/proc/$pid/comm")" = sleep ]
+    hull stop -t 0 one
+    # Started anew it is none that was restored.
+    hull start one
+    run -0 says one '{{json .State}}'
+    [[ $output != *Restored* && $output != *Checkpointed* ]]
+    hull checkpoint rm one c1
+    [ -z "$(hull checkpoint ls -q one)" ]
+    hull events --since 0 --until 1s --filter container=one --format '{{.Action}}' >seen
+    grep -qx checkpoint seen && grep -qx restore seen
+    rm seen
+    hull rm -f one
+}
+
+@test "its output goes to its log, and its end is told, as before" {
+    hull run -d --name talks --network none box sh -c 'exec sleep 1000'
+    hull checkpoint create talks c
+    # The same command starts again in this stand-in: another one here.
+    jq -nc '["sh", "-c", "echo restored; exit 7"]' >"$(echo "$HULL_ROOT"/containers/*/checkpoints/c)/command.json"
+    hull start --checkpoint c talks
+    run -0 hull wait talks
+    [ "$output" = 7 ]
+    [ "$(hull logs talks)" = restored ]
+    hull rm talks
+}
+
+@test "--leave-running, --checkpoint-dir, several names" {
+    hull run -d --rm --name stays --network none box sleep 1000
+    run -1 hull checkpoint create stays c
+    [[ $output == *"started with --rm"*"run on, or name another directory"* ]]
+    mkdir "$HULL_DIR/elsewhere"
+    hull checkpoint create --leave-running --tcp-established --file-locks --checkpoint-dir "$HULL_DIR/elsewhere" stays c1
+    [ "$(asked dump '[.leave_running, .tcp_established, .file_locks]')" = "[1,1,1]" ]
+    [ "$(says stays '{{.State.Status}}')" = running ]
+    hull checkpoint create --leave-running --checkpoint-dir "$HULL_DIR/elsewhere" stays c0
+    [ "$(hull checkpoint ls -q --checkpoint-dir "$HULL_DIR/elsewhere" stays)" = $'c0\nc1' ]
+    run -1 hull checkpoint create --leave-running --checkpoint-dir "$HULL_DIR/elsewhere" stays c1
+    [[ $output == *"has a checkpoint c1 already"* ]]
+    hull checkpoint rm --checkpoint-dir "$HULL_DIR/elsewhere" stays c0
+    [ "$(ls "$HULL_DIR/elsewhere")" = c1 ]
+    rm -r "$HULL_DIR/elsewhere"
+    hull kill stays
+    no_rest
+}
+
+@test "a restart policy does not bring back what was saved" {
+    hull run -d --name always --restart always --network none box sleep 1000
+    hull checkpoint create always c
+    [ "$(says always '{{.State.Status}}')" = exited ]
+    hull start --checkpoint c always
+    # What ends by itself afterwards does come back.
+    kill -9 "$(says always '{{.State.Pid}}')"
+    wait_until 30 sh -c "[ \"\$('$HULL' inspect -f '{{.State.Status}} {{.RestartCount}}' always)\" = 'running 1' ]"
+    hull rm -f always
+}
+
+@test "a restored container is in its network and has its ports" {
+    hull network create ck
+    hull run -d --name net --network ck -p 127.0.0.1::80 box sleep 1000
+    address=$(says net '{{.NetworkSettings.Networks.ck.IPAddress}}')
+    hull checkpoint create net c
+    hull start --checkpoint c net
+    [ "$(says net '{{.NetworkSettings.Networks.ck.IPAddress}}')" = "$address" ]
+    nsenter --net="/proc/$(says net '{{.State.Pid}}')/ns/net" ip -4 address | grep -q "inet $address/"
+    [[ $(hull port net) == "80/tcp -> 127.0.0.1:"* ]]
+    hull rm -f net
+    hull network rm ck
+}
+
+@test "podman's words: container checkpoint, container restore, --all, --pre-checkpoint" {
+    hull run -d --name aa --network none box sleep 1000
+    hull run -d --name bb --network none box sleep 1000
+    run -0 hull container checkpoint aa
+    [ "$output" = aa ]
+    run -0 hull container checkpoint --all
+    [ "$(says bb '{{.State.Checkpointed}}')" = true ]
+    run -0 hull container restore --keep --all
+    [ "$(says aa '{{.State.Status}}') $(says bb '{{.State.Status}}')" = "running running" ]
+    # It replaces the one before.
+    hull container checkpoint --pre-checkpoint bb
+    [ "$(asked dump .kind)" = 4 ]
+    [ "$(says bb '{{.State.Status}}')" = running ]
+    hull container checkpoint --with-previous bb
+    [ "$(asked dump .parent_img)" = '"../pre"' ]
+    hull restore --tcp-close bb
+    [ "$(asked restore .tcp_close)" = 1 ]
+    [ -z "$(hull checkpoint ls -q bb)" ]
+    run -1 hull restore bb
+    [[ $output == *"has no checkpoint latest"* || $output == *"is running"* ]]
+    run -125 hull restore
+    [[ $output == *"name a container"* ]]
+    run -125 hull restore --all aa
+    [[ $output == *"--all goes without names"* ]]
+    hull rm -f aa bb
+}
+
+@test "what cannot be: one line, and nothing has changed" {
+    hull create --name made --network none box sleep 1000
+    run -1 hull checkpoint create made c
+    [[ $output == *"is created: only what runs can be saved"* ]]
+    run -1 hull start --checkpoint none made
+    [[ $output == *"has no checkpoint none"* ]]
+    run -125 hull start --checkpoint ../../x made
+    [[ $output == *"invalid checkpoint name"* ]]
+    run -125 hull start --checkpoint-dir /tmp made
+    [[ $output == *"goes with --checkpoint"* ]]
+    hull start made
+    for at in pre-dump network-lock post-dump; do
+        echo "$at" >"$FAKE_CRIU/fail"
+        run -1 hull checkpoint create made c
+        [ "${#lines[@]}" = 1 ]
+        [[ $output == *"criu: "*"it was to fail at $at"* ]]
+        [ "$(says made '{{.State.Status}}')" = running ]
+        [[ $(says made '{{json .State}}') != *Checkpointed* ]]
+    done
+    rm "$FAKE_CRIU/fail"
+    no_rest
+    [ -z "$(hull checkpoint ls made)" ] || [ "$(hull checkpoint ls -q made)" = "" ]
+    hull checkpoint create made c
+    for at in setup-namespaces post-restore; do
+        echo "$at" >"$FAKE_CRIU/fail"
+        run -1 hull start --checkpoint c made
+        [[ $output == *"criu: "*"it was to fail at $at"* ]]
+        [ "$(says made '{{.State.Status}} {{.State.Pid}}')" = "exited 0" ]
+    done
+    rm "$FAKE_CRIU/fail"
+    hull start --checkpoint c made
+    hull rm -f made
+}
+
+@test "without criu, and with one that is too old" {
+    hull run -d --name bare --network none box sleep 1000
+    echo 3.10.1 >"$FAKE_CRIU/version"
+    run -1 hull checkpoint create bare c
+    [[ $output == *"criu 3.10 is too old"* ]]
+    rm "$FAKE_CRIU/version"
+    hull rm -f bare
+    PATH=$HULL_DIR/no:/usr/sbin:/usr/bin:/sbin:/bin
+    command -v criu && skip "criu is installed here"
+    hull run -d --name bare --network none box sleep 1000
+    run -1 hull checkpoint create bare c
+    [[ $output == *"criu"*"install"* || $output == *"criu"*"not"* ]]
+    [ "$(says bare '{{.State.Status}}')" = running ]
+    no_rest
+    hull rm -f bare
+}
+
+@test "who is killed while criu works leaves it running, or saved" {
+    hull run -d --name held --network none box sleep 1000
+    mkfifo "$FAKE_CRIU/hold"
+    "$HULL" checkpoint create held c 3>&- &
+    client=$!
+    wait_until 30 sh -c "[ -e '$FAKE_CRIU/held' ]"
+    kill -9 "$client"
+    echo >"$FAKE_CRIU/hold"
+    wait_until 30 sh -c "[ \"\$('$HULL' inspect -f '{{.State.Status}}' held)\" = exited ]"
+    # The files never got their name; the next one goes its way.
+    rm "$FAKE_CRIU/hold"
+    hull start held
+    hull checkpoint create held c
+    hull start --checkpoint c held
+    hull rm -f held
+}
