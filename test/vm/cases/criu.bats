@@ -84,3 +84,30 @@ has_counted() {
     [ "$(word_of three)" = "$word" ]
     oci delete -f three
 }
+
+@test "an engine's container goes on counting, in its network and with its volume" {
+    hull_setup
+    hull network create counted
+    hull run -d --name four --network counted -v kept:/kept --memory 64M box sh -c \
+        'read me </proc/sys/kernel/random/uuid; n=0; while :; do n=$((n + 1)); echo $n $me; echo $n >/kept/n; sleep 0.1; done'
+    wait_until 60 sh -c "[ \$('$HULL' logs four | wc -l) -gt 3 ]"
+    address=$(hull inspect -f '{{.NetworkSettings.Networks.counted.IPAddress}}' four)
+    hull checkpoint create four c1
+    [ "$(hull inspect -f '{{.State.Status}} {{.State.Checkpointed}}' four)" = "exited true" ]
+    before=$(hull logs four | tail -n 1)
+    hull start --checkpoint c1 four
+    wait_until 60 sh -c "[ \$('$HULL' logs --tail 1 four | cut -d' ' -f1) -gt ${before%% *} ]"
+    [ "$(hull logs --tail 1 four | cut -d' ' -f2)" = "${before##* }" ]
+    hull exec four ip -4 address | grep -q "inet $address/"
+    [ "$(hull exec four cat /kept/n)" -ge "${before%% *}" ]
+    [ "$(hull exec four cat /sys/fs/cgroup/memory.max)" = 67108864 ]
+    hull container checkpoint --leave-running four
+    [ "$(hull inspect -f '{{.State.Status}}' four)" = running ]
+    hull stop -t 0 four
+    hull container restore four
+    [ "$(hull inspect -f '{{.State.Status}}' four)" = running ]
+    hull rm -f four
+    hull network rm counted
+    hull volume rm kept
+    hull_teardown
+}
