@@ -174,7 +174,8 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	connections_close(&s->net);
 	/* Read again under the lock: a rename, a pause or a stop meanwhile wrote to it. */
 	own(fd) int lock = container_change_state(s->c, &e);
-	s->comes_back = !removed && !x->stopped && !st->checkpointed && restart_is_due(st, x->status, x->finished_ns - num_time_of(st->started_at), s->must_come_back);
+	s->comes_back = !removed && !x->stopped && !st->checkpointed &&
+		restart_is_due(st, x->status, x->finished_ns - num_time_of(st->started_at), s->must_come_back);
 	st->health = NULL;
 	if (s->comes_back)
 		s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, &e);

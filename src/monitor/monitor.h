@@ -66,7 +66,8 @@ struct monitor {
 	const int *hold;   /* sockets that are only to stay open while the container runs */
 	size_t nhold;
 	/* Called in the monitor. created: after container_create, before the go (the last point at which a
-	 * failure can be reported; of one that is restored: when its namespaces are there); started: right after the exec; exited: first process reaped and its cgroup removed, before attached
+	 * failure can be reported; of one that is restored: when its namespaces are there); started: right after the exec;
+	 * exited: first process reaped and its cgroup removed, before attached
 	 * clients hear of the end; finished: last, after the clients were told (the place for --rm). */
 	int (*created)(void *arg, const struct container *c, struct err *e);
 	void (*started)(void *arg, const struct container *c, int64_t started_ns);

@@ -817,7 +817,8 @@ static void small(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(terminal), TEST(status_and_output), TEST(restored), TEST(killed), TEST(killed_by_oom), TEST(no_command), TEST(locked_twice),
+	const struct CMUnitTest tests[] = {TEST(terminal), TEST(status_and_output), TEST(restored), TEST(killed),
+		TEST(killed_by_oom), TEST(no_command), TEST(locked_twice),
 		TEST(stdin_with_an_end), TEST(half_closed), TEST(last_words), TEST(stdin_stays_open), TEST(without_stdin), TEST(slow_first_client),
 		TEST(big_output), TEST(hung_client), TEST(dead_client), TEST(strangers_and_garbage), TEST(terminal),
 		TEST(terminal_closed_for_a_while), TEST(nothing_is_inherited), TEST(leftovers), TEST(no_log), TEST(small)};
