@@ -30,7 +30,8 @@ static int check_name(const char *name, struct err *e)
 	size_t n = strlen(name);
 	if (n && n <= NAME_LEN && strspn(name, allowed) == n && !strchr("_.-", *name))
 		return 0;
-	return err_set(e, ERR_USAGE, "invalid checkpoint name \"%.140s\": letters, digits, \"_\", \".\" and \"-\", a letter or digit first, at most %d", name, NAME_LEN);
+	return err_set(e, ERR_USAGE, "invalid checkpoint name \"%.140s\": letters, digits, \"_\", \".\" and \"-\", a letter or digit first, at most %d",
+		name, NAME_LEN);
 }
 
 static int open_place(struct container_entry *c, const char *dir, bool make, struct err *e)
@@ -76,8 +77,8 @@ static int check_request(struct engine *g, struct container_entry *c, const stru
 	if (!str_eq(status, "running") && !str_eq(status, "paused"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is %s: only what runs can be saved", container_label(c), status);
 	if (c->record.host.auto_remove && !r->dir && !r->leave_running && !r->pre_dump)
-		return err_set(e, ERR_CONFLICT, "container %.200s was started with --rm: its checkpoint would go with it: let it run on, or name another directory",
-			container_label(c));
+		return err_set(e, ERR_CONFLICT, "container %.200s was started with --rm: its checkpoint would go with it: let it run on, "
+			"or name another directory", container_label(c));
 	return 0;
 }
 
