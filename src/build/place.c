@@ -48,6 +48,7 @@ int place_find(int root, const char *path, bool follow, struct place *ret, struc
 {
 	own(mem) char *rest = mem_dup(path);
 	unsigned links = 0;
+	bool looked = false; /* p->st is of p->path */
 	*ret = (struct place){.path = BUF(PATH_MAX * 2), .exists = root >= 0};
 	for (char *at = rest; *at;) {
 		while (*at == '/')
@@ -62,6 +63,7 @@ int place_find(int root, const char *path, bool follow, struct place *ret, struc
 			continue;
 		if (strcmp(name, "..") == 0) {
 			go_up(&ret->path);
+			looked = false;
 			continue;
 		}
 		go_down(&ret->path, name);
@@ -72,6 +74,7 @@ int place_find(int root, const char *path, bool follow, struct place *ret, struc
 		if (r < 0)
 			return -1;
 		ret->exists = r == 1;
+		looked = true;
 		if (r == 0 || !S_ISLNK(ret->st.st_mode) || (last && !follow))
 			continue;
 		char target[PATH_MAX];
@@ -91,7 +94,10 @@ int place_find(int root, const char *path, bool follow, struct place *ret, struc
 		mem_drop(&rest);
 		rest = take(joined);
 		at = rest;
+		looked = false;
 	}
+	if (looked)
+		return 0;
 	own(fd) int fd = -1;
 	int r = look(root, ret, &fd, e);
 	ret->exists = r == 1;

@@ -162,6 +162,8 @@ static void close_work(struct run *r)
 	connections_drop(&r->net);
 	(void)!path_remove_tree(r->x->b->g->containers.run, r->id, &ignored);
 	if (r->dir >= 0)
+		(void)!snap_remove(&r->x->b->g->snap, r->dir, &ignored);
+	if (r->dir >= 0)
 		(void)!path_remove_tree(r->x->b->cache.dir, path, &ignored);
 }
 

@@ -33,8 +33,8 @@ struct run {
 	int run_dir;
 	struct container_entry c;
 	struct connections net;
-	struct { char *path; bool is_dir; } *stubs; /* mount points that are not the image's */
-	size_t nstubs;
+	struct { struct run_stub { char *path; } *v; size_t n; } stubs; /* mount points that are not the image's */
+	struct { struct run_above { char *path; bool is_there; struct stat st; } *v; size_t n; } above; /* the directories that lead to them */
 	struct stat before;    /* of the root directory */
 };
 /* Reads all --mount of the instruction. */
@@ -50,9 +50,9 @@ void run_mounts_drop(struct run *r);
 
 /* Makes the container, runs the command, hands its output on. The exit status, or -1. */
 int run_container(struct run *r, struct err *e) must_use;
-/* Remembers which of these mount points the image does not have, and takes away what the container left of them. */
+/* Remembers which of these mount points the image does not have, and what the directories above them are: run_layer() takes away what the
+ * container left of them. */
 int run_stubs_note(struct run *r, const char *const *paths, size_t n, struct err *e) must_use;
-void run_stubs_remove(struct run *r);
 /* run_shell.c */
 struct container;
 bool run_shell_has_terminal(void);

@@ -104,15 +104,33 @@ static void drop_hostname(struct spec *s)
 
 /* --- mount points --- */
 
+/* What the image has of the directories above a stub. */
+static void note_above(struct run *r, const char *stub)
+{
+	own(mem) char *path = mem_dup(stub);
+	for (char *slash; (slash = strrchr(path, '/'));) {
+		*slash = 0;
+		for (size_t i = 0; i < r->above.n; i++)
+			if (str_eq(r->above.v[i].path, path))
+				return;
+		struct err none = {};
+		own(fd) int fd = path_open_in(r->root, path, O_PATH | O_NOFOLLOW, 0, &none);
+		struct run_above *a = arena_push(&r->c.arena, &r->above);
+		a->path = arena_dup(&r->c.arena, path);
+		a->is_there = fd >= 0 && fstat(fd, &a->st) == 0;
+	}
+}
+
 int run_stubs_note(struct run *r, const char *const *paths, size_t n, struct err *e)
 {
-	r->stubs = arena_alloc(&r->c.arena, (n + 1) * sizeof *r->stubs);
 	for (size_t i = 0; i < n; i++) {
 		struct place p __attribute__((cleanup(place_drop))) = {};
 		if (place_find(r->root, paths[i], true, &p, e) < 0)
 			return -1;
-		if (!p.exists)
-			r->stubs[r->nstubs++].path = arena_dup(&r->c.arena, buf_text(&p.path));
+		if (p.exists)
+			continue;
+		arena_push(&r->c.arena, &r->stubs)->path = arena_dup(&r->c.arena, buf_text(&p.path));
+		note_above(r, buf_text(&p.path));
 	}
 	return 0;
 }

@@ -16,19 +16,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-/* Does a directory of the upper one say no more than the one below it does? */
-static bool says_nothing(int upper, int below, const char *path)
+/* Does a directory of the upper one say no more than the one that was there before? */
+static bool says_nothing(int upper, const struct run_above *before)
 {
-	struct stat a, b;
+	struct stat now;
+	const struct stat *was = &before->st;
 	struct err none = {};
-	own(fd) int mine = path_open_in(upper, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
-	own(fd) int theirs = below < 0 ? -1 : path_open_in(below, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
+	own(fd) int dir = path_open_in(upper, before->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
 	own(strv) struct strv names = {};
-	if (mine < 0 || theirs < 0 || fstat(mine, &a) < 0 || fstat(theirs, &b) < 0 || path_list(mine, ".", &names, &none) < 0)
+	if (dir < 0 || !S_ISDIR(was->st_mode) || fstat(dir, &now) < 0 || path_list(dir, ".", &names, &none) < 0)
 		return false;
-	return !names.n && !whiteout_is_opaque(mine) && a.st_mode == b.st_mode && a.st_uid == b.st_uid && a.st_gid == b.st_gid;
+	return !names.n && !whiteout_is_opaque(dir) && now.st_mode == was->st_mode && now.st_uid == was->st_uid && now.st_gid == was->st_gid;
 }
 
 static bool is_stub(int upper, const char *path)
@@ -49,24 +50,25 @@ static void remove_at(int upper, const char *path)
 		unlinkat(dir, path_base(path), AT_REMOVEDIR);
 }
 
-/* Mount points that were made, then the directories above that were copied up for nothing else. */
+static int by_length(const void *a, const void *b)
+{
+	size_t x = strlen(((const struct run_above *)a)->path), y = strlen(((const struct run_above *)b)->path);
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Mount points that were made, then the directories above that were copied up, or made, for nothing else: those within others first. */
 static void remove_stubs(struct run *r, int upper)
 {
-	struct snap_mount m = {.layers = &r->x->s->config.rootfs.diff_ids, .dir = -1, .read_only = true};
-	struct err none = {};
-	own(fd) int below = m.layers->n && r->nstubs ? snap_mount(&r->x->b->g->snap, &m, &none) : -1;
-	for (size_t i = r->nstubs; i-- > 0;) {
-		own(mem) char *path = mem_dup(r->stubs[i].path);
-		if (is_stub(upper, path))
-			remove_at(upper, path);
-		for (char *slash; (slash = strrchr(path, '/'));) {
-			*slash = 0;
-			struct stat st;
-			own(fd) int there = below < 0 ? -1 : path_open_in(below, path, O_PATH | O_NOFOLLOW, 0, &none);
-			/* One that was made on the way to a mount point goes too when it is empty. */
-			if (there >= 0 ? says_nothing(upper, below, path) : is_stub(upper, path) && fstatat(upper, path, &st, 0) == 0 && S_ISDIR(st.st_mode))
-				remove_at(upper, path);
-		}
+	for (size_t i = r->stubs.n; i-- > 0;)
+		if (is_stub(upper, r->stubs.v[i].path))
+			remove_at(upper, r->stubs.v[i].path);
+	if (r->above.n)
+		qsort(r->above.v, r->above.n, sizeof *r->above.v, by_length);
+	for (size_t i = 0; i < r->above.n; i++) {
+		const struct run_above *a = &r->above.v[i];
+		struct stat st;
+		if (a->is_there ? says_nothing(upper, a) : is_stub(upper, a->path) && fstatat(upper, a->path, &st, 0) == 0 && S_ISDIR(st.st_mode))
+			remove_at(upper, a->path);
 	}
 }
 
@@ -108,7 +110,7 @@ int run_layer(struct run *r, char layer[136], struct err *e)
 		*layer = 0;
 		return 0;
 	}
-	struct writing w = {.write = write_upper, .arg = &k};
+	struct writing w = {.write = write_upper, .arg = &k, .again = true};
 	return writing_do(r->x->b, &w, layer, e);
 }
 

@@ -151,10 +151,11 @@ void source_drop(struct source *s);
 int source_find(struct build *b, const struct state *of, const char *name, const char *platform, struct arena *a, struct source *ret,
 	struct json **ret_document, struct err *e) must_use;
 
-/* writing.c: a layer from what write() writes, in a process of its own, so that reading and writing go side by side. */
+/* writing.c: a layer from what write() writes; in a process of its own, so that reading and writing go side by side, unless it is small. */
 struct writing {
 	int (*write)(void *arg, int out, struct err *e);
 	void *arg;
+	bool again;   /* write() can be called twice: the first time as long as it is small */
 	char *shared; /* 64 bytes that the writer may fill, or NULL */
 };
 int writing_do(struct build *b, struct writing *w, char layer[136], struct err *e) must_use;

@@ -525,7 +525,7 @@ static int make_dir(struct step *x, void *arg unused, char layer[136], struct er
 	if (!p.path.len)
 		return 0;
 	fd_drop(&root);
-	struct writing w = {.write = write_dir, .arg = x};
+	struct writing w = {.write = write_dir, .arg = x, .again = true};
 	return writing_do(x->b, &w, layer, e);
 }
 

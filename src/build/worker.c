@@ -10,6 +10,7 @@
 #include "build/interrupt.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RESULT_MAX = 64 << 20 };
+enum { RESULT_MAX = 64 << 20, KEPT_MEMORY = 16 << 20 };
 
 struct result {
 	struct image_config config;
@@ -48,6 +49,10 @@ static void child(struct build *b, struct state *s, int sock, int result, pid_t 
 		_exit(1);
 	signal(SIGPIPE, SIG_IGN);
 	b->events = sock;
+	/* Steps that need the same again and again: memory, and the layers below. */
+	mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
+	mallopt(M_TOP_PAD, KEPT_MEMORY / 16);
+	snap_keep_mounts(&b->g->snap);
 	if (stage_go(b, s, false, &e) < 0) {
 		r.error = e.text;
 		r.kind = e.kind;

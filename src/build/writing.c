@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * writing: a child of ours writes a layer's tar into a pipe, we hash and keep it (snap_ingest). What it has to tell comes by a second
- * pipe: whether the tar is whole, since one that is cut off between two entries looks like one.
+ * writing: a layer's tar is written, hashed and kept (snap_ingest). What is small is written into memory first, which costs no process.
+ * Else a child of ours writes into a pipe that we read. What it has to tell comes by a second pipe: whether the tar is whole, since one
+ * that is cut off between two entries looks like one.
  */
 #include "build/stage.h"
 
@@ -10,11 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PIPE_SIZE = 1 << 20, SHARED = 64 };
+enum { PIPE_SIZE = 1 << 20, SMALL = 1 << 20, SHARED = 64 };
 
 struct report { struct err why; char shared[SHARED]; };
 
@@ -55,12 +57,38 @@ static int hear(int tell, struct writing *w, struct err *e)
 	return 0;
 }
 
+static int keep(struct build *b, int in, char layer[136], struct err *e)
+{
+	struct snap_layer_info info;
+	struct snap_ingest q = {.fd = in, .length = UINT64_MAX, .blob_size = UINT64_MAX};
+	return snap_ingest(&b->g->snap, &q, layer, &info, e);
+}
+
+/* 1: it is not small. */
+static int in_memory(struct build *b, struct writing *w, char layer[136], struct err *e)
+{
+	own(fd) int file = memfd_create("layer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* Sealed, a write beyond the end is refused: by EPERM. */
+	if (file < 0 || ftruncate(file, SMALL) < 0 || fcntl(file, F_ADD_SEALS, F_SEAL_GROW) < 0)
+		return 1;
+	struct err why = {};
+	if (w->write(w->arg, file, &why) < 0)
+		return why.sys == EPERM ? 1 : (*e = why, -1);
+	off_t end = lseek(file, 0, SEEK_CUR);
+	if (end < 0 || ftruncate(file, end) < 0 || lseek(file, 0, SEEK_SET) < 0)
+		return err_sys(e, "write the layer");
+	return keep(b, file, layer, e);
+}
+
 int writing_do(struct build *b, struct writing *w, char layer[136], struct err *e)
 {
-	int data[2], tell[2];
-	struct snap_layer_info info;
+	int data[2], tell[2], r = 1;
 	struct err why = {};
-	if (engine_need_storage(b->g, e) < 0 || fd_pipe(data, e) < 0)
+	if (engine_need_storage(b->g, e) < 0)
+		return -1;
+	if (w->again && (r = in_memory(b, w, layer, e)) != 1)
+		return r;
+	if (fd_pipe(data, e) < 0)
 		return -1;
 	if (fd_pipe(tell, e) < 0) {
 		close(data[0]);
@@ -77,8 +105,7 @@ int writing_do(struct build *b, struct writing *w, char layer[136], struct err *
 	own(fd) int heard = tell[0];
 	if (pid < 0)
 		return err_sys(e, "fork");
-	struct snap_ingest q = {.fd = in, .length = UINT64_MAX, .blob_size = UINT64_MAX};
-	int r = snap_ingest(&b->g->snap, &q, layer, &info, &why);
+	r = keep(b, in, layer, &why);
 	fd_drop(&in);
 	/* What the writer says is the cause. */
 	int said = hear(heard, w, e);

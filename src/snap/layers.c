@@ -13,6 +13,7 @@
 #include "snap/erofs_head.h"
 #include "snap/files.h"
 #include "snap/info.h"
+#include "snap/kept.h"
 #include "snap/storage.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ int snap_open(struct snap *s, int root, const char *path, bool rootless, struct 
 
 void snap_drop(struct snap *s)
 {
+	kept_drop(s);
 	fd_drop(&s->layers);
 }
 

@@ -20,6 +20,7 @@
 #include "codec/digest.h"
 #include "snap/copy.h"
 #include "snap/info.h"
+#include "snap/kept.h"
 #include "snap/lower.h"
 #include "snap/overlay.h"
 #include "sys/mount.h"
@@ -41,6 +42,7 @@ struct stack {
 	int clone;       /* the idmapped clone of the directory of layers, -1: not needed */
 	int *lowers;     /* the uppermost first */
 	bool *detached;  /* a lower lies on the clone, or is a mount itself */
+	bool *borrowed;  /* a lower is kept for the next stack (kept.h) */
 	int *mounts;     /* the detached ones, borrowed from lowers and clone */
 	size_t n, nmounts;
 	int upper, work; /* -1: read only */
@@ -49,8 +51,10 @@ struct stack {
 static void stack_drop(struct stack *k)
 {
 	for (size_t i = 0; i < k->n; i++)
-		close(k->lowers[i]);
+		if (!k->borrowed[i])
+			close(k->lowers[i]);
 	free(k->lowers);
+	free(k->borrowed);
 	free(k->detached);
 	free(k->mounts);
 	fd_drop(&k->userns);
@@ -103,12 +107,14 @@ static int files_at(const struct snap *s, struct stack *k, struct err *e)
 	return k->clone = take_fd(clone);
 }
 
-static int add_layer(const struct snap *s, struct stack *k, const char *diff_id, bool *ret_last, struct err *e)
+static int add_layer(struct snap *s, struct stack *k, const char *diff_id, bool *ret_last, struct err *e)
 {
 	struct lower l;
-	int at = k->userns >= 0 && lower_is_file(s->layers, diff_id) ? s->layers : files_at(s, k, e);
-	if (at < 0 || lower_open(at, diff_id, k->userns, &l, e) < 0)
+	bool kept = k->userns < 0 && kept_get(s, diff_id, &l);
+	int at = kept || (k->userns >= 0 && lower_is_file(s->layers, diff_id)) ? s->layers : files_at(s, k, e);
+	if (at < 0 || (!kept && lower_open(at, diff_id, k->userns, &l, e) < 0))
 		return -1;
+	k->borrowed[k->n] = kept || (k->userns < 0 && kept_add(s, diff_id, &l));
 	k->detached[k->n] = l.mount || k->clone >= 0;
 	k->lowers[k->n++] = l.fd;
 	if (l.mount)
@@ -117,7 +123,7 @@ static int add_layer(const struct snap *s, struct stack *k, const char *diff_id,
 	return 0;
 }
 
-static int open_stack(const struct snap *s, const struct snap_mount *m, struct stack *k, struct err *e)
+static int open_stack(struct snap *s, const struct snap_mount *m, struct stack *k, struct err *e)
 {
 	size_t n = m->layers->n, least = m->dir < 0 ? 2 : 1;
 	if (n > OVERLAY_MAX_LOWERS)
@@ -128,6 +134,7 @@ static int open_stack(const struct snap *s, const struct snap_mount *m, struct s
 		return -1;
 	k->lowers = mem_alloc((n + least) * sizeof *k->lowers);
 	k->detached = mem_alloc((n + least) * sizeof *k->detached);
+	k->borrowed = mem_alloc((n + least) * sizeof *k->borrowed);
 	k->mounts = mem_alloc((n + least + 1) * sizeof *k->mounts);
 	bool last = false;
 	for (size_t i = n; i-- > 0 && !last;)
@@ -147,7 +154,7 @@ static int open_stack(const struct snap *s, const struct snap_mount *m, struct s
 	return k->upper < 0 || k->work < 0 ? err_sys(e, "writable layer") : 0;
 }
 
-static int mount_stack(const struct snap *s, const struct snap_mount *m, struct err *e)
+static int mount_stack(struct snap *s, const struct snap_mount *m, struct err *e)
 {
 	struct stack k __attribute__((cleanup(stack_drop))) = {.userns = -1, .clone = -1, .upper = -1, .work = -1};
 	if (open_stack(s, m, &k, e) < 0)
@@ -161,6 +168,8 @@ static int mount_stack(const struct snap *s, const struct snap_mount *m, struct 
 	struct err ignored = {};
 	if (fd < 0 && k.work >= 0 && path_exists(k.work, VOLATILE_MARK) && path_remove_tree(k.work, VOLATILE_MARK, &ignored) == 0)
 		fd = overlay_mount(&o, e);
+	if (o.attached)
+		kept_drop(s);
 	return fd;
 }
 
@@ -310,10 +319,13 @@ int snap_mount(struct snap *s, const struct snap_mount *m, struct err *e)
 int snap_remove(struct snap *s, int dir, struct err *e)
 {
 	static const char *const names[] = {"upper", "work", "tree", "tree.tmp", "copy.json"};
+	static const struct { const char *path; int flags; } traces[] = {{"work/work/incompat/volatile/dirty", 0},
+		{"work/work/incompat/volatile", AT_REMOVEDIR}, {"work/work/incompat", AT_REMOVEDIR}, {"work/work", AT_REMOVEDIR},
+		{"work", AT_REMOVEDIR}, {"upper", AT_REMOVEDIR}};
 	(void)s;
-	/* A container that wrote nothing: the two calls that suffice. */
-	if (unlinkat(dir, "upper", AT_REMOVEDIR) == 0)
-		unlinkat(dir, "work/work", AT_REMOVEDIR);
+	/* What overlay leaves of its own, the deepest first: what a container that wrote nothing has besides is nothing. */
+	for (size_t i = 0; i < countof(traces); i++)
+		unlinkat(dir, traces[i].path, traces[i].flags);
 	for (size_t i = 0; i < countof(names); i++)
 		if (path_remove_tree(dir, names[i], e) < 0)
 			return err_wrap(e, "writable layer");

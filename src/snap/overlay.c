@@ -70,7 +70,7 @@ static bool is_old(int code)
 	return code == EINVAL || code == EOPNOTSUPP;
 }
 
-int overlay_mount(const struct overlay *o, struct err *e)
+int overlay_mount(struct overlay *o, struct err *e)
 {
 	own(fd) int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (fs < 0)
@@ -176,8 +176,9 @@ static void child(const struct overlay *o, int report)
 	_exit(0);
 }
 
-int overlay_mount_by_name(const struct overlay *o, struct err *e)
+int overlay_mount_by_name(struct overlay *o, struct err *e)
 {
+	o->attached = true;
 	int report[2];
 	if (fd_pipe(report, e) < 0)
 		return -1;

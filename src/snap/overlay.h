@@ -19,11 +19,12 @@ struct overlay {
 	const int *mounts;
 	size_t nmounts;
 	int attach_at;
+	bool attached;      /* told: older kernels did, and those mounts are of no use for another stack */
 };
 /* e->sys tells why. */
-int overlay_mount(const struct overlay *o, struct err *e) must_use;
+int overlay_mount(struct overlay *o, struct err *e) must_use;
 /* What overlay_mount does on kernels that do not take layers by fd (before 6.13, and before 6.5 in another manner). */
-int overlay_mount_by_name(const struct overlay *o, struct err *e) must_use;
+int overlay_mount_by_name(struct overlay *o, struct err *e) must_use;
 
 /* A user namespace with these maps, for mount_idmap(). */
 int overlay_userns(const struct snap_mount *m, struct err *e) must_use;

@@ -37,6 +37,8 @@ struct snap {
 	bool refused;  /* overlay was refused to this process */
 	enum snap_storage storage; /* of new layers */
 	bool swept;    /* dead tmp-* were looked for */
+	bool keeps;
+	struct { struct kept *v; size_t n; } kept; /* kept.h */
 };
 /* Makes layers/ when it is missing. root is borrowed. An unknown HULL_ROOTFS is ERR_USAGE. */
 int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e) must_use;
@@ -100,6 +102,8 @@ int snap_prepare(struct snap *s, const struct snap_mount *m, struct err *e) must
  * current user and mount namespace. A first mount whose overlay is refused makes the copy here. More layers than
  * overlay stacks (500) are ERR_LIMIT. */
 int snap_mount(struct snap *s, const struct snap_mount *m, struct err *e) must_use;
+/* From now on this process mounts the file of a layer once, and keeps it for the next snap_mount(): until snap_drop(). */
+void snap_keep_mounts(struct snap *s);
 /* Removes what snap_prepare and the container left in its directory. */
 int snap_remove(struct snap *s, int dir, struct err *e) must_use;
 /* Bytes and entries in the writable layer (docker ps -s). A hard-linked file counts once; what lies deeper than
