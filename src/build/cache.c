@@ -17,8 +17,9 @@ enum { ENTRY_MAX = 4 << 20 };
 
 int cache_open(struct cache *c, struct engine *g, struct err *e)
 {
-	static const char *const folders[] = {"build/keys", "build/layers", "build/running", "build/stat"};
+	static const char *const folders[] = {"build/doing", "build/keys", "build/layers", "build/running", "build/stat"};
 	*c = (struct cache){.dir = -1, .read = true, .write = true};
+	clock_gettime(CLOCK_REALTIME, &c->began);
 	for (size_t i = 0; i < countof(folders); i++)
 		if (!path_exists(g->root, folders[i]) && path_mkdirs(g->root, folders[i], 0700, e) < 0)
 			return err_wrap(e, "build cache");
@@ -75,14 +76,21 @@ static void note(struct cache *c, const char *key, const char *layer)
 		strv_add(&c->used, line);
 }
 
-int cache_get(struct cache *c, struct engine *g, const char key[65], struct cached *ret, struct err *e)
+static bool is_fresh(const struct cache *c, const struct stat *st)
 {
+	const struct timespec *t = &st->st_mtim;
+	return t->tv_sec != c->began.tv_sec ? t->tv_sec > c->began.tv_sec : t->tv_nsec > c->began.tv_nsec;
+}
+
+int cache_get(struct cache *c, struct engine *g, const char key[65], bool fresh, struct cached *ret, struct err *e)
+{
+	struct stat st;
 	char path[80];
 	own(buf) struct buf text = BUF(ENTRY_MAX);
 	own(json) struct json *j = NULL;
 	struct err none = {};
 	snprintf(path, sizeof path, "keys/%s", key);
-	if (!c->read || faccessat(c->dir, path, F_OK, 0) < 0)
+	if ((!c->read && !fresh) || fstatat(c->dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || (fresh && !is_fresh(c, &st)))
 		return 0;
 	if (engine_need_snap(g, e) < 0)
 		return -1;

@@ -422,7 +422,7 @@ static int from_elsewhere(struct copy *c, struct err *e)
 	}
 	definition_key(c, &k);
 	key_end(&k, hex);
-	int r = cache_get(&x->b->cache, x->b->g, hex, &hit, e);
+	int r = cache_get(&x->b->cache, x->b->g, hex, false, &hit, e);
 	if (r < 0)
 		return -1;
 	if (r == 1)

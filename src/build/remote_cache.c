@@ -81,7 +81,7 @@ static int take_in(struct cache *c, struct engine *g, const struct image *image,
 		struct cached hit;
 		if (json_kind(it.value) != JSON_INT || !num_is_hex(it.key, KEY) || at < -1 || at >= (int64_t)ids->n)
 			return err_set(e, ERR_CORRUPT, "annotation " REMOTE_CACHE_ANNOTATION ": \"%.80s\"", it.key);
-		int found = cache_get(c, g, it.key, &hit, e);
+		int found = cache_get(c, g, it.key, false, &hit, e);
 		if (found < 0 || (found == 0 && cache_put(c, it.key, &none, at < 0 ? "" : ids->v[at], "imported", e) < 0))
 			return -1;
 	}

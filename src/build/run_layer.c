@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/share.h"
 #include "codec/tar.h"
 #include "runtime/cgroup.h"
 #include "snap/pack.h"
@@ -146,5 +147,7 @@ void run_sweep(struct build *b)
 			(void)!path_remove_tree(b->g->containers.run, ids.v[i], &none);
 		}
 		(void)!path_remove_tree(b->cache.dir, path, &none);
+		if (i == 0)
+			share_sweep(b->cache.dir);
 	}
 }

@@ -10,6 +10,7 @@
 #include "build/explain.h"
 #include "build/lay.h"
 #include "build/place.h"
+#include "build/share.h"
 #include "codec/digest.h"
 #include "engine/user.h"
 #include "sys/signals.h"
@@ -159,29 +160,23 @@ static int make_layer(struct step *x, step_make make, void *arg, char layer[136]
 	return r;
 }
 
-int step_layer(struct step *x, const struct key *k, step_make make, void *arg, struct err *e)
+static int take_cached(struct step *x, const char hex[65], const struct cached *hit, struct err *e)
 {
-	char hex[65], layer[136] = "";
-	struct cached hit = {};
-	bool keyed = k->parts.len != 0;
-	key_end(k, hex);
-	int r = keyed && !is_never_cached(x) ? cache_get(&x->b->cache, x->b->g, hex, &hit, e) : 0;
-	if (r < 0)
+	if (explain_note(x, hex, e) < 0)
 		return -1;
-	if (r == 1) {
-		if (explain_note(x, hex, e) < 0)
-			return -1;
-		state_add_layer(x->s, hit.layer);
-		x->is_layer = *hit.layer != 0;
-		/* The coordinator told of those that it found itself. */
-		if (x->number > x->s->told) {
-			event_send(x->b, BUILD_CACHED, x->number, x->name, 0, NULL, 0);
-			x->s->told = x->number;
-		}
-		return 0;
+	state_add_layer(x->s, hit->layer);
+	x->is_layer = *hit->layer != 0;
+	/* The coordinator told of those that it found itself. */
+	if (x->number > x->s->told) {
+		event_send(x->b, BUILD_CACHED, x->number, x->name, 0, NULL, 0);
+		x->s->told = x->number;
 	}
-	if (x->probing)
-		return 1;
+	return 0;
+}
+
+static int do_layer(struct step *x, const struct key *k, const char hex[65], step_make make, void *arg, struct err *e)
+{
+	char layer[136] = "";
 	step_begin(x);
 	if (x->b->q->explain) {
 		own(mem) char *why = is_never_cached(x) ? mem_dup("--no-cache-filter") : explain_step(x, k);
@@ -197,10 +192,36 @@ int step_layer(struct step *x, const struct key *k, step_make make, void *arg, s
 	}
 	state_add_layer(x->s, layer);
 	x->is_layer = *layer != 0;
-	if (keyed && (cache_put(&x->b->cache, hex, k, layer, x->name, e) < 0 || explain_note(x, hex, e) < 0))
+	if (*hex && (cache_put(&x->b->cache, hex, k, layer, x->name, e) < 0 || explain_note(x, hex, e) < 0))
 		return -1;
 	step_end(x, BUILD_DONE, NULL);
 	return 0;
+}
+
+int step_layer(struct step *x, const struct key *k, step_make make, void *arg, struct err *e)
+{
+	char hex[65] = "";
+	struct cached hit = {};
+	struct cache *c = &x->b->cache;
+	bool again = !c->read || is_never_cached(x);
+	if (k->parts.len)
+		key_end(k, hex);
+	int r = *hex && !again ? cache_get(c, x->b->g, hex, false, &hit, e) : 0;
+	if (r)
+		return r < 0 ? -1 : take_cached(x, hex, &hit, e);
+	if (x->probing)
+		return 1;
+	/* Somebody who looks around in a step that failed keeps nobody waiting. */
+	if (!*hex || x->b->q->shell_on_error)
+		return do_layer(x, k, hex, make, arg, e);
+	struct share s __attribute__((cleanup(share_drop))) = {.lock = -1};
+	if (share_take(x, hex, &s, e) < 0)
+		return -1;
+	/* "Again" is since this build began, by whomever. */
+	r = !again || s.waited ? cache_get(c, x->b->g, hex, again, &hit, e) : 0;
+	if (r)
+		return r < 0 ? -1 : take_cached(x, hex, &hit, e);
+	return do_layer(x, k, hex, make, arg, e);
 }
 
 /* --- instructions --- */

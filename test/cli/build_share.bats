@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# hull build: a step that several need at once is done once. Steps count themselves in a directory that --volume lends them, and those that are
+# to be met while they run wait for a file in it.
+# machines: native v2
+
+load ../lib/hull
+setup_file() { hull_setup; }
+teardown_file() {
+    [ -z "$(ls "$HULL_ROOT/build/running" "$HULL_ROOT/build/doing" | grep -v :)" ] || { ls "$HULL_ROOT/build/"* >&2; return 1; }
+    hull_teardown
+}
+
+setup() {
+    rm -rf "$HULL_DIR/ctx" "$HULL_DIR/count" "$HULL_DIR"/log.*
+    mkdir "$HULL_DIR/ctx" "$HULL_DIR/count"
+    cd "$HULL_DIR/ctx" || return 1
+}
+
+# A step of a name that is this test's, so that no other test has done it.
+step() {
+    echo "RUN : $BATS_TEST_NUMBER; echo x >> /count/n; while [ ! -e /count/go ]; do sleep 0.02; done; echo done > /one"
+}
+
+# build LOG ARG...: in the background; its pid is in $pid.
+begin() {
+    local log=$1
+    shift
+    "$HULL" build --progress plain --network none -v "$HULL_DIR/count:/count" "$@" >"$HULL_DIR/log.$log" 2>&1 3>&- &
+    pid=$!
+}
+
+counted() { wc -l <"$HULL_DIR/count/n"; }
+waits() { grep -q 'being done elsewhere' "$HULL_DIR/log.$1"; }
+runs() { [ -s "$HULL_DIR/count/n" ]; }
+until_() {
+    local i
+    for i in {1..3000}; do
+        "$@" && return
+        sleep 0.02
+    done
+    cat "$HULL_DIR"/log.* >&2
+    return 1
+}
+ended() { wait "$1" || { cat "$HULL_DIR"/log.* >&2; return 1; }; }
+
+@test "share: equal steps of two stages are done once, with --no-cache too" {
+    local how
+    for how in --no-cache=false --no-cache; do
+        { echo "FROM box AS a"; step; echo "FROM box AS b"; step; echo "FROM box"; echo "COPY --from=a /one /1"; echo "COPY --from=b /one /2"; } >Dockerfile
+        rm -f "$HULL_DIR"/count/* "$HULL_DIR/log.a"
+        begin a "$how" -t twice .
+        until_ waits a
+        touch "$HULL_DIR/count/go"
+        ended "$pid"
+        [ "$(counted)" = 1 ]
+        run -0 hull run --rm twice cat /1 /2
+        [ "$output" = $'done\ndone' ]
+    done
+}
+
+@test "share: a second build waits for the step of the first, and a third that does not need it does not" {
+    { echo FROM box; step; } >Dockerfile
+    begin a -t first .
+    local first=$pid
+    until_ runs
+    begin b -t second .
+    until_ waits b
+    printf 'FROM box\nRUN echo else > /else\n' >Dockerfile.else
+    run -0 hull build -q --network none -f Dockerfile.else .
+    touch "$HULL_DIR/count/go"
+    ended "$first"
+    ended "$pid"
+    [ "$(counted)" = 1 ]
+    grep -q CACHED "$HULL_DIR/log.b"
+    [ "$(hull inspect -f '{{.Id}}' first)" = "$(hull inspect -f '{{.Id}}' second)" ]
+}
+
+@test "share: the step of a build that is killed is done by the one that waits for it" {
+    { echo FROM box; step; } >Dockerfile
+    begin a -t first .
+    local first=$pid
+    until_ runs
+    begin b -t second .
+    until_ waits b
+    kill -9 "$(pgrep -P "$first")" "$first"
+    wait "$first" || true
+    again() { [ "$(counted)" = 2 ]; }
+    until_ again
+    touch "$HULL_DIR/count/go"
+    ended "$pid"
+    run -0 hull run --rm second cat /one
+    [ "$output" = done ]
+}
+
+@test "share: a step that fails is tried by the one that waits for it, and says why itself" {
+    printf 'FROM box\nRUN echo x >> /count/n; while [ ! -e /count/go ]; do sleep 0.02; done; exit 7\n' >Dockerfile
+    begin a .
+    local first=$pid
+    until_ runs
+    begin b .
+    until_ waits b
+    touch "$HULL_DIR/count/go"
+    ! wait "$first"
+    ! wait "$pid"
+    grep -q 'exit status 7' "$HULL_DIR/log.b"
+    [ "$(counted)" = 2 ]
+}
+
+@test "share: a build that waits can be interrupted" {
+    { echo FROM box; step; } >Dockerfile
+    begin a -t first .
+    local first=$pid
+    until_ runs
+    begin b .
+    until_ waits b
+    kill -TERM "$pid"
+    ! wait "$pid"
+    grep -q interrupted "$HULL_DIR/log.b"
+    [ ! -e "$HULL_DIR/count/go" ]
+    touch "$HULL_DIR/count/go"
+    ended "$first"
+    [ "$(counted)" = 1 ]
+}
