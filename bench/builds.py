@@ -12,7 +12,10 @@ import io
 import json
 import os
 import random
+import shutil
 import tarfile
+
+import peers
 
 CASES = ("build-cold", "build-cached", "build-cached-100", "build-cached-500", "build-context", "build-context-cold", "build-parallel")
 FOLDERS, FILES, SIZE = 100, 100, 20480
@@ -22,10 +25,6 @@ DOCKERFILES = {
     "parallel": "FROM box AS a\nRUN sleep 2 && echo a > /a\nFROM box AS b\nRUN sleep 2 && echo b > /b\n"
                 "FROM box\nCOPY --from=a /a /a\nCOPY --from=b /b /b\n",
 }
-
-
-def is_case(case):
-    return case.startswith("build-")
 
 
 def context_of(case):
@@ -92,3 +91,142 @@ def copy_and_hash(source, target):
                     whole.update(room[:n])
                     out.write(room[:n])
     return whole.hexdigest()
+
+
+class Builder(peers.Engine):
+    """The commands are docker's."""
+    build_options = ()
+    many = 0
+
+    def context(self, case):
+        return make_context(os.path.dirname(self.dir), case)
+
+    def takes(self, case):
+        return case in CASES
+
+    def command(self, case):
+        cold = ("--no-cache",) if case in ("build-cold", "build-parallel") else ()
+        return self.cmd("build", "-q", *self.build_options, *cold, "--network", "none", "-t", "bench-" + context_of(case), self.context(case))
+
+    def prepare(self, case):
+        n = images_of(case)
+        if n > self.many:
+            self.do("load", "-q", "-i", make_images(self.dir + "/many.tar", n))
+            self.many = n
+        if case.startswith("build-cached") or case == "build-context":
+            peers.quiet(*self.command(case), env=self.env)
+
+    def before(self, case):
+        """Nothing of the context with the files is known any more."""
+        if case == "build-context-cold":
+            self.do("rmi", "-f", "bench-files", check=False)
+            self.forget()
+
+    def forget(self):
+        self.do("builder", "prune", "-af", check=False)
+
+
+class Hull(Builder, peers.Hull):
+    def forget(self):
+        super().forget()
+        for name in ("stat", "last"):   # what is known of contexts, and of the steps before
+            shutil.rmtree(f"{self.dir}/root/build/{name}", ignore_errors=True)
+
+
+class Docker(Builder, peers.Docker):
+    """One dockerd for both builders."""
+    buildkit = 0
+
+    def command(self, case):
+        return ["env", f"DOCKER_BUILDKIT={self.buildkit}", *super().command(case)]
+
+
+class BuildKit(Docker):
+    """Inside the dockerd that Docker started."""
+    name, buildkit = "buildkit", 1
+    docker = None
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.dir = os.path.join(work, "docker")
+        self.base = (*self.base[:-1], f"unix://{self.dir}/docker.sock")
+
+    def missing(self):
+        return super().missing() or (None if os.path.exists(self.dir + "/docker.sock") else "docker comes first")
+
+    def setup(self):
+        with open(self.dir + "/pid") as f:
+            self.pids = [int(f.read())]
+
+    def teardown(self):
+        pass
+
+
+class Buildah(Builder):
+    name, programs = "buildah", ("buildah", "crun")
+    build_options = ("--layers", "--isolation", "oci", "--runtime", "crun", "--pull-never")
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.base = ("buildah", "--root", self.dir + "/root", "--runroot", self.run + "/buildah", "--storage-driver", "overlay")
+
+    def setup(self):
+        os.makedirs(self.dir, exist_ok=True)
+        self.do("pull", "-q", "oci-archive:" + self.box)
+        self.do("tag", self.do("images", "-q").split()[0], "localhost/box")
+        self.env["CONTAINERS_SHORT_NAME_ALIASING"] = "off"
+
+    def takes(self, case):
+        return case in CASES and not images_of(case)   # it loads no archive of many
+
+    def command(self, case):
+        if not self.takes(case):
+            return None
+        command = super().command(case)
+        return [*command[:-1], *(("--jobs", "2") if case == "build-parallel" else ()), command[-1]]
+
+    def forget(self):
+        pass
+
+    def teardown(self):
+        self.do("rm", "-a", check=False)
+        peers.quiet("sh", "-c", f"awk '$5 ~ \"^({self.dir}|{self.run})/\" {{ print $5 }}' /proc/self/mountinfo | sort -r | xargs -r umount -l", check=False)
+
+
+class Unshare(Builder):
+    """Ten times unshare(1) with a shell: what the kernel takes."""
+    name, programs = "unshare", ("unshare",)
+
+    def takes(self, case):
+        return case == "build-cold"
+
+    def command(self, case):
+        if not self.takes(case):
+            return None
+        return ["sh", "-c", f"i=0; while [ $i -lt 10 ]; do unshare -fpmiun --mount-proc sh -c 'echo > {self.dir}'; i=$((i + 1)); done"]
+
+    def prepare(self, case):
+        pass
+
+
+class CopyHash(Builder):
+    """One pass over the files: what a COPY of them takes."""
+    name, programs = "copy+hash", ("python3",)
+
+    def takes(self, case):
+        return case == "build-context-cold"
+
+    def command(self, case):
+        if not self.takes(case):
+            return None
+        return ["python3", "-c", f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import builds; "
+                f"builds.copy_and_hash({self.context(case)!r}, {self.dir!r})"]
+
+    def prepare(self, case):
+        pass
+
+    def before(self, case):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+ALL = (Hull, Docker, BuildKit, Buildah, Unshare, CopyHash)
