@@ -271,10 +271,14 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     hull network create -d macvlan -o parent=nowhere0 --subnet 10.89.9.0/24 lost
     refuses 125 'nowhere0' run --rm --network lost box true
     refuses 125 'mode' network create -d macvlan -o parent=wan0 -o macvlan_mode=sideways bad
-    hull network create -d ipvlan -o parent=wan0 --subnet 10.89.10.0/24 vlan
+    # A parent has the ones or the others.
+    hull rm -f on-wire on-both
+    hull network rm wire
+    hull network create -d ipvlan -o parent=wan0 --subnet 198.51.100.0/24 --ip-range 198.51.100.128/26 --gateway 198.51.100.1 vlan
     if in_host ip link add hull-try link wan0 type ipvlan 2>/dev/null; then
         in_host ip link del hull-try
-        hull run --rm --network vlan box ip addr show eth0
+        run -0 hull run --rm --network vlan box sh -c 'ip addr show eth0; ping -c 1 -W 20 198.51.100.1'
+        [[ $output == *198.51.100.128/24* ]]
     else
         refuses 125 'no ipvlan' run --rm --network vlan box true
     fi

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -182,6 +183,15 @@ def machines(tree):
     lines = tree.run("--vm", "some", "--limit", "4", "vm/")[1]
     expect("slow", (lines[-2].startswith("skipped: no end after "), "; the load of this machine is " in lines[-2], lines[-1]),
            (True, True, "0 passed, 0 failed, 1 skipped"))
+    # One fails at first, the next has no end: the first has its second try all the same.
+    tree.write("test/vm/cases/d.bats", "# machines: v1+\n")
+    tree.write("test/vm/run", "import os, sys, time\nv2 = sys.argv[2] == 'v2'\nagain = os.path.exists('again')\nopen('again', 'w')\n"
+               "print(('not ' if not again else '') + 'ok 1 a\\n1..1', flush=True) if v2 else time.sleep(600)\n")
+    with open(os.path.join(tree.top, "test/run")) as f:
+        tree.write("test/run", re.sub(r"^MACHINES = \d+", "MACHINES = 6", f.read(), flags=re.M))
+    lines = tree.run("--vm", "some", "vm/")[1]
+    expect("a second try", (lines[-1], any("unsteady: vm/v2/some: a" in line for line in lines)), ("1 passed, 0 failed, 1 skipped", True))
+    os.unlink(tree.top + "/test/vm/cases/d.bats")
     tree.write("test/vm/run", "print('not ok 1 a\\n1..1')\n")
     expect("bad", tree.run("--vm", "some", "vm/")[1][-1], "0 passed, 1 failed, 0 skipped")
 

@@ -4,7 +4,8 @@
 
 bats_require_minimum_version 1.5.0
 RUN="$BATS_TEST_DIRNAME/run"
-BATS_TEST_TIMEOUT=900
+BATS_TEST_TIMEOUT=1800
+: "${HULL_BUILD:=$BATS_TEST_DIRNAME/../../build}" "${HULL:=$HULL_BUILD/src/cli/hull}"
 
 setup() { cd "$BATS_TEST_TMPDIR" || return 1; }
 
@@ -59,4 +60,68 @@ is_sound() {
     run -0 vm -- 'build/src/cli/hull start -a told'
     [[ ${lines[0]} == told ]]
     is_sound
+}
+
+# The disk of every moment at which the power may go while COMMANDS run, right before each flush and right after it, and after the last write
+# several times: made of one log and looked at from here. usage: at_each_flush IMAGE SUM COMMANDS; /f of IMAGE, which is there once all is
+# told, has that checksum.
+at_each_flush() {
+    local n flush seed=0 writes flushes
+    export HULL_ROOT=$PWD/mnt HULL_RUN_ROOT=$PWD/run.state HULL_NETWORK=none
+    cp --sparse=always disk before
+    # shellcheck disable=SC2016
+    run -0 --separate-stderr vm --log log --cut TOLD -- 'export HULL_NETWORK=none; hull=/job/build/src/cli/hull; '"$3"'; echo TOLD; sleep 60'
+    image=$1
+    [ -n "$image" ] || image=${lines[0]}
+    read -r writes flushes < <(python3 "$BATS_TEST_DIRNAME/powerloss.py" before log)
+    echo "$writes writes, flushes: $flushes"
+    # shellcheck disable=SC2086
+    [ "$(wc -w <<<"$flushes")" -gt 5 ]
+    mkdir -p mnt
+    for n in $(for flush in $flushes; do echo "$flush"; echo $((flush + 1)); done | sort -nu) "$writes" "$writes" "$writes" "$writes"; do
+        seed=$((seed + 1))
+        echo "after $n writes, seed $seed: $(python3 "$BATS_TEST_DIRNAME/powerloss.py" before log "$n" "$seed" cut)"
+        mount -o loop cut mnt
+        looked_at "$image" "$2" "$([ "$n" = "$writes" ] && echo told)"
+        umount mnt
+    done
+}
+
+# usage: looked_at IMAGE SUM [told]
+looked_at() {
+    "$HULL" system check
+    if [ -n "$3" ] || "$HULL" image inspect "$1" >/dev/null 2>&1; then
+        "$HULL" create --name looked "$1" true
+        [ "$("$HULL" cp looked:/f - | tar -xO | cksum)" = "$2" ]
+        "$HULL" rm looked
+        "$HULL" rmi "$1"
+    fi
+    [ "$("$HULL" run --rm box echo sound)" = sound ]
+    # Any verb that writes finds what a dead one has left.
+    "$HULL" load -q -i "$HULL_BUILD/box/box.tar"
+    run find mnt -name '*tmp-*' -not -path '*/tree/*'
+    [ -z "$output" ] || { echo "$output"; return 1; }
+}
+
+teardown() { ! mountpoint -q "$BATS_TEST_TMPDIR/mnt" || umount "$BATS_TEST_TMPDIR/mnt"; }
+
+@test "at each flush of a commit" {
+    # shellcheck disable=SC2016
+    run -0 vm -- 'export HULL_NETWORK=none; build/src/cli/hull run --name changed box sh -c "seq 20000 >/f"'
+    at_each_flush mine:1 "$(seq 20000 | cksum)" '$hull commit changed mine:1'
+}
+
+@test "at each flush of a pull of two layers" {
+    run -0 vm -- 'HULL_NETWORK=none build/src/cli/hull run --rm box true'
+    # shellcheck disable=SC2016
+    at_each_flush "" "$(seq 20000 | cksum)" 'cat >serve.py <<P
+import sys, time
+sys.path.insert(0, "test/lib")
+import registry
+fake = registry.Fake()
+fake.add(registry.Image([registry.make_layer({"f": b"".join(b"%d\n" % i for i in range(1, 20001))}), registry.make_layer({"g": registry.noise(300000)})]))
+print(fake.host + "/x:latest", flush=True)
+time.sleep(1000)
+P
+        python3 serve.py >host & until [ -s host ]; do sleep 0.1; done; cat host; $hull pull -q $(cat host) >/dev/null'
 }

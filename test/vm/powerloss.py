@@ -4,11 +4,15 @@
 The log is in the format of dm-log-writes (the kernel's admin-guide/device-mapper/log-writes): a superblock, then an entry a
 write, each padded to a sector. All that was written before the last flush is there. Of what came after it a random part is:
 a disk may reorder and drop what nobody asked it to keep, and of the very last write only its beginning may have made it.
+
+usage: powerloss.py BEFORE LOG                  how many writes there are, and which of them were flushes
+       powerloss.py BEFORE LOG N SEED DISK      the disk as it may be when the power went after N of them
 """
 
 import random
 import struct
 import subprocess
+import sys
 
 MAGIC = 0x6A736677736872
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
@@ -49,10 +53,10 @@ def entries(log):
             at += size + length
 
 
-def rebuild(before, log, disk, seed):
-    """Writes the disk anew; returns a line on what was kept."""
+def rebuild(before, log, disk, seed, count=None):
+    """Writes the disk anew, after that many writes; returns a line on what was kept."""
     chance = random.Random(seed)
-    all_entries = list(entries(log))
+    all_entries = list(entries(log))[:count]
     last = max((i for i, e in enumerate(all_entries) if e[0] & (FLUSH | FUA)), default=-1)
     # A flush promises what was done before it; its own data is behind it unless it is FUA.
     copy(before, disk)
@@ -73,3 +77,15 @@ def rebuild(before, log, disk, seed):
             dst.write(data)
             kept += 1
     return f"{last + 1} of {len(all_entries)} writes were safe, of the others {lost} are lost"
+
+
+def main(before, log, *more):
+    if more:
+        print(rebuild(before, log, more[2], int(more[1]), int(more[0])))
+    else:
+        flags = [e[0] for e in entries(log)]
+        print(len(flags), *(n for n, flag in enumerate(flags) if flag & FLUSH))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -41,3 +41,22 @@ in_unit() {
     run -0 hull inspect -f '{{.State.Status}} {{.State.ExitCode}}' front
     [ "$output" = "exited 3" ]
 }
+
+# The value of that field in the last entry of the container $1. usage: field CONTAINER NAME
+field() {
+    journalctl -q -n 1 -o json "CONTAINER_NAME=$1" | jq -r --arg name "$2" '.[$name]'
+}
+
+@test "--log-driver journald: what the container says is in the journal, with docker's fields" {
+    need_root
+    run -0 hull run --name journalled --log-driver journald --log-opt tag=it box sh -c 'echo first; echo second >&2'
+    id=$(hull inspect -f '{{.Id}}' journalled)
+    wait_until 60 sh -c 'journalctl -q -o cat CONTAINER_NAME=journalled | grep second'
+    run -0 journalctl -q -o cat CONTAINER_NAME=journalled
+    [ "$(sort <<<"$output" | tr '\n' ' ')" = "first second " ]
+    [ "$(field journalled CONTAINER_ID_FULL)" = "$id" ]
+    [ "$(field journalled CONTAINER_TAG) $(field journalled SYSLOG_IDENTIFIER) $(field journalled IMAGE_NAME)" = "it it box" ]
+    run -0 journalctl -q -p err -o cat CONTAINER_NAME=journalled
+    [ "$output" = second ]
+    hull rm journalled
+}
