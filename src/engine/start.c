@@ -424,12 +424,38 @@ static void start_again(struct start *s)
 	restart_serve(g, id);
 }
 
+/*
+ * A unit's main process is to be systemd's own child: for another's it does not wait, and kills it as soon as the unit's ExecStop= is
+ * through. So nobody's child is made, which systemd has adopted when this returns in it. In the caller: 1, it was made; -1 with errno.
+ */
+static pid_t fork_orphan(void)
+{
+	pid_t starter = fork();
+	if (starter == 0) {
+		pid_t parent = getpid();
+		pid_t pid = fork();
+		if (pid != 0)
+			_exit(pid < 0 ? errno : 0);
+		own(fd) int fd = proc_pidfd_open(parent);
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		while (fd >= 0 && getppid() == parent && poll(&p, 1, -1) < 0 && errno == EINTR)
+			;
+		return 0;
+	}
+	int status = 0;
+	if (starter < 0 || waitpid(starter, &status, 0) < 0)
+		return -1;
+	errno = WEXITSTATUS(status);
+	return errno ? -1 : 1;
+}
+
 static int fork_monitor(struct start *s, int client, unsigned streams, struct err *e)
 {
 	int report[2];
 	if (fd_pipe(report, e) < 0)
 		return -1;
-	pid_t pid = fork();
+	bool orphan = s->notify.host >= 0;
+	pid_t pid = orphan ? fork_orphan() : fork();
 	if (pid == 0) {
 		close(report[0]);
 		set_monitor(s, client, streams, report[1]);
@@ -456,7 +482,8 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 	}
 	int status = 0;
 	struct err ignored = {};
-	waitpid(pid, &status, 0);
+	if (!orphan)
+		waitpid(pid, &status, 0);
 	s->c->lock = path_lock(s->c->dir, "lock", true, true, &ignored);
 	if (n != sizeof why)
 		return monitor_died(s, status, e);

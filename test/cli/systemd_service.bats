@@ -81,19 +81,28 @@ STATUS=all well" ]
     hull rm ready
 }
 
-@test "the monitor ends as the container does, and with 0 when it was asked to" {
+@test "the monitor is the unit's own child when it is told of, and ends as the container does, or with 0 when it was asked to" {
     # The parent of orphans is told how they ended, as systemd is.
     cat >"$HULL_DIR/unit.py" <<'P'
-import ctypes, os, subprocess, sys
+import ctypes, os, socket, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+said = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+said.bind(os.environ["NOTIFY_SOCKET"])
 for command in sys.argv[2:]:
-    assert subprocess.run([sys.argv[1], "run", "-d", "--rm", "--name", "unit", "--sdnotify", "monitor", "box", "sh", "-c", command]).returncode == 0
+    starter = subprocess.Popen([sys.argv[1], "run", "-d", "--rm", "--name", "unit", "--sdnotify", "monitor", "box", "sh", "-c", command], stdout=subprocess.DEVNULL)
+    monitor = said.recv(1000).decode().split("MAINPID=")[1].split()[0]
+    with open(f"/proc/{monitor}/stat") as f:
+        print("ours" if int(f.read().rsplit(")")[1].split()[1]) == os.getpid() else "not ours", flush=True)
+    assert starter.wait() == 0
     if "sleep" in command:
         assert subprocess.run([sys.argv[1], "stop", "-t", "0", "unit"]).returncode == 0
-    print("ended", os.waitstatus_to_exitcode(os.waitpid(-1, 0)[1]), flush=True)
+    pid, status = os.waitpid(-1, 0)
+    print("ended", pid == int(monitor), os.waitstatus_to_exitcode(status), flush=True)
 P
-    NOTIFY_SOCKET=$HULL_DIR/notify.sock run -0 python3 "$HULL_DIR/unit.py" "$HULL" 'exit 7' true 'sleep 1000'
-    [ "$(grep ended <<<"$output" | tr '\n' ' ')" = "ended 7 ended 0 ended 0 " ] || { echo "$output"; return 1; }
+    NOTIFY_SOCKET=$HULL_DIR/unit.sock run -0 python3 "$HULL_DIR/unit.py" "$HULL" 'sleep 1000'
+    [ "$(grep 'ours\|ended' <<<"$output" | tr '\n' ' ')" = "ours ended True 0 " ] || { echo "$output"; return 1; }
+    NOTIFY_SOCKET=$HULL_DIR/unit.sock2 run -0 python3 "$HULL_DIR/unit.py" "$HULL" 'exit 7' true
+    [ "$(grep 'ours\|ended' <<<"$output" | tr '\n' ' ')" = "ours ended True 7 ours ended True 0 " ] || { echo "$output"; return 1; }
     run ! hull inspect unit
 }
 

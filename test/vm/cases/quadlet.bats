@@ -42,13 +42,14 @@ unit() {
 
 property() { systemctl show -P "$2" "$1"; }
 is_active() { systemctl -q is-active "$1"; }
+succeeded() { [ "$(property "$1" Result)" = success ] || { systemctl --no-pager -l status "$1"; return 1; }; }
 restarts_are() { [ "$(property "$1" NRestarts)" = "$2" ] && is_active "$1"; }
 
 @test "a container, its volume and its network: started together, ready, limited, restarted when it fails, stopped, nothing is left" {
     units=/etc/hull/systemd
     unit pages.volume '[Volume]'
     unit front.network '[Network]'
-    unit web.container '[Container]' 'Image=box' 'Network=front.network' 'Volume=pages.volume:/v' 'Memory=64m' \
+    unit web.container '[Container]' 'Image=box' 'Network=front.network' 'Volume=pages.volume:/v' 'Memory=64m' 'StopTimeout=300' \
         "Exec=sh -c 'trap \"echo bye >/v/bye; exit 0\" TERM; echo up >/v/up; until [ -e /v/fail ]; do sleep 0.1; done; rm /v/fail /v/up; exit 7'" \
         '[Service]' 'Restart=on-failure' 'TimeoutStopSec=900' '[Install]' 'WantedBy=multi-user.target'
     systemctl daemon-reload
@@ -66,7 +67,7 @@ restarts_are() { [ "$(property "$1" NRestarts)" = "$2" ] && is_active "$1"; }
     wait_until 60 restarts_are web.service 1
     hull exec systemd-web sh -c 'until [ -e /v/up ]; do sleep 0.1; done'
     systemctl stop web.service
-    [ "$(property web.service Result)" = success ]
+    succeeded web.service
     refute_container systemd-web
     run -0 hull run --rm --network none -v systemd-pages:/v box cat /v/bye
     [ "$output" = bye ]
@@ -94,7 +95,7 @@ restarts_are() { [ "$(property "$1" NRestarts)" = "$2" ] && is_active "$1"; }
 
 @test "a plain user's: in his manager, below his own group, with the limits" {
     units=/home/tester/.config/hull/systemd
-    unit mine.container '[Container]' 'Image=box' 'Network=none' 'Memory=64m' "Exec=sh -c 'trap \"exit 0\" TERM; while :; do sleep 0.1; done'"
+    unit mine.container '[Container]' 'Image=box' 'Network=none' 'Memory=64m' 'StopTimeout=300' "Exec=sh -c 'trap \"exit 0\" TERM; while :; do sleep 0.1; done'"
     chown -R tester /home/tester/.config
     as_tester hull run --rm --network none box true
     as_tester systemctl --user daemon-reload
