@@ -50,6 +50,13 @@ forms() {
     [ "$output" = erofs ]
 }
 
+@test "on ext4 the files of each layer get a place of their own" {
+    [ "$(stat -f -c %T "$HULL_DIR")" = ext2/ext3 ] || skip "the file system is $(stat -f -c %T "$HULL_DIR")"
+    new_store spread --storage files
+    run -0 lsattr -d "$HULL_ROOT/layers"
+    [[ ${lines[0]} == *T*" $HULL_ROOT/layers" ]]
+}
+
 @test "an unknown storage is refused, wherever it stands" {
     refuses 125 'invalid storage "zfs": erofs and files are known' --storage zfs info
     HULL_STORAGE=zfs refuses 125 'invalid storage "zfs"' info
