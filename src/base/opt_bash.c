@@ -26,6 +26,7 @@ static const char walk[] =
 	"\t\t@volume) list+=\" $(\"$hull\" volume ls -q 2>/dev/null)\" ;;\n"
 	"\t\t@id) if [[ $path == oci* ]]; then list+=\" $(\"$hull\" oci list -q 2>/dev/null)\"; "
 	"else list+=\" $(\"$hull\" list -q 2>/dev/null)\"; fi ;;\n"
+	"\t\t@pod) list+=\" $(\"$hull\" pod ls --format '{{.Name}}' 2>/dev/null)\" ;;\n"
 	"\t\t@network) list+=\" none host $(\"$hull\" network ls --format '{{.Name}}' 2>/dev/null)\" ;;\n"
 	"\t\t*) list+=\" $kind\" ;;\n"
 	"\t\tesac\n"

@@ -6,6 +6,7 @@
  */
 #include "cli/commands.h"
 
+#include "cli/pod.h"
 #include "cli/run_options.h"
 #include "cli/tools.h"
 
@@ -167,6 +168,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_volume,
 	&cmd_secret,
 	&cmd_network,
+	&cmd_pod,
 	&cmd_system,
 	&cmd_systemd,
 	&cmd_oci,
@@ -194,6 +196,8 @@ static void fill(const struct row *rows, size_t n, struct cmd *copies, const str
 void cli_commands_fill(void)
 {
 	create_options_fill();
+	pod_create_fill();
+	pod_watch_fill();
 	oci_command_fill();
 	fill(container_rows, countof(container_rows), container_rows_copies, container_rows_list);
 	fill(image_rows, countof(image_rows), image_rows_copies, image_rows_list);

@@ -81,6 +81,8 @@ extern const struct cmd cmd_network;
 extern const struct cmd cmd_port;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_man;
+/* pod.c */
+extern const struct cmd cmd_pod;
 /* systemd.c */
 extern const struct cmd cmd_systemd;
 /* The generator that argv[0] names, or NULL. */

@@ -12,11 +12,13 @@
  * Exit status: the command's; 127 and 126 when it is not there or cannot be executed; 125 for everything else.
  */
 #include "cli/commands.h"
+#include "cli/pod.h"
 #include "cli/progress.h"
 #include "cli/run_request.h"
 #include "cli/session.h"
 #include "engine/await.h"
 #include "engine/image.h"
+#include "engine/pod.h"
 
 #include "base/fd.h"
 #include "sys/child.h"
@@ -94,8 +96,13 @@ static int create(const struct run_options *o, struct engine *g, struct run_requ
 	int result = r->host.rootfs ? 0 : fetch(g, r, o->quiet, e);
 	if (result == 0 && o->replace)
 		result = remove_old(g, o->name, e);
-	if (result == 0)
-		result = container_new(g, &r->create, ret_id, e);
+	bool makes_pod = o->pod && str_has_prefix(o->pod, "new:");
+	if (result == 0 && makes_pod)
+		result = pod_create_for(g, r, o->pod + strlen("new:"), e);
+	if (result == 0 && (result = container_new(g, &r->create, ret_id, e)) < 0 && makes_pod) {
+		struct err ignored = {};
+		(void)!pod_delete(g, r->host.pod, false, &ignored);
+	}
 	if (result == 0 && file >= 0 && fd_write_all(file, ret_id, 64) < 0) {
 		result = err_sys(e, "--cidfile %s", o->cidfile);
 		struct err ignored = {};

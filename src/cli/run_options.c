@@ -83,6 +83,8 @@ const struct opt run_options[] = {
 	{"pid", 0, OPT_STR, R(pid), "MODE", "PID namespace: private, host, container:NAME", 0, "private host container:"},
 	{"pids-limit", 0, OPT_I64, R(pids_limit), "N", "Limit of its processes, -1: none"},
 	{"platform", 0, OPT_STR, R(platform), "OS/ARCH", "Platform of the image, as in linux/arm64"},
+	{"pod", 0, OPT_STR, R(pod), "POD", "Put it into a pod; new:NAME makes that first", 0, "@pod new:"},
+	{"pod-id-file", 0, OPT_STR, R(pod_id_file), "FILE", "Read the pod's id from a file", 0, "@file"},
 	{"privileged", 0, OPT_BOOL, R(privileged), NULL, "Give it all capabilities and devices, without seccomp"},
 	{"publish", 'p', OPT_STRV, R(publish), "[[IP:]PORT:]PORT[/PROTO]", "Make a port, or a range of ports, reachable at the host's"},
 	{"publish-all", 'P', OPT_BOOL, R(publish_all), NULL, "Publish all exposed ports, at ports that are free"},

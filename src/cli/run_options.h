@@ -18,7 +18,7 @@ enum run_refused {
 struct run_options {
 	/* of the command line's side: what is done with the container */
 	bool detach, interactive, tty, rm, quiet;
-	char *name, *cidfile, *detach_keys, *sig_proxy, *pull, *platform;
+	char *name, *pod, *pod_id_file, *cidfile, *detach_keys, *sig_proxy, *pull, *platform;
 	struct strv attach;
 	/* the process */
 	struct strv env, env_file, label, label_file, annotation, group_add, ulimit, sysctl;
@@ -56,7 +56,7 @@ struct run_options {
 	char *refused[RUN_REFUSED];
 };
 
-enum { RUN_OPTIONS = 114, CREATE_OPTIONS = RUN_OPTIONS - 4 };
+enum { RUN_OPTIONS = 116, CREATE_OPTIONS = RUN_OPTIONS - 4 };
 extern const struct opt run_options[RUN_OPTIONS];
 extern struct opt create_options[CREATE_OPTIONS];
 void create_options_fill(void);

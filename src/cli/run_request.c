@@ -7,9 +7,11 @@
 #include "cli/run_request.h"
 
 #include "base/num.h"
+#include "base/path.h"
 #include "engine/request.h"
 #include "monitor/attach.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 void run_request_drop(struct run_request *r)
@@ -141,6 +143,26 @@ static int streams(const struct run_options *o, struct run_request *r, struct er
 	return 0;
 }
 
+/* "new:" is the command's to make. */
+static int pod(const struct run_options *o, struct run_request *r, struct err *e)
+{
+	own(buf) struct buf b = BUF(4096);
+	if (o->pod && o->pod_id_file)
+		return err_set(e, ERR_USAGE, "--pod and --pod-id-file exclude each other");
+	if (o->pod && !*o->pod)
+		return err_set(e, ERR_USAGE, "invalid --pod \"\": it is a pod's name or id, or new:NAME");
+	if (o->pod && !str_has_prefix(o->pod, "new:"))
+		r->host.pod = o->pod;
+	if (!o->pod_id_file)
+		return 0;
+	if (path_read(AT_FDCWD, o->pod_id_file, &b, e) < 0)
+		return err_wrap(e, "--pod-id-file %.200s", o->pod_id_file);
+	char *text = arena_dup(&r->arena, buf_text(&b));
+	text[strcspn(text, " \t\r\n")] = 0;
+	r->host.pod = text;
+	return *text ? 0 : err_set(e, ERR_USAGE, "--pod-id-file %.200s: it is empty", o->pod_id_file);
+}
+
 static int logs(const struct run_options *o, struct run_request *r, struct err *e)
 {
 	r->host.log.type = o->log_driver;
@@ -198,7 +220,7 @@ int run_request_make(const struct run_options *o, int argc, char **argv, struct 
 	r->create.arena = &r->arena;
 	r->host.auto_remove = o->rm;
 	r->host.cid_file = o->cidfile;
-	if (run_options_refuse(o, e) == 0 && image(o, argc, argv, r, e) == 0 && process(o, r, e) == 0 && streams(o, r, e) == 0 && logs(o, r, e) == 0 &&
+	if (run_options_refuse(o, e) == 0 && image(o, argc, argv, r, e) == 0 && process(o, r, e) == 0 && streams(o, r, e) == 0 && logs(o, r, e) == 0 && pod(o, r, e) == 0 &&
 		run_request_limits(o, r, e) == 0 && run_request_devices(o, r, e) == 0 && run_request_mounts(o, r, e) == 0 &&
 		run_request_namespaces(o, r, e) == 0 && run_request_network(o, r, e) == 0 && run_request_supervision(o, r, e) == 0 &&
 		run_request_security(o, r, e) == 0 && check(r, e) == 0)

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "engine/image.h"
+#include "engine/network.h"
 
 static const char *const no_entrypoint[] = {""};
 
@@ -27,6 +28,19 @@ static void take_away(struct arena *a, const struct image_run_config *image, str
 	}
 }
 
+/* What it has from its pod it gets there again. */
+static void leave_to_pod(struct container_config *c, struct host_config *h)
+{
+	char **const modes[] = {&h->network_mode, &h->ipc_mode, &h->uts_mode, &h->pid_mode, &h->cgroupns_mode};
+	for (size_t i = 0; i < countof(modes); i++)
+		if (*modes[i] && (str_has_prefix(*modes[i], "pod:") || (i == 0 && !network_is_joined(*modes[i]))))
+			*modes[i] = NULL;
+	if (!h->uts_mode)
+		c->hostname = c->domainname = NULL;
+	h->cgroup_parent = NULL;
+	h->dns = h->dns_options = h->dns_search = (struct strv){};
+}
+
 static void make_its_own(struct container_entry *from)
 {
 	struct container_config *c = &from->record.config;
@@ -34,6 +48,8 @@ static void make_its_own(struct container_entry *from)
 	if (!str_is_empty(c->hostname) && strncmp(c->hostname, from->id, 12) == 0 && strlen(c->hostname) == 12)
 		c->hostname = NULL;
 	h->cid_file = NULL;
+	if (!str_is_empty(h->pod))
+		leave_to_pod(c, h);
 	for (size_t i = 0; i < h->networks.n; i++)
 		h->networks.v[i].ip = h->networks.v[i].ip6 = h->networks.v[i].mac = NULL;
 }

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/pod.h"
 #include "net/firewall.h"
 #include "net/link.h"
 
@@ -50,7 +51,8 @@ void connections_drop(struct connections *x)
 
 bool network_is_joined(const char *mode)
 {
-	return !str_is_empty(mode) && !str_eq(mode, "none") && !str_eq(mode, "host") && !str_has_prefix(mode, "container:") && !str_has_prefix(mode, "ns:");
+	return !str_is_empty(mode) && !str_eq(mode, "none") && !str_eq(mode, "host") && !str_has_prefix(mode, "container:") && !str_has_prefix(mode, "pod:") &&
+		!str_has_prefix(mode, "ns:");
 }
 
 /* A step of a build is a container that no list has; its lock is held while it lives (build/run.c). */
@@ -69,7 +71,7 @@ bool connect_is_gone(void *arg, const char *container)
 	struct err ignored = {};
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (containers_load(&g->containers, container, ENTRY_STATE_ONLY, &c, &ignored) < 0)
-		return ignored.kind == ERR_NOT_FOUND && !is_step(g, container);
+		return ignored.kind == ERR_NOT_FOUND && !is_step(g, container) && !pod_has_network(g, container);
 	if (container_state_is_alive(&g->containers, &c.state) || container_state_has_monitor(&g->containers, &c.state))
 		return false;
 	own(fd) int lock = path_lock(c.dir, "lock", true, false, &ignored);

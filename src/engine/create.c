@@ -25,6 +25,7 @@
 #include "engine/mounts.h"
 #include "engine/secret.h"
 #include "engine/name.h"
+#include "engine/pod.h"
 #include "engine/request.h"
 #include "engine/spec.h"
 #include "engine/userns.h"
@@ -128,6 +129,7 @@ static int set_command(struct arena *a, struct container_record *r, struct err *
 struct locks {
 	int layers, userns;
 	struct mounts_plan mounts;
+	struct container_entry pod;
 };
 
 static void locks_drop(struct locks *l)
@@ -135,6 +137,7 @@ static void locks_drop(struct locks *l)
 	fd_drop(&l->layers);
 	mounts_plan_drop(&l->mounts);
 	fd_drop(&l->userns);
+	container_entry_drop(&l->pod);
 }
 
 static int take_name(struct engine *g, const struct create_request *q, struct container_entry *c, struct err *e)
@@ -204,8 +207,14 @@ static int complete(struct engine *g, const struct create_request *q, const stru
 		r->platform = (char *)(uintptr_t) "linux";
 	if (r->host.rootfs && check_rootfs(g, c, e) < 0)
 		return -1;
-	if (userns_choose(g, c, q->uid_map, q->gid_map, &l->userns, e) < 0)
+	if (!str_is_empty(r->host.pod)) {
+		if (q->uid_map || q->gid_map)
+			return err_set(e, ERR_USAGE, "--uidmap and --gidmap: the container has the ids of its pod");
+		if (pod_join(g, c, &l->pod, e) < 0)
+			return -1;
+	} else if (userns_choose(g, c, q->uid_map, q->gid_map, &l->userns, e) < 0) {
 		return -1;
+	}
 	merge_config(&c->arena, &image->config.config, &r->config);
 	const char *profile;
 	if (set_command(&c->arena, r, e) < 0 || request_complete(g, c, settings, e) < 0 || request_check(r, e) < 0 ||
@@ -247,7 +256,7 @@ int container_new(struct engine *g, const struct create_request *q, char ret_id[
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	own(image) struct image image = {};
-	own(locks) struct locks l = {.layers = -1, .userns = -1, .mounts = {.lock = -1}};
+	own(locks) struct locks l = {.layers = -1, .userns = -1, .mounts = {.lock = -1}, .pod = {.dir = -1, .lock = -1}};
 	num_random_id(c.id);
 	if (!q->host->rootfs) {
 		l.layers = path_lock(g->root, "layers.lock", false, true, e);

@@ -74,7 +74,7 @@ static int open_all(struct engine *g, const char *root, const char *run, int run
 int engine_open(struct engine *g, const struct engine_options *o, struct err *e)
 {
 	*g = (struct engine){.root = -1, .run = -1, .warn = o->warn, .arg = o->arg, .user = {.lock = -1}, .private_net = PRIVATE_NET_INIT};
-	g->containers = (struct containers){.root = -1, .names = -1, .run = -1};
+	g->containers = g->pods = (struct containers){.root = -1, .names = -1, .run = -1};
 	g->networks = (struct networks)NETWORKS_INIT;
 	own(mem) char *root = mem_dup(given(o->root, "HULL_ROOT"));
 	own(mem) char *run = mem_dup(given(o->run_root, "HULL_RUN_ROOT"));
@@ -105,6 +105,8 @@ int engine_open(struct engine *g, const struct engine_options *o, struct err *e)
 void engine_drop(struct engine *g)
 {
 	containers_drop(&g->containers);
+	if (g->has_pods)
+		containers_drop(&g->pods);
 	if (g->has_store)
 		store_drop(&g->store);
 	if (g->has_snap)
@@ -119,7 +121,7 @@ void engine_drop(struct engine *g)
 	mem_drop(&g->run_path);
 	mem_drop(&g->exe_dir);
 	mem_drop(&g->storage);
-	g->has_store = g->has_snap = g->has_storage = g->has_settings = g->has_networks = false;
+	g->has_store = g->has_snap = g->has_storage = g->has_settings = g->has_networks = g->has_pods = false;
 }
 
 int engine_need_store(struct engine *g, struct err *e)
@@ -149,6 +151,14 @@ int engine_need_networks(struct engine *g, struct err *e)
 	g->networks.cni.bin_dirs = &s->cni_bin_dirs;
 	g->networks.cni.seconds = (int)s->cni_timeout;
 	g->has_networks = true;
+	return 0;
+}
+
+int engine_need_pods(struct engine *g, struct err *e)
+{
+	if (!g->has_pods && containers_open_pods(&g->pods, g->root, g->run, e) < 0)
+		return -1;
+	g->has_pods = true;
 	return 0;
 }
 

@@ -35,12 +35,12 @@ struct engine {
 	char *exe_dir;      /* directory of the executable, or NULL */
 	void (*warn)(void *arg, const char *text);
 	void *arg;
-	struct containers containers;
+	struct containers containers, pods;
 	struct store store;
 	struct snap snap;
 	struct settings settings;
 	struct networks networks;
-	bool has_store, has_snap, has_storage, has_settings, has_networks, has_warned;
+	bool has_store, has_snap, has_storage, has_settings, has_networks, has_pods, has_warned;
 };
 
 int engine_open(struct engine *g, const struct engine_options *o, struct err *e) must_use;
@@ -48,6 +48,7 @@ void engine_drop(struct engine *g);
 int engine_need_store(struct engine *g, struct err *e) must_use;
 int engine_need_snap(struct engine *g, struct err *e) must_use;
 int engine_need_networks(struct engine *g, struct err *e) must_use;
+int engine_need_pods(struct engine *g, struct err *e) must_use;
 int engine_need_storage(struct engine *g, struct err *e) must_use; /* and how it keeps new layers is decided */
 const struct settings *engine_settings(struct engine *g, struct err *e) must_use; /* read at the first call; NULL on error */
 /* The folder of compiled filters for the runtime, when this profile is not built in; -1: none. */

@@ -123,6 +123,16 @@ void event_of_container(struct engine *g, const struct container_entry *c, const
 	put(g, "container", action, c->id, image ? image : "", &a);
 }
 
+void event_pod(struct engine *g, const struct container_entry *pod, const char *action)
+{
+	struct attributes a = {.n = 0};
+	const struct map *labels = &pod->state.labels;
+	for (size_t i = 0; i < labels->n && a.n < PAIRS - 16; i++)
+		add(&a, labels->v[i].key, labels->v[i].value);
+	add(&a, "name", !str_is_empty(pod->state.name) ? pod->state.name : pod->record.name + 1);
+	put(g, "pod", action, pod->id, NULL, &a);
+}
+
 void event_of(struct engine *g, const char *type, const char *action, const char *id, const char *const more[])
 {
 	struct attributes a = {.n = 0};
@@ -178,6 +188,9 @@ void event_signal(struct engine *g, const struct container_entry *c, int sig)
 
 void event_networks(struct engine *g, const struct container_entry *c, bool connected)
 {
+	/* Those of its pod, of which its state knows, are the pod's. */
+	if (c->state.network_mode && str_has_prefix(c->state.network_mode, "pod:"))
+		return;
 	for (size_t i = 0; i < c->state.networks.n; i++) {
 		const struct endpoint_state *s = &c->state.networks.v[i];
 		event_other(g, "network", connected ? "connect" : "disconnect", s->network_id, "container", c->id, "name", s->network, "type", s->driver);

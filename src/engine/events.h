@@ -18,6 +18,7 @@ void event_of_container(struct engine *g, const struct container_entry *c, const
 void event_of(struct engine *g, const char *type, const char *action, const char *id, const char *const more[]);
 #define event_container(g, c, action, ...) event_of_container(g, c, action, (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
 #define event_other(g, type, action, id, ...) event_of(g, type, action, id, (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
+void event_pod(struct engine *g, const struct container_entry *pod, const char *action); /* create start stop remove kill pause unpause */
 /* Its volumes are its own from now on, or are so no longer: docker's mount and unmount. */
 void event_volumes(struct engine *g, const struct container_entry *c, bool mounted);
 /* docker's "exec_create: true " and the like. */

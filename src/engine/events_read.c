@@ -98,6 +98,7 @@ static const struct filter {
 	{"network", is_object, false},
 	{"node", is_object, false},
 	{"plugin", is_object, false},
+	{"pod", is_object, false},
 	{"scope", is_scope, false},
 	{"secret", is_object, false},
 	{"service", is_object, false},

@@ -141,6 +141,8 @@ struct json *container_inspect(struct engine *g, struct container_entry *c, bool
 	own(mem) char *log = logs_path(g, c);
 	json_set_str(j, "LogPath", log);
 	json_set_str(j, "Name", r->name);
+	if (!str_is_empty(r->host.pod))
+		json_set_str(j, "Pod", r->host.pod);
 	set_i64(j, "RestartCount", c->state.restart_count);
 	json_set_str(j, "Driver", r->driver ? r->driver : "");
 	json_set_str(j, "Platform", r->platform ? r->platform : "linux");

@@ -112,6 +112,12 @@ static bool any_network(const struct query *q, const struct row *row, const char
 	return str_eq(row->state.network_mode, want);
 }
 
+static bool any_pod(const struct query *q, const struct row *row, const char *want)
+{
+	(void)q;
+	return !str_is_empty(row->state.pod) && *want && (str_has_prefix(row->state.pod, want) || str_eq(row->state.pod_name, want));
+}
+
 static bool any_ancestor(const struct query *q, const struct row *row, const char *want)
 {
 	return str_eq(row->state.image_name, want) || strv_has(&q->ancestors, row->state.image ? row->state.image : "");
@@ -182,6 +188,7 @@ static const struct filter {
 	{"label", any_label, true, false},
 	{"name", any_name, false, false},
 	{"network", any_network, false, false},
+	{"pod", any_pod, false, false},
 	{"publish", any_publish, false, false},
 	{"since", any_since, false, true},
 	{"status", any_status, false, true},
@@ -501,6 +508,10 @@ static struct json *summary(struct query *q, const struct row *row, bool size, s
 	json_set_str(j, "Status", buf_text(&status));
 	add_network(s, shared, j);
 	json_set(j, "Mounts", mounts_json(s, shared));
+	if (!str_is_empty(s->pod)) {
+		json_set_str(j, "Pod", s->pod);
+		json_set_str(j, "PodName", s->pod_name ? s->pod_name : "");
+	}
 	return take(j);
 }
 

@@ -22,7 +22,7 @@ struct json *network_inspect(struct engine *g, const char *text, struct err *e);
 bool network_has_default(struct engine *g);
 /* What a container that names no network gets; warns when that is none because the machine cannot do better. */
 int network_default(struct engine *g, const char **ret, struct err *e) must_use;
-/* Is it connected by hull: not none, host, container:X, ns:PATH. */
+/* Is it connected by hull: not none, host, container:X, pod:X, ns:PATH. */
 bool network_is_joined(const char *mode);
 bool network_is_possible(void); /* may this process make interfaces? */
 /* Those that are always there, too; no container is connected. */

@@ -202,7 +202,8 @@ static int check_modes(const struct container_record *r, struct err *e)
 		own(strv) struct strv words = {};
 		strv_split(&words, m->words, ' ');
 		const char *peer = v && m->container ? str_after(v, "container:") : NULL;
-		if (str_is_empty(v) || strv_has(&words, v) || !str_is_empty(peer) ||
+		bool is_pod = v && r->host.pod && str_eq(str_after(v, "pod:"), r->host.pod);
+		if (str_is_empty(v) || strv_has(&words, v) || !str_is_empty(peer) || is_pod ||
 			(m->path && str_has_prefix(v, "ns:/")))
 			continue;
 		if (strcmp(m->option, "--network") == 0 && !strchr(v, ':') && network_name_is_valid(v))
@@ -219,7 +220,7 @@ static int check_modes(const struct container_record *r, struct err *e)
 		return err_set(e, ERR_USAGE, "-p and --network %s exclude each other: the other one has the ports", h->network_mode);
 	if (h->networks.n > 1 && !network_is_joined(h->network_mode))
 		return err_set(e, ERR_USAGE, "--network %s and further networks exclude each other", h->network_mode);
-	bool joins = h->network_mode && str_has_prefix(h->network_mode, "container:");
+	bool joins = h->network_mode && str_has_prefix(h->network_mode, "container:") && str_is_empty(h->pod);
 	if (str_eq(h->uts_mode, "host") && (!str_is_empty(r->config.hostname) || !str_is_empty(r->config.domainname)))
 		return err_set(e, ERR_USAGE, "--hostname and --uts host exclude each other");
 	if (joins && (h->dns.n || h->extra_hosts.n))

@@ -160,7 +160,7 @@ static void add_namespace(struct spec_build *b, const char *type, const char *pa
 		(struct spec_namespace){fixed(type), path ? arena_dup(b->arena, path) : NULL};
 }
 
-/* mode: "" or private: a new one; host: the host's; container:X: that container's. Rows in the table below. */
+/* mode: "" or private: a new one; host: the host's; container:X: that container's; pod:X: the pod's it is in. Rows in the table below. */
 static int share(struct spec_build *b, const char *type, const char *file, const char *option, const char *mode, struct err *e)
 {
 	if (str_eq(mode, "host"))
@@ -170,6 +170,15 @@ static int share(struct spec_build *b, const char *type, const char *file, const
 		return 0;
 	}
 	const char *path = str_after(mode, "ns:");
+	if (str_has_prefix(mode, "pod:") && !b->pod) {
+		add_namespace(b, type, NULL);
+		return 0;
+	}
+	if (str_has_prefix(mode, "pod:")) {
+		path = map_get(&b->pod->state.namespaces, file);
+		if (!path)
+			return err_set(e, ERR_CONFLICT, "pod %.200s has no %s namespace", container_label(b->pod), type);
+	}
 	if (path && *path == '/') {
 		add_namespace(b, type, path);
 		return 0;
@@ -245,7 +254,7 @@ int spec_build_namespaces(struct spec_build *b, struct err *e)
 		if (share(b, kinds[i].type, kinds[i].file, kinds[i].option, mode_of(b, i), e) < 0)
 			return -1;
 	if (b->maps->nuids)
-		add_namespace(b, "user", NULL);
+		add_namespace(b, "user", b->pod ? map_get(&b->pod->state.namespaces, "user") : NULL);
 	put_maps(b);
 	/* The uts namespace of the host keeps the host's name. */
 	if (spec_namespace(b->spec, "uts") && !spec_namespace(b->spec, "uts")->path) {

@@ -13,6 +13,7 @@
 struct spec_build {
 	struct engine *g;
 	struct container_entry *c;
+	const struct container_entry *pod; /* the one it is in, which runs; NULL: none, or it is only looked at */
 	struct arena *arena;   /* the spec lives here */
 	int root;              /* fd of the mounted root file system, to look users up */
 	int run_dir;           /* fd of the container's run directory */
@@ -36,6 +37,8 @@ int spec_build_process(struct spec_build *b, struct err *e) must_use;
 int spec_build_namespaces(struct spec_build *b, struct err *e) must_use;
 int spec_build_mounts(struct spec_build *b, struct err *e) must_use;
 int spec_build_points(struct spec_build *b, struct err *e) must_use; /* of those, what the user asked for */
+/* hosts, resolv.conf and what the resolver goes by, into the run directory of a container or a pod whose networks are known. */
+int spec_write_etc(const struct container_entry *c, int run_dir, struct err *e) must_use;
 int spec_build_limits(struct spec_build *b, struct err *e) must_use;
 int spec_build_security(struct spec_build *b, struct err *e) must_use;
 

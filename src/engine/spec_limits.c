@@ -209,8 +209,9 @@ int spec_build_limits(struct spec_build *b, struct err *e)
 	/* A plain user's lies below the group that was delegated to him, which the runtime finds: a path that does not begin at the top.
 	 * Without an engine it is a check of values. */
 	char *path = container_cgroup_path(b->arena, b->c);
+	const char *in_pod = str_is_empty(h->pod) ? NULL : str_after(path, "/hull/");
 	if (b->g && b->g->rootless)
-		path = str_is_empty(h->cgroup_parent) ? arena_dup(b->arena, "") : path + strspn(path, "/");
+		path = str_is_empty(h->cgroup_parent) ? arena_dup(b->arena, "") : arena_dup(b->arena, in_pod ? in_pod : path + strspn(path, "/"));
 	b->spec->linux_->cgroups_path = path;
 	return add_block_io(b, r, e) < 0 || add_devices(b, r, e) < 0 ? -1 : 0;
 }

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/network.h"
+#include "engine/pod.h"
 #include "engine/secret.h"
 #include "engine/volume.h"
 #include "snap/overlay.h"
@@ -65,7 +66,7 @@ static int take_ready(struct spec_build *b, struct spec_mount *m, int fd, struct
 }
 
 /* A mount of another mount namespace can only be cloned in there: by a child of ours, which hands it over. */
-static int clone_in_peer(const struct container_entry *peer, const char *path, struct err *e)
+static int clone_in_peer(pid_t peer, const char *label, const char *path, struct err *e)
 {
 	int s[2], got = -1;
 	size_t n = 1;
@@ -74,7 +75,7 @@ static int clone_in_peer(const struct container_entry *peer, const char *path, s
 		return err_sys(e, "socket");
 	own(fd) int ours = s[0];
 	own(fd) int theirs = s[1];
-	own(fd) int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)peer->state.pid, 0);
+	own(fd) int pidfd = (int)syscall(SYS_pidfd_open, peer, 0);
 	pid_t pid = fork();
 	if (pid == 0) {
 		int m = setns(pidfd, CLONE_NEWNS) < 0 ? err_sys(&why, "enter its mounts") : mount_clone(AT_FDCWD, path, true, &why);
@@ -94,7 +95,7 @@ static int clone_in_peer(const struct container_entry *peer, const char *path, s
 		*e = why;
 	else if (r >= 0)
 		err_set_(e, ERR_CONFLICT, "it is not running any more");
-	return err_wrap(e, "container %.200s: %s", container_label(peer), path);
+	return err_wrap(e, "%s: %s", label, path);
 }
 
 static int open_userns(struct spec_build *b, struct err *e)
@@ -140,7 +141,14 @@ static int add_shm(struct spec_build *b, struct err *e)
 		if (spec_peer(b, h->ipc_mode, "ipc", &peer, e) < 0)
 			return -1;
 		struct spec_mount *m = add(b, "/dev/shm", "bind", "/dev/shm", "rbind,rw");
-		return take_ready(b, m, clone_in_peer(&peer, "/dev/shm", e), e);
+		own(mem) char *label = mem_printf("container %.200s", container_label(&peer));
+		return take_ready(b, m, clone_in_peer((pid_t)peer.state.pid, label, "/dev/shm", e), e);
+	}
+	if (h->ipc_mode && str_has_prefix(h->ipc_mode, "pod:") && b->pod) {
+		struct spec_mount *m = add(b, "/dev/shm", "bind", "/dev/shm", "rbind,rw");
+		own(mem) char *label = mem_printf("pod %.200s", container_label(b->pod));
+		own(mem) char *path = pod_shm_path(b->g, b->pod->id);
+		return take_ready(b, m, clone_in_peer((pid_t)b->pod->state.monitor_pid, label, path, e), e);
 	}
 	char options[80];
 	snprintf(options, sizeof options, "nosuid,noexec,nodev,mode=1777,size=%lld",
@@ -179,15 +187,21 @@ static int add_kernel(struct spec_build *b, struct err *e)
 }
 
 /* Made anew at each start, before anybody looks at it: written in place, in the run directory. */
-static int put_file(struct spec_build *b, const char *name, const struct buf *text, struct err *e)
+static int put_file(int run_dir, const char *name, const struct buf *text, struct err *e)
 {
-	own(fd) int fd = openat(b->run_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	own(fd) int fd = openat(run_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 || fchmod(fd, 0644) < 0 || fd_write_all(fd, buf_text(text), text->len) < 0)
 		return err_sys(e, "write %s", name);
+	return 0;
+}
+
+/* folder: "containers" or "pods", where the file of `id` is. */
+static int bind_file(struct spec_build *b, const char *folder, const char *id, const char *name, struct err *e)
+{
 	own(mem) char *destination = mem_printf("/etc/%s", name);
 	if (is_replaced(b, destination))
 		return 0;
-	own(mem) char *source = mem_printf("%s/containers/%s/%s", b->g->run_path, b->c->id, name);
+	own(mem) char *source = mem_printf("%s/%s/%s/%s", b->g->run_path, folder, id, name);
 	return add_bind(b, destination, source, b->c->record.host.read_only ? "rbind,rprivate,ro" : "rbind,rprivate,rw", true, e);
 }
 
@@ -277,23 +291,41 @@ static void write_hosts(const struct container_entry *c, bool host_network, stru
 	}
 }
 
+int spec_write_etc(const struct container_entry *c, int run_dir, struct err *e)
+{
+	const struct host_config *h = &c->record.host;
+	bool host = str_eq(h->network_mode, "host"), resolver = connect_has_resolver(&c->state);
+	own(buf) struct buf hosts = BUF(1 << 20);
+	own(buf) struct buf resolv = BUF(1 << 20);
+	write_hosts(c, host, &hosts);
+	if (resolver && connect_put_resolver(&c->state, &h->dns, run_dir, e) < 0)
+		return -1;
+	write_resolv(h, !host, resolver, &resolv);
+	return put_file(run_dir, "hosts", &hosts, e) < 0 || put_file(run_dir, "resolv.conf", &resolv, e) < 0 ? -1 : 0;
+}
+
+static int bind_both(struct spec_build *b, const char *folder, const char *id, struct err *e)
+{
+	return bind_file(b, folder, id, "hosts", e) < 0 || bind_file(b, folder, id, "resolv.conf", e) < 0 ? -1 : 0;
+}
+
 /* /etc/hostname, hosts and resolv.conf are files of the container's run directory, bound in; a container that joined
- * another one's network has that one's. */
+ * another one's network, or its pod's, has that one's. */
 static int add_etc(struct spec_build *b, struct err *e)
 {
 	const struct container_record *r = &b->c->record;
-	bool host = str_eq(r->host.network_mode, "host");
+	const char *mode = r->host.network_mode ? r->host.network_mode : "";
 	own(buf) struct buf hostname = BUF(4096);
-	own(buf) struct buf hosts = BUF(1 << 20);
-	own(buf) struct buf resolv = BUF(1 << 20);
 	if (!str_is_empty(r->config.hostname)) {
 		buf_printf(&hostname, "%s\n", r->config.hostname);
-		if (put_file(b, "hostname", &hostname, e) < 0)
+		if (put_file(b->run_dir, "hostname", &hostname, e) < 0 || bind_file(b, "containers", b->c->id, "hostname", e) < 0)
 			return -1;
 	}
-	if (r->host.network_mode && str_has_prefix(r->host.network_mode, "container:") && !r->host.extra_hosts.n && !r->host.dns.n) {
+	if (str_has_prefix(mode, "pod:") && b->pod)
+		return bind_both(b, "pods", b->pod->id, e);
+	if (str_has_prefix(mode, "container:") && !r->host.extra_hosts.n && !r->host.dns.n) {
 		own(container_entry) struct container_entry peer = {.dir = -1, .lock = -1};
-		if (spec_peer(b, r->host.network_mode, "network", &peer, e) < 0)
+		if (spec_peer(b, mode, "network", &peer, e) < 0)
 			return -1;
 		static const char *const files[] = {"hosts", "resolv.conf"};
 		for (size_t i = 0; i < countof(files); i++) {
@@ -305,12 +337,7 @@ static int add_etc(struct spec_build *b, struct err *e)
 		}
 		return 0;
 	}
-	write_hosts(b->c, host, &hosts);
-	bool resolver = connect_has_resolver(&b->c->state);
-	if (resolver && connect_put_resolver(&b->c->state, &r->host.dns, b->run_dir, e) < 0)
-		return -1;
-	write_resolv(&r->host, !host, resolver, &resolv);
-	return put_file(b, "hosts", &hosts, e) < 0 || put_file(b, "resolv.conf", &resolv, e) < 0 ? -1 : 0;
+	return spec_write_etc(b->c, b->run_dir, e) < 0 || bind_both(b, "containers", b->c->id, e) < 0 ? -1 : 0;
 }
 
 /* A container's mounts come to the host, or the host's to the container, only over a mount that lets them. */

@@ -33,6 +33,7 @@
 #include "engine/mounts.h"
 #include "engine/network.h"
 #include "engine/notify.h"
+#include "engine/pod.h"
 #include "engine/restart.h"
 #include "engine/spec.h"
 #include "engine/trust.h"
@@ -59,6 +60,7 @@ struct start {
 	struct monitor monitor;
 	struct connections net;
 	struct notify notify;
+	struct pod_use pod;
 	int rootfs, run_dir, seccomp_cache;
 	const struct container *running;
 	struct health *health;
@@ -79,6 +81,7 @@ static void start_drop(struct start *s)
 {
 	connections_drop(&s->net);
 	notify_drop(&s->notify);
+	pod_use_drop(&s->pod);
 	health_drop(&s->health);
 	arena_drop(&s->arena);
 	userns_maps_drop(&s->maps);
@@ -292,6 +295,22 @@ static int mount_root(struct start *s, struct err *e)
 	return s->rootfs < 0 ? -1 : 0;
 }
 
+/* Its pod runs from here on; what it has of networks is the pod's. */
+static int prepare_pod(struct start *s, struct err *e)
+{
+	const char *pod = s->c->record.host.pod;
+	if (str_is_empty(pod))
+		return 0;
+	if (pod_use(s->g, pod, s->c->record.name + 1, &s->pod, e) < 0)
+		return -1;
+	s->build.pod = &s->pod.pod;
+	if (!str_has_prefix(s->c->record.host.network_mode, "pod:"))
+		return 0;
+	s->c->state.networks = s->pod.pod.state.networks;
+	s->c->state.published = s->pod.pod.state.published;
+	return 0;
+}
+
 static int prepare(struct start *s, struct err *e)
 {
 	const struct container_record *r = &s->c->record;
@@ -308,7 +327,7 @@ static int prepare(struct start *s, struct err *e)
 		return -1;
 	s->build.notify = s->notify.sock >= 0;
 	s->build.listen_fds = notify_listen_fds();
-	if (connect_prepare(s->g, s->c, &s->net, e) < 0 || connect_expect(s->g, &s->net, e) < 0 || spec_build(&s->build, e) < 0)
+	if (connect_prepare(s->g, s->c, &s->net, e) < 0 || prepare_pod(s, e) < 0 || connect_expect(s->g, &s->net, e) < 0 || spec_build(&s->build, e) < 0)
 		return -1;
 	s->seccomp_cache = engine_seccomp_cache(s->g, &s->spec);
 	return 0;
@@ -320,7 +339,7 @@ static void keep_fds(struct start *s)
 	const struct engine *g = s->g;
 	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->user.lock, s->c->dir,
 		g->has_snap ? g->snap.layers : -1, s->c->lock, g->networks.root, g->networks.run, g->private_net.netns, g->private_net.lock,
-		s->notify.host, s->notify.sock, s->from ? s->from->images : -1,
+		s->notify.host, s->notify.sock, s->from ? s->from->images : -1, s->pod.member,
 		s->net.netns_sockets[0] > 0 ? s->net.netns_sockets[0] : -1, s->net.netns_sockets[1] > 0 ? s->net.netns_sockets[1] : -1};
 	for (size_t i = 0; i < countof(fds) && s->monitor.nkeep < countof(s->monitor.keep); i++)
 		s->monitor.keep[s->monitor.nkeep++] = fds[i];
@@ -530,8 +549,8 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 
 int container_launch_from(struct engine *g, struct container_entry *c, const struct checkpoint_use *from, int client, unsigned streams, struct err *e)
 {
-	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .from = from, .notify = {.host = -1, .sock = -1}, .rootfs = -1,
-		.run_dir = -1, .seccomp_cache = -1};
+	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .from = from, .notify = {.host = -1, .sock = -1}, .pod = POD_USE_INIT,
+		.rootfs = -1, .run_dir = -1, .seccomp_cache = -1};
 	const char *status = container_status(g, c);
 	s.again = str_eq(status, "restarting") && c->state.monitor_pid == getpid();
 	if (!s.again && !str_eq(status, "created") && !str_eq(status, "exited")) {

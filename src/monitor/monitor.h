@@ -61,7 +61,7 @@ struct monitor {
 	unsigned stall_ms; /* a client that joined later is cut off when it holds the program up for so long; 0: 10 s */
 	/* Fds that the callbacks use. All others are closed, but those named in this struct; create.rootfs is closed
 	 * after the start. */
-	int keep[48];
+	int keep[56];
 	size_t nkeep;
 	const int *hold;   /* sockets that are only to stay open while the container runs */
 	size_t nhold;

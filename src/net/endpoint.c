@@ -261,6 +261,21 @@ int endpoint_set(const struct networks *n, const char *network_id, const struct 
 	return write_all(n, network_id, &all, e);
 }
 
+int endpoint_add_name(const struct networks *n, const char *network_id, const char *container, const char *name, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct endpoints all;
+	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
+	if (lock < 0 || endpoints_read(n, network_id, &a, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++)
+		if (strcmp(all.v[i].container, container) == 0 && !strv_has(&all.v[i].names, name) && !strpbrk(name, " ,\n")) {
+			arena_strv_add(&a, &all.v[i].names, name);
+			return write_all(n, network_id, &all, e);
+		}
+	return 0;
+}
+
 static int release_one(const struct networks *n, const char *network_id, const char *container, struct err *e)
 {
 	own(arena) struct arena a = {};

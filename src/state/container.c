@@ -38,12 +38,11 @@ static int open_folder(int at, const char *name, struct err *e)
 	return path_open_dir(at, name, e);
 }
 
-int containers_open(struct containers *c, int root, int run, struct err *e)
+static int open_folders(struct containers *c, int root, int run, const char *folder, const char *names, struct err *e)
 {
-	*c = (struct containers){.root = -1, .names = -1, .run = -1};
-	c->root = open_folder(root, "containers", e);
-	c->names = c->root < 0 ? -1 : open_folder(root, "names", e);
-	c->run = c->names < 0 ? -1 : open_folder(run, "containers", e);
+	c->root = open_folder(root, folder, e);
+	c->names = c->root < 0 ? -1 : open_folder(root, names, e);
+	c->run = c->names < 0 ? -1 : open_folder(run, folder, e);
 	if (c->run < 0) {
 		containers_drop(c);
 		return -1;
@@ -58,6 +57,18 @@ int containers_open(struct containers *c, int root, int run, struct err *e)
 		return -1;
 	}
 	return 0;
+}
+
+int containers_open(struct containers *c, int root, int run, struct err *e)
+{
+	*c = (struct containers){.what = "container", .root = -1, .names = -1, .run = -1};
+	return open_folders(c, root, run, "containers", "names", e);
+}
+
+int containers_open_pods(struct containers *c, int root, int run, struct err *e)
+{
+	*c = (struct containers){.what = "pod", .root = -1, .names = -1, .run = -1};
+	return open_folders(c, root, run, "pods", "pods/names", e);
 }
 
 void containers_drop(struct containers *c)
@@ -106,13 +117,13 @@ static int find_prefix(struct containers *c, const char *text, char ret_id[65], 
 	size_t len = strlen(text), found = 0;
 	own(strv) struct strv names = {};
 	if (path_list(c->root, ".", &names, e) < 0)
-		return err_wrap(e, "containers");
+		return err_wrap(e, "%ss", c->what);
 	for (size_t i = 0; i < names.n; i++)
 		if (strlen(names.v[i]) == 64 && strncmp(names.v[i], text, len) == 0 && found++ == 0)
 			memcpy(ret_id, names.v[i], 65);
 	if (found > 1)
-		return err_set(e, ERR_CONFLICT, "container id prefix %s is ambiguous: %zu containers begin so", text, found);
-	return found == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "no such container: %s", text);
+		return err_set(e, ERR_CONFLICT, "%s id prefix %s is ambiguous: %zu %ss begin so", c->what, text, found, c->what);
+	return found == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "no such %s: %s", c->what, text);
 }
 
 int containers_find(struct containers *c, const char *text, char ret_id[65], struct err *e)
@@ -126,7 +137,7 @@ int containers_find(struct containers *c, const char *text, char ret_id[65], str
 		return 0;
 	}
 	if (!is_name && path_is_name(text) && errno)
-		return err_sys(e, "container %.200s", text);
+		return err_sys(e, "%s %.200s", c->what, text);
 	size_t n = strlen(text);
 	if (n == 64 && num_is_hex(text, 64) && is_there(c, text)) {
 		memcpy(ret_id, text, 65);
@@ -134,14 +145,14 @@ int containers_find(struct containers *c, const char *text, char ret_id[65], str
 	}
 	if (n && n < 64 && num_is_hex(text, n))
 		return find_prefix(c, text, ret_id, e);
-	return err_set(e, ERR_NOT_FOUND, "no such container: %.200s", text);
+	return err_set(e, ERR_NOT_FOUND, "no such %s: %.200s", c->what, text);
 }
 
 int containers_ids(struct containers *c, bool running_only, struct strv *ret, struct err *e)
 {
 	own(strv) struct strv names = {};
 	if (path_list(running_only ? c->run : c->root, ".", &names, e) < 0)
-		return err_wrap(e, "containers");
+		return err_wrap(e, "%ss", c->what);
 	for (size_t i = 0; i < names.n; i++)
 		if (strlen(names.v[i]) == 64 && num_is_hex(names.v[i], 64))
 			strv_add(ret, names.v[i]);
@@ -205,7 +216,7 @@ static int take_over(struct containers *c, const char *name, struct err *e)
 	if (n < 0 && errno == ENOENT)
 		return 0;
 	if (n == 64 && num_is_hex(id, 64) && is_used(c, id))
-		return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use by container %.12s", name, id);
+		return err_set(e, ERR_CONFLICT, "the name \"%s\" is in use by %s %.12s", name, c->what, id);
 	if ((n < 0 && errno != EINVAL) || (unlinkat(c->names, name, 0) < 0 && errno != ENOENT))
 		return err_sys(e, "take the name %s", name);
 	return 0;
@@ -246,7 +257,8 @@ static void first_state(struct container_entry *c)
 		buf_printf(&command, strchr(r->args.v[i], ' ') ? " '%s'" : " %s", r->args.v[i]);
 	c->state = (struct container_state){.name = r->name + 1, .image_name = r->config.image, .image = r->image,
 		.command = arena_dup(&c->arena, buf_text(&command)), .created = r->created, .labels = r->config.labels,
-		.network_mode = r->host.network_mode, .ports = r->config.exposed_ports, .auto_remove = r->host.auto_remove,
+		.network_mode = r->host.network_mode, .pod = r->host.pod, .pod_name = r->host.pod_name,
+		.ports = r->config.exposed_ports, .auto_remove = r->host.auto_remove,
 		.status = fixed("created")};
 	c->state.mounts.v = r->mounts.v;
 	c->state.mounts.n = r->mounts.n;
@@ -354,32 +366,32 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 	snprintf(x.id, sizeof x.id, "%s", id);
 	x.dir = openat(c->root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (x.dir < 0 && errno != ENOENT && errno != ENOTDIR)
-		return err_sys(e, "container %.12s", id);
+		return err_sys(e, "%s %.12s", c->what, id);
 	if (x.dir < 0)
-		return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+		return err_set(e, ERR_NOT_FOUND, "no such %s: %s", c->what, id);
 	if (flags & ENTRY_LOCK) {
 		x.lock = path_lock(x.dir, "lock", true, true, e);
 		if (x.lock < 0)
 			return -1;
 		if (!is_there(c, id))
-			return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+			return err_set(e, ERR_NOT_FOUND, "no such %s: %s", c->what, id);
 	}
 	if (flags & ENTRY_STATE_ONLY && !path_exists(x.dir, "config.json")) {
 		remove_half_made(c, id, x.dir);
-		return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+		return err_set(e, ERR_NOT_FOUND, "no such %s: %s", c->what, id);
 	}
 	if (!(flags & ENTRY_STATE_ONLY)) {
 		if (read_record(&x, e) < 0) {
 			if (e->sys == ENOENT) {
 				fd_drop(&x.lock);
 				remove_half_made(c, id, x.dir);
-				return err_set(e, ERR_NOT_FOUND, "no such container: %s", id);
+				return err_set(e, ERR_NOT_FOUND, "no such %s: %s", c->what, id);
 			}
-			return err_wrap(e, "container %.12s", id);
+			return err_wrap(e, "%s %.12s", c->what, id);
 		}
 	}
 	if (read_state(&x, e) < 0)
-		return e->sys == ENOENT ? err_set(e, ERR_NOT_FOUND, "no such container: %s", id) : err_wrap(e, "container %.12s", id);
+		return e->sys == ENOENT ? err_set(e, ERR_NOT_FOUND, "no such %s: %s", c->what, id) : err_wrap(e, "%s %.12s", c->what, id);
 	*ret = x;
 	x = (struct container_entry){.dir = -1, .lock = -1};
 	return 0;
@@ -428,7 +440,7 @@ int containers_make(struct containers *c, const char *id, int *ret_dir, int *ret
 	/* Somebody may take the new directory for half made and remove it before its lock is ours: then it is made again. */
 	for (int i = 0; i < 100; i++) {
 		if (mkdirat(c->root, id, 0711) < 0 && errno != EEXIST)
-			return err_sys(e, "create container %.12s", id);
+			return err_sys(e, "create %s %.12s", c->what, id);
 		struct err why = {};
 		own(fd) int dir = path_open_dir(c->root, id, &why);
 		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, &why);
@@ -442,17 +454,17 @@ int containers_make(struct containers *c, const char *id, int *ret_dir, int *ret
 			return 0;
 		}
 	}
-	return err_set(e, ERR_CONFLICT, "create container %.12s: its directory is removed again and again", id);
+	return err_set(e, ERR_CONFLICT, "create %s %.12s: its directory is removed again and again", c->what, id);
 }
 
 int containers_forget(struct containers *c, const char *id, struct err *e)
 {
 	if (!num_is_hex(id, 64))
-		return err_set(e, ERR_BUG, "remove container %s", id);
+		return err_set(e, ERR_BUG, "remove %s %s", c->what, id);
 	/* config.json goes first: what is left of a removal that was cut off is half made. */
 	own(mem) char *config = mem_printf("%s/config.json", id);
 	if (unlinkat(c->root, config, 0) < 0 && errno != ENOENT && errno != ENOTDIR)
-		return err_sys(e, "remove container %.12s", id);
+		return err_sys(e, "remove %s %.12s", c->what, id);
 	return 0;
 }
 

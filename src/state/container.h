@@ -12,6 +12,8 @@
  *   <run>/containers/<id>/               while it runs: attach.sock and lock of its monitor
  *
  * A directory without config.json whose lock is free was left by a dead process and is removed.
+ * Pods are kept in the same way, in folders of their own (pods/, pods/names/): a pod is what its containers have in common, so its record and
+ * state are those of a container without an image and a process (engine/pod.h).
  * Times are RFC 3339 texts as docker prints them ("" : never).
  */
 #pragma once
@@ -119,6 +121,9 @@ struct host_config {
 	char *sdnotify;          /* container monitor healthy ignore */
 	int64_t timeout;         /* seconds it may run; 0: any */
 	struct strv requires;    /* ids of containers that are started before it */
+	char *pod, *pod_name;    /* id and name of the pod it is in; its shared namespaces are "pod:ID" above */
+	struct strv share;       /* of a pod: what its containers share: net ipc uts pid cgroup */
+	char *exit_policy;       /* of a pod: continue stop, when the last of its containers has ended */
 	struct { struct network_request *v; size_t n; } networks;
 	struct port_requests ports;
 	struct { struct secret_use *v; size_t n; } secrets;
@@ -160,7 +165,7 @@ struct container_state {
 	/* for ps, copied from the record when it is made or renamed */
 	char *name, *image_name, *image, *command, *created;
 	struct map labels;
-	char *network_mode;
+	char *network_mode, *pod, *pod_name;
 	struct { struct mount_point *v; size_t n; } mounts;
 	struct strv ports;       /* exposed: "80/tcp" */
 	struct { struct endpoint_state *v; size_t n; } networks;
@@ -183,18 +188,21 @@ struct container_state {
 	char *error;
 	char *started_at, *finished_at;
 	int64_t restart_count, restart_delay; /* by its policy since it was started; ms from its end to the next one */
+	struct map namespaces;   /* of a pod that runs: "net" and the others, as paths that lead there */
 	char *health;            /* starting healthy unhealthy, while it runs and is probed */
 };
 
 extern const struct jtable container_record_table, container_state_table, container_config_table, host_config_table;
 
 struct containers {
+	const char *what; /* "container", "pod" */
 	int root; /* fd of <root>/containers */
 	int names; /* fd of <root>/names */
 	int run;  /* fd of <run>/containers */
 	char boot[40];
 };
 int containers_open(struct containers *c, int root, int run, struct err *e) must_use; /* makes the folders */
+int containers_open_pods(struct containers *c, int root, int run, struct err *e) must_use; /* the same for pods */
 void containers_drop(struct containers *c);
 
 /* Full id from a name, an id or a unique prefix of one. ERR_NOT_FOUND `no such container: x`. */

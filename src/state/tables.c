@@ -234,6 +234,10 @@ static const struct jfield host_fields[] = {
 	JF(S, "HullSdNotify", sdnotify, JT_STR),
 	JF(S, "HullTimeout", timeout, JT_I64),
 	JF(S, "HullRequires", requires, JT_STRV),
+	JF(S, "HullPod", pod, JT_STR),
+	JF(S, "HullPodName", pod_name, JT_STR),
+	JF(S, "HullShare", share, JT_STRV),
+	JF(S, "HullExitPolicy", exit_policy, JT_STR),
 	JFS(S, "HullNetworks", networks, JT_LIST, network_table),
 	JFS(S, "HullPorts", ports, JT_LIST, port_table),
 	JFS(S, "HullSecrets", secrets, JT_LIST, secret_table),
@@ -291,6 +295,8 @@ static const struct jfield state_fields[] = {
 	JF(S, "Created", created, JT_STR),
 	JF(S, "Labels", labels, JT_MAP),
 	JF(S, "NetworkMode", network_mode, JT_STR),
+	JF(S, "Pod", pod, JT_STR),
+	JF(S, "PodName", pod_name, JT_STR),
 	JFS(S, "Mounts", mounts, JT_LIST, point_table),
 	JF(S, "Ports", ports, JT_STRV),
 	JFS(S, "Networks", networks, JT_LIST, endpoint_table),
@@ -315,6 +321,7 @@ static const struct jfield state_fields[] = {
 	JF(S, "RestartPolicy", restart, JT_STR),
 	JF(S, "RestartCount", restart_count, JT_I64),
 	JF(S, "RestartDelay", restart_delay, JT_I64),
+	JF(S, "Namespaces", namespaces, JT_MAP),
 	JF(S, "Health", health, JT_STR),
 };
 #undef S
