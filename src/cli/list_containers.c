@@ -13,7 +13,7 @@
 #include <ctype.h>
 
 struct ps_options {
-	bool all, latest, no_trunc, quiet, size;
+	bool all, latest, no_trunc, pod, quiet, size;
 	char *format;
 	struct strv filters;
 	struct opt_num last;
@@ -22,11 +22,12 @@ struct ps_options {
 static const struct opt ps_opts[] = {
 	{"all", 'a', OPT_BOOL, O(all), NULL, "Show all containers, not only those that run"},
 	{"filter", 'f', OPT_STRV, O(filters), "filter", "Only those: status=, name=, label=KEY[=VALUE], id=, ancestor=, exited=, before=, since=, "
-		"volume=, network=, publish=, expose=, health="},
+		"volume=, network=, publish=, expose=, health=, pod="},
 	{"format", 0, OPT_STR, O(format), "string", "A Go template for each row, \"table TEMPLATE\" or \"json\"", 0, "table json"},
 	{"last", 'n', OPT_I64, O(last), "int", "Show the last n created containers, whatever their state"},
 	{"latest", 'l', OPT_BOOL, O(latest), NULL, "Show the container that was created last, whatever its state"},
 	{"no-trunc", 0, OPT_BOOL, O(no_trunc), NULL, "Do not cut anything off"},
+	{"pod", 'p', OPT_BOOL, O(pod), NULL, "Show the pods they are in"},
 	{"quiet", 'q', OPT_BOOL, O(quiet), NULL, "Print ids only"},
 	{"size", 's', OPT_BOOL, O(size), NULL, "Show sizes"},
 };
@@ -34,7 +35,8 @@ static const struct opt ps_opts[] = {
 
 static const struct cli_heading headings[] = {{"ID", "CONTAINER ID"}, {"Names", "NAMES"}, {"Image", "IMAGE"}, {"Command", "COMMAND"},
 	{"CreatedAt", "CREATED AT"}, {"RunningFor", "CREATED"}, {"Ports", "PORTS"}, {"State", "STATE"}, {"Status", "STATUS"}, {"Size", "SIZE"},
-	{"Labels", "LABELS"}, {"Mounts", "MOUNTS"}, {"LocalVolumes", "LOCAL VOLUMES"}, {"Networks", "NETWORKS"}, {"Platform", "PLATFORM"}, {NULL, NULL}};
+	{"Labels", "LABELS"}, {"Mounts", "MOUNTS"}, {"LocalVolumes", "LOCAL VOLUMES"}, {"Networks", "NETWORKS"}, {"Platform", "PLATFORM"},
+	{"Pod", "POD ID"}, {"PodName", "PODNAME"}, {NULL, NULL}};
 
 static const char *text_of(const struct json *item, const char *key)
 {
@@ -149,6 +151,17 @@ static char *ports_of(const struct json *item, bool full unused)
 	return column_ports(json_get(item, "Ports"));
 }
 
+static char *pod_of(const struct json *item, bool full)
+{
+	const char *id = json_get_str(item, "Pod");
+	return id ? column_id(id, full) : mem_dup("");
+}
+
+static char *pod_name_of(const struct json *item, bool full unused)
+{
+	return mem_dup(text_of(item, "PodName"));
+}
+
 static char *state_of(const struct json *item, bool full unused)
 {
 	return mem_dup(text_of(item, "State"));
@@ -163,7 +176,7 @@ static const struct {
 	const char *key;
 	char *(*text)(const struct json *item, bool full);
 } columns[] = {{"Command", command_of}, {"CreatedAt", created_of}, {"ID", id_of}, {"Image", image_of}, {"Labels", labels_of},
-	{"LocalVolumes", volumes_of}, {"Mounts", mounts_of}, {"Names", names_of}, {"Networks", networks_of}, {"Platform", platform_of},
+	{"LocalVolumes", volumes_of}, {"Mounts", mounts_of}, {"Names", names_of}, {"Networks", networks_of}, {"Platform", platform_of}, {"Pod", pod_of}, {"PodName", pod_name_of},
 	{"Ports", ports_of}, {"RunningFor", age_of}, {"Size", size_of}, {"State", state_of}, {"Status", status_of}};
 
 /* Does the format show a row as a whole? A dot that begins no key, a variable, or "json". */
@@ -211,7 +224,8 @@ static int ps(void *opts, int argc unused, char **argv unused, struct err *e)
 	struct engine *g = cli_engine(e);
 	bool size = o->size || (o->format && strstr(o->format, ".Size") && !o->quiet);
 	struct container_list_request r = {.all = o->all, .size = size, .last = o->latest ? 1 : o->last.set ? o->last.v : -1, .filters = &o->filters};
-	const char *format = o->quiet ? "{{.ID}}" : o->format, *preset = o->size ? COLUMNS "\t{{.Size}}" : COLUMNS;
+	own(mem) char *preset = mem_printf("%s%s%s", COLUMNS, o->size ? "\t{{.Size}}" : "", o->pod ? "\t{{.Pod}}\t{{.PodName}}" : "");
+	const char *format = o->quiet ? "{{.ID}}" : o->format;
 	const char *shown = str_is_empty(format) || strcmp(format, "table") == 0 ? preset : format;
 	own(cli_rows) struct cli_rows *rows = NULL;
 	if (!g || cli_rows_new(format, preset, headings, &rows, e) < 0)

@@ -244,7 +244,8 @@ static const struct cmd cmd_pause_pod = ROW("pause", "Stop all processes of pods
 static const struct cmd cmd_unpause_pod = ROW("unpause", "Let the processes of paused pods go on", plain_opts, unpause_all);
 static const struct cmd cmd_rm_pod = ROW("rm", "Remove pods with their containers", rm_opts, remove_all);
 static const struct cmd cmd_exists_pod = {"exists", "POD", "Is there such a pod? Status 0 or 1", .min = 1, .max = 1, .run = exists, .complete = "@pod"};
-static const struct cmd cmd_prune_pod = {"prune", "", "Remove all pods that do not run", prune_opts, countof(prune_opts), sizeof(struct verb_options), 0, 0, prune};
+static const struct cmd cmd_prune_pod = {"prune", "", "Remove all pods that do not run", prune_opts, countof(prune_opts),
+	sizeof(struct verb_options), 0, 0, prune};
 static const struct cmd *const below[] = {
 	&cmd_pod_create,
 	&cmd_exists_pod,

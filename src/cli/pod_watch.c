@@ -212,7 +212,8 @@ static int logs(void *opts, int argc, char **argv, struct err *e)
 	own(strv) struct strv names = {}, ids = {};
 	const struct pod_choice choice = {.latest = o->latest};
 	o->g = cli_engine(e);
-	if (!o->g || parse(o, e) < 0 || pod_choose(o->g, &choice, argc, argv, &names, e) < 0 || pod_get(o->g, names.n ? names.v[0] : "", 0, &pod, e) < 0)
+	if (!o->g || parse(o, e) < 0 || pod_choose(o->g, &choice, argc, argv, &names, e) < 0 ||
+		pod_get(o->g, names.n ? names.v[0] : "", 0, &pod, e) < 0)
 		return -1;
 	if ((o->container ? only(o, &pod, &ids, e) : pod_members(o->g, pod.id, false, &ids, e)) < 0)
 		return -1;

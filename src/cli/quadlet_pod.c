@@ -112,8 +112,6 @@ int quadlet_pod(struct quadlet_call *c, struct err *e)
 	quadlet_word(c, name);
 	if (quadlet_keys(c, e) < 0)
 		return -1;
-	if (!c->cmd)
-		return quadlet_bad(c, NULL, e, "hull has no pods yet");
 	quadlet_exec(c, "ExecStartPre", "");
 	own(mem) char *time = mem_printf("--time=%s", timeout ? timeout : "10");
 	if (quadlet_command(c, "ExecStart", "", e, "pod start", name, NULL) < 0 ||

@@ -220,8 +220,8 @@ int run_request_make(const struct run_options *o, int argc, char **argv, struct 
 	r->create.arena = &r->arena;
 	r->host.auto_remove = o->rm;
 	r->host.cid_file = o->cidfile;
-	if (run_options_refuse(o, e) == 0 && image(o, argc, argv, r, e) == 0 && process(o, r, e) == 0 && streams(o, r, e) == 0 && logs(o, r, e) == 0 && pod(o, r, e) == 0 &&
-		run_request_limits(o, r, e) == 0 && run_request_devices(o, r, e) == 0 && run_request_mounts(o, r, e) == 0 &&
+	if (run_options_refuse(o, e) == 0 && image(o, argc, argv, r, e) == 0 && process(o, r, e) == 0 && streams(o, r, e) == 0 && logs(o, r, e) == 0 &&
+		pod(o, r, e) == 0 && run_request_limits(o, r, e) == 0 && run_request_devices(o, r, e) == 0 && run_request_mounts(o, r, e) == 0 &&
 		run_request_namespaces(o, r, e) == 0 && run_request_network(o, r, e) == 0 && run_request_supervision(o, r, e) == 0 &&
 		run_request_security(o, r, e) == 0 && check(r, e) == 0)
 		return 0;

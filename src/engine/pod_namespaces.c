@@ -54,7 +54,8 @@ static uint64_t flags_of(const struct pod_namespaces_request *r)
 /* Leads nowhere: who may look at /proc/1 of the pod sees an empty directory. */
 static int hide(struct err *e)
 {
-	if (mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0 || mount("none", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k") < 0 ||
+	if (mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0 ||
+		mount("none", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k") < 0 ||
 		chdir("/proc") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return err_sys(e, "the first process of the pod");
 	return 0;

@@ -198,6 +198,24 @@ static int add_devices(struct spec_build *b, struct spec_resources *r, struct er
 	return 0;
 }
 
+/* On v1 a container has a group only where it needs one; where its pod has a limit it needs one below the pod's, which limits it no further. */
+static void follow_pod(struct spec_build *b, struct spec_resources *r)
+{
+	const struct host_config *pod = &b->pod->record.host;
+	bool has_cpu = pod->cpu_shares || pod->cpu_quota || pod->cpu_period || pod->nano_cpus;
+	bool has_set = !str_is_empty(pod->cpuset_cpus) || !str_is_empty(pod->cpuset_mems);
+	if (pod->pids_limit.set && !r->pids_limit.set)
+		r->pids_limit = (struct opt_i64){true, -1};
+	if ((has_cpu || has_set) && !r->cpu)
+		r->cpu = arena_alloc(b->arena, sizeof *r->cpu);
+	if (has_cpu && !r->cpu->quota.set)
+		r->cpu->quota = (struct opt_i64){true, -1};
+	if (has_set && str_is_empty(r->cpu->cpus))
+		r->cpu->cpus = str_is_empty(pod->cpuset_cpus) ? NULL : pod->cpuset_cpus;
+	if (has_set && str_is_empty(r->cpu->mems))
+		r->cpu->mems = str_is_empty(pod->cpuset_mems) ? NULL : pod->cpuset_mems;
+}
+
 int spec_build_limits(struct spec_build *b, struct err *e)
 {
 	const struct host_config *h = &b->c->record.host;
@@ -206,6 +224,8 @@ int spec_build_limits(struct spec_build *b, struct err *e)
 	add_cpu(b, r);
 	if (h->pids_limit.set && h->pids_limit.v)
 		r->pids_limit = h->pids_limit;
+	if (b->pod)
+		follow_pod(b, r);
 	/* A plain user's lies below the group that was delegated to him, which the runtime finds: a path that does not begin at the top.
 	 * Without an engine it is a check of values. */
 	char *path = container_cgroup_path(b->arena, b->c);
