@@ -227,8 +227,8 @@ static int logs(void *opts, int argc, char **argv, struct err *e)
 }
 
 const struct cmd cmd_pod_top = {"top", "POD [ps OPTIONS]", "Show the processes of a pod", NULL, 0, 0, 1, -1, top, CMD_STRICT, .complete = "@pod"};
-const struct cmd cmd_pod_logs = {"logs", "[POD]", "Print the output of the containers of a pod", logs_opts, countof(logs_opts), sizeof(struct logs_options),
-	0, 1, logs, .complete = "@pod"};
+const struct cmd cmd_pod_logs = {"logs", "[POD]", "Print the output of the containers of a pod", logs_opts, countof(logs_opts),
+	sizeof(struct logs_options), 0, 1, logs, .complete = "@pod"};
 struct cmd cmd_pod_stats;
 
 /* As of containers, but for whose they are. */

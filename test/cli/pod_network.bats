@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Pods on networks: one address and its names, published ports, the files of /etc; all of it goes with the pod.
+
+: "${BATS_TEST_TIMEOUT:=300}" # many containers, on a machine that others use
+load ../lib/network
+
+setup_file() { network_setup; }
+teardown_file() { network_teardown; }
+setup() { network_or_skip; }
+teardown() {
+    hull pod rm -fa >/dev/null
+    network_clean
+}
+
+PAGE='mkdir /www; echo page >/www/name; exec httpd -f -p 80 -h /www'
+
+fetch() { "$HULL_FETCH" "http://$1/name"; }
+
+@test "on a created network every name leads to the pod's address; it is there for later containers, too" {
+    hull network create front >/dev/null
+    hull pod create --name app --network front --network-alias service >/dev/null
+    hull run -d --pod app --name web box sh -c "$PAGE" >/dev/null
+    hull run -d --pod app --name db box sleep 1000 >/dev/null
+    ip=$(ip_of web front)
+    [ "$ip" = "$(ip_of db front)" ]
+    [ "$ip" = "$(hull pod inspect -f '{{.NetworkSettings.Networks.front.IPAddress}}' app)" ]
+    run -0 hull exec db ip -4 -o addr show eth0
+    [[ $output == *" $ip/"* ]]
+    for name in web db app service; do
+        wait_until 30 hull run --rm --network front box wget -q -O - "http://$name/name"
+    done
+    # Within: the resolver, the host's name.
+    run -0 hull exec db sh -c 'grep -c 127.0.0.11 /etc/resolv.conf; grep -c "^'"$ip"'.app$" /etc/hosts; wget -q -O - http://web/name'
+    [ "$output" = $'1\n1\npage' ]
+    run -0 hull network inspect -f '{{range .Containers}}{{.Name}} {{end}}' front
+    [ "$output" = "app " ]
+    refuses 1 'active endpoints' network rm front
+    hull pod rm -f app
+    hull network rm front
+}
+
+@test "ports are the pod's: whichever container listens; they are held from the pod's start to its end" {
+    need_nft
+    hull pod create --name ports -p 8080:80 -p 127.0.0.1:8081:80 >/dev/null
+    hull create --pod ports --name ports-a box sh -c "$PAGE" >/dev/null
+    hull pod start ports
+    wait_until 30 in_host "$HULL_FETCH" http://127.0.0.1:8080/name
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8080/name)" = page ]
+    [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8081/name)" = page ]
+    run -0 hull port ports-a
+    [[ $output == *"80/tcp -> 0.0.0.0:8080"* ]]
+    run -0 hull ps --format '{{.Ports}}'
+    [[ $output == *"0.0.0.0:8080->80/tcp"* ]]
+    refuses 125 '8080.*already allocated' run --rm -p 8080:80 box true
+    # Another one takes over where the first listened.
+    hull rm -f ports-a
+    hull run -d --pod ports --name ports-b box sh -c "$PAGE" >/dev/null
+    wait_until 30 in_host "$HULL_FETCH" http://127.0.0.1:8080/name
+    refuses 1 'is pod:' update --publish-add 8082:80 ports-b
+    hull pod stop -t 0 ports
+    run ! in_host "$HULL_FETCH" http://127.0.0.1:8080/name
+    hull run --rm -p 8080:80 box true
+    hull pod start ports
+    wait_until 30 in_host "$HULL_FETCH" http://127.0.0.1:8080/name
+}
+
+@test "a pod whose port is taken does not start, and leaves nothing; one that was killed gives its address back" {
+    hull network create small --subnet 192.0.2.0/29 >/dev/null
+    hull run -d --name first -p 8090:80 box sleep 1000 >/dev/null
+    hull pod create --name second --network small -p 8090:80 >/dev/null
+    refuses 1 '8090.*already allocated' pod start second
+    [ "$(hull network inspect -f '{{len .Containers}}' small)" = 0 ]
+    [ -z "$(ls "$HULL_RUN_ROOT/pods")" ]
+    hull rm -f first
+    hull pod start second
+    monitor=$(hull pod inspect -f '{{.MonitorPid}}' second)
+    kill -9 "$monitor"
+    wait_until 30 sh -c "! ps -o stat= -p $monitor | grep -qv Z"
+    hull pod start second
+    [ "$(hull network inspect -f '{{len .Containers}}' small)" = 1 ]
+    hull pod rm -f second
+    hull network rm small
+}
+
+@test "--network host and none: the machine's, and a lo of their own" {
+    hull pod create --name as-host --network host >/dev/null
+    run -0 hull run --rm --pod as-host box readlink /proc/self/ns/net
+    [ "$output" = "$(in_host readlink /proc/self/ns/net)" ]
+    hull pod create --name as-none --network none >/dev/null
+    run -0 hull run --rm --pod as-none box ip -o addr
+    [[ $output == *"127.0.0.1"* && $output != *eth0* ]]
+}
