@@ -101,6 +101,14 @@ static bool has_options(const struct cmd *c)
 	return false;
 }
 
+static bool has_commands(const struct cmd *c)
+{
+	for (const struct cmd *const *s = c->sub; s && *s; s++)
+		if (!((*s)->flags & CMD_HIDDEN))
+			return true;
+	return false;
+}
+
 /* "[OPTIONS] IMAGE [COMMAND]", with a blank before each part */
 static char *synopsis(const struct cmd *c)
 {
@@ -114,7 +122,7 @@ void opt_help(const struct cmd *c, const char *path, struct buf *out)
 	buf_printf(out, "Usage:  %s%s\n\n", path, s);
 	wrap(c->summary ? c->summary : "", 0, out);
 	help_options(c, out);
-	if (c->sub)
+	if (has_commands(c))
 		help_commands(c, path, out);
 }
 
@@ -262,7 +270,7 @@ void opt_man(const struct cmd *c, const char *path, struct buf *out)
 	for (size_t i = 0; i < c->nopts; i++)
 		if (shown(&c->opts[i]))
 			man_option(&c->opts[i], out);
-	if (c->sub)
+	if (has_commands(c))
 		buf_str(out, ".SH COMMANDS\n");
 	for (const struct cmd *const *s = c->sub; s && *s; s++) {
 		if ((*s)->flags & CMD_HIDDEN)

@@ -227,7 +227,7 @@ int build_read(struct build *b, struct err *e)
 	if (lint(b, &ignored) == 0) {
 		lint_file(&b->lint);
 		for (size_t i = 0; i < b->df.stages.n; i++)
-			lint_stage(&b->lint, i, dockerfile_stage(&b->df, b->df.stages.v[i].base, i), NULL);
+			lint_stage(&b->lint, i, dockerfile_stage(&b->df, b->df.stages.v[i].base, i), NULL, NULL);
 	}
 	return -1;
 }

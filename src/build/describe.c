@@ -97,7 +97,7 @@ static int check(struct build *b, struct json *ret, struct err *e)
 		struct image_config config = {};
 		own(image) struct image image = {};
 		ssize_t base = base_stage(b, s);
-		lint_stage(&b->lint, i, base, base >= 0 ? NULL : variables(b, s, &config, &image));
+		lint_stage(&b->lint, i, base, base >= 0 ? NULL : variables(b, s, &config, &image), &config.config.on_build);
 	}
 	struct json *sources = json_new_array(), *source = json_new_object();
 	json_set_str(source, "filename", b->df.text.name);

@@ -110,7 +110,7 @@ static int set_options(struct lint *l, const char *text, struct err *e)
 	return 0;
 }
 
-int lint_open(struct lint *l, const struct dockerfile *d, const char *options, struct err *e)
+int lint_open(struct lint *l, struct dockerfile *d, const char *options, struct err *e)
 {
 	*l = (struct lint){.df = d};
 	const char *text = options ? options : d->text.check;

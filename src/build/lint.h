@@ -28,7 +28,7 @@ struct lint_finding {
 };
 struct lint {
 	struct arena arena;
-	const struct dockerfile *df;
+	struct dockerfile *df;        /* triggers are read into it */
 	const struct strv *globals;   /* values of ARG before FROM, platform variables */
 	const struct strv *args;      /* --build-arg */
 	const struct ignore *ignore;  /* of the context; NULL: there is none */
@@ -39,12 +39,13 @@ struct lint {
 };
 void lint_drop(struct lint *l);
 /* options: instead of the Dockerfile's directive; NULL. ERR_USAGE. */
-int lint_open(struct lint *l, const struct dockerfile *d, const char *options, struct err *e) must_use;
+int lint_open(struct lint *l, struct dockerfile *d, const char *options, struct err *e) must_use;
 
 /* lint_file.c: names, letters and FROM of all stages. */
 void lint_file(struct lint *l);
-/* lint_stage.c: the instructions of a stage. base: the one that it begins with; -1: an image, whose variables are `env`; NULL: nobody knows them. */
-void lint_stage(struct lint *l, size_t stage, ssize_t base, const struct strv *env);
+/* lint_stage.c: the instructions of a stage, after those that ONBUILD of its base gives it. base: the stage that it begins with; -1: an image, with
+ * these variables and ONBUILD; NULL: nobody knows them. */
+void lint_stage(struct lint *l, size_t stage, ssize_t base, const struct strv *env, const struct strv *on_build);
 
 /* The node: whose comments may say that it is skipped; needle: what the place is of, as lex_place(). */
 void lint_add(struct lint *l, enum lint_rule rule, const struct node *n, const char *needle, const char *fmt, ...) printf_like(5, 6);

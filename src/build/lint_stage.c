@@ -135,7 +135,7 @@ static void pairs(struct walk *w, const struct inst *i)
 	/* All of an instruction see what was before it. */
 	for (size_t k = 0; i->kind != INST_LABEL && k < now.n; k++)
 		define(w, now.v[k].key, now.v[k].value);
-	if (i->is_legacy)
+	if (i->is_legacy && !i->is_trigger)
 		lint_add(w->l, LINT_LEGACY_KEY_VALUE_FORMAT, i->node, NULL, "write %s %.100s=…", inst_name(i->kind), i->pairs.v[0].key);
 }
 
@@ -267,7 +267,35 @@ static void (*const checks[INST_KINDS])(struct walk *w, const struct inst *i) = 
 	[INST_STOPSIGNAL] = words, [INST_USER] = words, [INST_VOLUME] = words, [INST_WORKDIR] = workdir,
 };
 
-void lint_stage(struct lint *l, size_t stage, ssize_t base, const struct strv *env)
+/* What only a file's own lines can be blamed for is not asked of a trigger. */
+static bool is_own(enum inst_kind k)
+{
+	return k == INST_CMD || k == INST_ENTRYPOINT || k == INST_HEALTHCHECK || k == INST_MAINTAINER;
+}
+
+static void trigger(struct walk *w, const struct stage *of, const char *text)
+{
+	struct inst i;
+	struct err told_by_the_build = {};
+	if (dockerfile_trigger(w->l->df, text, of->from.node->at.line, &i, &told_by_the_build) == 0 && checks[i.kind] && !is_own(i.kind))
+		checks[i.kind](w, &i);
+}
+
+static void triggers(struct walk *w, const struct stage *of, ssize_t base, const struct strv *on_build)
+{
+	const struct stage *from = base < 0 ? NULL : &w->l->df->stages.v[base];
+	for (size_t i = 0; from && i < from->steps.n; i++) {
+		own(buf) struct buf text = BUF(LEX_MAX);
+		if (from->steps.v[i].kind != INST_ONBUILD)
+			continue;
+		dockerfile_onbuild(&from->steps.v[i], &text);
+		trigger(w, of, buf_text(&text));
+	}
+	for (size_t i = 0; !from && on_build && i < on_build->n; i++)
+		trigger(w, of, on_build->v[i]);
+}
+
+void lint_stage(struct lint *l, size_t stage, ssize_t base, const struct strv *env, const struct strv *on_build)
 {
 	if (!l->stages)
 		l->stages = arena_alloc(&l->arena, l->df->stages.n * sizeof *l->stages);
@@ -292,6 +320,7 @@ void lint_stage(struct lint *l, size_t stage, ssize_t base, const struct strv *e
 	}
 	struct walk w = {.l = l, .s = s};
 	const struct stage *of = &l->df->stages.v[stage];
+	triggers(&w, of, base, on_build);
 	for (size_t i = 0; i < of->steps.n; i++)
 		if (checks[of->steps.v[i].kind])
 			checks[of->steps.v[i].kind](&w, &of->steps.v[i]);

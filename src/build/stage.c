@@ -117,7 +117,8 @@ static int check(struct build *b, const struct state *s, const struct source *of
 	if (!of->state && c->architecture && platform_rank(&want, c->os, c->architecture, c->variant) < 0)
 		lint_add(&b->lint, LINT_INVALID_BASE_IMAGE_PLATFORM, s->stage->from.node, s->stage->base, "%.200s is of the platform %s, and %s is built", base,
 			platform_format(c->os, c->architecture, c->variant, is), platform_format_want(&want, wanted));
-	lint_stage(&b->lint, s->stage->index, of->state ? (ssize_t)of->state->stage->index : -1, &s->config.config.env);
+	lint_stage(&b->lint, s->stage->index, of->state ? (ssize_t)of->state->stage->index : -1, &s->config.config.env,
+		&s->config.config.on_build);
 	return build_lint(b, e);
 }
 

@@ -305,11 +305,11 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 }
 
 const struct cmd cmd_build = {"build", "CONTEXT", "Build an image from a Dockerfile", options, countof(options), sizeof(struct build_cli), 1, 1, run,
-	.complete = "@dir",
+	.sub = cmd_build_below, .complete = "@dir",
 	.about = "The context is a directory, or - for a tar archive or a Dockerfile on stdin, the URL of one of them, or a git repository "
 		 "(URL.git#REF:FOLDER). Steps that were done before with the same inputs are "
 		 "taken from the cache; stages that the target does not need are not built, and those that do not need each other are built side by "
 		 "side. The image can be run at once. The same inputs give the same image: no time in it is later than the base image's, or "
-		 "SOURCE_DATE_EPOCH.",
+		 "SOURCE_DATE_EPOCH. A directory that is called ls, du or prune is given as ./prune: `hull build prune` is `hull builder prune`.",
 	.examples = "$ hull build -t hello .\n$ hull build -t hello -f Dockerfile.test --build-arg VERSION=2 --target test .\n"
 		    "$ hull build -t hello - < Dockerfile\n$ hull build -t hello https://example.org/hello.git#v1:src"};

@@ -93,10 +93,12 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 }
 
 #define LS(name, flags) {name, "", "List the build cache", ls_opts, countof(ls_opts), sizeof(struct ls_options), 0, 0, ls, flags}
-static const struct cmd cmd_builder_ls = LS("ls", 0), cmd_builder_du = LS("du", CMD_HIDDEN);
-static const struct cmd cmd_builder_prune = {"prune", "", "Remove the build cache", prune_opts, countof(prune_opts), sizeof(struct prune_options), 0, 0,
-	prune,
-	.about = "Layers that an image or a container has stay. The next build does its steps again. Cache mounts are volumes; those that a build is "
-		 "using stay."};
+#define PRUNE(flags) {"prune", "", "Remove the build cache", prune_opts, countof(prune_opts), sizeof(struct prune_options), 0, 0, prune, flags, \
+	.about = "Layers that an image or a container has stay. The next build does its steps again. Cache mounts are volumes; those that a build is " \
+		 "using stay."}
+static const struct cmd cmd_builder_ls = LS("ls", 0), cmd_builder_du = LS("du", CMD_HIDDEN), cmd_builder_prune = PRUNE(0);
 static const struct cmd *const below[] = {&cmd_build, &cmd_builder_ls, &cmd_builder_du, &cmd_builder_prune, NULL};
 const struct cmd cmd_builder = {"builder", "COMMAND", "Work with the build cache", .sub = below};
+/* After `build` itself what comes first is a context: directories are what it completes, and one that is called so is given as ./prune. */
+static const struct cmd cmd_build_ls = LS("ls", CMD_HIDDEN), cmd_build_prune = PRUNE(CMD_HIDDEN);
+const struct cmd *const cmd_build_below[] = {&cmd_build_ls, &cmd_builder_du, &cmd_build_prune, NULL};

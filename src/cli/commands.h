@@ -55,6 +55,7 @@ extern const struct cmd cmd_search;
 /* build.c, builder.c */
 extern const struct cmd cmd_build;
 extern const struct cmd cmd_builder;
+extern const struct cmd *const cmd_build_below[];
 /* sign.c */
 extern const struct cmd cmd_sign;
 extern const struct cmd cmd_verify;

@@ -107,7 +107,7 @@ static int dispatch(const struct cmd *const *list, const char *path, int argc, c
 	if (!c)
 		return unknown(list, path, argv[0], e);
 	own(mem) char *below = mem_printf("%s %s", path, c->name);
-	if (!c->sub || c->run)
+	if (!c->sub || (c->run && (argc < 2 || !find(c->sub, argv[1]))))
 		return run_command(c, below, argc - 1, argv + 1, e);
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
 		return print_help(c, below, e);

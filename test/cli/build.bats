@@ -607,3 +607,18 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
     touch file
     fails 'file' -o file .
 }
+
+@test "build: its cache is listed and pruned below it too, and a context of that name is ./prune" {
+    mkdir prune
+    printf 'FROM box\nRUN echo below > /below\n' >prune/Dockerfile
+    build ./prune
+    run -0 hull build ls
+    [[ $output == ID* && $output == *'RUN echo below > /below'* ]]
+    listed=$output
+    run -0 hull build du
+    [ "$output" = "$listed" ]
+    run -0 hull build prune -f
+    [[ $output == *'Total reclaimed space:'* ]]
+    run -0 hull build ls
+    [[ $output != *'RUN echo below'* ]]
+}

@@ -37,9 +37,11 @@ static void expand(const struct dockerfile *d, const char *word)
 		CHECK(e.kind != ERR_NONE);
 }
 
-static void lint(const struct dockerfile *d, const struct ignore *ignore)
+static void lint(struct dockerfile *d, const struct ignore *ignore)
 {
 	static const struct strv none;
+	static char trigger[] = "COPY $a $b", *triggers[] = {trigger};
+	const struct strv on_build = {.v = triggers, .n = 1};
 	own(lint) struct lint l = {};
 	struct err e = {};
 	if (lint_open(&l, d, NULL, &e) < 0) {
@@ -50,7 +52,7 @@ static void lint(const struct dockerfile *d, const struct ignore *ignore)
 	l.ignore = ignore;
 	lint_file(&l);
 	for (size_t i = 0; i < d->stages.n; i++)
-		lint_stage(&l, i, dockerfile_stage(d, d->stages.v[i].base, i), i % 2 ? NULL : &none);
+		lint_stage(&l, i, dockerfile_stage(d, d->stages.v[i].base, i), i % 2 ? NULL : &none, &on_build);
 	lint_sort(&l);
 	for (size_t i = 0; i < l.found.n && i < 20; i++) {
 		own(buf) struct buf shown = BUF(1 << 20);

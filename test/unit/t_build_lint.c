@@ -18,6 +18,7 @@ static void check(const char *text, const char *options, const char *ignored, co
 	own(strv) struct strv given = {};
 	own(buf) struct buf got = BUF(1 << 20);
 	static const struct strv none;
+	own(strv) struct strv on_build = {};
 	struct err e = {};
 	if (dockerfile_parse("Dockerfile", text, strlen(text), &d, &e) < 0 || lint_open(&l, &d, options, &e) < 0)
 		fail_msg("%s\n%s", text, e.text);
@@ -27,9 +28,12 @@ static void check(const char *text, const char *options, const char *ignored, co
 		strv_split(&given, args, ' ');
 	l.globals = l.args = &given;
 	l.ignore = ignored ? &g : NULL;
+	strv_add(&on_build, "ARG version=1");
+	strv_add(&on_build, "COPY $vresion /");
+	strv_add(&on_build, "CMD a");
 	lint_file(&l);
 	for (size_t i = 0; i < d.stages.n; i++)
-		lint_stage(&l, i, dockerfile_stage(&d, d.stages.v[i].base, i), &none);
+		lint_stage(&l, i, dockerfile_stage(&d, d.stages.v[i].base, i), &none, str_eq(d.stages.v[i].base, "triggers") ? &on_build : &none);
 	lint_sort(&l);
 	for (size_t i = 0; i < l.found.n; i++)
 		buf_printf(&got, "%s%s:%u", i ? " " : "", lint_name(l.found.v[i].rule), l.found.v[i].at.line);
@@ -118,6 +122,10 @@ static void variables(void **state unused)
 	check("FROM box\nCOPY --chown=$u --from=$s a b\nRUN --mount=type=bind,source=$m,target=/m true\n", NULL, NULL, NULL,
 		"UndefinedVar:2 UndefinedVar:2 UndefinedVar:3");
 	check("FROM box\nARG TARGETARCH\nCOPY a-$TARGETARCH-$HTTP_PROXY .\n", NULL, NULL, NULL, "");
+	/* An ONBUILD is looked at where it is carried out, and defines what comes after it there. */
+	check("FROM box AS a\nONBUILD ARG x=1\nONBUILD COPY $gone /\nFROM a\nCOPY $x /\n", NULL, NULL, NULL, "UndefinedVar:4");
+	check("FROM box AS a\nONBUILD ARG x=1\nFROM a AS b\nFROM box\nCOPY $x /\n", NULL, NULL, NULL, "UndefinedVar:5");
+	check("FROM triggers\nCOPY $version /\nCMD [\"b\"]\n", NULL, NULL, NULL, "UndefinedVar:1");
 	check("FROM box\n# check=skip=UndefinedVar // by intent\nCOPY $foo .\n", NULL, NULL, NULL, "");
 	check("FROM scratch\nARG SECRET_PASSPHRASE\nENV SUPER_Secret=foo\nENV password=bar secret=baz\nARG super_duper_secret_token=foo auth=bar\n"
 	      "ENV apikey=bar sunflower=foo\n"
