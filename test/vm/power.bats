@@ -70,7 +70,7 @@ at_each_flush() {
     export HULL_ROOT=$PWD/mnt HULL_RUN_ROOT=$PWD/run.state HULL_NETWORK=none
     cp --sparse=always disk before
     # shellcheck disable=SC2016
-    run -0 --separate-stderr vm --log log --cut TOLD -- 'export HULL_NETWORK=none; hull=/job/build/src/cli/hull; '"$3"'; echo TOLD; sleep 60'
+    run -0 --separate-stderr vm --log log --cut TOLD -- 'export HULL_NETWORK=none; hull=/job/build/src/cli/hull; '"$3"' && echo TOLD; sleep 60'
     image=$1
     [ -n "$image" ] || image=${lines[0]}
     read -r writes flushes < <(python3 "$BATS_TEST_DIRNAME/powerloss.py" before log)
@@ -80,10 +80,12 @@ at_each_flush() {
     mkdir -p mnt
     for n in $(for flush in $flushes; do echo "$flush"; echo $((flush + 1)); done | sort -nu) "$writes" "$writes" "$writes" "$writes"; do
         seed=$((seed + 1))
-        echo "after $n writes, seed $seed: $(python3 "$BATS_TEST_DIRNAME/powerloss.py" before log "$n" "$seed" cut)"
-        mount -o loop cut mnt
+        # A file of its own: should anybody hold the last one's mount, this one would be given it again.
+        echo "after $n writes, seed $seed: $(python3 "$BATS_TEST_DIRNAME/powerloss.py" before log "$n" "$seed" "cut.$seed")"
+        mount -o loop "cut.$seed" mnt
         looked_at "$image" "$2" "$([ "$n" = "$writes" ] && echo told)"
         umount mnt
+        rm "cut.$seed"
     done
 }
 
