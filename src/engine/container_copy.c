@@ -118,11 +118,12 @@ static int open_source(const struct job *j, const struct copy_place *p, struct s
 {
 	const struct view *v = view_at(j, p);
 	struct stat st;
-	own(mem) char *whole = v ? mem_printf("/%s", p->path) : mem_dup(p->path);
+	own(mem) char *whole = v ? mem_printf("/%s", p->path + strspn(p->path, "/")) : mem_dup(p->path);
 	bool follow = j->r->follow || str_has_suffix(whole, "/") || ends_in_dot(whole);
 	ret->fd = open_at(v, whole, O_PATH | (follow ? 0 : O_NOFOLLOW), e);
+	/* The caller says which one it was. */
 	if (ret->fd < 0)
-		return -1;
+		return e->sys ? err_set(e, e->kind, "%s", strerror(e->sys)) : -1;
 	if (fstat(ret->fd, &st) < 0)
 		return err_sys(e, "look");
 	ret->name = name_of(v, whole, ret->fd);
@@ -172,7 +173,7 @@ static int open_place(const struct view *v, const char *given, struct target *re
 static int open_target(const struct job *j, const struct view *v, const struct source *s, struct target *ret, struct err *e)
 {
 	const char *given = j->r->to.path;
-	own(mem) char *path = v ? mem_printf("/%s", given) : mem_dup(given);
+	own(mem) char *path = v ? mem_printf("/%s", given + strspn(given, "/")) : mem_dup(given);
 	struct err why = {};
 	struct stat st;
 	bool wants_dir = str_has_suffix(path, "/") || ends_in_dot(path), many = j->r->sources.n > 1;
@@ -240,7 +241,7 @@ static int pack_all(const struct job *j, struct transfer *t, struct err *e)
 static int unpack(const struct job *j, struct transfer *t, struct err *e)
 {
 	const struct view *v = view_at(j, &j->r->to);
-	own(mem) char *path = mem_printf("/%s", j->r->to.path);
+	own(mem) char *path = mem_printf("/%s", j->r->to.path + strspn(j->r->to.path, "/"));
 	own(fd) int dir = path_open_in(v->root, path, O_PATH | O_DIRECTORY, 0, e);
 	return dir < 0 ? -1 : transfer_unpack(t, 0, v->root, path, e);
 }

@@ -403,3 +403,14 @@ PY
     hull rm -v cut
     hull volume rm cutvol
 }
+
+@test "what is not there is named once, and so is a place that is not" {
+    hull run -d --name gone --network none box sleep 1000
+    run -1 hull cp gone:/none "$HULL_DIR/x"
+    [ "$output" = "hull: gone:/none: No such file or directory" ]
+    run -1 hull cp /none/such gone:/
+    [ "$output" = "hull: /none/such: No such file or directory" ]
+    run -1 hull cp /etc/passwd gone:/none/x
+    [ "$output" = "hull: /etc/passwd: the destination's directory: /none/: No such file or directory" ] || { echo "$output"; return 1; }
+    hull rm -f gone
+}
