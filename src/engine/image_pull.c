@@ -229,6 +229,7 @@ static int pull_from(struct engine *g, const struct image_pull_request *r, const
 		return -1;
 	if (!str_is_empty(r->platform))
 		o.platform = r->platform;
+	o.store = &g->store;
 	if (pull_open(&p, name, &o, e) < 0)
 		return -1;
 	int result = pull_all(g, &p, r, a, ret, e);

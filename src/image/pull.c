@@ -13,6 +13,7 @@
 #include "codec/digest.h"
 #include "image/platform.h"
 #include "image/pull_wire.h"
+#include "image/push.h"
 #include "image/transfer.h"
 
 #include <errno.h>
@@ -43,6 +44,7 @@ enum {
 struct pull_internal {
 	struct platform_want want;
 	char *asked; /* platform as it was asked for, or NULL */
+	struct store *store;
 	int last_id;
 };
 
@@ -119,6 +121,7 @@ int pull_open(struct pull *p, const char *reference, const struct pull_options *
 	*p = (struct pull){.sock = -1, .pid = -1};
 	p->internal = mem_alloc(sizeof *p->internal);
 	p->internal->last_id = DOCUMENT_ID;
+	p->internal->store = o->store;
 	if (!str_is_empty(o->platform))
 		p->internal->asked = mem_dup(o->platform);
 	if (ref_parse(reference, &p->ref, e) < 0 || platform_parse(o->platform, &p->internal->want, e) < 0 || pull_start(p, o->program, e) < 0 ||
@@ -291,6 +294,37 @@ static void keep_text(struct pull *p, const struct received *d, char **ret, size
 	*ret_len = d->text.len;
 }
 
+/* A document that is in the store, and is what its digest says; `answer` as if the registry had sent it. */
+static bool is_here(const struct pull *p, const char *digest, uint64_t size, struct json *answer, struct received *ret)
+{
+	struct err ignored = {};
+	own(received) struct received d = {.text = BUF(DOCUMENT_MAX), .answer = answer};
+	if (!p->internal->store || store_get_blob(p->internal->store, digest, DOCUMENT_MAX, &d.text, &ignored) < 0 ||
+		(size != UINT64_MAX && d.text.len != size) || pull_check_digest(&d, digest, "document", &ignored) < 0)
+		return false;
+	*ret = d;
+	d = (struct received){};
+	return true;
+}
+
+/*
+ * A tag whose image is here most often still means that one: HEAD says so, which registries that count pulls do not count. 1: it does;
+ * 0: whatever it is, GET will tell.
+ */
+static int same_as_here(struct pull *p, const char *path, struct received *ret, struct err *e)
+{
+	struct err why = {};
+	own(image) struct image image = {};
+	own(json) struct json *answer = NULL;
+	char text[REF_TEXT];
+	if (*p->ref.digest || !p->internal->store || store_find(p->internal->store, ref_format(&p->ref, text), &image, &why) < 0)
+		return 0;
+	if (push_send(p, "HEAD", path, ACCEPT, &answer, &why) < 0)
+		return why.kind == ERR_TIMEOUT || why.kind == ERR_LIMIT ? (*e = why, -1) : 0;
+	const char *digest = json_get_str(answer, "digest");
+	return digest && digest_is_valid(digest) && is_here(p, digest, UINT64_MAX, json_ref(answer), ret);
+}
+
 /* From an index to the descriptor of the manifest; the document becomes that manifest's. */
 static int choose(struct pull *p, struct received *d, struct json **j, char digest[136], struct err *e)
 {
@@ -306,7 +340,10 @@ static int choose(struct pull *p, struct received *d, struct json **j, char dige
 		keep_text(p, d, &p->index_text, &p->index_len);
 	received_drop(d);
 	json_drop(j);
-	if (pull_document(p, path, m->size, d, e) < 0 || pull_check_digest(d, m->digest, "manifest", e) < 0 || parse(d, "manifest", j, e) < 0)
+	struct json *as_said = json_new_object();
+	json_set_str(as_said, "type", m->media_type ? m->media_type : "");
+	bool here = is_here(p, m->digest, m->size, as_said, d);
+	if ((!here && (pull_document(p, path, m->size, d, e) < 0 || pull_check_digest(d, m->digest, "manifest", e) < 0)) || parse(d, "manifest", j, e) < 0)
 		return -1;
 	snprintf(digest, 136, "%s", m->digest);
 	return 0;
@@ -317,7 +354,10 @@ static int get_manifest(struct pull *p, char digest[136], struct err *e)
 	own(received) struct received d = {};
 	own(json) struct json *j = NULL;
 	own(mem) char *path = mem_printf("manifests/%s", *p->ref.digest ? p->ref.digest : p->ref.tag);
-	if (pull_document(p, path, UINT64_MAX, &d, e) < 0) {
+	int same = same_as_here(p, path, &d, e);
+	if (same < 0)
+		return -1;
+	if (!same && pull_document(p, path, UINT64_MAX, &d, e) < 0) {
 		if (e->kind != ERR_NOT_FOUND)
 			return -1;
 		struct err why = *e;
@@ -347,7 +387,10 @@ static int get_config(struct pull *p, struct err *e)
 	own(json) struct json *j = NULL;
 	const struct descriptor *c = &p->manifest.config;
 	own(mem) char *path = mem_printf("blobs/%s", c->digest);
-	if (pull_document(p, path, c->size, &d, e) < 0 || pull_check_digest(&d, c->digest, "image config", e) < 0 || parse(&d, "image config", &j, e) < 0)
+	if (!is_here(p, c->digest, c->size, NULL, &d) &&
+		(pull_document(p, path, c->size, &d, e) < 0 || pull_check_digest(&d, c->digest, "image config", e) < 0))
+		return -1;
+	if (parse(&d, "image config", &j, e) < 0)
 		return -1;
 	keep_text(p, &d, &p->config_text, &p->config_len);
 	if (image_config_parse(j, &p->arena, &p->config, e) < 0 || types_check(&p->manifest, &p->config, e) < 0)

@@ -32,6 +32,7 @@ struct pull_options {
 	const char *user, *password; /* instead of those of config_dir; or NULL */
 	const char *ns;          /* the registry that a mirror stands for; or NULL */
 	unsigned uploads;        /* at once; 0: the default, 5 */
+	struct store *store;     /* documents that are there are not fetched: of a tag whose image is there HEAD asks for the digest; or NULL */
 };
 struct pull {
 	struct arena arena;

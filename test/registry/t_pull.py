@@ -89,6 +89,41 @@ def test_a_layer_that_is_here_is_not_fetched():
         assert len(fake.seen(digest_of(two.layers[1]))) == 1
 
 
+def test_a_tag_that_is_here_is_asked_for_by_head():
+    with Fake() as fake, Hull() as hull:
+        name = f"{fake.host}/x"
+        asked = lambda: [(m, path.rpartition("/")[2]) for m, path, _ in fake.requests if "manifests" in path or "blobs" in path]  # noqa: E731
+        fake.add([Image([make_layer({"which": a.encode()})], architecture=a) for a in ("amd64", "arm64")])
+        hull.ok("pull", name)
+        assert asked()[0] == ("GET", "latest") and not any(m == "HEAD" for m, _ in asked()), asked()
+        fake.requests.clear()
+        assert "up to date" in hull.ok("pull", name)
+        assert asked() == [("HEAD", "latest")], asked()
+        # Half of it is here: the other platform is fetched, the index is not.
+        fake.requests.clear()
+        hull.ok("pull", "--platform", "linux/arm64", name)
+        assert asked()[0] == ("HEAD", "latest") and ("GET", "latest") not in asked() and len(asked()) == 4, asked()
+        hull.ok("pull", "--platform", "linux/amd64", name)
+        # The tag has moved.
+        moved = fake.add(Image([make_layer({"which": b"moved"})]))
+        fake.requests.clear()
+        assert "up to date" not in hull.ok("pull", name)
+        assert [m for m, last in asked() if last == "latest"] == ["HEAD", "GET"] and hull.inspect(name)["Id"] == moved.id
+        # What is here is damaged, and a registry that knows no HEAD, or says nonsense: GET tells.
+        path = os.path.join(hull.root, "blobs/sha256", digest_of(moved.manifest)[7:])
+        with open(path, "r+b") as f:
+            f.write(b"[")
+        fake.requests.clear()
+        hull.ok("pull", name)
+        assert ("GET", "latest") in asked(), asked()
+        for answer in (lambda h: h.error(405, "UNSUPPORTED"), lambda h: h.reply(200), lambda h: h.reply(200, Docker_Content_Digest="sha256:../../x"),
+                       lambda h: h.reply(200, Docker_Content_Digest="sha256:" + "0" * 64)):
+            fake.hook = lambda h: h.command == "HEAD" and answer(h)
+            fake.requests.clear()
+            hull.ok("pull", name)
+            assert ("GET", "latest") in asked() and hull.inspect(name)["Id"] == moved.id, asked()
+
+
 def test_a_drop_is_resumed():
     big = make_layer({"big": noise(3000000)})
     with Fake() as fake, Hull() as hull:

@@ -205,6 +205,27 @@ def test_too_large_is_sent_in_pieces():
         hull.ok("push", f"{fake.host}/x:1")
 
 
+def test_layers_go_at_once():
+    """Each waits until the others are on their way, too."""
+    with Fake() as fake, Hull() as hull:
+        loaded(hull, hull.path, Image([make_layer({"f": noise(300000, i)}) for i in range(3)]))
+        hull.ok("tag", hull.images().split()[0], f"{fake.host}/x:1")
+        gate, seen = threading.Barrier(3), set()
+
+        def hook(h):
+            upload = h.path.partition("?")[0]
+            if h.command not in ("PUT", "PATCH") or "/uploads/" not in upload or upload in seen or int(h.headers.get("Content-Length", 0)) < 100000:
+                return False
+            seen.add(upload)
+            try:
+                gate.wait(100)
+            except threading.BrokenBarrierError:
+                h.drop()
+        fake.hook = hook
+        hull.ok("push", f"{fake.host}/x:1")
+        assert len(seen) == 3 and not gate.broken
+
+
 def test_busy_and_lost():
     with Fake() as fake, Hull() as hull:
         loaded(hull, hull.path, Image([BIG, SMALL]))
