@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reset: containers first, then networks, then all of hull's own files by name, with the locks that makers of images and containers hold. See reset.h. */
+/* reset: containers and pods first, then networks, then all of hull's own files by name, with the locks that makers of images and containers hold. */
 #include "engine/reset.h"
 
 #include "base/fd.h"
 #include "base/path.h"
 #include "engine/network.h"
+#include "engine/pod.h"
 
 #include <unistd.h>
 
@@ -26,6 +27,22 @@ static int remove_containers(struct engine *g, struct err *e)
 	return 0;
 }
 
+/* Their monitors hold networks. */
+static int remove_pods(struct engine *g, struct err *e)
+{
+	own(strv) struct strv ids = {};
+	if (!path_exists(g->root, "pods"))
+		return 0;
+	if (engine_need_pods(g, e) < 0 || containers_ids(&g->pods, false, &ids, e) < 0)
+		return -1;
+	for (size_t i = 0; i < ids.n; i++) {
+		struct err why = {};
+		if (pod_delete(g, ids.v[i], true, &why) < 0 && why.kind != ERR_NOT_FOUND)
+			return *e = why, -1;
+	}
+	return 0;
+}
+
 static int remove_all(int dir, const char *const *names, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
@@ -37,7 +54,7 @@ static int remove_all(int dir, const char *const *names, size_t n, struct err *e
 int system_reset(struct engine *g, struct err *e)
 {
 	struct err busy = {};
-	if (remove_containers(g, e) < 0)
+	if (remove_containers(g, e) < 0 || remove_pods(g, e) < 0)
 		return -1;
 	own(fd) int layers = path_lock(g->root, "layers.lock", true, false, &busy);
 	if (layers < 0)

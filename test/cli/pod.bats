@@ -267,3 +267,14 @@ nothing_of_pods() {
         wait_until 10 nothing_of nothing_of_pods xx || { nothing_of_pods xx; return 1; }
     done
 }
+
+@test "system reset ends pods, too" {
+    export HULL_ROOT=$HULL_DIR/other/root HULL_RUN_ROOT=$HULL_DIR/other/run
+    mkdir "$HULL_DIR/other"
+    hull pod create --name held >/dev/null
+    hull pod start held
+    monitor=$(monitor_of held)
+    hull system reset -f
+    wait_until 10 gone "$monitor"
+    [ -z "$(find "$HULL_DIR/other" -type f ! -name '*.lock')" ]
+}

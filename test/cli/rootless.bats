@@ -171,3 +171,18 @@ hull() {
     run hull info
     [[ $output == *"one user id"* ]]
 }
+
+@test "pods: a plain user's containers share namespaces, /dev/shm and a name" {
+    hull pod create --name both >/dev/null
+    hull run -d --pod both --name both-a box sleep 1000
+    hull run -d --pod both --name both-b box sleep 1000
+    run -0 hull exec both-a sh -c 'echo word >/dev/shm/x; hostname; readlink /proc/self/ns/net; readlink /proc/self/ns/ipc'
+    [ "${lines[0]}" = both ]
+    shared=${lines[1]}${lines[2]}
+    run -0 hull exec both-b sh -c 'cat /dev/shm/x; readlink /proc/self/ns/net; readlink /proc/self/ns/ipc'
+    [ "${lines[0]}" = word ]
+    [ "${lines[1]}${lines[2]}" = "$shared" ]
+    run -0 hull pod rm -f both
+    run -0 find "$HULL_DIR/run/hull/pods" -mindepth 1
+    [ "$output" = "" ]
+}
