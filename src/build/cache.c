@@ -82,6 +82,14 @@ static bool is_fresh(const struct cache *c, const struct stat *st)
 	return t->tv_sec != c->began.tv_sec ? t->tv_sec > c->began.tv_sec : t->tv_nsec > c->began.tv_nsec;
 }
 
+void cache_date(struct cache *c, const char key[65], int64_t ns)
+{
+	char path[80];
+	const struct timespec t = {ns / 1000000000, ns % 1000000000}, both[2] = {t, t};
+	snprintf(path, sizeof path, "keys/%s", key);
+	(void)!utimensat(c->dir, path, both, AT_SYMLINK_NOFOLLOW);
+}
+
 int cache_get(struct cache *c, struct engine *g, const char key[65], bool fresh, struct cached *ret, struct err *e)
 {
 	struct stat st;

@@ -37,7 +37,9 @@ void key_add_list(struct key *k, const char *name, const struct strv *l);
 void key_end(const struct key *k, char ret[65]);
 
 struct cached { char layer[136]; /* "": none */ char created[40]; };
-/* 1: found, and its layer is here; 0: not. fresh: only what was done since the build began. */
+/* 1: found, and its layer is here; 0: not. fresh: only what was begun since the build began. */
 int cache_get(struct cache *c, struct engine *g, const char key[65], bool fresh, struct cached *ret, struct err *e) must_use;
 /* step: its text, for lists. */
 int cache_put(struct cache *c, const char key[65], const struct key *k, const char *layer, const char *step, struct err *e) must_use;
+/* When the step of an entry began (ns since 1970). */
+void cache_date(struct cache *c, const char key[65], int64_t ns);

@@ -133,6 +133,7 @@ void run_sweep(struct build *b)
 {
 	own(strv) struct strv ids = {};
 	struct err none = {};
+	share_sweep(b->cache.dir);
 	if (path_list(b->cache.dir, "running", &ids, &none) < 0)
 		return;
 	for (size_t i = 0; i < ids.n; i++) {
@@ -147,7 +148,5 @@ void run_sweep(struct build *b)
 			(void)!path_remove_tree(b->g->containers.run, ids.v[i], &none);
 		}
 		(void)!path_remove_tree(b->cache.dir, path, &none);
-		if (i == 0)
-			share_sweep(b->cache.dir);
 	}
 }

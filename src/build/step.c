@@ -194,6 +194,8 @@ static int do_layer(struct step *x, const struct key *k, const char hex[65], ste
 	x->is_layer = *layer != 0;
 	if (*hex && (cache_put(&x->b->cache, hex, k, layer, x->name, e) < 0 || explain_note(x, hex, e) < 0))
 		return -1;
+	if (*hex)
+		cache_date(&x->b->cache, hex, num_now_ns() - (num_monotonic_ns() - x->began));
 	step_end(x, BUILD_DONE, NULL);
 	return 0;
 }

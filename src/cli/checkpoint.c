@@ -9,6 +9,8 @@
 #include "cli/columns.h"
 #include "cli/commands.h"
 
+#include <sys/stat.h>
+
 static const char latest[] = "latest", pre[] = "pre";
 
 static int get(struct engine *g, const char *name, int flags, struct container_entry *ret, struct err *e)
@@ -155,6 +157,22 @@ static const struct opt restore_opts[] = {
 };
 #undef O
 
+/* The one that was used goes, with the pre-dump before it; it runs, so there may be another by now, or it may be gone already. */
+static int forget(struct engine *g, const char *name, int used, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct err ignored = {};
+	struct stat mine, there;
+	if (get(g, name, ENTRY_LOCK, &c, &ignored) < 0)
+		return ignored.kind == ERR_NOT_FOUND ? 0 : (*e = ignored, -1);
+	own(fd) int now = checkpoint_open(g, &c, NULL, latest, &ignored);
+	if (now < 0 || fstat(used, &mine) < 0 || fstat(now, &there) < 0 || mine.st_ino != there.st_ino)
+		return 0;
+	if (checkpoint_remove(g, &c, NULL, latest, e) < 0)
+		return -1;
+	return checkpoint_remove(g, &c, NULL, pre, &ignored) < 0 && ignored.kind != ERR_NOT_FOUND ? (*e = ignored, -1) : 0;
+}
+
 static int restore_one(const char *name, void *arg, struct err *e)
 {
 	const struct restore_options *o = arg;
@@ -165,11 +183,7 @@ static int restore_one(const char *name, void *arg, struct err *e)
 	const struct checkpoint_use use = {.images = images, .tcp_established = o->tcp_established, .tcp_close = o->tcp_close, .file_locks = o->file_locks};
 	if (images < 0 || container_launch_from(o->g, &c, &use, -1, 0, e) < 0)
 		return -1;
-	struct err ignored = {};
-	if (!o->keep && (checkpoint_remove(o->g, &c, NULL, latest, e) < 0 ||
-		(checkpoint_remove(o->g, &c, NULL, pre, &ignored) < 0 && ignored.kind != ERR_NOT_FOUND)))
-		return -1;
-	return 0;
+	return o->keep ? 0 : forget(o->g, name, images, e);
 }
 
 static int restore(void *opts, int argc, char **argv, struct err *e)

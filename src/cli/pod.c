@@ -104,7 +104,11 @@ static int kill_container(const char *id, void *arg, struct err *e)
 {
 	const struct verb_options *o = arg;
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	return container_get_running(o->g, id, &c, e) < 0 ? -1 : container_kill(o->g, &c, o->sig, e);
+	struct err why = {};
+	/* One that waits to be started again has nothing to kill. */
+	if (container_get_running(o->g, id, &c, &why) < 0)
+		return why.kind == ERR_CONFLICT || why.kind == ERR_NOT_FOUND ? 0 : (*e = why, -1);
+	return container_kill(o->g, &c, o->sig, e);
 }
 
 static int freeze_container(const char *id, bool paused, const struct verb_options *o, struct err *e)
@@ -225,7 +229,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	for (size_t i = 0; i < json_len(list); i++) {
 		const char *id = json_get_str(json_at(list, i), "Id"), *state = json_get_str(json_at(list, i), "Status");
 		struct err why = {};
-		if (!str_eq(state, "Created") && !str_eq(state, "Exited"))
+		if (!str_eq(state, "Exited"))
 			continue;
 		if (pod_delete(o->g, id, false, &why) == 0)
 			status |= cli_printf(e, "%s\n", id) < 0;

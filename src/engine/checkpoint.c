@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { NAME_LEN = 128 };
@@ -63,6 +65,9 @@ static int ask(struct engine *g, struct container_entry *c, const struct checkpo
 		return -1;
 	if (fd_read_full(ours, &why, sizeof why) != sizeof why)
 		return err_set(e, ERR_CONFLICT, "container %.200s or its monitor ended meanwhile", container_label(c));
+	/* Its end is that of who saved. */
+	char none;
+	(void)!fd_read_full(ours, &none, 1);
 	if (why.kind == ERR_NONE)
 		return 0;
 	*e = why;
@@ -74,7 +79,9 @@ static int check_request(struct engine *g, struct container_entry *c, const stru
 	const char *status = container_status(g, c);
 	if (check_name(r->name, e) < 0 || (r->previous && check_name(r->previous, e) < 0))
 		return -1;
-	if (!str_eq(status, "running") && !str_eq(status, "paused"))
+	if (str_eq(status, "paused"))
+		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it first", container_label(c));
+	if (!str_eq(status, "running"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is %s: only what runs can be saved", container_label(c), status);
 	if (c->record.host.auto_remove && !r->dir && !r->leave_running && !r->pre_dump)
 		return err_set(e, ERR_CONFLICT, "container %.200s was started with --rm: its checkpoint would go with it: let it run on, "
@@ -85,11 +92,26 @@ static int check_request(struct engine *g, struct container_entry *c, const stru
 /* Under its name: what had it goes. */
 static int publish(int place, const char *made, const struct checkpoint_request *r, struct err *e)
 {
-	if (r->replace && path_exists(place, r->name) && path_remove_tree(place, r->name, e) < 0)
-		return -1;
+	struct err ignored = {};
+	if (r->replace && renameat2(place, made, place, r->name, RENAME_EXCHANGE) == 0) {
+		(void)!path_remove_tree(place, made, &ignored);
+		return 0;
+	}
 	if (renameat2(place, made, place, r->name, RENAME_NOREPLACE) == 0)
 		return 0;
 	return errno == EEXIST ? err_set(e, ERR_CONFLICT, "there is a checkpoint %s already", r->name) : err_sys(e, "checkpoint %s", r->name);
+}
+
+/* What others left that were killed: with the container's lock none of them lives. */
+static void sweep(int place)
+{
+	struct err ignored = {};
+	own(strv) struct strv names = {};
+	if (path_list(place, ".", &names, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++)
+		if (*names.v[i] == '.' && strstr(names.v[i], ".tmp-"))
+			(void)!path_remove_tree(place, names.v[i], &ignored);
 }
 
 int container_save_processes(struct engine *g, struct container_entry *c, const struct checkpoint_request *r, struct err *e)
@@ -105,12 +127,21 @@ int container_save_processes(struct engine *g, struct container_entry *c, const 
 	if (r->previous && !path_exists(place, r->previous))
 		return err_set(e, ERR_NOT_FOUND, "there is no checkpoint %s before it", r->previous);
 	own(mem) char *made = mem_printf(".%s.tmp-%d", r->name, (int)getpid());
+	if (!r->dir)
+		sweep(place);
 	if (mkdirat(place, made, 0700) < 0)
 		return err_sys(e, "checkpoint %s", r->name);
 	own(fd) int images = openat(place, made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (images < 0 || ask(g, c, r, images, e) < 0 || publish(place, made, r, e) < 0) {
+	if (images < 0 || ask(g, c, r, images, e) < 0) {
 		if (images < 0)
 			err_sys_(e, "checkpoint %s", r->name);
+		(void)!path_remove_tree(place, made, &ignored);
+		return -1;
+	}
+	if (publish(place, made, r, e) < 0) {
+		/* The processes are in these files and nowhere else. */
+		if (!r->leave_running && !r->pre_dump)
+			return err_wrap(e, "its processes are saved in %s", made);
 		(void)!path_remove_tree(place, made, &ignored);
 		return -1;
 	}
@@ -137,6 +168,9 @@ int checkpoint_open(struct engine *g unused, struct container_entry *c, const ch
 int checkpoint_remove(struct engine *g, struct container_entry *c, const char *dir, const char *name, struct err *e)
 {
 	own(fd) int fd = checkpoint_open(g, c, dir, name, e);
+	/* Whatever criu has done there, it wrote its log. */
+	if (fd >= 0 && dir && !path_exists(fd, "dump.log"))
+		return err_set(e, ERR_NOT_FOUND, "%.300s/%s is no checkpoint", dir, name);
 	own(fd) int place = fd < 0 ? -1 : open_place(c, dir, false, e);
 	return place < 0 ? -1 : path_remove_tree(place, name, e);
 }
@@ -183,6 +217,7 @@ bool checkpoint_is_word(const void *p, size_t n)
 struct saving {
 	struct engine *g;
 	struct container_entry *c;
+	int sock;
 	bool ends;
 	bool noted;
 };
@@ -193,8 +228,11 @@ static int on_dumped(void *arg, struct err *e)
 	struct saving *s = arg;
 	struct container_state *st = &s->c->state;
 	char now[NUM_TEXT];
+	struct pollfd p = {.fd = s->sock, .events = POLLIN};
 	if (!s->ends)
 		return 0;
+	if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
+		return err_set(e, ERR_CONFLICT, "who asked for the checkpoint is gone");
 	own(fd) int lock = container_change_state(s->c, e);
 	if (lock < 0)
 		return -1;
@@ -223,6 +261,7 @@ static int save(struct saving *s, const struct container *ct, const struct monit
 	size_t n = 1;
 	if (fd_recv(sock, &w, sizeof w, &images, &n, e) != sizeof w || n != 1 || w.parent[sizeof w.parent - 1])
 		return e->kind ? -1 : err_set(e, ERR_SYSTEM, "checkpoint: another version of hull started this container");
+	s->sock = sock;
 	s->ends = !w.leave_running && !w.pre_dump;
 	if (!m->create.spec->process->terminal)
 		container_name_files(m->files, &a, &files);
@@ -240,11 +279,17 @@ int checkpoint_begin(struct engine *g, struct container_entry *c, const struct c
 {
 	if (fd < 0)
 		return EINVAL;
+	/* One that has answered is about to end. */
+	for (int i = 0; *ret > 0 && i < 100; i++) {
+		if (waitpid(*ret, NULL, WNOHANG) != 0)
+			*ret = 0;
+		else
+			usleep(1000);
+	}
 	if (*ret > 0) {
 		close(fd);
 		return EBUSY;
 	}
-	/* It may outlive us: what it saves ends us. */
 	pid_t pid = fork();
 	int saved = errno;
 	if (pid == 0) {

@@ -33,7 +33,7 @@ static void leave_to_pod(struct container_config *c, struct host_config *h)
 {
 	char **const modes[] = {&h->network_mode, &h->ipc_mode, &h->uts_mode, &h->pid_mode, &h->cgroupns_mode};
 	for (size_t i = 0; i < countof(modes); i++)
-		if (*modes[i] && (str_has_prefix(*modes[i], "pod:") || (i == 0 && !network_is_joined(*modes[i]))))
+		if (*modes[i] && (str_has_prefix(*modes[i], "pod:") || (i == 0 && !network_is_joined(*modes[i]) && !str_eq(*modes[i], "none"))))
 			*modes[i] = NULL;
 	if (!h->uts_mode)
 		c->hostname = c->domainname = NULL;

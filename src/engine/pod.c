@@ -134,6 +134,22 @@ int pod_members(struct engine *g, const char *id, bool running, struct strv *ret
 	return 0;
 }
 
+/* Its monitor may be gone: they use its address. Asked with the networks' lock held, so states are read as they stand. */
+static bool has_live_member(struct engine *g, const struct container_entry *pod)
+{
+	struct err ignored = {};
+	own(strv) struct strv ids = {};
+	if (!str_eq(pod->state.status, "running") || containers_ids(&g->containers, false, &ids, &ignored) < 0)
+		return false;
+	for (size_t i = 0; i < ids.n; i++) {
+		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+		if (containers_peek(&g->containers, ids.v[i], &c, &ignored) == 0 && str_eq(c.state.pod, pod->id) &&
+			container_state_is_alive(&g->containers, &c.state))
+			return true;
+	}
+	return false;
+}
+
 bool pod_has_network(struct engine *g, const char *id)
 {
 	struct err ignored = {};
@@ -142,22 +158,36 @@ bool pod_has_network(struct engine *g, const char *id)
 		return true;
 	if (containers_load(&g->pods, id, ENTRY_STATE_ONLY, &c, &ignored) < 0)
 		return ignored.kind != ERR_NOT_FOUND;
-	if (container_state_has_monitor(&g->pods, &c.state))
+	if (container_state_has_monitor(&g->pods, &c.state) || has_live_member(g, &c))
 		return true;
 	own(fd) int lock = path_lock(c.dir, "lock", true, false, &ignored);
 	return lock < 0;
+}
+
+/* One that waits to be started again holds nothing. */
+static bool is_held(struct engine *g, const char *id)
+{
+	struct err ignored = {};
+	own(strv) struct strv ids = {};
+	if (pod_members(g, id, true, &ids, &ignored) < 0)
+		return true;
+	for (size_t i = 0; i < ids.n; i++) {
+		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+		if (containers_peek(&g->containers, ids.v[i], &c, &ignored) == 0 && !str_eq(c.state.status, "restarting"))
+			return true;
+	}
+	return false;
 }
 
 /* Its monitor was killed, or the machine was started anew. With the pod's lock. What containers still use stays. */
 static void settle(struct engine *g, struct container_entry *c)
 {
 	struct err ignored = {};
-	own(strv) struct strv users = {};
-	if (!str_eq(c->state.status, "running") || container_state_has_monitor(&g->pods, &c->state) ||
-		pod_members(g, c->id, true, &users, &ignored) < 0 || users.n)
+	if (!str_eq(c->state.status, "running") || container_state_has_monitor(&g->pods, &c->state) || is_held(g, c->id))
 		return;
+	/* Read again: another may have started it meanwhile. */
 	own(fd) int state = container_change_state(c, &ignored);
-	if (state < 0)
+	if (state < 0 || !str_eq(c->state.status, "running") || container_state_has_monitor(&g->pods, &c->state))
 		return;
 	connect_release(g, c->id);
 	cgroup_sweep(c->state.cgroup ? c->state.cgroup : "");
@@ -204,6 +234,12 @@ static int remove_pod(struct engine *g, const char *text, struct err *e)
 		return -1;
 	if (ids.n || container_state_has_monitor(&g->pods, &c.state))
 		return 0;
+	/* What a start that was killed had made of it: its state does not say so. */
+	char path[480];
+	struct err ignored = {};
+	connect_release(g, c.id);
+	if (!g->rootless && cgroup_resolve(container_cgroup_path(&c.arena, &c), c.id, path, sizeof path, &ignored) == 0)
+		cgroup_sweep(path);
 	containers_free_name(&g->pods, c.record.name + 1, c.id);
 	event_pod(g, &c, "remove");
 	return containers_remove(&g->pods, c.id, e) < 0 ? -1 : 1;

@@ -49,7 +49,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { END_MS = 10000 };
+enum { END_MS = 60000 };
 static const char members_file[] = "members";
 
 struct pod_monitor {

@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "net/link.h"
 #include "runtime/idmap.h"
+#include "sys/caps.h"
 #include "sys/proc.h"
 
 #include <errno.h>
@@ -58,7 +59,10 @@ static int hide(struct err *e)
 		mount("none", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k") < 0 ||
 		chdir("/proc") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return err_sys(e, "the first process of the pod");
-	return 0;
+	/* Who may trace the pod's processes gets nothing by this one. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(e, "no_new_privs");
+	return caps_limit_bounding(0, e) < 0 ? -1 : caps_apply(0, 0, 0, e);
 }
 
 static _Noreturn void reap(void)

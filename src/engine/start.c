@@ -139,6 +139,11 @@ static void on_started(void *arg, const struct container *ct, int64_t started_ns
 	struct start *s = arg;
 	struct err ignored = {};
 	event_container(s->g, s->c, s->from ? "restore" : "start");
+	for (size_t i = 0; s->from && i < s->monitor.nkeep; i++)
+		if (s->monitor.keep[i] == s->from->images)
+			s->monitor.keep[i] = -1;
+	if (s->from)
+		close(s->from->images);
 	notify_started(&s->notify);
 	fd_drop(&s->c->lock);
 	s->running = ct;
@@ -167,6 +172,10 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	struct err e = {};
 	char now[NUM_TEXT];
 	bool removed = s->c->record.host.auto_remove;
+	/* Before anybody hears of the end its files are whole, and nobody else holds what is ours. */
+	while (s->saving > 0 && waitpid(s->saving, NULL, 0) < 0 && errno == EINTR)
+		;
+	s->saving = 0;
 	if (s->health)
 		health_end(s->health);
 	(void)!path_remove_tree(s->g->containers.run, s->c->id, &e);
@@ -189,11 +198,14 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	st->exit_code = x->status;
 	st->oom_killed = x->oom_killed;
 	/* What somebody asked for is no failure. */
-	s->unit_status = s->monitor.keeps_unit && !x->stopped && !st->stopped_by_user ? x->status : 0;
+	s->unit_status = s->monitor.keeps_unit && !x->stopped && !st->stopped_by_user && !st->checkpointed ? x->status : 0;
 	st->finished_at = arena_dup(&s->c->arena, num_format_time(x->finished_ns, now));
 	(void)!container_save_state(s->c->dir, st, false, &e);
 	fd_drop(&lock);
 	event_end(s->g, s->c);
+	/* What is left to be removed holds no pod up. */
+	if (!s->comes_back)
+		fd_drop(&s->pod.member);
 	if (removed)
 		forget(s);
 }
@@ -345,6 +357,8 @@ static void keep_fds(struct start *s)
 		s->monitor.keep[s->monitor.nkeep++] = fds[i];
 	for (size_t i = 0; i < s->build.nready && s->monitor.nkeep < countof(s->monitor.keep); i++)
 		s->monitor.keep[s->monitor.nkeep++] = s->build.ready[i];
+	/* Pods are not kept: who starts it again opens them anew. */
+	s->g->has_pods = false;
 }
 
 static void set_monitor(struct start *s, int client, unsigned streams, int report)
@@ -436,6 +450,8 @@ static void start_again(struct start *s)
 	struct monitor m = s->monitor;
 	char id[65];
 	memcpy(id, s->c->id, sizeof id);
+	/* It is among those that are kept: the pod stays while we wait. The next monitor closes it. */
+	s->pod.member = -1;
 	start_drop(s);
 	container_entry_drop(s->c);
 	g->has_store = false;
@@ -462,9 +478,13 @@ static pid_t fork_orphan(void)
 		return 0;
 	}
 	int status = 0;
-	if (starter < 0 || waitpid(starter, &status, 0) < 0)
+	pid_t got = -1;
+	while (starter > 0 && (got = waitpid(starter, &status, 0)) < 0 && errno == EINTR)
+		;
+	if (starter < 0)
 		return -1;
-	errno = WEXITSTATUS(status);
+	/* It may not be ours to wait for (SIGCHLD is ignored): then the report tells. */
+	errno = got == starter && WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 	return errno ? -1 : 1;
 }
 

@@ -83,22 +83,28 @@ static bool subid_range(const char *file, const char *who, uint32_t *ret_first, 
 	return false;
 }
 
-static bool is_taken(struct engine *g, uint32_t first, uint32_t count)
+static bool has_range(struct containers *all, uint32_t first, uint32_t count)
 {
 	own(strv) struct strv ids = {};
 	struct err ignored = {};
-	if (containers_ids(&g->containers, false, &ids, &ignored) < 0)
+	if (containers_ids(all, false, &ids, &ignored) < 0)
 		return true;
 	for (size_t i = 0; i < ids.n; i++) {
 		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 		own(userns_maps) struct userns_maps m = {};
-		if (containers_load(&g->containers, ids.v[i], 0, &c, &ignored) < 0 || userns_parse(&c.record, &m, &ignored) < 0)
+		if (containers_load(all, ids.v[i], 0, &c, &ignored) < 0 || userns_parse(&c.record, &m, &ignored) < 0)
 			continue;
 		for (size_t k = 0; k < m.nuids; k++)
 			if (m.uids[k].outside < first + count && first < m.uids[k].outside + m.uids[k].count)
 				return true;
 	}
 	return false;
+}
+
+static bool is_taken(struct engine *g, uint32_t first, uint32_t count)
+{
+	struct err ignored = {};
+	return engine_need_pods(g, &ignored) < 0 || has_range(&g->containers, first, count) || has_range(&g->pods, first, count);
 }
 
 /* Where auto takes from: as root the user "hull" (or "containers") of the two files, else what our own namespace has besides

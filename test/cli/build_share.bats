@@ -83,7 +83,9 @@ ended() { wait "$1" || { cat "$HULL_DIR"/log.* >&2; return 1; }; }
     until_ runs
     begin b -t second .
     until_ waits b
-    kill -9 "$(pgrep -P "$first")" "$first"
+    local workers
+    mapfile -t workers < <(pgrep -P "$first")
+    kill -9 "${workers[@]}" "$first"
     wait "$first" || true
     again() { [ "$(counted)" = 2 ]; }
     until_ again

@@ -3,6 +3,7 @@
 # Pods: containers that share namespaces, mounts, limits and a name; their verbs; what a pod leaves, also when something of it is killed.
 # machines: native v2 v2:tester
 
+: "${BATS_TEST_TIMEOUT:=400}" # a sweep
 load ../lib/hull
 setup_file() { hull_setup; }
 teardown_file() { hull_teardown; }
@@ -165,6 +166,24 @@ nothing_of_pods() {
     hull volume rm pod-volume
 }
 
+@test "what its restart policy brings back is in its pod, which stays meanwhile" {
+    hull pod create --name back --exit-policy stop >/dev/null
+    hull run -d --pod back --name back-a --restart always box sh -c 'echo once >>/dev/shm/lines; sleep 0.2; exit 1'
+    monitor=$(monitor_of back)
+    wait_until 60 sh -c "[ \"\$('$HULL' inspect -f '{{.RestartCount}}' back-a)\" -ge 2 ]"
+    [ "$(monitor_of back)" = "$monitor" ]
+    # The memory it left is there.
+    [ "$(hull run --rm --pod back box grep -c once /dev/shm/lines)" -ge 2 ]
+    hull pod rm -f back
+}
+
+@test "the first process of a shared PID namespace has no rights" {
+    hull pod create --name bare --share +pid >/dev/null
+    run -0 hull run --rm --pod bare --cap-add SYS_PTRACE box grep -E 'CapPrm|CapEff|CapBnd|NoNewPrivs' /proc/1/status
+    [ "$output" = $'CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1' ]
+    hull pod rm -f bare
+}
+
 @test "--pod new:NAME; --pod-id-file; a copy of a container is in the pod, too; what fails leaves no pod" {
     run -0 hull run --rm --pod new:fresh --hostname spelled --add-host far:192.0.2.7 box sh -c 'hostname; grep -c 192.0.2.7 /etc/hosts'
     [ "$output" = $'spelled\n1' ]
@@ -223,6 +242,11 @@ nothing_of_pods() {
     run -0 hull pod stats --no-stream --format '{{.Name}}' seen
     [ "$output" = seen-c ]
     hull pod create --name idle >/dev/null
+    # One that was only made is to be used yet.
+    run -0 hull pod prune -f
+    [ -z "$output" ]
+    hull pod start idle
+    hull pod stop idle
     run -0 hull pod prune -f
     [ "${#lines[@]}" = 1 ]
     hull pod exists seen
