@@ -45,7 +45,7 @@ no_rest() { [ -z "$(find "$HULL_ROOT" -name '*.tmp-*')" ]; }
     [[ $output != *Restored* && $output != *Checkpointed* ]]
     hull checkpoint rm one c1
     [ -z "$(hull checkpoint ls -q one)" ]
-    hull events --since 0 --until 1s --filter container=one --format '{{.Action}}' >seen
+    hull events --since 0 --until "$(date +%s.%N)" --filter container=one --format '{{.Action}}' >seen
     grep -qx checkpoint seen && grep -qx restore seen
     rm seen
     hull rm -f one
@@ -201,8 +201,9 @@ no_rest() { [ -z "$(find "$HULL_ROOT" -name '*.tmp-*')" ]; }
     client=$!
     wait_until 30 sh -c "[ -e '$FAKE_CRIU/held' ]"
     kill -9 "$client"
+    wait "$client" || true
     echo >"$FAKE_CRIU/hold"
-    wait_until 30 grep -q 'post-dump 0' "$FAKE_CRIU/notices"
+    wait_until 30 grep -q 'post-dump 0' "$FAKE_CRIU/notices" || { cat "$FAKE_CRIU/notices"; return 1; }
     rm "$FAKE_CRIU/hold"
     [ "$(says held '{{.State.Status}}')" = running ]
     hull checkpoint create held c
