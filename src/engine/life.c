@@ -425,8 +425,18 @@ int container_forget(struct engine *g, struct container_entry *c, struct err *e)
 	return 0;
 }
 
+/* What led to it in its pod's networks leads nowhere now. */
+static void forget_in_pod(struct engine *g, const struct container_entry *c)
+{
+	struct err ignored = {};
+	for (size_t i = 0; !str_is_empty(c->record.host.pod) && c->record.name && i < c->state.networks.n; i++)
+		if (engine_need_networks(g, &ignored) == 0)
+			(void)!endpoint_drop_name(&g->networks, c->state.networks.v[i].network_id, c->record.host.pod, c->record.name + 1, &ignored);
+}
+
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)
 {
+	forget_in_pod(g, c);
 	if (connect_has_any(g, c))
 		connect_release(g, c->id);
 	/* Before the record, which alone knows them: who is cut off here can begin again. */

@@ -276,6 +276,27 @@ int endpoint_add_name(const struct networks *n, const char *network_id, const ch
 	return 0;
 }
 
+int endpoint_drop_name(const struct networks *n, const char *network_id, const char *container, const char *name, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct endpoints all;
+	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
+	if (lock < 0 || endpoints_read(n, network_id, &a, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		struct strv *names = &all.v[i].names;
+		size_t kept = 0;
+		if (strcmp(all.v[i].container, container) != 0 || !strv_has(names, name))
+			continue;
+		for (size_t k = 0; k < names->n; k++)
+			if (strcmp(names->v[k], name) != 0)
+				names->v[kept++] = names->v[k];
+		names->n = kept;
+		return write_all(n, network_id, &all, e);
+	}
+	return 0;
+}
+
 static int release_one(const struct networks *n, const char *network_id, const char *container, struct err *e)
 {
 	own(arena) struct arena a = {};

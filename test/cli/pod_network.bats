@@ -36,6 +36,10 @@ fetch() { "$HULL_FETCH" "http://$1/name"; }
     run -0 hull network inspect -f '{{range .Containers}}{{.Name}} {{end}}' front
     [ "$output" = "app " ]
     refuses 1 'active endpoints' network rm front
+    # Who is gone has no name any more; the pod has.
+    hull rm -f db >/dev/null
+    hull run --rm --network front box nslookup app
+    run ! hull run --rm --network front box nslookup db
     hull pod rm -f app
     hull network rm front
 }
