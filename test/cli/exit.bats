@@ -62,10 +62,10 @@ teardown_file() { hull_teardown; }
 }
 
 @test "a failed start with --rm leaves no container, without --rm leaves one that says why" {
-    run hull run --rm --name f1 box no-such-command
-    refute_container f1
-    run hull run --name f2 box no-such-command
-    run -0 hull inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}' f2
+    run hull run --rm --name no-such-1 box no-such-command
+    refute_container no-such-1
+    run hull run --name no-such-2 box no-such-command
+    run -0 hull inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}' no-such-2
     [[ $output == "created 127 "*no-such-command* || $output == "exited 127 "*no-such-command* ]]
 }
 
