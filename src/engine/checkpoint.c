@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -175,11 +174,6 @@ int checkpoint_remove(struct engine *g, struct container_entry *c, const char *d
 	return place < 0 ? -1 : path_remove_tree(place, name, e);
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 struct json *checkpoint_list(struct engine *g, struct container_entry *c, const char *dir, struct err *e)
 {
 	struct err why = {};
@@ -192,8 +186,7 @@ struct json *checkpoint_list(struct engine *g, struct container_entry *c, const 
 		*e = why;
 		return NULL;
 	}
-	if (names.n)
-		qsort(names.v, names.n, sizeof *names.v, by_name);
+	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++) {
 		struct err gone = {};
 		struct stat st;

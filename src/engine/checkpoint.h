@@ -29,7 +29,7 @@ struct checkpoint_request {
 /* The container is running; its lock is held. ERR_UNSUPPORTED: there is no criu. ERR_CONFLICT: there is one of that name. */
 int container_save_processes(struct engine *g, struct container_entry *c, const struct checkpoint_request *r, struct err *e) must_use;
 
-/* An array of {"Name","Created","Size"}, sorted by name. dir as above. */
+/* An array of {"Name","Created"} (RFC 3339), sorted by name. dir as in the request. NULL: the error. */
 struct json *checkpoint_list(struct engine *g, struct container_entry *c, const char *dir, struct err *e);
 int checkpoint_remove(struct engine *g, struct container_entry *c, const char *dir, const char *name, struct err *e) must_use;
 /* Its files: a directory's fd. ERR_NOT_FOUND. */
