@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint: first the command's side (a directory that has its name only when it is whole), then the fork of the monitor's. From the
+ * moment its state says so the processes are in the files and nowhere else, so nothing removes those afterwards; and who asked and is gone
+ * by then ends nothing.
+ */
 #include "engine/checkpoint.h"
 
 #include "base/fd.h"

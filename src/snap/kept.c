@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kept: a list of layers' names and the descriptors of their mounts, which end with these.
+ */
 #include "snap/kept.h"
 
 #include "base/fd.h"
