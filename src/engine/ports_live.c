@@ -7,7 +7,7 @@
  *   comes    bound here, which finds conflicts; the sockets go to the monitor, which holds or serves them; endpoint file, firewall
  *   saved    record and state
  *
- * When what should come cannot, what went is put back in the same way. Who is killed on the way leaves ports that end with the container.
+ * When what should come cannot, or is not recorded, what went is put back in the same way. Who is killed on the way leaves ports that end with the container.
  * Connections that stand go on.
  */
 #include "engine/network.h"
@@ -188,6 +188,7 @@ struct live {
 	struct container_entry *c;
 	struct connections x; /* as it runs; fds: those that come */
 	int sock;
+	struct port_requests came; /* of what was asked for, with the ports it got */
 };
 
 /* What its networks are now. */
@@ -303,11 +304,12 @@ static int take_in(struct live *l, const struct port_requests *list, struct err 
 		r = put_endpoint(l, &x->list.v[i], &before[i], e);
 	/* The monitor has them, or nobody. */
 	connections_close(x);
+	struct err ignored = {};
+	struct port_requests all = of_state(&l->c->arena, &l->c->state);
+	l->came = (struct port_requests){all.v + published, all.n - published};
 	if (r == 0)
 		return 0;
-	struct err ignored = {};
-	struct port_requests all = of_state(&l->c->arena, &l->c->state), come = {all.v + published, all.n - published};
-	(void)!let_go(l, &come, &ignored);
+	(void)!let_go(l, &l->came, &ignored);
 	return -1;
 }
 
@@ -432,12 +434,19 @@ int ports_update(struct engine *g, struct container_entry *c, const struct port_
 		return err_set(e, ERR_USAGE, "its network is %s: it has no ports to publish", str_is_empty(mode) ? "none" : mode);
 	if (change_record(c, runs, add, remove, &gone, e) < 0)
 		return -1;
-	if (runs) {
-		struct live l = {.g = g, .c = c, .sock = -1};
-		int r = change_live(&l, &gone, add, e);
-		connections_drop(&l.x);
-		if (r < 0)
-			return -1;
-	}
-	return save(c, runs, e);
+	struct live l = {.g = g, .c = c, .sock = -1}, back = l;
+	int r = runs ? change_live(&l, &gone, add, e) : 0;
+	connections_drop(&l.x);
+	if (r < 0)
+		return -1;
+	__typeof__(c->state.published) published = c->state.published;
+	if (save(c, runs, e) == 0)
+		return 0;
+	/* The record says what is. */
+	struct err ignored = {};
+	c->state.published = published;
+	if (runs)
+		(void)!change_live(&back, &l.came, &gone, &ignored);
+	connections_drop(&back.x);
+	return -1;
 }

@@ -135,7 +135,7 @@ static int save(struct container_entry *c, const struct update_request *r, struc
 	const char *cgroup = c->state.cgroup;
 	bool runs = str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
 	if (runs && has_limits(r) && write_groups(c, r, e) < 0)
-		return err_wrap(e, "update container %.200s", container_label(c));
+		return -1;
 	if (container_save_record(c, true, e) < 0)
 		return -1;
 	if (!r->restart && str_eq(cgroup, c->state.cgroup))
@@ -144,26 +144,74 @@ static int save(struct container_entry *c, const struct update_request *r, struc
 	return container_save_state(c->dir, &c->state, false, e);
 }
 
+/* How far an update came, for who undoes it. */
+struct progress { struct update_live *things; bool begun, limited, told; };
+
+static int apply(struct engine *g, struct container_entry *c, const struct update_request *r, struct progress *p, struct err *e)
+{
+	bool of_health = r->health || r->health_on_failure;
+	p->begun = r->restart || has_limits(r) || of_health || update_things_any(&r->things);
+	if ((r->restart || has_limits(r) || of_health) && save(c, r, e) < 0)
+		return -1;
+	p->limited = true;
+	p->told = of_health;
+	if (of_health && tell_health(g, c, e) < 0)
+		return -1;
+	if (update_things_any(&r->things)) {
+		p->things = update_live_new(g, c, &r->things);
+		if (update_live_do(p->things, e) < 0)
+			return -1;
+	}
+	return r->publish_add.n || r->publish_remove.n ? ports_update(g, c, &r->publish_add, &r->publish_remove, e) : 0;
+}
+
+/* Backwards. The record says what is, also where the kernel does not take something back. */
+static int undo(struct engine *g, const struct container_entry *c, struct container_entry *old, const struct update_request *r, struct progress *p,
+	struct err *e)
+{
+	struct err ignored = {};
+	if (!p->begun)
+		return 0;
+	int result = p->things ? update_live_undo(p->things, old, e) : 0;
+	own(fd) int lock = container_change_state(old, e);
+	if (lock < 0)
+		return -1;
+	bool runs = str_eq(old->state.status, "running") || str_eq(old->state.status, "paused");
+	if (c->state.cgroup)
+		old->state.cgroup = arena_dup(&old->arena, c->state.cgroup);
+	if (runs && has_limits(r) && write_groups(old, r, p->limited ? e : &ignored) < 0 && p->limited)
+		result = -1;
+	old->state.restart = container_restart_text(old);
+	old->state.mounts.v = old->record.mounts.v;
+	old->state.mounts.n = old->record.mounts.n;
+	if (container_save_record(old, true, e) < 0 || container_save_state(old->dir, &old->state, false, e) < 0)
+		return -1;
+	fd_drop(&lock);
+	return p->told && tell_health(g, old, e) < 0 ? -1 : result;
+}
+
 int container_update(struct engine *g, const char *text, const struct update_request *r, struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
 		return -1;
 	change(&c, r);
-	bool of_health = r->health || r->health_on_failure;
+	own(container_entry) struct container_entry old = {.dir = -1, .lock = -1};
+	if (containers_load(&g->containers, c.id, 0, &old, e) < 0)
+		return -1;
 	if (r->health)
 		change_health(&c, r->health);
 	if (r->health_on_failure)
 		c.record.host.health_on_failure = arena_dup(&c.arena, r->health_on_failure);
 	if ((r->restart && set_restart(&c, r->restart, e) < 0) || request_check(&c.record, e) < 0)
 		return -1;
-	if ((r->restart || has_limits(r) || of_health) && save(&c, r, e) < 0)
-		return -1;
-	if (of_health && tell_health(g, &c, e) < 0)
-		return err_wrap(e, "update container %.200s", container_label(&c));
-	if ((r->publish_add.n || r->publish_remove.n) && ports_update(g, &c, &r->publish_add, &r->publish_remove, e) < 0)
-		return err_wrap(e, "update container %.200s", container_label(&c));
-	if (update_things_any(&r->things) && container_update_things(g, &c, &r->things, e) < 0)
+	struct progress p = {};
+	struct err left = {};
+	int result = apply(g, &c, r, &p, e);
+	if (result < 0 && undo(g, &c, &old, r, &p, &left) < 0)
+		err_wrap(e, "not all of it could be undone (%.200s)", left.text);
+	update_live_drop(&p.things);
+	if (result < 0)
 		return err_wrap(e, "update container %.200s", container_label(&c));
 	event_container(g, &c, "update");
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * update_live: first the record is changed in memory, by the rules of a create, with volumes.lock held where a volume comes; then the kernel is told
- * (live_mounts.h; device rules, and nodes made in the container's root), then the record is written. What cannot be written is taken back.
+ * (live_mounts.h; device rules, and nodes made in the container's root), then the record is written. Each change is noted when it is done, with what
+ * undoes it: of a mount that goes a detached copy is kept until all of the update is through, so that a tmpfs comes back with its files.
  *
  * Where device nodes cannot be made or mean nothing (a user namespace of its own, a plain user's hull) the host's is mounted there.
  */
@@ -12,6 +13,7 @@
 #include "engine/mounts.h"
 #include "engine/request.h"
 #include "engine/spec.h"
+#include "engine/volume.h"
 #include "runtime/live_mounts.h"
 #include "snap/copy.h"
 #include "sys/mount.h"
@@ -23,7 +25,13 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-struct job {
+struct gone_mount {
+	struct mount_point point;
+	int kept; /* -1: the kernel made no copy */
+	bool there;
+};
+
+struct update_live {
 	struct engine *g;
 	struct container_entry *c;
 	const struct update_things *t;
@@ -31,14 +39,34 @@ struct job {
 	struct mounts_plan plan;
 	bool runs;
 	int ns, root; /* of the running container */
+	/* done */
+	struct { struct gone_mount *v; size_t n; } gone;
+	struct { struct device_mapping *v; size_t n; } gone_devices, mounted; /* mounted: nodes of the host */
+	struct { struct spec_device *v; size_t n; } nodes;                    /* made */
+	struct strv volumes;                                                  /* made */
+	bool rules, mounts;
+	size_t added; /* from there on record.mounts came */
 };
 
-static void job_drop(struct job *j)
+struct update_live *update_live_new(struct engine *g, struct container_entry *c, const struct update_things *t)
 {
+	struct update_live *j = mem_alloc(sizeof *j);
+	*j = (struct update_live){.g = g, .c = c, .t = t, .plan = {.lock = -1}, .ns = -1, .root = -1};
+	return j;
+}
+
+void update_live_drop(struct update_live **at)
+{
+	struct update_live *j = *at;
+	if (!j)
+		return;
+	for (size_t i = 0; i < j->gone.n; i++)
+		fd_drop(&j->gone.v[i].kept);
 	mounts_plan_drop(&j->plan);
 	userns_maps_drop(&j->maps);
 	fd_drop(&j->root);
 	fd_drop(&j->ns);
+	mem_drop(at);
 }
 
 bool update_things_any(const struct update_things *t)
@@ -46,7 +74,7 @@ bool update_things_any(const struct update_things *t)
 	return t->add.binds.n || t->add.mounts.n || t->add.devices.n || t->remove_mounts.n || t->remove_devices.n;
 }
 
-static int open_root(struct job *j, struct err *e)
+static int open_root(struct update_live *j, struct err *e)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%lld/ns/mnt", (long long)j->c->state.pid);
@@ -60,24 +88,38 @@ static int open_root(struct job *j, struct err *e)
 }
 
 /* The mounts of `part` as live_mounts takes them. */
-static int change_live(struct job *j, struct container_entry *part, bool add, struct err *e)
+static int build_part(struct update_live *j, struct container_entry *part, struct spec_build *b, struct live_mounts *m, struct arena *a,
+	struct spec *spec, struct err *e)
+{
+	*b = (struct spec_build){.g = j->g, .c = part, .arena = a, .root = j->root, .run_dir = -1, .maps = &j->maps, .spec = spec};
+	*m = (struct live_mounts){.id = j->c->id, .pid = (pid_t)j->c->state.pid, .start_time = j->c->state.start_time, .spec = spec};
+	return spec_build_live(b, e);
+}
+
+static void build_drop(struct spec_build *b)
+{
+	for (size_t i = 0; i < b->nready; i++)
+		fd_drop(&b->ready[i]);
+	if (b->userns > 0)
+		close(b->userns);
+}
+
+/* kept: of one that goes, see live_mounts_remove. */
+static int change_live(struct update_live *j, struct container_entry *part, bool add, int *kept, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct spec spec = {};
-	struct spec_build b = {.g = j->g, .c = part, .arena = &a, .root = j->root, .run_dir = -1, .maps = &j->maps, .spec = &spec};
-	struct live_mounts m = {.id = j->c->id, .pid = (pid_t)j->c->state.pid, .start_time = j->c->state.start_time, .spec = &spec};
-	int r = spec_build_live(&b, e);
+	struct spec_build b;
+	struct live_mounts m;
+	int r = build_part(j, part, &b, &m, &a, &spec, e);
 	if (r == 0 && spec.mounts.n)
-		r = add ? live_mounts_add(&m, e) : live_mounts_remove(&m, e);
-	for (size_t i = 0; i < b.nready; i++)
-		fd_drop(&b.ready[i]);
-	if (b.userns > 0)
-		close(b.userns);
+		r = add ? live_mounts_add(&m, e) : live_mounts_remove(&m, kept, e);
+	build_drop(&b);
 	return r;
 }
 
 /* The container with these mounts alone. */
-static struct container_entry with_points(const struct job *j, struct mount_point *v, size_t n)
+static struct container_entry with_points(const struct update_live *j, struct mount_point *v, size_t n)
 {
 	struct container_entry part = {.record = j->c->record, .state = j->c->state, .dir = j->c->dir, .lock = -1};
 	memcpy(part.id, j->c->id, sizeof part.id);
@@ -87,28 +129,33 @@ static struct container_entry with_points(const struct job *j, struct mount_poin
 	return part;
 }
 
-static int add_mounts(struct job *j, struct err *e)
+static bool has_volume(const struct update_live *j, const char *name)
+{
+	own(mem) char *path = volume_path(j->g, name);
+	return path_exists(AT_FDCWD, path);
+}
+
+static int add_mounts(struct update_live *j, struct err *e)
 {
 	struct container_record *r = &j->c->record;
-	size_t before = r->mounts.n;
 	const struct host_config *h = &j->t->add;
+	j->added = r->mounts.n;
 	if (!h->binds.n && !h->mounts.n)
 		return 0;
-	if (mounts_add(j->g, j->c, h, &j->plan, e) < 0 || mounts_create(j->g, j->c, &j->plan, e) < 0)
+	if (mounts_add(j->g, j->c, h, &j->plan, e) < 0)
+		return -1;
+	for (size_t i = j->added; i < r->mounts.n; i++)
+		if (str_eq(r->mounts.v[i].type, "volume") && !has_volume(j, r->mounts.v[i].name))
+			arena_strv_add(&j->c->arena, &j->volumes, r->mounts.v[i].name);
+	if (mounts_create(j->g, j->c, &j->plan, e) < 0)
 		return -1;
 	if (!j->runs)
 		return 0;
-	struct container_entry part = with_points(j, r->mounts.v + before, r->mounts.n - before);
-	return mounts_fill_volumes(j->g, &part, j->root, &j->maps, e) < 0 ? -1 : change_live(j, &part, true, e);
-}
-
-static void take_back_mounts(struct job *j, size_t n)
-{
-	struct container_record *r = &j->c->record;
-	struct err ignored = {};
-	struct container_entry part = with_points(j, r->mounts.v + n, r->mounts.n - n);
-	if (j->runs && r->mounts.n > n)
-		(void)!change_live(j, &part, false, &ignored);
+	struct container_entry part = with_points(j, r->mounts.v + j->added, r->mounts.n - j->added);
+	if (mounts_fill_volumes(j->g, &part, j->root, &j->maps, e) < 0 || change_live(j, &part, true, NULL, e) < 0)
+		return -1;
+	j->mounts = true;
+	return 0;
 }
 
 static bool is_below(const char *path, const char *dir)
@@ -142,7 +189,7 @@ static void forget_text(struct container_record *r, const char *path)
 	r->host.tmpfs.n = n;
 }
 
-static int remove_mount(struct job *j, const char *text, struct err *e)
+static int remove_mount(struct update_live *j, const char *text, struct err *e)
 {
 	struct container_record *r = &j->c->record;
 	own(mem) char *path = path_clean(text);
@@ -159,8 +206,13 @@ static int remove_mount(struct job *j, const char *text, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "it has no mount at %.200s", path);
 	struct container_entry part = with_points(j, &gone, 1);
 	/* Who may do so in the container may have taken it away already. */
-	if (j->runs && change_live(j, &part, false, &why) < 0 && why.kind != ERR_NOT_FOUND)
+	int kept = -1;
+	if (j->runs && change_live(j, &part, false, &kept, &why) < 0 && why.kind != ERR_NOT_FOUND)
 		return *e = why, -1;
+	struct gone_mount *g = arena_push(&j->c->arena, &j->gone);
+	*g = (struct gone_mount){.point = i < r->mounts.n ? r->mounts.v[i] : gone, .kept = kept};
+	g->point.destination = arena_dup(&j->c->arena, path);
+	g->there = j->runs && why.kind == ERR_NONE;
 	if (i < r->mounts.n)
 		memmove(&r->mounts.v[i], &r->mounts.v[i + 1], (--r->mounts.n - i) * sizeof *r->mounts.v);
 	forget_text(r, path);
@@ -168,7 +220,7 @@ static int remove_mount(struct job *j, const char *text, struct err *e)
 }
 
 /* The nodes that these devices of the host are, in *ret of the arena. */
-static int list_nodes(const struct job *j, const struct device_mapping *v, size_t n, struct arena *a, struct spec_linux *ret, struct err *e)
+static int list_nodes(const struct update_live *j, const struct device_mapping *v, size_t n, struct arena *a, struct spec_linux *ret, struct err *e)
 {
 	struct container_entry part = {.record = j->c->record};
 	struct spec spec = {.linux_ = ret};
@@ -179,7 +231,7 @@ static int list_nodes(const struct job *j, const struct device_mapping *v, size_
 	return spec_build_limits(&b, e);
 }
 
-static int write_rules(struct job *j, struct err *e)
+static int write_rules(struct update_live *j, const struct container_record *by, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct spec_linux all = {};
@@ -188,7 +240,7 @@ static int write_rules(struct job *j, struct err *e)
 	/* Without a group of its own, or the right to load rules, nothing was forbidden by them. */
 	if (str_is_empty(s->cgroup) || j->g->rootless || j->c->record.host.privileged)
 		return 0;
-	if (list_nodes(j, j->c->record.host.devices.v, j->c->record.host.devices.n, &a, &all, e) < 0 || cgroup_open(s->cgroup, &cg, e) < 0)
+	if (list_nodes(j, by->host.devices.v, by->host.devices.n, &a, &all, e) < 0 || cgroup_open(s->cgroup, &cg, e) < 0)
 		return -1;
 	struct spec_resources rules = {.devices = all.resources->devices};
 	int r = cgroup_update(&cg, &rules, e);
@@ -198,18 +250,18 @@ static int write_rules(struct job *j, struct err *e)
 	return r;
 }
 
-static bool is_mounted_node(const struct job *j)
+static bool is_mounted_node(const struct update_live *j)
 {
 	return j->maps.nuids || j->g->rootless;
 }
 
-static int open_above(const struct job *j, const char *path, bool make, struct err *e)
+static int open_above(const struct update_live *j, const char *path, bool make, struct err *e)
 {
 	own(mem) char *above = mem_ndup(path, (size_t)(path_base(path) - path));
 	return make ? path_mkdirs_in(j->root, above, 0755, (uid_t)-1, (gid_t)-1, e) : path_open_in(j->root, above, O_PATH | O_DIRECTORY, 0, e);
 }
 
-static int make_node(const struct job *j, const struct spec_device *d, struct err *e)
+static int make_node(struct update_live *j, const struct spec_device *d, struct err *e)
 {
 	dev_t dev = makedev((unsigned)d->major.v, (unsigned)d->minor.v);
 	mode_t type = str_eq(d->type, "b") ? S_IFBLK : S_IFCHR;
@@ -218,8 +270,15 @@ static int make_node(const struct job *j, const struct spec_device *d, struct er
 	if (dir < 0)
 		return -1;
 	const char *name = path_base(d->path);
-	if (mknodat(dir, name, type | 0600, dev) < 0 && errno != EEXIST)
+	bool made = mknodat(dir, name, type | 0600, dev) == 0;
+	if (!made && errno != EEXIST)
 		return err_sys(e, "make device %.200s", d->path);
+	if (made) {
+		struct spec_device *own = arena_push(&j->c->arena, &j->nodes);
+		*own = *d;
+		own->path = arena_dup(&j->c->arena, d->path);
+		own->type = arena_dup(&j->c->arena, d->type);
+	}
 	own(fd) int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != type || st.st_rdev != dev)
 		return err_set(e, ERR_CONFLICT, "device %.200s: something else is there", d->path);
@@ -230,7 +289,7 @@ static int make_node(const struct job *j, const struct spec_device *d, struct er
 	return 0;
 }
 
-static void remove_node(const struct job *j, const struct spec_device *d)
+static void remove_node(const struct update_live *j, const struct spec_device *d)
 {
 	struct stat st;
 	struct err gone = {};
@@ -241,15 +300,19 @@ static void remove_node(const struct job *j, const struct spec_device *d)
 		(void)!unlinkat(dir, name, 0);
 }
 
-static int mount_node(struct job *j, const struct device_mapping *d, bool add, struct err *e)
+static int mount_node(struct update_live *j, const struct device_mapping *d, bool add, struct err *e)
 {
 	char bind[] = "bind", none[] = "";
 	struct mount_point m = {.type = bind, .source = d->host, .destination = d->container, .rw = true, .propagation = none};
 	struct container_entry part = with_points(j, &m, 1);
-	return change_live(j, &part, add, e);
+	if (change_live(j, &part, add, NULL, e) < 0)
+		return -1;
+	if (add)
+		*arena_push(&j->c->arena, &j->mounted) = *d;
+	return 0;
 }
 
-static int change_nodes(struct job *j, const struct device_mapping *d, bool add, struct err *e)
+static int change_nodes(struct update_live *j, const struct device_mapping *d, bool add, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct spec_linux nodes = {};
@@ -268,7 +331,7 @@ static int change_nodes(struct job *j, const struct device_mapping *d, bool add,
 	return 0;
 }
 
-static int add_devices(struct job *j, struct err *e)
+static int add_devices(struct update_live *j, struct err *e)
 {
 	struct host_config *h = &j->c->record.host;
 	const struct host_config *more = &j->t->add;
@@ -289,7 +352,8 @@ static int add_devices(struct job *j, struct err *e)
 	}
 	if (!j->runs || !more->devices.n)
 		return 0;
-	if (write_rules(j, e) < 0)
+	j->rules = true;
+	if (write_rules(j, &j->c->record, e) < 0)
 		return -1;
 	for (size_t i = 0; i < more->devices.n; i++)
 		if (change_nodes(j, &more->devices.v[i], true, e) < 0)
@@ -297,7 +361,7 @@ static int add_devices(struct job *j, struct err *e)
 	return 0;
 }
 
-static int remove_device(struct job *j, const char *path, struct err *e)
+static int remove_device(struct update_live *j, const char *path, struct err *e)
 {
 	struct host_config *h = &j->c->record.host;
 	size_t i = 0;
@@ -312,10 +376,14 @@ static int remove_device(struct job *j, const char *path, struct err *e)
 	memmove(&h->devices.v[i], &h->devices.v[i + 1], (--h->devices.n - i) * sizeof gone);
 	if (!j->runs)
 		return 0;
-	return write_rules(j, e) < 0 ? -1 : change_nodes(j, &gone, false, e);
+	j->rules = true;
+	if (write_rules(j, &j->c->record, e) < 0 || change_nodes(j, &gone, false, e) < 0)
+		return -1;
+	*arena_push(&j->c->arena, &j->gone_devices) = gone;
+	return 0;
 }
 
-static int save(struct job *j, struct err *e)
+static int save(struct update_live *j, struct err *e)
 {
 	struct container_entry *c = j->c;
 	__typeof__(c->record.mounts) points = c->record.mounts;
@@ -329,7 +397,7 @@ static int save(struct job *j, struct err *e)
 	return container_save_state(c->dir, &c->state, false, e);
 }
 
-static int change(struct job *j, size_t *ret_added, struct err *e)
+static int change(struct update_live *j, struct err *e)
 {
 	for (size_t i = 0; i < j->t->remove_mounts.n; i++)
 		if (remove_mount(j, j->t->remove_mounts.v[i], e) < 0)
@@ -337,26 +405,89 @@ static int change(struct job *j, size_t *ret_added, struct err *e)
 	for (size_t i = 0; i < j->t->remove_devices.n; i++)
 		if (remove_device(j, j->t->remove_devices.v[i], e) < 0)
 			return -1;
-	*ret_added = j->c->record.mounts.n;
 	return add_devices(j, e) < 0 ? -1 : add_mounts(j, e);
 }
 
-int container_update_things(struct engine *g, struct container_entry *c, const struct update_things *t, struct err *e)
+int update_live_do(struct update_live *j, struct err *e)
 {
-	struct job j __attribute__((cleanup(job_drop))) = {.g = g, .c = c, .t = t, .plan = {.lock = -1}, .ns = -1, .root = -1};
-	size_t added = SIZE_MAX;
-	struct err ignored = {};
-	j.runs = str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
-	if (userns_parse(&c->record, &j.maps, e) < 0 || (j.runs && open_root(&j, e) < 0))
+	struct container_entry *c = j->c;
+	j->runs = str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
+	if (userns_parse(&c->record, &j->maps, e) < 0 || (j->runs && open_root(j, e) < 0))
 		return -1;
-	if (change(&j, &added, e) < 0) {
-		/* What was taken away is so: the record says it. What was not added is left out. */
-		if (added == SIZE_MAX)
-			(void)!save(&j, &ignored);
-		return -1;
+	return change(j, e) < 0 ? -1 : save(j, e);
+}
+
+static int put_back_mount(struct update_live *j, const struct gone_mount *gone, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct spec spec = {};
+	struct spec_build b;
+	struct live_mounts m;
+	struct mount_point point = gone->point;
+	struct container_entry part = with_points(j, &point, 1);
+	int r = build_part(j, &part, &b, &m, &a, &spec, e);
+	if (r == 0 && spec.mounts.n == 1 && gone->kept > 0) {
+		struct spec_mount *one = &spec.mounts.v[0];
+		*one = (struct spec_mount){.destination = one->destination, .source = arena_dup(&a, "/"), .type = arena_dup(&a, "bind"), .ready = gone->kept};
+		arena_strv_add(&a, &one->options, "rbind");
+		if (!str_is_empty(point.propagation))
+			arena_strv_add(&a, &one->options, point.propagation);
 	}
-	if (save(&j, e) == 0)
-		return 0;
-	take_back_mounts(&j, added);
-	return -1;
+	if (r == 0 && spec.mounts.n)
+		r = live_mounts_add(&m, e);
+	build_drop(&b);
+	return r;
+}
+
+static void undo_coming(struct update_live *j)
+{
+	struct container_record *r = &j->c->record;
+	struct err ignored = {};
+	struct container_entry part = with_points(j, r->mounts.v + j->added, r->mounts.n - j->added);
+	if (j->mounts && r->mounts.n > j->added)
+		(void)!change_live(j, &part, false, NULL, &ignored);
+	for (size_t i = j->volumes.n; i-- > 0;)
+		(void)!volume_delete(j->g, j->volumes.v[i], &ignored);
+	for (size_t i = j->mounted.n; i-- > 0;)
+		(void)!mount_node(j, &j->mounted.v[i], false, &ignored);
+	for (size_t i = j->nodes.n; i-- > 0;)
+		remove_node(j, &j->nodes.v[i]);
+}
+
+static void forget_device(struct host_config *h, const char *path)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < h->devices.n; i++)
+		if (!str_eq(h->devices.v[i].container, path))
+			h->devices.v[n++] = h->devices.v[i];
+	h->devices.n = n;
+}
+
+static void forget_point(struct container_record *r, const char *path)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < r->mounts.n; i++)
+		if (!str_eq(r->mounts.v[i].destination, path))
+			r->mounts.v[n++] = r->mounts.v[i];
+	r->mounts.n = n;
+	forget_text(r, path);
+}
+
+int update_live_undo(struct update_live *j, struct container_entry *old, struct err *e)
+{
+	int result = 0;
+	undo_coming(j);
+	for (size_t i = j->gone_devices.n; i-- > 0;)
+		if (change_nodes(j, &j->gone_devices.v[i], true, e) < 0) {
+			forget_device(&old->record.host, j->gone_devices.v[i].container);
+			result = -1;
+		}
+	if (j->rules && write_rules(j, &old->record, e) < 0)
+		result = -1;
+	for (size_t i = j->gone.n; i-- > 0;)
+		if (j->gone.v[i].there && put_back_mount(j, &j->gone.v[i], e) < 0) {
+			forget_point(&old->record, j->gone.v[i].point.destination);
+			result = -1;
+		}
+	return result;
 }

@@ -12,5 +12,12 @@ struct update_things {
 	struct strv remove_mounts, remove_devices; /* paths in the container; a device by its path on the host too */
 };
 bool update_things_any(const struct update_things *t);
-/* c is locked. The record is written when the kernel has it. */
-int container_update_things(struct engine *g, struct container_entry *c, const struct update_things *t, struct err *e) must_use;
+/* c is locked; both outlive it. */
+struct update_live;
+struct update_live *update_live_new(struct engine *g, struct container_entry *c, const struct update_things *t) must_use;
+void update_live_drop(struct update_live **u);
+/* The record is written when the kernel has it. What was done before an error stays until it is undone. */
+int update_live_do(struct update_live *u, struct err *e) must_use;
+/* Backwards, what update_live_do did, as far as it came. old: the container by its record before; what cannot be put back goes from there, and
+ * *e says so. */
+int update_live_undo(struct update_live *u, struct container_entry *old, struct err *e) must_use;

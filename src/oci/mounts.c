@@ -39,7 +39,7 @@ static int change(struct oci_container *c, bool add, const char *file, struct er
 	spec.mounts.n = list.mounts.n;
 	struct live_mounts m = {.id = c->state.id, .bundle = c->state.bundle, .pid = (pid_t)c->state.pid, .start_time = c->state.start_time,
 		.spec = &spec, .cgroup = &g};
-	int r = add ? live_mounts_add(&m, e) : live_mounts_remove(&m, e);
+	int r = add ? live_mounts_add(&m, e) : live_mounts_remove(&m, NULL, e);
 	cgroup_drop(&g);
 	return r;
 }

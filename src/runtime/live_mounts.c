@@ -19,6 +19,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@ struct work {
 	struct container_create create;
 	struct namespaces ns;
 	int *mapped;
+	bool keep;
+	int kept; /* in the child */
 	int report[2];
 };
 
@@ -87,12 +90,13 @@ static int prepare(struct work *w, struct err *e)
 		return -1;
 	if (w->add && (mounts_open_mapped(&w->create, &w->ns, &w->mapped, e) < 0 || clone_sources(w, e) < 0))
 		return -1;
-	return fd_pipe(w->report, e);
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, w->report) < 0 ? err_sys(e, "socket") : 0;
 }
 
-static int unmount(struct setup *s, int proc, const char *destination, struct err *e)
+static int unmount(struct setup *s, int proc, const char *destination, int *kept, struct err *e)
 {
 	struct statx st = {};
+	struct err none = {};
 	char path[40];
 	own(mem) char *whole = mem_printf("/%s", destination);
 	own(mem) char *clean = path_clean(whole);
@@ -101,6 +105,8 @@ static int unmount(struct setup *s, int proc, const char *destination, struct er
 		return err_sys(e, "unmount %s", clean);
 	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) || strcmp(clean, "/") == 0)
 		return err_set(e, ERR_NOT_FOUND, "unmount %s: nothing is mounted there", clean);
+	if (kept)
+		*kept = mount_clone(at, "", true, &none);
 	snprintf(path, sizeof path, "self/fd/%d", at);
 	return fchdir(proc) < 0 || umount2(path, MNT_DETACH) < 0 ? err_sys(e, "unmount %s", clean) : 0;
 }
@@ -117,7 +123,7 @@ static int mount_all(struct work *w, struct setup *s, int proc, struct err *e)
 		if (mounts_make(s, e) == 0)
 			continue;
 		while (i-- > 0)
-			(void)!unmount(s, proc, w->spec.mounts.v[i].destination, &ignored);
+			(void)!unmount(s, proc, w->spec.mounts.v[i].destination, NULL, &ignored);
 		return -1;
 	}
 	return mounts_finish(s, e);
@@ -126,7 +132,7 @@ static int mount_all(struct work *w, struct setup *s, int proc, struct err *e)
 static int unmount_all(struct work *w, struct setup *s, int proc, struct err *e)
 {
 	for (size_t i = w->spec.mounts.n; i-- > 0;)
-		if (unmount(s, proc, w->spec.mounts.v[i].destination, e) < 0)
+		if (unmount(s, proc, w->spec.mounts.v[i].destination, w->keep ? &w->kept : NULL, e) < 0)
 			return -1;
 	return 0;
 }
@@ -150,13 +156,13 @@ __attribute__((noreturn)) static void be_child(struct work *w)
 	struct err e = {};
 	if (work_inside(w, &e) == 0)
 		e = (struct err){};
-	(void)!fd_write_all(w->report[1], &e, sizeof e);
-	_exit(0);
+	struct err unsent = {};
+	_exit(fd_send(w->report[1], &e, sizeof e, &w->kept, w->kept >= 0 && e.kind == ERR_NONE, &unsent) < 0);
 }
 
-static int change(const struct live_mounts *m, bool add, struct err *e)
+static int change(const struct live_mounts *m, bool add, int *ret_kept, struct err *e)
 {
-	struct work w __attribute__((cleanup(work_drop))) = {.m = m, .add = add, .ns = NAMESPACES_INIT, .report = {-1, -1}};
+	struct work w __attribute__((cleanup(work_drop))) = {.m = m, .add = add, .keep = ret_kept, .kept = -1, .ns = NAMESPACES_INIT, .report = {-1, -1}};
 	own(fd) int pidfd = -1;
 	if (prepare(&w, e) < 0)
 		return -1;
@@ -166,11 +172,15 @@ static int change(const struct live_mounts *m, bool add, struct err *e)
 	if (pid < 0)
 		return -1;
 	fd_drop(&w.report[1]);
-	struct err answer = {.kind = ERR_CONFLICT, .text = "the container ended meanwhile"};
-	if (fd_read_full(w.report[0], &answer, sizeof answer) != sizeof answer)
-		answer.kind = ERR_CONFLICT;
+	struct err answer = {}, lost = {};
+	int kept = -1;
+	size_t n = 1;
+	if (fd_recv(w.report[0], &answer, sizeof answer, &kept, &n, &lost) != sizeof answer)
+		answer = (struct err){.kind = ERR_CONFLICT, .text = "the container ended meanwhile"};
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	if (ret_kept)
+		*ret_kept = n ? kept : -1;
 	if (answer.kind == ERR_NONE)
 		return 0;
 	*e = answer;
@@ -179,10 +189,10 @@ static int change(const struct live_mounts *m, bool add, struct err *e)
 
 int live_mounts_add(const struct live_mounts *m, struct err *e)
 {
-	return change(m, true, e);
+	return change(m, true, NULL, e);
 }
 
-int live_mounts_remove(const struct live_mounts *m, struct err *e)
+int live_mounts_remove(const struct live_mounts *m, int *ret_kept, struct err *e)
 {
-	return change(m, false, e);
+	return change(m, false, ret_kept, e);
 }

@@ -15,5 +15,6 @@ struct live_mounts {
 };
 /* All of them, in order, as a new container would get them; or none and an error. */
 int live_mounts_add(const struct live_mounts *m, struct err *e) must_use;
-/* What is mounted at their destinations, the last one first. ERR_NOT_FOUND: nothing is; the ones before it are gone. */
-int live_mounts_remove(const struct live_mounts *m, struct err *e) must_use;
+/* What is mounted at their destinations, the last one first. ERR_NOT_FOUND: nothing is; the ones before it are gone.
+ * ret_kept: NULL, or, of one mount, a detached copy of what was there (spec_mount's `ready`); -1: the kernel made none. */
+int live_mounts_remove(const struct live_mounts *m, int *ret_kept, struct err *e) must_use;

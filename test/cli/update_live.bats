@@ -65,6 +65,35 @@ teardown_file() { hull_teardown; }
     hull rm -f same
 }
 
+@test "an update is whole or not at all: what it had done is undone" {
+    need_root
+    mkdir -p whole
+    hull run -d --name whole --network none --memory 64m -v "$PWD/whole:/kept" --tmpfs /scratch --mount type=tmpfs,target=/more box sh -c 'echo 1 >/scratch/f; echo 2 >/more/f; sleep 100000'
+    wait_until 30 hull exec whole test -s /more/f
+    before=$(hull inspect -f '{{json .Mounts}} {{json .HostConfig}} {{json .Config}}' whole)
+    mounts=$(hull exec whole sh -c 'cut -d " " -f 5 /proc/self/mountinfo | sort')
+    for bad in "--mount-add $PWD/whole:/proc/x" "--publish-add 80"; do
+        run hull update --memory 128m --restart always --health-cmd true --mount-rm /scratch --mount-rm /kept --mount-rm /more --device-add /dev/null:/dev/further \
+            --mount-add fresh:/fresh --mount-add type=tmpfs,target=/also $bad whole
+        [ "$status" -ne 0 ]
+        [[ $output != *undone* ]]
+        [ "$(hull inspect -f '{{json .Mounts}} {{json .HostConfig}} {{json .Config}}' whole)" = "$before" ]
+        run -0 hull exec whole sh -c 'cat /scratch/f /more/f; test -e /dev/further || echo none'
+        [ "${lines[*]}" = "1 2 none" ]
+        [ "$(hull exec whole sh -c 'cut -d " " -f 5 /proc/self/mountinfo | sort')" = "$mounts" ]
+        [ "$(hull stats --no-stream --format '{{.MemUsage}}' whole | sed 's/.*\/ //')" = 64MiB ]
+        run hull volume inspect fresh
+        [ "$status" -ne 0 ]
+    done
+    hull stop -t 0 whole
+    run hull update --mount-rm /kept --mount-add fresh:/fresh --publish-add 80 whole
+    [ "$status" -ne 0 ]
+    run hull volume inspect fresh
+    [ "$status" -ne 0 ]
+    [ "$(hull inspect -f '{{json .Mounts}} {{json .HostConfig}} {{json .Config}}' whole)" = "$before" ]
+    hull rm -f whole
+}
+
 @test "of a container that does not run: from its start on" {
     mkdir -p later
     echo l >later/f
