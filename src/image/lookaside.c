@@ -120,26 +120,15 @@ static const char *url_of(const struct json *scope)
 	return url ? url : json_get_str(scope, "sigstore");
 }
 
-/* "host/a/b:tag", "host/a/b", "host/a", "host", "*.domain"; later files do not repeat scopes. */
-static const char *find_in(const struct json *scopes, const struct ref *ref)
+/* In the first *best of the scopes: the narrowest counts, whichever file says it. */
+static void find_in(const struct json *of, const struct strv *scopes, size_t *best, char **ret)
 {
-	struct ref bare = *ref;
-	char text[REF_TEXT];
-	const char *found = url_of(json_get(scopes, ref_format(ref, text)));
-	*bare.tag = *bare.digest = 0;
-	ref_format(&bare, text);
-	while (!found) {
-		found = url_of(json_get(scopes, text));
-		char *slash = strrchr(text, '/');
-		if (!slash)
-			break;
-		*slash = 0;
-	}
-	for (const char *dot = strchr(ref->registry, '.'); !found && dot; dot = strchr(dot + 1, '.')) {
-		own(mem) char *wild = mem_printf("*%s", dot);
-		found = url_of(json_get(scopes, wild));
-	}
-	return found;
+	for (size_t i = 0; i < *best; i++)
+		if (url_of(json_get(of, scopes->v[i]))) {
+			mem_drop(ret);
+			*ret = mem_dup(url_of(json_get(of, scopes->v[i])));
+			*best = i;
+		}
 }
 
 static int read_file(int dir, const char *name, struct json **ret, struct err *e)
@@ -152,18 +141,20 @@ static int read_file(int dir, const char *name, struct json **ret, struct err *e
 
 static int read_folder(int dir, const struct ref *ref, char **ret, struct err *e)
 {
-	own(strv) struct strv names = {};
+	own(strv) struct strv names = {}, scopes = {};
 	own(mem) char *rest = NULL;
 	if (path_list(dir, ".", &names, e) < 0)
 		return err_wrap(e, "registries.d");
 	strv_sort(&names);
-	for (size_t i = 0; i < names.n && !*ret; i++) {
+	ref_scopes(ref, &scopes);
+	size_t best = scopes.n;
+	for (size_t i = 0; i < names.n; i++) {
 		own(json) struct json *j = NULL;
 		if (!str_has_suffix(names.v[i], ".yaml"))
 			continue;
 		if (read_file(dir, names.v[i], &j, e) < 0)
 			return -1;
-		*ret = mem_dup(find_in(json_get(j, "docker"), ref));
+		find_in(json_get(j, "docker"), &scopes, &best, ret);
 		if (!rest)
 			rest = mem_dup(url_of(json_get(j, "default-docker")));
 	}

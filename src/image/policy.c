@@ -63,30 +63,13 @@ static const struct json *scope_of(const struct policy *p, const char *transport
 	return json_get(json_get(json_get(p->document, "transports"), transport), scope);
 }
 
-/* "a/b/c", "a/b", "a"; then "*.x.y" of the host; then "". */
-static const struct json *find_scope(const struct policy *p, const char *transport, const char *exact, const char *name)
+static const struct json *requirements(const struct policy *p, const char *transport, const struct strv *scopes)
 {
-	const struct json *found = exact ? scope_of(p, transport, exact) : NULL;
-	own(mem) char *text = mem_dup(name ? name : "");
-	while (!found && *text) {
-		found = scope_of(p, transport, text);
-		char *slash = strrchr(text, '/');
-		if (!slash)
-			break;
-		*slash = 0;
-		if (!*text && !found)
-			return scope_of(p, transport, "/") ? scope_of(p, transport, "/") : scope_of(p, transport, "");
-	}
-	for (char *dot = strchr(text, '.'); !found && dot; dot = strchr(dot + 1, '.')) {
-		own(mem) char *wild = mem_printf("*%s", dot);
-		found = scope_of(p, transport, wild);
-	}
-	return found ? found : scope_of(p, transport, "");
-}
-
-static const struct json *requirements(const struct policy *p, const char *transport, const char *exact, const char *name)
-{
-	const struct json *found = find_scope(p, transport, exact, name);
+	const struct json *found = NULL;
+	for (size_t i = 0; i < scopes->n && !found; i++)
+		found = scope_of(p, transport, scopes->v[i]);
+	if (!found)
+		found = scope_of(p, transport, "");
 	return found ? found : json_get(p->document, "default");
 }
 
@@ -369,18 +352,31 @@ int policy_check(const struct policy *p, const struct ref *ref, const char *cons
 	struct err *e)
 {
 	struct asked a = {.ref = ref, .digests = digests, .n = n, .find = find, .arg = arg};
-	struct ref bare = *ref;
-	char exact[REF_TEXT], name[REF_TEXT];
+	own(strv) struct strv scopes = {};
 	*ret_signed = false;
 	if (!p->document)
 		return 0;
-	*bare.tag = *bare.digest = 0;
-	ref_format(&bare, name);
-	return check_all(p, requirements(p, "docker", ref_format(ref, exact), name), &a, ret_signed, e);
+	ref_scopes(ref, &scopes);
+	return check_all(p, requirements(p, "docker", &scopes), &a, ret_signed, e);
+}
+
+int policy_check_scopes(const struct policy *p, const char *transport, const struct strv *scopes, struct err *e)
+{
+	bool is_signed;
+	return p->document ? check_all(p, requirements(p, transport, scopes), NULL, &is_signed, e) : 0;
 }
 
 int policy_check_path(const struct policy *p, const char *transport, const char *path, struct err *e)
 {
-	bool is_signed;
-	return p->document ? check_all(p, requirements(p, transport, NULL, path), NULL, &is_signed, e) : 0;
+	own(strv) struct strv scopes = {};
+	own(mem) char *text = mem_dup(path ? path : "");
+	for (char *slash; *text; *slash = 0) {
+		strv_add(&scopes, text);
+		slash = strrchr(text, '/');
+		if (!slash)
+			break;
+	}
+	if (path && *path == '/')
+		strv_add(&scopes, "/");
+	return policy_check_scopes(p, transport, &scopes, e);
 }

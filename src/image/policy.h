@@ -28,7 +28,9 @@ typedef int (*policy_find_fn)(void *arg, enum signed_kind kind, struct signed_pa
  * needed, and there. */
 int policy_check(const struct policy *p, const struct ref *ref, const char *const *digests, size_t n, policy_find_fn find, void *arg, bool *ret_signed,
 	struct err *e) must_use;
-/* Of another transport ("docker-archive", "oci", "dir" …), which has no signatures; path: absolute, or NULL. */
+/* Of another transport ("docker-archive", "docker-daemon" …), which has no signatures; scopes: what it is called there, the narrowest first. */
+int policy_check_scopes(const struct policy *p, const char *transport, const struct strv *scopes, struct err *e) must_use;
+/* The same of a file or directory, and the directories it is in; path: absolute, or NULL. */
 int policy_check_path(const struct policy *p, const char *transport, const char *path, struct err *e) must_use;
 
 /* Simple signing, cosign's or GPG's: does the payload speak of one of these digests, and of what does it say it is? NULL: it does not. */

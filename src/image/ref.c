@@ -215,6 +215,29 @@ char *ref_format_familiar(const struct ref *r, char out[REF_TEXT])
 	return add_suffix(r, ref_repository_familiar(r, out));
 }
 
+void ref_scopes(const struct ref *r, struct strv *ret)
+{
+	if (*r->tag && *r->digest)
+		strv_add_take(ret, mem_printf("%s/%s:%s@%s", r->registry, r->repository, r->tag, r->digest));
+	if (*r->digest)
+		strv_add_take(ret, mem_printf("%s/%s@%s", r->registry, r->repository, r->digest));
+	if (*r->tag)
+		strv_add_take(ret, mem_printf("%s/%s:%s", r->registry, r->repository, r->tag));
+	own(mem) char *name = mem_printf("%s/%s", r->registry, r->repository);
+	for (char *slash = name; slash; *slash = 0) {
+		strv_add(ret, name);
+		slash = strrchr(name, '/');
+		if (!slash)
+			break;
+	}
+	size_t host = strcspn(r->registry, ":");
+	for (const char *dot = strchr(r->registry, '.'); dot; dot = strchr(dot + 1, '.')) {
+		if (r->registry[host])
+			strv_add_take(ret, mem_printf("*%s", dot));
+		strv_add_take(ret, mem_printf("*%.*s", (int)(r->registry + host - dot), dot));
+	}
+}
+
 bool ref_is_id(const char *text)
 {
 	const char *hex = str_after(text, "sha256:");

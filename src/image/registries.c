@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * registries: see registries.h. An entry's prefix is compared with "registry/repository", whole components only; the longest wins;
- * "*.example.com" stands for any host below. What follows the prefix follows the location.
+ * registries: see registries.h. An entry's prefix is one of the name's scopes (ref_scopes), the narrowest wins. What follows the prefix follows the
+ * location; behind "*.example.com", which stands for any host below, that is what follows the host.
  */
 #include "image/registries.h"
 
@@ -181,33 +181,20 @@ int registries_load(const struct strv *docker_mirrors, struct registries *ret, s
 	return 0;
 }
 
-/* How much of `name` the prefix covers; 0: nothing. */
-static size_t covers(const char *prefix, const char *name)
+/* *ret_covered: how much of "registry/repository" the prefix is. */
+static const struct registry_entry *find(const struct registries *r, const struct ref *ref, size_t *ret_covered)
 {
-	size_t n = strlen(prefix);
-	if (str_has_prefix(prefix, "*.")) {
-		size_t host = strcspn(name, "/");
-		const char *tail = prefix + 1;
-		size_t len = strlen(tail);
-		return host > len && memcmp(name + host - len, tail, len) == 0 ? host : 0;
-	}
-	return strncmp(prefix, name, n) == 0 && (!name[n] || name[n] == '/') ? n : 0;
-}
-
-static const struct registry_entry *find(const struct registries *r, const char *name, size_t *ret_covered)
-{
-	const struct registry_entry *best = NULL;
-	size_t most = 0;
-	*ret_covered = 0;
-	for (size_t i = 0; i < r->entries.n; i++) {
-		size_t n = covers(r->entries.v[i].prefix, name), weight = str_has_prefix(r->entries.v[i].prefix, "*.") ? 1 : n;
-		if (n && weight > most) {
-			best = &r->entries.v[i];
-			most = weight;
-			*ret_covered = n;
-		}
-	}
-	return best;
+	own(strv) struct strv scopes = {};
+	struct ref bare = *ref;
+	*bare.tag = *bare.digest = 0;
+	ref_scopes(&bare, &scopes);
+	for (size_t i = 0; i < scopes.n; i++)
+		for (size_t k = 0; k < r->entries.n; k++)
+			if (strcmp(r->entries.v[k].prefix, scopes.v[i]) == 0) {
+				*ret_covered = strlen(*scopes.v[i] == '*' ? ref->registry : scopes.v[i]);
+				return &r->entries.v[k];
+			}
+	return NULL;
 }
 
 /* "host/path" and what follows the prefix, as registry and repository. */
@@ -228,7 +215,7 @@ int registries_resolve(const struct registries *r, const struct ref *ref, bool p
 {
 	own(mem) char *name = mem_printf("%s/%s", ref->registry, ref->repository);
 	size_t covered;
-	const struct registry_entry *x = find(r, name, &covered);
+	const struct registry_entry *x = find(r, ref, &covered);
 	if (!x)
 		return add_endpoint(a, ret, name, "", false, NULL, e);
 	if (x->blocked)
@@ -242,9 +229,7 @@ int registries_resolve(const struct registries *r, const struct ref *ref, bool p
 		if (add_endpoint(a, ret, m->location, name + covered, m->insecure, ns, e) < 0)
 			return -1;
 	}
-	/* A prefix that is all of a wildcard's host is itself. */
-	bool moved = x->location && !str_has_prefix(x->prefix, "*.");
-	return add_endpoint(a, ret, moved ? x->location : name, moved ? name + covered : "", x->insecure, NULL, e);
+	return add_endpoint(a, ret, x->location ? x->location : name, x->location ? name + covered : "", x->insecure, NULL, e);
 }
 
 static bool has_registry(const char *text)
@@ -261,7 +246,7 @@ int registries_names(const struct registries *r, const char *text, struct strv *
 	struct ref ref;
 	if (ref_parse(text, &ref, e) < 0)
 		return -1;
-	if (has_registry(text) || !r->search.n) {
+	if (has_registry(text)) {
 		strv_add(ret, text);
 		return 0;
 	}
@@ -273,6 +258,8 @@ int registries_names(const struct registries *r, const char *text, struct strv *
 		strv_add_take(ret, mem_printf("%s%s", alias, text + n));
 		return 0;
 	}
+	if (!r->search.n)
+		strv_add(ret, text);
 	for (size_t i = 0; i < r->search.n; i++) {
 		bool hub = strcmp(r->search.v[i], "docker.io") == 0;
 		strv_add_take(ret, hub ? mem_dup(text) : mem_printf("%s/%s", r->search.v[i], text));

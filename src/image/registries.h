@@ -4,8 +4,8 @@
  *
  * Files: CONTAINERS_REGISTRIES_CONF alone, else ~/.config/containers/registries.conf or, where that is missing,
  * /etc/containers/registries.conf; then, key by key on top, the *.conf of registries.conf.d beside /etc's and beside the user's.
- * Short names: a name without a registry is docker.io's, as docker has it, unless unqualified-search-registries is set: then an alias
- * counts, else each of those registries in turn.
+ * Short names: of a name without a registry its alias counts, else each of unqualified-search-registries in turn; where these are not set it is
+ * docker.io's, as docker has it.
  */
 #pragma once
 

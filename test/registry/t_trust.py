@@ -127,6 +127,13 @@ def test_reject_and_scopes():
         hull.refuses("it is rejected", "pull", f"{fake.host}/a/y")
         policy(hull, ANY, **{f"{fake.host}/a/x:latest": REJECT})
         hull.ok("pull", "-q", f"{fake.host}/a/y")
+        # "*.domain" is meant for any port of it
+        for scope in ("*.0.0.1", "*.0.1", f"*.0.0.{fake.host[8:]}"):
+            policy(hull, ANY, **{scope: REJECT})
+            hull.refuses("it is rejected", "pull", f"{fake.host}/a/y")
+            policy(hull, REJECT, **{scope: REJECT, fake.host: ANY})
+            hull.ok("pull", "-q", f"{fake.host}/a/y")
+        policy(hull, ANY, **{f"{fake.host}/a/x:latest": REJECT})
         # it is here already, and does not start any more
         does_not_start(hull, "create", f"{fake.host}/a/x")
         hull.ok("rmi", f"{fake.host}/a/x")
@@ -353,12 +360,20 @@ def test_where_gpg_signatures_lie():
         nowhere = f"http://{beside.host}/nowhere"
         rows = [f"default-docker:\n  lookaside: {url}\n", f"docker:\n  {fake.host}:\n    sigstore: '{url}/'\ndefault-docker:\n  lookaside: {nowhere}\n",
                 f"---\ndocker:\n    {fake.host}/a:\n        lookaside: \"{url}\" # here\n        lookaside-staging: {nowhere}\n"
-                f"    {fake.host}:\n        lookaside: {nowhere}\n", f"docker:\n  {name}:latest:\n    lookaside: {url}\n"]
+                f"    {fake.host}:\n        lookaside: {nowhere}\n", f"docker:\n  {name}:latest:\n    lookaside: {url}\n",
+                f"docker:\n  '*.0.0.1':\n    lookaside: {url}\ndefault-docker:\n  lookaside: {nowhere}\n"]
         for text in rows:
             asked.clear()
             Lookaside(hull, scopes=text)
             hull.ok("pull", "-q", name)
             assert asked[:2] == [f"/sigs/a/x@{digest.replace(':', '=')}/signature-{i}" for i in (1, 2)], asked
+        # The narrowest scope counts, whichever file says it.
+        later = os.path.join(hull.path, ".config/containers/registries.d/b.yaml")
+        with open(later, "w") as f:
+            f.write(f"docker:\n  {fake.host}/a:\n    lookaside: {url}\n")
+        Lookaside(hull, scopes=f"docker:\n  {fake.host}:\n    lookaside: {nowhere}\n")
+        hull.ok("pull", "-q", name)
+        os.unlink(later)
         # That it cannot be asked is not that there is none.
         status[0] = 500
         hull.refuses("500", "pull", name)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image/ref.h"
 
+#include "base/buf.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -122,8 +124,32 @@ static void ids(void **state)
 		assert_false(ref_is_id(no[i]));
 }
 
+static void check_scopes(const char *text, const char *expected)
+{
+	own(strv) struct strv scopes = {};
+	own(buf) struct buf b = {};
+	struct ref r;
+	struct err e = {};
+	assert_int_equal(ref_parse(text, &r, &e), 0);
+	ref_scopes(&r, &scopes);
+	for (size_t i = 0; i < scopes.n; i++)
+		buf_printf(&b, "%s%s", i ? " " : "", scopes.v[i]);
+	assert_string_equal(buf_text(&b), expected);
+}
+
+static void scopes(void **state)
+{
+	(void)state;
+	check_scopes("nginx", "docker.io/library/nginx:latest docker.io/library/nginx docker.io/library docker.io *.io");
+	check_scopes("a.b.example:5000/t/x:1", "a.b.example:5000/t/x:1 a.b.example:5000/t/x a.b.example:5000/t a.b.example:5000 "
+						"*.b.example:5000 *.b.example *.example:5000 *.example");
+	check_scopes("localhost:5000/x:1", "localhost:5000/x:1 localhost:5000/x localhost:5000");
+	check_scopes("a.b/x:1@sha256:" HEX, "a.b/x:1@sha256:" HEX " a.b/x@sha256:" HEX " a.b/x:1 a.b/x a.b *.b");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(good), cmocka_unit_test(bad), cmocka_unit_test(lengths), cmocka_unit_test(ids)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(good), cmocka_unit_test(bad), cmocka_unit_test(lengths), cmocka_unit_test(ids),
+		cmocka_unit_test(scopes)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,9 @@ static const char conf[] = "unqualified-search-registries = ['quay.io', 'docker.
 			   "[[registry]]\nprefix = 'docker.io/library/secret'\nblocked = true\nlocation = 'docker.io/library/secret'\n"
 			   "[[registry]]\nprefix = 'old.example/team'\nlocation = 'new.example:8443/other/team'\ninsecure = true\n"
 			   "[[registry]]\nprefix = '*.wild.example'\ninsecure = true\nlocation = ''\n"
+			   "[[registry]]\nprefix = '*.deep.wild.example'\nblocked = true\n"
+			   "[[registry]]\nprefix = 'a.deep.wild.example'\n"
+			   "[[registry]]\nprefix = '*.moved.example'\nlocation = 'new.example/moved'\n[[registry.mirror]]\nlocation = 'near.example'\n"
 			   "[aliases]\nfedora = 'registry.fedoraproject.org/fedora'\n";
 
 static void load(struct registries *r)
@@ -64,6 +67,12 @@ static void test_places(void **state unused)
 	check(&r, "old.example/teams/app", true, "old.example/teams/app");
 	check(&r, "a.b.wild.example/x", true, "a.b.wild.example/x!");
 	check(&r, "wild.example/x", true, "wild.example/x");
+	check(&r, "a.wild.example:5000/x", true, "a.wild.example:5000/x!");
+	check(&r, "b.deep.wild.example/x", true, "registry *.deep.wild.example is blocked by test.conf");
+	check(&r, "b.deep.wild.example:5000/x", true, "registry *.deep.wild.example is blocked by test.conf");
+	check(&r, "a.deep.wild.example/x", true, "a.deep.wild.example/x");
+	check(&r, "a.moved.example/t/x", true, "near.example/t/x~ new.example/moved/t/x");
+	check(&r, "a.moved.example:5000/x", false, "new.example/moved/x");
 	check(&r, "quay.io/x/y", true, "quay.io/x/y");
 	registries_drop(&r);
 }
@@ -101,7 +110,8 @@ static void test_later_files_win(void **state unused)
 	load(&r);
 	assert_int_equal(registries_parse(more, strlen(more), "more.conf", &r, &e), 0);
 	check(&r, "nginx", true, "docker.io/library/nginx");
-	check_names(&r, "fedora", "fedora");
+	check_names(&r, "fedora", "registry.fedoraproject.org/fedora");
+	check_names(&r, "debian", "debian");
 	registries_drop(&r);
 }
 
