@@ -126,21 +126,18 @@ static int take_address(struct engine *g, struct container_entry *c, const struc
 	return endpoint_take(&g->networks, &r, a, ret, e);
 }
 
-void connect_choose_default(struct connections *x, const struct host_config *h)
+void connect_choose_default(struct connections *x)
 {
 	for (int f = 0; f < 2; f++) {
 		struct connection *best = NULL;
-		int64_t priority = 0;
 		for (size_t i = 0; i < x->list.n; i++) {
 			struct connection *k = &x->list.v[i];
 			struct network_range r;
-			int64_t own_priority = i < h->networks.n ? h->networks.v[i].priority : 0;
+			k->is_default[f] = false;
 			if (k->network.internal || !k->endpoint.ip[f].len || !network_range(&k->network, f ? 16 : 4, &r) || !r.gateway.len)
 				continue;
-			if (!best || own_priority > priority) {
+			if (!best || k->request.priority > best->request.priority)
 				best = k;
-				priority = own_priority;
-			}
 		}
 		if (best)
 			best->is_default[f] = true;
@@ -243,7 +240,7 @@ int connect_prepare(struct engine *g, struct container_entry *c, struct connecti
 	for (size_t i = 0; i < n; i++)
 		if (connect_join(g, c, &list[i], i, x, e) < 0)
 			return -1;
-	connect_choose_default(x, h);
+	connect_choose_default(x);
 	if (ports_hold(g, c, x, e) < 0)
 		return -1;
 	c->state.networks.v = arena_alloc(&c->arena, n * sizeof *c->state.networks.v);

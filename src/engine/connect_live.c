@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * connect_live: a container joins a network, or leaves one, at any time. One that does not run has it in its record alone. While it
- * runs the order is: address, record and state, interface; back: interface, state and record, address. Who is killed on the way leaves a
- * container whose record is right at its next start, and an address that connect_is_gone() frees.
+ * runs the order is: address, record and state, interface, ports; back: ports, interface, state and record, address. Published ports lead
+ * to where they would after a start (ports_live.c). Who is killed on the way leaves a container whose record is right at its next start,
+ * and an address that connect_is_gone() frees.
  */
 #include "engine/network.h"
 
@@ -34,10 +35,12 @@ static void spell_out(struct container_entry *c)
 static int save(struct container_entry *c, struct err *e)
 {
 	__typeof__(c->state.networks) networks = c->state.networks;
+	__typeof__(c->state.published) published = c->state.published;
 	own(fd) int lock = container_change_state(c, e);
 	if (lock < 0)
 		return -1;
 	c->state.networks = networks;
+	c->state.published = published;
 	if (c->record.host.network_mode)
 		c->state.network_mode = c->record.host.network_mode;
 	return container_save_record(c, true, e) < 0 || container_save_state(c->dir, &c->state, false, e) < 0 ? -1 : 0;
@@ -66,6 +69,29 @@ static int note(struct container_entry *c, const struct connections *x, struct e
 	return cni_is(&x->list.v[0].network) && (connect_cni_note(c, x, -1, e) < 0 || save(c, e) < 0) ? -1 : 0;
 }
 
+/* Who gives the default route of IPv4 or IPv6: the first of the highest priority. */
+static const struct endpoint_state *default_of(const struct container_state *s, int f)
+{
+	const struct endpoint_state *best = NULL;
+	for (size_t i = 0; i < s->networks.n; i++) {
+		const struct endpoint_state *k = &s->networks.v[i];
+		if (!str_is_empty(f ? k->gateway6 : k->gateway) && (!best || k->priority > best->priority))
+			best = k;
+	}
+	return best;
+}
+
+static int move_default(const struct container_entry *c, int netns, struct err *e)
+{
+	for (int f = 0; f < 2; f++) {
+		const struct endpoint_state *s = default_of(&c->state, f);
+		struct addr gateway;
+		if (s && addr_parse(f ? s->gateway6 : s->gateway, &gateway) && link_default_route(netns, s->interface, &gateway, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int add_interface(struct engine *g, struct container_entry *c, const struct network_request *q, struct err *e)
 {
 	struct connections x __attribute__((cleanup(connections_drop))) = {};
@@ -83,17 +109,16 @@ static int add_interface(struct engine *g, struct container_entry *c, const stru
 		return -1;
 	struct connection *k = &x.list.v[0];
 	struct network_range r;
-	/* The first way out it has. */
 	for (int f = 0; f < 2; f++) {
-		bool has = false;
-		for (size_t i = 0; i < c->state.networks.n; i++)
-			has |= !str_is_empty(f ? c->state.networks.v[i].gateway6 : c->state.networks.v[i].gateway);
-		k->is_default[f] = !has && !k->network.internal && k->endpoint.ip[f].len && network_range(&k->network, f ? 16 : 4, &r) && r.gateway.len;
+		const struct endpoint_state *best = default_of(&c->state, f);
+		k->is_default[f] = (!best || q->priority > best->priority) && !k->network.internal && k->endpoint.ip[f].len &&
+			network_range(&k->network, f ? 16 : 4, &r) && r.gateway.len;
 	}
 	size_t before = c->state.networks.n;
 	connect_note(&c->arena, k, q, arena_push(&c->arena, &c->state.networks));
 	struct err ignored = {};
-	if (save(c, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 && note(c, &x, e) == 0 && tell_resolver(g, c, e) == 0)
+	if (save(c, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 && note(c, &x, e) == 0 && tell_resolver(g, c, e) == 0 &&
+		ports_arrive(g, c, e) == 0 && save(c, e) == 0)
 		return 0;
 	c->state.networks.n = before;
 	if (cni_is(&k->network))
@@ -101,6 +126,7 @@ static int add_interface(struct engine *g, struct container_entry *c, const stru
 	else
 		(void)!link_remove_in(netns, named.interface, &ignored);
 	(void)!endpoint_release(&g->networks, k->network.id, c->id, &ignored);
+	(void)!move_default(c, netns, &ignored);
 	return -1;
 }
 
@@ -143,31 +169,17 @@ int network_connect(struct engine *g, const char *network, const char *container
 	return -1;
 }
 
-/* Another one gives the default route from here on. */
-static int move_default(const struct container_entry *c, int netns, struct err *e)
-{
-	for (int f = 0; f < 2; f++)
-		for (size_t i = 0; i < c->state.networks.n; i++) {
-			const struct endpoint_state *s = &c->state.networks.v[i];
-			const char *text = f ? s->gateway6 : s->gateway;
-			struct addr gateway;
-			if (str_is_empty(text) || !addr_parse(text, &gateway))
-				continue;
-			if (link_default_route(netns, s->interface, &gateway, e) < 0)
-				return -1;
-			break;
-		}
-	return 0;
-}
-
 static int remove_interface(struct engine *g, struct container_entry *c, const struct network *w, size_t at, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct endpoints all;
 	struct endpoint_state gone = c->state.networks.v[at];
+	struct port_requests ports;
+	struct err why = {};
 	bool there;
 	own(fd) int netns = open_namespace(c, e);
-	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
+	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || ports_leave(g, c, w->id, &ports, e) < 0 ||
+		endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++)
 		if (str_eq(all.v[i].container, c->id) && all.v[i].ports.n && firewall_withdraw(&all.v[i], e) < 0)
@@ -177,6 +189,8 @@ static int remove_interface(struct engine *g, struct container_entry *c, const s
 	for (size_t i = at + 1; i < c->state.networks.n; i++)
 		c->state.networks.v[i - 1] = c->state.networks.v[i];
 	c->state.networks.n--;
+	if (ports_return(g, c, &ports, &why) < 0)
+		engine_warn(g, "container %s: %s", container_label(c), why.text);
 	if (save(c, e) < 0 || move_default(c, netns, e) < 0 || tell_resolver(g, c, e) < 0)
 		return -1;
 	return endpoint_release(&g->networks, w->id, c->id, e);

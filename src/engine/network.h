@@ -79,10 +79,17 @@ int ports_hold(struct engine *g, struct container_entry *c, struct connections *
 int ports_publish(struct engine *g, struct container_entry *c, struct connections *x, const struct port_requests *list, struct err *e) must_use;
 /* ports_live.c: ports come and go; the record and, while it runs, the host. A port that comes and one that goes may be the same number. */
 int ports_update(struct engine *g, struct container_entry *c, const struct port_requests *add, const struct port_requests *remove, struct err *e) must_use;
+/* While it runs, and its networks' lock is held. What leads to a network that is about to go, and goes; the same again, by the networks that
+ * are left; a network has come, the last: what now leads there, or all that the record has when nothing is published. */
+int ports_leave(struct engine *g, struct container_entry *c, const char *network_id, struct port_requests *ret, struct err *e) must_use;
+int ports_return(struct engine *g, struct container_entry *c, const struct port_requests *list, struct err *e) must_use;
+int ports_arrive(struct engine *g, struct container_entry *c, struct err *e) must_use;
+/* The connection that a port at this address of the host leads to; NULL: none of them publishes. */
+struct connection *ports_way(struct connections *x, const struct addr *host);
 /* In the monitor: a socket comes, or goes. An errno, 0: done. */
 int ports_told(struct engine *g, struct connections *x, const void *word, size_t n, int fd);
 /* Which of them gives the default route. */
-void connect_choose_default(struct connections *x, const struct host_config *h);
+void connect_choose_default(struct connections *x);
 /* Takes an address in one network, whose lock is held; adds to x->list. */
 int connect_join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e) must_use;
 void connect_note(struct arena *a, const struct connection *k, const struct network_request *q, struct endpoint_state *ret);

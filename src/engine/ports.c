@@ -179,6 +179,12 @@ static struct connection *target(struct connections *x, int family)
 	return NULL;
 }
 
+struct connection *ports_way(struct connections *x, const struct addr *host)
+{
+	struct connection *k = target(x, host->len == 16);
+	return k ? k : target(x, host->len != 16);
+}
+
 /* Where no address was said: the network's own preset, the settings', else any address. */
 static void preset_address(struct engine *g, const struct connection *k, struct addr *ret)
 {
@@ -210,9 +216,7 @@ static int publish(struct engine *g, struct container_entry *c, struct connectio
 	bool said = !str_is_empty(q->host_ip);
 	if (said && !addr_parse(q->host_ip, &host))
 		return err_set(e, ERR_USAGE, "invalid address \"%.60s\" to publish at", q->host_ip);
-	struct connection *k = target(x, said && host.len == 16);
-	if (!k && said)
-		k = target(x, host.len != 16);
+	struct connection *k = said ? ports_way(x, &host) : target(x, 0);
 	if (k && cni_is(&k->network) && host.len == 16)
 		return err_set(e, ERR_USAGE, "[%s]:%u cannot be published: plugins are told of ports of IPv4", q->host_ip, q->host_port);
 	if (!said && k)

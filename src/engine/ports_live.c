@@ -9,6 +9,9 @@
  *
  * When what should come cannot, or is not recorded, what went is put back in the same way. Who is killed on the way leaves ports that end with the container.
  * Connections that stand go on.
+ *
+ * When a network comes or goes (connect_live.c) the ports are where they would be after a start: those that led to one that goes move to
+ * another, with their numbers.
  */
 #include "engine/network.h"
 
@@ -210,20 +213,35 @@ static int recall(struct live *l, struct err *e)
 			at++;
 		if (at < all.n)
 			k.endpoint = all.v[at];
+		k.request.priority = s->networks.v[i].priority;
 		*arena_push(&x->arena, &x->list) = k;
 	}
-	for (size_t i = 0; i < x->list.n; i++)
-		if (cni_is(&x->list.v[i].network) && (x->list.n == 1 || x->list.v[i].endpoint.ports.n))
-			return err_set(e, ERR_UNSUPPORTED, "network %s: its plugins publish ports only when a container starts", x->list.v[i].network.name);
-	connect_choose_default(x, &l->c->record.host);
+	connect_choose_default(x);
 	return firewall_ensure(&l->g->networks, false, e);
+}
+
+static int begin(struct live *l, struct err *e)
+{
+	own(fd) int run = containers_run_dir(&l->g->containers, l->c->id, false, e);
+	l->sock = run < 0 ? -1 : attach_connect_words(run, e);
+	return l->sock < 0 ? -1 : recall(l, e);
+}
+
+static void end(struct live *l)
+{
+	fd_drop(&l->sock);
+	connections_drop(&l->x);
 }
 
 static int put_endpoint(struct live *l, const struct connection *k, const struct endpoint *before, struct err *e)
 {
 	if (!k->endpoint.container || (!before->ports.n && !k->endpoint.ports.n))
 		return 0;
-	if (endpoint_set(&l->g->networks, k->network.id, &k->endpoint, e) < 0 || firewall_change(before, &k->endpoint, e) < 0)
+	if (endpoint_set(&l->g->networks, k->network.id, &k->endpoint, e) < 0)
+		return -1;
+	if (cni_is(&k->network))
+		return 0;
+	if (firewall_change(before, &k->endpoint, e) < 0)
 		return -1;
 	/* With the first port. */
 	return !before->ports.n && str_eq(k->network.driver, "bridge") ? link_hairpin(k->endpoint.host_name, e) : 0;
@@ -319,10 +337,14 @@ static int change_live(struct live *l, const struct port_requests *gone, const s
 	if (engine_need_networks(l->g, e) < 0)
 		return -1;
 	own(fd) int lock = networks_lock(&l->g->networks, false, e);
-	own(fd) int run = lock < 0 ? -1 : containers_run_dir(&l->g->containers, l->c->id, false, e);
-	own(fd) int sock = run < 0 ? -1 : attach_connect_words(run, e);
-	l->sock = sock;
-	if (sock < 0 || recall(l, e) < 0 || (gone->n && let_go(l, gone, e) < 0))
+	if (lock < 0 || begin(l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->x.list.n; i++) {
+		const struct connection *k = &l->x.list.v[i];
+		if (cni_is(&k->network) && (l->x.list.n == 1 || k->endpoint.ports.n))
+			return err_set(e, ERR_UNSUPPORTED, "network %s: its plugins publish ports only when a container starts", k->network.name);
+	}
+	if (gone->n && let_go(l, gone, e) < 0)
 		return -1;
 	if (!add->n || take_in(l, add, e) == 0)
 		return 0;
@@ -331,22 +353,102 @@ static int change_live(struct live *l, const struct port_requests *gone, const s
 	return -1;
 }
 
-/* What -P stands for, port by port, when one of them is named. */
-static void spell_out(struct container_entry *c)
+/* What -P stands for, port by port. */
+static void add_exposed(struct container_entry *c, struct port_requests *list)
 {
-	struct host_config *h = &c->record.host;
-	if (!h->publish_all)
-		return;
-	h->publish_all = false;
 	for (size_t i = 0; i < c->record.config.exposed_ports.n; i++) {
 		const char *text = c->record.config.exposed_ports.v[i], *slash = strchr(text, '/');
 		struct port_request q = {.protocol = arena_dup(&c->arena, slash ? slash + 1 : "tcp"), .port = (uint32_t)strtoul(text, NULL, 10), .count = 1};
 		bool known = !q.port || !port_protocol_of(q.protocol);
-		for (size_t k = 0; k < h->ports.n; k++)
-			known |= str_eq(h->ports.v[k].protocol, q.protocol) && q.port - h->ports.v[k].port < h->ports.v[k].count;
+		for (size_t k = 0; k < list->n; k++)
+			known |= str_eq(list->v[k].protocol, q.protocol) && q.port - list->v[k].port < list->v[k].count;
 		if (!known)
-			*arena_push(&c->arena, &h->ports) = q;
+			*arena_push(&c->arena, list) = q;
 	}
+}
+
+/* Of the published ones those that lead to one of the networks. */
+static struct port_requests those_of(struct live *l, const struct connection *k)
+{
+	const struct port_requests all = of_state(&l->c->arena, &l->c->state);
+	struct port_requests ret = {};
+	for (size_t i = 0; i < all.n; i++) {
+		struct addr host = {};
+		addr_parse(all.v[i].host_ip, &host);
+		if (ports_way(&l->x, &host) == k)
+			*arena_push(&l->c->arena, &ret) = all.v[i];
+	}
+	return ret;
+}
+
+int ports_leave(struct engine *g, struct container_entry *c, const char *network_id, struct port_requests *ret, struct err *e)
+{
+	struct live l = {.g = g, .c = c, .sock = -1};
+	size_t at = 0;
+	*ret = (struct port_requests){};
+	if (!c->state.published.n)
+		return 0;
+	int r = begin(&l, e);
+	while (r == 0 && at < l.x.list.n && !str_eq(l.x.list.v[at].network.id, network_id))
+		at++;
+	if (r == 0 && at < l.x.list.n)
+		*ret = those_of(&l, &l.x.list.v[at]);
+	if (ret->n)
+		r = let_go(&l, ret, e);
+	end(&l);
+	return r;
+}
+
+/* Plugins are told of ports only when a container starts. */
+static bool is_way_of_plugins(struct live *l)
+{
+	const struct connection *k = ports_way(&l->x, &(struct addr){.len = 4});
+	return k && cni_is(&k->network);
+}
+
+int ports_return(struct engine *g, struct container_entry *c, const struct port_requests *list, struct err *e)
+{
+	struct live l = {.g = g, .c = c, .sock = -1};
+	int r = list->n ? begin(&l, e) : 0;
+	if (r == 0 && list->n && !is_way_of_plugins(&l))
+		r = take_in(&l, list, e);
+	end(&l);
+	return r;
+}
+
+static int arrive(struct live *l, struct port_requests *list, struct err *e)
+{
+	struct err ignored = {};
+	bool fresh = !l->c->state.published.n;
+	if (begin(l, e) < 0)
+		return -1;
+	if (!fresh)
+		*list = those_of(l, &l->x.list.v[l->x.list.n - 1]);
+	if (!list->n || is_way_of_plugins(l))
+		return 0;
+	if ((fresh || let_go(l, list, e) == 0) && take_in(l, list, e) == 0)
+		return 0;
+	/* As before it came. */
+	l->x.list.n--;
+	connect_choose_default(&l->x);
+	if (!fresh)
+		(void)!take_in(l, list, &ignored);
+	return -1;
+}
+
+int ports_arrive(struct engine *g, struct container_entry *c, struct err *e)
+{
+	struct live l = {.g = g, .c = c, .sock = -1};
+	struct port_requests list = {};
+	for (size_t i = 0; i < c->record.host.ports.n; i++)
+		*arena_push(&c->arena, &list) = c->record.host.ports.v[i];
+	if (c->record.host.publish_all)
+		add_exposed(c, &list);
+	if (!list.n && !c->state.published.n)
+		return 0;
+	int r = arrive(&l, &list, e);
+	end(&l);
+	return r;
 }
 
 static void expose(struct container_entry *c, const struct port_request *q)
@@ -392,7 +494,9 @@ static int change_record(struct container_entry *c, bool runs, const struct port
 	for (size_t i = 0; i < remove->n; i++) {
 		struct port_requests recorded = {};
 		size_t before = gone->n;
-		spell_out(c);
+		if (h->publish_all)
+			add_exposed(c, &h->ports);
+		h->publish_all = false;
 		if (runs)
 			take_out(a, &published, &remove->v[i], gone);
 		if (!runs || gone->n > before)
@@ -436,7 +540,7 @@ int ports_update(struct engine *g, struct container_entry *c, const struct port_
 		return -1;
 	struct live l = {.g = g, .c = c, .sock = -1}, back = l;
 	int r = runs ? change_live(&l, &gone, add, e) : 0;
-	connections_drop(&l.x);
+	end(&l);
 	if (r < 0)
 		return -1;
 	__typeof__(c->state.published) published = c->state.published;
@@ -447,6 +551,6 @@ int ports_update(struct engine *g, struct container_entry *c, const struct port_
 	c->state.published = published;
 	if (runs)
 		(void)!change_live(&back, &l.came, &gone, &ignored);
-	connections_drop(&back.x);
+	end(&back);
 	return -1;
 }

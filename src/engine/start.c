@@ -186,6 +186,9 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	connections_close(&s->net);
 	/* Read again under the lock: a rename, a pause or a stop meanwhile wrote to it. */
 	own(fd) int lock = container_change_state(s->c, &e);
+	/* It began without a network, and was connected to one. */
+	if (!s->net.list.n && st->networks.n && str_is_empty(s->c->record.host.pod))
+		connect_release(s->g, s->c->id);
 	s->comes_back = !removed && !x->stopped && !st->checkpointed &&
 		restart_is_due(st, x->status, x->finished_ns - num_time_of(st->started_at), s->must_come_back);
 	st->health = NULL;

@@ -101,6 +101,76 @@ bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
     [ "$(hull port web)" = "80/tcp -> 127.0.0.1:8087" ]
 }
 
+leads_to() { [ "$(fetch "127.0.0.1:$2")" = "$(hull exec "$1" hostname)" ]; }
+
+@test "network connect and disconnect: what is published moves to a network that is left, goes with the last, comes with the next" {
+    need_nft
+    need_cmd nft
+    hull network create --subnet 10.89.31.0/24 first
+    hull network create --subnet 10.89.32.0/24 second
+    hull network create --subnet 10.89.33.0/24 --internal inner
+    hull network create --subnet 10.89.34.0/24 -o publish=proxy served
+    serves moves --network first -p 8101:80 --expose 81 -P
+    local chosen
+    chosen=$(hull port moves 81)
+    hull network connect second moves
+    run -0 in_host nft list map inet hull any4
+    [[ $output == *"tcp . 8101 : 10.89.31.2 . 80"* ]]
+    hull network disconnect first moves
+    run -0 in_host nft list map inet hull any4
+    [[ $output == *"tcp . 8101 : 10.89.32.2 . 80"* && $output != *10.89.31* ]]
+    leads_to moves 8101
+    [ "$(hull port moves 81)" = "$chosen" ]
+    hull network connect inner moves
+    hull network disconnect second moves
+    [ -z "$(hull port moves)" ]
+    [[ $(hull ps --format '{{.Ports}}' --filter name=moves) != *8101* ]]
+    [[ $(hull inspect -f '{{json .NetworkSettings.Ports}}' moves) != *8101* ]]
+    run ! fetch 127.0.0.1:8101
+    # Nobody has it: the next one can, and then this one cannot.
+    hull run -d --name takes -p 8101:80 box sleep 1000
+    refuses 1 '8101.*already allocated' network connect first moves
+    run -0 hull inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}' moves
+    [ "$output" = "inner " ]
+    hull rm -f takes
+    # Served by the monitor, then by the packet filter, and back.
+    hull network connect served moves
+    leads_to moves 8101
+    [[ $(hull port moves 80) == *8101 ]]
+    hull network connect first moves
+    hull network disconnect served moves
+    leads_to moves 8101
+    run -0 in_host nft list map inet hull any4
+    [[ $output == *"tcp . 8101 : 10.89.31.2 . 80"* ]]
+    hull network connect --gw-priority 5 served moves
+    run -0 hull exec moves ip route
+    [[ $output == *"default via 10.89.34.1"* ]]
+    run -0 in_host nft list map inet hull any4
+    [[ $output != *8101* ]]
+    leads_to moves 8101
+    hull network connect --gw-priority 3 second moves
+    hull network disconnect served moves
+    run -0 hull exec moves ip route
+    [[ $output == *"default via 10.89.32.1"* ]]
+    leads_to moves 8101
+    hull restart -t 0 moves
+    run -0 hull exec moves ip route
+    [[ $output == *"default via 10.89.32.1"* ]]
+}
+
+@test "network connect of one that began without a network: its ports come, and end with it" {
+    need_nft
+    need_cmd nft
+    hull network create --subnet 10.89.35.0/24 late
+    serves bare --network none -p 8102:80
+    hull network connect --ip 10.89.35.9 late bare
+    leads_to bare 8102
+    hull stop -t 0 bare
+    run -0 in_host nft list map inet hull any4
+    [[ $output != *8102* ]]
+    run -0 hull run --rm --network late --ip 10.89.35.9 -p 8102:80 box true
+}
+
 @test "what it has published is put back after a flush" {
     need_nft
     need_cmd nft

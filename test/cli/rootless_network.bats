@@ -144,6 +144,19 @@ print(u.recv(100).decode())')" = 198.51.100.1 ]
     hull run --rm -p 8090:80 box true
 }
 
+@test "network connect and disconnect: what is published moves along" {
+    hull network create --subnet 10.89.41.0/24 left
+    hull network create --subnet 10.89.42.0/24 right
+    serves moves --network left -p 8092:80
+    hull network connect right moves
+    hull network disconnect left moves
+    [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8092/name)" = "$(hull exec moves hostname)" ]
+    hull network disconnect right moves
+    run ! in_host "$HULL_FETCH" http://127.0.0.1:8092/name
+    [ -z "$(hull port moves)" ]
+    hull run --rm -p 8092:80 box true
+}
+
 @test "-p: much data, both ways, byte for byte" {
     need_cmd python3
     hull run -d --name echo -p 8085:7 box sh -c 'while :; do nc -l -p 7 -e cat; done'
