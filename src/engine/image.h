@@ -52,8 +52,9 @@ int image_load(struct engine *g, const char *path, int fd, const char *platform,
 /* The image alone that the archive calls so; NULL: all. */
 int image_load_named(struct engine *g, const char *path, int fd, const char *platform, const char *name, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e) must_use;
-/* An archive that came with hull: whatever the policy says. */
-int image_load_installed(struct engine *g, const char *path, struct strv *ret_names, struct err *e) must_use;
+/* An archive that came with hull, or that the policy has already been asked about. */
+int image_load_trusted(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
+	struct strv *ret_names, struct err *e) must_use;
 /* Into an archive or a directory, in one of the forms of image/save.h. A repository without tag or digest: all of its tags. path NULL: fd. */
 struct image_save_request {
 	const struct strv *references;

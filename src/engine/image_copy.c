@@ -317,12 +317,10 @@ static int choose(struct copying *x, struct text *t, struct json **j, struct err
 /* What the policy says of where it comes from; top: what its name stands for, digest: what is copied. */
 static int check_trust(struct copying *x, const char *top, const char *digest, struct err *e)
 {
-	static const char *const words[] = {[TRANSPORT_DOCKER_ARCHIVE] = "docker-archive", [TRANSPORT_OCI_ARCHIVE] = "oci-archive", [TRANSPORT_OCI] = "oci",
-		[TRANSPORT_DIR] = "dir", [TRANSPORT_DAEMON] = "docker-daemon", [TRANSPORT_PODMAN] = "containers-storage"};
 	struct trust trust __attribute__((cleanup(trust_drop))) = {};
 	const char *const digests[] = {top, digest};
 	if (!x->has_in)
-		return trust_archive(words[x->r->from.transport], x->r->from.path, e);
+		return trust_place(x->g, &x->r->from, e);
 	return trust_remote(x->g, &x->in, &x->in.ref, digests, strcmp(top, digest) == 0 ? 1 : 2, &trust, e);
 }
 

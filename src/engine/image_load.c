@@ -79,7 +79,7 @@ static const char *transport_of(const struct archive *a)
 	return archive_index_has(a->index, "oci-layout") ? a->dir >= 0 ? "oci" : "oci-archive" : "docker-archive";
 }
 
-static int load(struct engine *g, const char *path, int fd, const char *platform, const char *name, bool installed,
+static int load(struct engine *g, const char *path, int fd, const char *platform, const char *name, bool trusted,
 	const struct image_progress *progress, struct strv *ret_names, struct err *e)
 {
 	struct archive a = {};
@@ -89,7 +89,7 @@ static int load(struct engine *g, const char *path, int fd, const char *platform
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0 || archive_open(&a, path, fd, g->root, platform, e) < 0)
 		return -1;
-	if (!installed && trust_archive(transport_of(&a), path, e) < 0) {
+	if (!trusted && trust_archive(transport_of(&a), path, e) < 0) {
 		archive_drop(&a);
 		return -1;
 	}
@@ -112,7 +112,8 @@ int image_load_named(struct engine *g, const char *path, int fd, const char *pla
 	return load(g, path, fd, platform, name, false, progress, ret_names, e);
 }
 
-int image_load_installed(struct engine *g, const char *path, struct strv *ret_names, struct err *e)
+int image_load_trusted(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
+	struct strv *ret_names, struct err *e)
 {
-	return load(g, path, -1, NULL, NULL, true, NULL, ret_names, e);
+	return load(g, path, fd, platform, NULL, true, progress, ret_names, e);
 }

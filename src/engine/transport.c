@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "engine/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 
 enum { SAID_MAX = 4096, ANSWER_MAX = 4 << 20 };
 
-static const struct { const char *word; enum transport t; bool is_path; const char *form; } rows[] = {
+static const struct { const char *word; enum transport t; bool is_path; const char *form; } rows[] = { /* the word is the policy's, up to its colon */
 	{"docker://", TRANSPORT_REGISTRY, false, NULL},
 	{"docker-archive:", TRANSPORT_DOCKER_ARCHIVE, true, "docker-archive"},
 	{"oci-archive:", TRANSPORT_OCI_ARCHIVE, true, "oci-archive"},
@@ -65,6 +66,14 @@ const char *transport_form(enum transport t)
 	return NULL;
 }
 
+char *transport_word(enum transport t)
+{
+	for (size_t i = 0; i < countof(rows); i++)
+		if (rows[i].t == t)
+			return mem_ndup(rows[i].word, strcspn(rows[i].word, ":"));
+	return NULL;
+}
+
 /* ---- podman */
 
 /* Its last line is why it failed. */
@@ -102,6 +111,24 @@ static int run_podman(char *const argv[], int in, int out, struct err *e)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return status ? told(said, status, e) : 0;
+}
+
+int transport_podman_store(struct engine *g, char **ret, struct err *e)
+{
+	char words[2][8] = {"podman", "info"}, option[] = "--format", format[] = "[{{.Store.GraphDriverName}}@{{.Store.GraphRoot}}]";
+	char *const argv[] = {words[0], words[1], option, format, NULL};
+	own(buf) struct buf b = BUF(SAID_MAX);
+	own(fd) int file = engine_scratch(g, e);
+	if (file < 0 || run_podman(argv, -1, file, e) < 0)
+		return -1;
+	if (lseek(file, 0, SEEK_SET) < 0 || fd_read_to_end(file, &b) < 0)
+		return err_sys(e, "podman info");
+	const char *text = buf_text(&b);
+	size_t n = strcspn(text, "\n");
+	if (!n || *text != '[' || !memchr(text, '@', n) || text[n - 1] != ']')
+		return err_set(e, ERR_CORRUPT, "podman does not say where its images are: \"%.*s\"", (int)(n < 80 ? n : 80), text);
+	*ret = mem_ndup(text, n);
+	return 0;
 }
 
 /* ---- both */
@@ -176,8 +203,8 @@ int image_fetch(struct engine *g, const struct place *from, const char *platform
 		if (image_load_named(g, from->path, -1, platform, from->name, progress, ret_names, e) < 0)
 			return -1;
 	} else {
-		file = transport_fetch(g, from, e);
-		if (file < 0 || image_load_named(g, NULL, file, platform, NULL, progress, ret_names, e) < 0)
+		file = trust_place(g, from, e) < 0 ? -1 : transport_fetch(g, from, e);
+		if (file < 0 || image_load_trusted(g, NULL, file, platform, progress, ret_names, e) < 0)
 			return -1;
 	}
 	if (!name)

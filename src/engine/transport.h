@@ -24,10 +24,13 @@ struct place {
 };
 int transport_parse(const char *text, struct arena *a, struct place *ret, struct err *e) must_use;
 bool transport_is_layout(enum transport t); /* OCI's forms */
+char *transport_word(enum transport t);      /* "docker-daemon" …; of what is here NULL */
 const char *transport_form(enum transport t); /* what image_save() calls it; NULL: it is no archive */
 
 /* An image of docker or podman into a file without a name, as a docker-archive; returns the fd, at its beginning. */
 int transport_fetch(struct engine *g, const struct place *from, struct err *e) must_use;
+/* "[overlay@/var/lib/containers/storage]": where podman has its images. */
+int transport_podman_store(struct engine *g, char **ret, struct err *e) must_use;
 /* A docker-archive in a file, from its beginning, into docker or podman. */
 int transport_hand_over(struct engine *g, const struct place *to, int archive, struct err *e) must_use;
 

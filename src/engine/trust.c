@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "codec/base64.h"
 #include "codec/digest.h"
+#include "engine/transport.h"
 #include "engine/trust_remote.h"
 
 #include <fcntl.h>
@@ -239,4 +240,57 @@ int trust_archive(const char *transport, const char *path, struct err *e)
 	if (policy_load(&policy, e) < 0)
 		return -1;
 	return policy_check_path(&policy, transport, whole ? whole : "", e) < 0 ? err_wrap(e, "%s%s%.200s", transport, path ? ":" : "", path ? path : "") : 0;
+}
+
+/* ---- docker's and podman's images */
+
+/* Behind the store it is in, where there is one: "[overlay@/var/x]docker.io/library/y:1" …, "[overlay@/var/x]", "[/var/x]". */
+static void scopes_in(const char *store, const struct ref *ref, struct strv *ret)
+{
+	own(strv) struct strv names = {};
+	if (ref)
+		ref_scopes(ref, &names);
+	for (size_t i = 0; i < names.n; i++)
+		strv_add_take(ret, mem_printf("%s%s", store, names.v[i]));
+	if (*store) {
+		strv_add(ret, store);
+		strv_add_take(ret, mem_printf("[%s", strchr(store, '@') + 1));
+	}
+}
+
+static int check_reading(const struct policy *p, const char *transport, const char *store, const struct ref *ref, struct err *e)
+{
+	own(strv) struct strv scopes = {};
+	scopes_in(store, ref, &scopes);
+	return policy_check_scopes(p, transport, &scopes, e);
+}
+
+/* What may be an id has no name as well, and podman has what it built under localhost first: each reading must be allowed. */
+static int check_named(const struct policy *p, const char *transport, const char *store, const char *name, struct err *e)
+{
+	struct ref ref;
+	struct err why = {};
+	bool is_name = !str_has_prefix(name, "sha256:") && ref_parse(name, &ref, &why) == 0;
+	if ((!is_name || ref_is_id(name)) && check_reading(p, transport, store, NULL, e) < 0)
+		return -1;
+	if (!is_name)
+		return 0;
+	if (check_reading(p, transport, store, &ref, e) < 0)
+		return -1;
+	own(mem) char *local = mem_printf("localhost/%s", name);
+	bool is_short = strcmp(ref.registry, "docker.io") == 0 && !str_has_prefix(name, "docker.io/") && !str_has_prefix(name, "index.docker.io/");
+	return *store && is_short && ref_parse(local, &ref, &why) == 0 ? check_reading(p, transport, store, &ref, e) : 0;
+}
+
+int trust_place(struct engine *g, const struct place *from, struct err *e)
+{
+	own(policy) struct policy policy = {};
+	own(mem) char *transport = transport_word(from->transport), *store = NULL;
+	if (from->path)
+		return trust_archive(transport, from->path, e);
+	if (policy_load(&policy, e) < 0)
+		return -1;
+	if (from->transport == TRANSPORT_PODMAN && json_has(json_get(policy.document, "transports"), transport) && transport_podman_store(g, &store, e) < 0)
+		return -1;
+	return check_named(&policy, transport, store ? store : "", from->name, e) < 0 ? err_wrap(e, "%s:%.200s", transport, from->name) : 0;
 }

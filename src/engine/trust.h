@@ -23,7 +23,10 @@ int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, st
 int trust_start(struct engine *g, const char *reference, const struct image *image, struct err *e) must_use;
 /* A container that was made of an image: of one that is gone nothing can be shown. */
 int trust_launch(struct engine *g, const char *image_id, const char *reference, struct err *e) must_use;
-/* An archive or a directory, or what docker or podman gives. path NULL: it has none. */
+/* Any place but a registry. */
+struct place;
+int trust_place(struct engine *g, const struct place *from, struct err *e) must_use;
+/* An archive or a directory. path NULL: it has none. */
 int trust_archive(const char *transport, const char *path, struct err *e) must_use;
 
 struct image_sign_request {

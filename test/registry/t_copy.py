@@ -16,6 +16,13 @@ from store import BOX, Hull, write_oci  # noqa: E402
 
 BIG = make_layer({"big": noise(3 << 20, 7)})
 SMALL = make_layer({"small": b"small\n" * 1000})
+ANY, REJECT = [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
+
+
+def policy(hull, default, transports):
+    hull.env["HULL_POLICY"] = os.path.join(hull.path, "policy.json")
+    with open(hull.env["HULL_POLICY"], "w") as f:
+        json.dump({"default": default, "transports": transports}, f)
 
 
 def index_with_attestation(fake):
@@ -201,6 +208,21 @@ def test_docker_daemon():
         hull.ok("copy", "-q", "docker-daemon:box:1", f"oci:{hull.path}/layout:1")
         docker.answers["/images/load"] = (200, b'{"stream":"x"}\r\n{"errorDetail":{},"error":"no space left"}\r\n')
         hull.refuses("docker: no space left", "push", "box", "docker-daemon:x:1")
+        # its own scopes in the policy, not those of archives
+        for transports, refused in (({"docker-archive": {"": REJECT}}, False), ({"docker-daemon": {"": REJECT}}, True),
+                                    ({"docker-daemon": {"docker.io/library/box:1": REJECT}}, True), ({"docker-daemon": {"docker.io": REJECT}}, True),
+                                    ({"docker-daemon": {"": REJECT, "docker.io/library": ANY}}, False)):
+            policy(hull, ANY, transports)
+            for words in (("pull", "-q", "docker-daemon:box:1"), ("copy", "-q", "docker-daemon:box:1", f"dir:{hull.path}/{len(docker.seen)}")):
+                if refused:
+                    hull.refuses("docker-daemon:box:1: policy", *words)
+                else:
+                    hull.ok(*words)
+        # what may be an id is both
+        policy(hull, ANY, {"docker-daemon": {"": REJECT, "docker.io/library": ANY}})
+        for name in ("abcd", "sha256:" + "a" * 64, "a" * 64):
+            hull.refuses("it is rejected", "pull", f"docker-daemon:{name}")
+        policy(hull, ANY, {})
         docker.cut = True
         hull.refuses("ends in its middle", "pull", "docker-daemon:box:1")
         hull.env["DOCKER_HOST"] = "tcp://127.0.0.1:1"
@@ -212,7 +234,7 @@ def test_containers_storage():
         log, script = os.path.join(hull.path, "log"), os.path.join(hull.path, "podman")
         with open(script, "w") as f:
             f.write(f'#!/bin/sh\necho "$@" >>{log}\ncase $* in\n*none) echo "Error: none: image not known" >&2; exit 125 ;;\n'
-                    f'save*) cat {BOX} ;;\n*) cat >{hull.path}/loaded.tar ;;\nesac\n')
+                    f'info*) echo "[overlay@/var/x]" ;;\nsave*) cat {BOX} ;;\n*) cat >{hull.path}/loaded.tar ;;\nesac\n')
         os.chmod(script, 0o755)
         hull.env["PATH"] = f"{hull.path}:{hull.env['PATH']}"
         assert hull.ok("pull", "-q", "containers-storage:box:1") == "box:latest\n"
@@ -220,6 +242,16 @@ def test_containers_storage():
         hull.ok("push", "box", "containers-storage:example.org/handed:1")
         with tarfile.open(os.path.join(hull.path, "loaded.tar")) as tar:
             assert json.load(tar.extractfile("manifest.json"))[0]["RepoTags"] == ["example.org/handed:1"]
+
+        store = "[overlay@/var/x]"
+        for scopes, refused in (({f"{store}docker.io/library/box": REJECT}, True), ({store: REJECT}, True), ({"[/var/x]": REJECT}, True), ({"": REJECT}, True),
+                                ({"[vfs@/var/x]": REJECT, "[/var]": REJECT}, False), ({store: REJECT, f"{store}docker.io": ANY}, True),
+                                ({store: REJECT, f"{store}docker.io": ANY, f"{store}localhost": ANY}, False)):
+            policy(hull, ANY, {"containers-storage": scopes, "docker-archive": {"": REJECT}})
+            if refused:
+                hull.refuses("containers-storage:box:1: policy", "pull", "containers-storage:box:1")
+            else:
+                hull.ok("pull", "-q", "containers-storage:box:1")
 
 
 if __name__ == "__main__":
