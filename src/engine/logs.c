@@ -2,7 +2,7 @@
 /*
  * logs: docker's log options in the monitor's terms. Every container's log is bounded unless max-size=-1 says otherwise. json-file and local never
  * block the program, so mode and max-buffer-size change nothing there and are accepted; of the others mode=non-blocking drops what is not taken at
- * once, and max-buffer-size is the socket's. rate is hull's own.
+ * once (blocking: log_send.h), and max-buffer-size is the socket's. rate is hull's own.
  */
 #include "engine/logs.h"
 

@@ -3,7 +3,8 @@
  * log_send: see log_send.h.
  *
  * Nothing is allocated after the start. A receiver that went away is tried again once a second at most, without waiting for it; lines meanwhile
- * are the caller's to count. journald: text that may have line breaks is sent with its length (systemd, JOURNAL_NATIVE_PROTOCOL).
+ * are the caller's to count. So it is with one that is there and does not read: the first line waits for it, those after it do not, and what began on a
+ * stream is ended before anything else goes there. journald: text that may have line breaks is sent with its length (systemd, JOURNAL_NATIVE_PROTOCOL).
  */
 #include "monitor/log_send.h"
 
@@ -96,15 +97,15 @@ static int connect_unix(const char *path, int type)
 	return fd < 0 && errno == EPROTOTYPE ? connect_to((struct sockaddr *)&a, sizeof a, type == SOCK_DGRAM ? SOCK_STREAM : SOCK_DGRAM, 0) : fd;
 }
 
-/* ret_host: why not, when that is the name's. */
-static int connect_inet(const char *rest, int type, int wait_ms, const char **ret_why)
+/* ret_why: why not, when that is the name's. */
+static int connect_inet(struct log_send *s, const char *rest, int type, int wait_ms, const char **ret_why)
 {
 	char host[256], port[16];
 	struct addrinfo hints = {.ai_socktype = type}, *found = NULL;
 	split(rest, host, port);
 	/* Names are looked up at the start alone: that may take long, and memory. */
 	if (!wait_ms)
-		hints.ai_flags = AI_NUMERICHOST;
+		return connect_to((struct sockaddr *)&s->peer, s->peer_len, type, 0);
 	int r = getaddrinfo(host, port, &hints, &found), fd = -1;
 	if (r) {
 		*ret_why = gai_strerror(r);
@@ -112,7 +113,8 @@ static int connect_inet(const char *rest, int type, int wait_ms, const char **re
 		return -1;
 	}
 	for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
-		fd = connect_to(a->ai_addr, a->ai_addrlen, type, wait_ms);
+		if ((fd = connect_to(a->ai_addr, a->ai_addrlen, type, wait_ms)) >= 0)
+			memcpy(&s->peer, a->ai_addr, s->peer_len = a->ai_addrlen);
 	int saved = errno;
 	freeaddrinfo(found);
 	errno = saved;
@@ -129,8 +131,9 @@ static int open_socket(struct log_send *s, const struct log_options *o, int wait
 	else if (k->family == AF_UNIX)
 		s->fd = connect_unix(o->address + strlen(k->prefix), k->type);
 	else
-		s->fd = connect_inet(o->address + strlen(k->prefix), k->type, wait_ms, ret_why);
+		s->fd = connect_inet(s, o->address + strlen(k->prefix), k->type, wait_ms, ret_why);
 	int type = SOCK_DGRAM;
+	s->at = s->end = 0;
 	socklen_t len = sizeof type;
 	if (s->fd < 0)
 		return -1;
@@ -214,34 +217,56 @@ static int64_t now(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-/* All of it, or an errno. */
-static int send_whole(struct log_send *s, const char *p, size_t n, int patience_ms)
+/* What is in room from `at` on: 0, or an errno. Of a message that began on a stream the rest stays there. */
+static int send_room(struct log_send *s, bool waits)
 {
-	int64_t until = now() + patience_ms * 1000000LL;
-	for (size_t done = 0; done < n;) {
-		ssize_t w = send(s->fd, p + done, n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+	int64_t until = now() + LOG_SEND_MS * 1000000LL;
+	waits = waits && now() >= s->patient_ns;
+	while (s->at < s->end) {
+		ssize_t w = send(s->fd, s->room + s->at, s->end - s->at, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (w >= 0) {
-			done += (size_t)w;
+			s->at += (size_t)w;
 			continue;
 		}
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN && errno != ENOBUFS)
 			return errno;
-		/* What was begun on a stream is ended, or the connection is. */
 		int64_t left = (until - now()) / 1000000;
-		if (done && left < LOG_SEND_MS / 10)
-			left = patience_ms ? left : LOG_SEND_MS / 10;
 		struct pollfd f = {.fd = s->fd, .events = POLLOUT};
-		if (left <= 0 || poll(&f, 1, (int)left) == 0)
-			return done ? EPIPE : EAGAIN;
+		if (!waits)
+			return EAGAIN;
+		if (left > 0 && poll(&f, 1, (int)left) != 0)
+			continue;
+		s->patient_ns = now() + LOG_STUCK_MS * 1000000LL;
+		return EAGAIN;
 	}
 	return 0;
+}
+
+/* A message in room; one that began counts as sent. */
+static int send_whole(struct log_send *s, size_t n, bool waits)
+{
+	s->at = 0;
+	s->end = n;
+	int r = send_room(s, waits);
+	if (r == EAGAIN && s->at)
+		return 0;
+	s->at = s->end = 0;
+	return r;
 }
 
 int log_send(struct log_send *s, const struct log_options *o, const struct log_line *l)
 {
 	const char *why;
+	if (s->fd >= 0 && s->at < s->end) {
+		int r = send_room(s, !o->non_blocking);
+		if (r == EAGAIN)
+			return r;
+		if (r)
+			fd_drop(&s->fd);
+		s->at = s->end = 0;
+	}
 	size_t n = o->driver == LOG_JOURNALD ? put_journal(s->room, o, l) : put_syslog(s->room, o, l);
 	for (int i = 0; i < 2; i++) {
 		if (s->fd < 0) {
@@ -251,7 +276,7 @@ int log_send(struct log_send *s, const struct log_options *o, const struct log_l
 			if (open_socket(s, o, 0, &why) < 0)
 				return errno;
 		}
-		int r = send_whole(s, s->room, n, o->non_blocking ? 0 : LOG_SEND_MS);
+		int r = send_whole(s, n, !o->non_blocking);
 		if (r == 0 || r == EAGAIN || r == EMSGSIZE)
 			return r;
 		/* A port where nobody listens tells it at the next datagram: only that one is repeated. A daemon that was started anew has

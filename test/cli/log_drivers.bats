@@ -200,3 +200,46 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind('$PWD/deaf'); open(
         box sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); echo $i; done'
     [ "${lines[2999]}" = 3000 ]
 }
+
+# deaf KIND NAME: who listens at NAME.sock and reads nothing until there is a file NAME.hear; then its lines are in NAME.
+deaf() {
+    python3 - "$@" 3>&- <<'PY' &
+import os, socket, sys, time
+kind, name = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if kind == "unixgram" else socket.SOCK_STREAM)
+s.bind(name + ".sock")
+if kind == "unix":
+    s.listen(8)
+open(name + ".ready", "w").close()
+while not os.path.exists(name + ".hear"):
+    time.sleep(0.05)
+if kind == "unix":
+    s = s.accept()[0]
+with open(name, "wb", buffering=0) as f:
+    while data := s.recv(1 << 20):
+        f.write(data)
+PY
+    receiver=$!
+    wait_until 30 test -e "$2.ready"
+}
+
+@test "blocking: a receiver that is stuck holds nobody up for ever; one line counts what was lost" {
+    for kind in unixgram unix; do
+        for mode in blocking non-blocking; do
+            name=$kind-$mode
+            deaf $kind "$name"
+            hull run -d --name "$name" --log-driver syslog --log-opt "syslog-address=$kind://$PWD/$name.sock" --log-opt mode=$mode --log-opt max-buffer-size=8k \
+                box sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); echo line $i; done; : >/done; while [ ! -e /more ]; do sleep 0.1; done; while :; do echo after; sleep 0.1; done'
+            wait_until 60 hull exec "$name" test -e /done
+            touch "$name.hear"
+            wait_until 30 has_line "$name" ': line '
+            hull exec "$name" touch /more
+            wait_until 30 has_line "$name" 'after'
+            lost=$(sed -n 's/^.*hull: \([0-9]*\) lines of this log were lost.*$/\1/p' "$name" | awk '{ n += $1 } END { print n }')
+            [ $(($(grep -cE '^<30>[^<]*: line [0-9]+$' "$name") + lost)) = 3000 ]
+            hull rm -f "$name"
+            kill $receiver 2>/dev/null || true
+            wait $receiver || true
+        done
+    done
+}
