@@ -26,7 +26,7 @@ static void add_image(struct build *b, const char *name, struct json *list)
 	struct err ignored = {};
 	struct ref ref;
 	char text[REF_TEXT], platform[PLATFORM_TEXT];
-	if (map_get(&b->q->contexts, name) || strcmp(name, "scratch") == 0 || ref_parse(name, &ref, &ignored) < 0 ||
+	if (context_named(b, name) || strcmp(name, "scratch") == 0 || ref_parse(name, &ref, &ignored) < 0 ||
 		store_find(&b->g->store, name, &image, &ignored) < 0)
 		return;
 	const struct image_record *r = &image.record;
@@ -94,7 +94,7 @@ static struct json *parameters(struct build *b, bool max)
 	const struct build_request *q = b->q;
 	struct json *j = json_new_object(), *source = json_new_object(), *args = json_new_object();
 	json_set_str(source, "path", b->df.text.name);
-	if (!*b->work.path)
+	if (!*b->context.work.path)
 		json_set(source, "uri", json_new_str("local"));
 	else
 		json_set_str(source, "uri", q->context);

@@ -4,17 +4,8 @@
  */
 #include "build/stage.h"
 
-#include "base/fd.h"
-#include "base/path.h"
 #include "engine/image.h"
 #include "image/platform.h"
-
-#include <fcntl.h>
-
-void source_drop(struct source *s)
-{
-	fd_drop(&s->dir);
-}
 
 static int from_stage(struct build *b, const struct state *of, ssize_t index, struct arena *a, struct source *ret, struct err *e)
 {
@@ -28,17 +19,12 @@ static int from_stage(struct build *b, const struct state *of, ssize_t index, st
 	return 0;
 }
 
-static int from_context(const char *value, struct source *ret, struct err *e)
-{
-	ret->dir = open(value, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return ret->dir < 0 ? err_sys(e, "--build-context %.200s", value) : 0;
-}
-
 static int from_image(struct build *b, const char *name, const char *platform, struct arena *a, struct source *ret, struct json **ret_document,
 	struct err *e)
 {
 	own(image) struct image image = {};
-	const char *pull = str_eq(b->q->pull, "true") ? "always" : str_eq(b->q->pull, "false") ? "missing" : b->q->pull;
+	const char *pull = str_has_prefix(name, "sha256:") ? "never"
+		: str_eq(b->q->pull, "true") ? "always" : str_eq(b->q->pull, "false") ? "missing" : b->q->pull;
 	if (str_is_empty(platform))
 		platform = b->q->platform;
 	if (image_ensure(b->g, name, pull, platform, NULL, &image, e) < 0)
@@ -56,15 +42,26 @@ static int from_image(struct build *b, const char *name, const char *platform, s
 	return 0;
 }
 
+static int from_context(struct build *b, const struct pair *named, const char *platform, struct arena *a, struct source *ret,
+	struct json **ret_document, struct err *e)
+{
+	const char *image;
+	struct context *c = context_find(b, named, str_is_empty(platform) ? b->q->platform : platform, &image, e);
+	if (!c)
+		return -1;
+	if (image)
+		return from_image(b, image, platform, a, ret, ret_document, e);
+	ret->context = c;
+	return 0;
+}
+
 int source_find(struct build *b, const struct state *of, const char *name, const char *platform, struct arena *a, struct source *ret,
 	struct json **ret_document, struct err *e)
 {
-	*ret = (struct source){.dir = -1};
-	const char *context = map_get(&b->q->contexts, name);
-	if (context) {
-		const char *image = str_after(context, "docker-image://");
-		return image ? from_image(b, image, platform, a, ret, ret_document, e) : from_context(context, ret, e);
-	}
+	*ret = (struct source){};
+	const struct pair *named = context_named(b, name);
+	if (named)
+		return from_context(b, named, platform, a, ret, ret_document, e);
 	ssize_t index = dockerfile_stage(&b->df, name, of->stage->index);
 	if (index >= 0)
 		return from_stage(b, of, index, a, ret, e);

@@ -40,9 +40,9 @@ void build_drop(struct build *b)
 	}
 	for (size_t i = 0; i < b->documents.n; i++)
 		json_drop(&b->documents.v[i]);
-	context_close(b);
-	statcache_drop(&b->stats);
-	ignore_drop(&b->ignore);
+	context_drop(&b->context);
+	for (size_t i = 0; b->named && i < b->q->contexts.n; i++)
+		context_drop(&b->named[i]);
 	lint_drop(&b->lint);
 	strv_drop(&b->globals);
 	dockerfile_drop(&b->df);
@@ -206,7 +206,7 @@ static int lint(struct build *b, struct err *e)
 		return err_wrap(e, "%s", b->df.text.name);
 	b->lint.globals = &b->globals;
 	b->lint.args = &b->q->args;
-	b->lint.ignore = b->context >= 0 ? &b->ignore : NULL;
+	b->lint.ignore = b->context.dir >= 0 ? &b->context.ignore : NULL;
 	return 0;
 }
 
@@ -261,7 +261,7 @@ static int go(struct build *b, const struct strv *names, struct build_image *ret
 	if (build_read(b, e) < 0)
 		return -1;
 	warn_args(b);
-	if (debug_check(b, e) < 0 || build_lint(b, e) < 0 || solve(b, e) < 0 || (b->q->squash && squash(b, e) < 0))
+	if (context_open_wanted(b, e) < 0 || debug_check(b, e) < 0 || build_lint(b, e) < 0 || solve(b, e) < 0 || (b->q->squash && squash(b, e) < 0))
 		return -1;
 	if (output_needs_image(b) && commit_image(b, names, ret, e) < 0)
 		return -1;
@@ -273,7 +273,7 @@ static int one_platform(struct engine *g, const struct build_request *q, size_t 
 {
 	struct build_request one = *q;
 	one.platform = q->platforms.n ? q->platforms.v[index] : NULL;
-	struct build b = {.g = g, .q = &one, .context = -1, .events = -1, .cache.dir = -1, .work = WORK_NONE,
+	struct build b = {.g = g, .q = &one, .context = CONTEXT_NONE, .events = -1, .cache.dir = -1,
 		.number_base = (unsigned)index * STEPS_OF_PLATFORM, .platform_label = q->platforms.n > 1 ? one.platform : NULL};
 	int r = read_epoch(&b, e) < 0 ? -1 : go(&b, names, image, e);
 	if (r < 0) {

@@ -37,7 +37,7 @@ int changes_apply(const struct strv *lines, struct arena *a, struct image_run_co
 {
 	own(buf) struct buf text = BUF(LINES_MAX);
 	struct build_request q = {};
-	struct build b = {.q = &q, .events = -1, .context = -1};
+	struct build b = {.q = &q, .events = -1, .context = CONTEXT_NONE};
 	struct state s = {.config = {.config = *c}};
 	buf_str(&text, "FROM scratch\n");
 	for (size_t i = 0; i < lines->n; i++)

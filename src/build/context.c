@@ -4,13 +4,14 @@
  * alone; or a git repository.
  * Whatever is in it: names are resolved inside, devices and what else is neither file, directory nor symlink is left out.
  */
-#include "build/stage.h"
+#include "build/context.h"
 
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
 #include "build/fetch.h"
 #include "build/git.h"
+#include "build/stage.h"
 #include "build/unpack.h"
 #include "codec/digest.h"
 
@@ -28,12 +29,12 @@ static int read_in(int fd, const char *what, struct buf *out, struct err *e)
 	return 0;
 }
 
-static int make_work(struct build *b, struct err *e)
+int context_make_work(struct build *b, struct context *c, struct err *e)
 {
-	if (work_make(&b->work, b->cache.dir, e) < 0)
+	if (work_make(&c->work, b->cache.dir, e) < 0)
 		return -1;
-	b->context = work_make_dir(&b->work, "context", e);
-	return b->context < 0 ? -1 : 0;
+	c->dir = work_make_dir(&c->work, "context", e);
+	return c->dir < 0 ? -1 : 0;
 }
 
 /* Once it is known what stdin is: the bytes that were looked at come first. */
@@ -82,9 +83,8 @@ static int from_bytes(struct build *b, int fd, const char *what, struct buf *tex
 		return read_in(fd, what, text, e) < 0 ? -1 : 1;
 	}
 	struct replay r = {.stream = {replay_read, replay_close}, .head = head.data, .len = head.len, .fd = fd};
-	if (make_work(b, e) < 0 || unpack_tar(&r.stream, b->context, e) < 0)
+	if (context_make_work(b, &b->context, e) < 0 || unpack_tar(&r.stream, b->context.dir, e) < 0)
 		return err_wrap(e, "context on %.200s", what);
-	b->context_path = arena_dup(&b->arena, b->q->context);
 	return 0;
 }
 
@@ -96,39 +96,46 @@ static int from_url(struct build *b, struct buf *text, struct err *e)
 	return lseek(got.fd, 0, SEEK_SET) < 0 ? err_sys(e, "context") : from_bytes(b, got.fd, b->q->context, text, e);
 }
 
-static int from_git(struct build *b, const struct git_source *s, struct err *e)
+int context_open_git(struct build *b, struct context *c, const struct git_source *s, struct err *e)
 {
 	char commit[GIT_ID];
 	struct git g = {.agent = build_agent(b, "default")};
 	bool keep = str_eq(strv_env_get(&b->q->args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR"), "1");
-	if (make_work(b, e) < 0)
+	if (context_make_work(b, c, e) < 0)
 		return -1;
 	if (git_resolve(&g, s, commit, e) < 0)
 		return err_wrap(e, "context");
-	int tree = git_checkout(&g, s, commit, keep, b->context, e);
+	int tree = git_checkout(&g, s, commit, keep, c->dir, e);
 	if (tree < 0)
 		return err_wrap(e, "context");
-	close(b->context);
-	b->context = tree;
-	b->context_path = arena_dup(&b->arena, b->q->context);
+	close(c->dir);
+	c->dir = tree;
 	return 0;
 }
 
-static int open_dir(struct build *b, struct err *e)
+int context_open_dir(struct build *b, struct context *c, const char *path, struct err *e)
 {
-	own(mem) char *whole = realpath(b->q->context, NULL);
+	own(mem) char *whole = realpath(path, NULL);
 	if (!whole)
-		return err_sys(e, "context %.200s", b->q->context);
-	b->context = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b->context < 0)
-		return errno == ENOTDIR ? err_set(e, ERR_USAGE, "context %.200s: not a directory", b->q->context) : err_sys(e, "context %.200s", b->q->context);
-	b->context_path = arena_dup(&b->arena, whole);
+		return err_sys(e, "context %.200s", path);
+	c->dir = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->dir < 0)
+		return errno == ENOTDIR ? err_set(e, ERR_USAGE, "context %.200s: not a directory", path) : err_sys(e, "context %.200s", path);
+	c->path = arena_dup(&b->arena, whole);
 	char digest[DIGEST_TEXT];
 	if (digest_of(whole, strlen(whole), digest, e) < 0)
 		return -1;
-	b->context_name = arena_printf(&b->arena, "stat/%s", digest_hex(digest));
-	b->stats = statcache_open(b->cache.dir, b->context_name);
+	c->stats_name = arena_printf(&b->arena, "stat/%s", digest_hex(digest));
+	c->stats = statcache_open(b->cache.dir, c->stats_name);
 	return 0;
+}
+
+void context_reread(struct build *b, struct context *c)
+{
+	if (!c->stats)
+		return;
+	statcache_drop(&c->stats);
+	c->stats = statcache_open(b->cache.dir, c->stats_name);
 }
 
 /* --- the Dockerfile --- */
@@ -137,9 +144,9 @@ static int open_dir(struct build *b, struct err *e)
 static int read_named(struct build *b, const char *name, struct buf *text, struct err *e)
 {
 	text->max = LEX_MAX + 1;
-	if (!*b->work.path)
+	if (!*b->context.work.path)
 		return path_read(AT_FDCWD, name, text, e);
-	own(fd) int fd = path_open_in(b->context, name, O_RDONLY | O_NONBLOCK, 0, e);
+	own(fd) int fd = path_open_in(b->context.dir, name, O_RDONLY | O_NONBLOCK, 0, e);
 	return fd < 0 ? -1 : fd_read_to_end(fd, text) < 0 ? err_sys(e, "%.200s", name) : 0;
 }
 
@@ -156,14 +163,14 @@ static int read_dockerfile(struct build *b, struct buf *text, char **ret_name, s
 		if (read_named(b, b->q->file, text, &why) == 0)
 			return 0;
 		/* Beside the context, as buildah takes it. */
-		own(fd) int fd = *b->q->file == '/' || b->context < 0 ? -1 : path_open_in(b->context, b->q->file, O_RDONLY | O_NONBLOCK, 0, e);
+		own(fd) int fd = *b->q->file == '/' || b->context.dir < 0 ? -1 : path_open_in(b->context.dir, b->q->file, O_RDONLY | O_NONBLOCK, 0, e);
 		if (fd < 0)
 			return *e = why, err_wrap(e, "Dockerfile");
 		return fd_read_to_end(fd, text) < 0 ? err_sys(e, "%.200s", b->q->file) : 0;
 	}
 	for (size_t i = 0; i < countof(names); i++) {
 		struct err none = {};
-		own(fd) int fd = path_open_in(b->context, names[i], O_RDONLY | O_NONBLOCK, 0, &none);
+		own(fd) int fd = path_open_in(b->context.dir, names[i], O_RDONLY | O_NONBLOCK, 0, &none);
 		if (fd < 0)
 			continue;
 		*ret_name = mem_dup(names[i]);
@@ -172,26 +179,33 @@ static int read_dockerfile(struct build *b, struct buf *text, char **ret_name, s
 	return err_set(e, ERR_NOT_FOUND, "there is no Dockerfile in %.200s: name it with -f", b->q->context);
 }
 
+int context_read_ignore(struct context *c, struct err *e)
+{
+	static const char *const names[] = {".containerignore", ".dockerignore"};
+	own(buf) struct buf text = BUF(4 << 20);
+	struct err none = {};
+	for (size_t i = 0; c->dir >= 0 && i < countof(names); i++) {
+		own(fd) int fd = path_open_in(c->dir, names[i], O_RDONLY | O_NONBLOCK, 0, &none);
+		if (fd >= 0)
+			return fd_read_to_end(fd, &text) < 0 ? err_sys(e, "%s", names[i]) : ignore_read(&c->ignore, buf_text(&text), names[i], e);
+	}
+	return 0;
+}
+
 /* --ignorefile, <Dockerfile>.dockerignore, .containerignore, .dockerignore: the first that is there. */
 static int read_ignore(struct build *b, const char *dockerfile, struct err *e)
 {
 	own(buf) struct buf text = BUF(4 << 20);
 	struct err none = {};
-	static const char *const names[] = {".containerignore", ".dockerignore"};
 	if (!str_is_empty(b->q->ignore_file))
-		return path_read(AT_FDCWD, b->q->ignore_file, &text, e) < 0 ? -1 : ignore_read(&b->ignore, buf_text(&text), b->q->ignore_file, e);
+		return path_read(AT_FDCWD, b->q->ignore_file, &text, e) < 0 ? -1 : ignore_read(&b->context.ignore, buf_text(&text), b->q->ignore_file, e);
 	own(mem) char *beside = mem_printf("%s.dockerignore", dockerfile);
-	if (b->q->file && !*b->work.path && strcmp(b->q->file, "-") != 0 && access(beside, R_OK) == 0 && path_read(AT_FDCWD, beside, &text, &none) == 0)
-		return ignore_read(&b->ignore, buf_text(&text), beside, e);
-	own(fd) int near = b->context < 0 || *dockerfile == '/' ? -1 : path_open_in(b->context, beside, O_RDONLY | O_NONBLOCK, 0, &none);
+	if (b->q->file && !*b->context.work.path && strcmp(b->q->file, "-") != 0 && access(beside, R_OK) == 0 && path_read(AT_FDCWD, beside, &text, &none) == 0)
+		return ignore_read(&b->context.ignore, buf_text(&text), beside, e);
+	own(fd) int near = b->context.dir < 0 || *dockerfile == '/' ? -1 : path_open_in(b->context.dir, beside, O_RDONLY | O_NONBLOCK, 0, &none);
 	if (near >= 0 && fd_read_to_end(near, &text) == 0)
-		return ignore_read(&b->ignore, buf_text(&text), beside, e);
-	for (size_t i = 0; b->context >= 0 && i < countof(names); i++) {
-		own(fd) int fd = path_open_in(b->context, names[i], O_RDONLY | O_NONBLOCK, 0, &none);
-		if (fd >= 0)
-			return fd_read_to_end(fd, &text) < 0 ? err_sys(e, "%s", names[i]) : ignore_read(&b->ignore, buf_text(&text), names[i], e);
-	}
-	return 0;
+		return ignore_read(&b->context.ignore, buf_text(&text), beside, e);
+	return context_read_ignore(&b->context, e);
 }
 
 int context_open(struct build *b, struct buf *ret_text, char **ret_name, struct err *e)
@@ -203,14 +217,16 @@ int context_open(struct build *b, struct buf *ret_text, char **ret_name, struct 
 			return err_set(e, ERR_USAGE, "the context and the Dockerfile cannot both come from stdin");
 		alone = from_bytes(b, b->q->in, "stdin", ret_text, e);
 	} else if (git_parse(b->q->context, &b->arena, &git)) {
-		alone = from_git(b, &git, e);
+		alone = context_open_git(b, &b->context, &git, e);
 	} else if (fetch_is_url(b->q->context)) {
 		alone = from_url(b, ret_text, e);
 	} else {
-		alone = open_dir(b, e);
+		alone = context_open_dir(b, &b->context, b->q->context, e);
 	}
 	if (alone < 0)
 		return -1;
+	if (!b->context.path)
+		b->context.path = arena_dup(&b->arena, b->q->context);
 	if (alone == 1)
 		*ret_name = mem_dup("Dockerfile");
 	else if (read_dockerfile(b, ret_text, ret_name, e) < 0)
@@ -218,8 +234,10 @@ int context_open(struct build *b, struct buf *ret_text, char **ret_name, struct 
 	return read_ignore(b, *ret_name, e);
 }
 
-void context_close(struct build *b)
+void context_drop(struct context *c)
 {
-	fd_drop(&b->context);
-	work_drop(&b->work);
+	fd_drop(&c->dir);
+	work_drop(&c->work);
+	statcache_drop(&c->stats);
+	ignore_drop(&c->ignore);
 }

@@ -25,8 +25,7 @@ enum { READ_FIRST = 8 << 20 }; /* so much of a context is read twice */
 static void copy_drop(struct copy *c)
 {
 	ignore_drop(&c->exclude);
-	source_drop(&c->of);
-	if (c->tree.root >= 0 && c->tree.root != c->x->b->context && c->tree.root != c->of.dir)
+	if (c->tree.root >= 0 && !c->tree.is_context)
 		close(c->tree.root);
 	fd_drop(&c->root);
 }
@@ -129,24 +128,26 @@ static int read_flags(struct copy *c, struct err *e)
 
 /* --- where from --- */
 
+static void take_context(struct copy *c, struct context *of)
+{
+	c->context = of;
+	c->tree = (struct tree){.root = of->dir, .ignore = &of->ignore, .exclude = &c->exclude, .cache = of->stats, .is_context = true};
+}
+
 static int open_context(struct copy *c, struct err *e)
 {
 	struct build *b = c->x->b;
 	bool needs = false;
 	for (size_t k = 0; k < c->sources.n; k++)
 		needs |= !c->sources.v[k].body && !c->sources.v[k].url;
-	if (b->context < 0 && needs)
+	if (b->context.dir < 0 && needs)
 		return err_set(e, ERR_USAGE, "there is no context to copy from: the Dockerfile came alone, by stdin");
-	c->tree = (struct tree){.root = b->context, .ignore = &b->ignore, .exclude = &c->exclude, .cache = b->stats, .is_context = true};
+	take_context(c, &b->context);
 	return 0;
 }
 
 static int mount_source(struct copy *c, struct err *e)
 {
-	if (c->of.dir >= 0) {
-		c->tree.root = c->of.dir;
-		return 0;
-	}
 	if (c->tree.root >= 0)
 		return 0;
 	struct snap_mount m = {.layers = &c->of.layers, .dir = -1, .read_only = true};
@@ -378,10 +379,9 @@ static int make(struct step *x, void *arg, char layer[136], struct err *e)
 		return -1;
 	}
 	/* The writer's process had its own copy of what is known of the context; it saved it. */
-	if (c->tree.is_context && x->b->stats) {
-		own(mem) char *name = mem_dup(x->b->context_name);
-		statcache_drop(&x->b->stats);
-		x->b->stats = statcache_open(x->b->cache.dir, name);
+	if (c->context) {
+		context_reread(x->b, c->context);
+		c->tree.cache = c->context->stats;
 	}
 	own(key) struct key k = {};
 	content_key(c, &k);
@@ -416,8 +416,8 @@ static int from_elsewhere(struct copy *c, struct err *e)
 	char hex[65];
 	struct cached hit;
 	own(key) struct key k = {};
-	if (c->of.dir >= 0) {
-		c->tree.root = c->of.dir;
+	if (c->of.context) {
+		take_context(c, c->of.context);
 		return resolve(c, e) < 0 ? -1 : by_content(c, e);
 	}
 	definition_key(c, &k);
@@ -447,7 +447,7 @@ static void history(struct copy *c)
 
 int copy_do(struct step *x, struct err *e)
 {
-	struct copy c __attribute__((cleanup(copy_drop))) = {.x = x, .root = -1, .of.dir = -1, .tree.root = -1, .is_add = x->i->kind == INST_ADD};
+	struct copy c __attribute__((cleanup(copy_drop))) = {.x = x, .root = -1, .tree.root = -1, .is_add = x->i->kind == INST_ADD};
 	int r = read_flags(&c, e) < 0 || read_words(&c, e) < 0 ? -1 : 0;
 	if (r == 0 && !str_is_empty(c.from)) {
 		struct err why = {};

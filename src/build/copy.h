@@ -29,6 +29,7 @@ struct copy {
 	uint32_t uid, gid;
 	struct { struct copy_source *v; size_t n; } sources;
 	struct source of;     /* with --from */
+	struct context *context; /* what the tree is of; NULL: a stage or an image */
 	int root;             /* what it lies on; -1: nothing, or --link */
 	char content[64];     /* hex: the key of what was copied, told by the writer */
 };

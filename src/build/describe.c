@@ -40,7 +40,7 @@ static const struct strv *variables(struct build *b, const struct stage *s, stru
 	static const struct strv none;
 	own(buf) struct buf name = BUF(4096);
 	struct err ignored = {};
-	if (plan_expand(b, s->from.node, s->base, &b->globals, &name, &ignored) < 0 || map_get(&b->q->contexts, buf_text(&name)))
+	if (plan_expand(b, s->from.node, s->base, &b->globals, &name, &ignored) < 0 || context_named(b, buf_text(&name)))
 		return NULL;
 	if (strcmp(buf_text(&name), "scratch") == 0)
 		return &none;
@@ -54,7 +54,7 @@ static ssize_t base_stage(struct build *b, const struct stage *s)
 {
 	own(buf) struct buf name = BUF(4096);
 	struct err ignored = {};
-	if (plan_expand(b, s->from.node, s->base, &b->globals, &name, &ignored) < 0 || map_get(&b->q->contexts, buf_text(&name)))
+	if (plan_expand(b, s->from.node, s->base, &b->globals, &name, &ignored) < 0 || context_named(b, buf_text(&name)))
 		return -1;
 	return dockerfile_stage(&b->df, buf_text(&name), s->index);
 }
@@ -293,7 +293,7 @@ static const struct { const char *name; int (*describe)(struct build *b, struct 
 
 int build_describe(struct engine *g, const struct build_request *q, const char *call, struct json **ret, struct err *e)
 {
-	struct build b = {.g = g, .q = q, .context = -1, .events = -1, .cache.dir = -1, .work = WORK_NONE};
+	struct build b = {.g = g, .q = q, .context = CONTEXT_NONE, .events = -1, .cache.dir = -1};
 	own(json) struct json *j = json_new_object();
 	int r = cache_open(&b.cache, g, e);
 	for (size_t i = 0; r == 0 && i < countof(calls); i++)

@@ -13,7 +13,7 @@ static char *place_of(const struct step *x)
 	char digest[DIGEST_TEXT] = "";
 	struct err none = {};
 	const struct build *b = x->b;
-	own(mem) char *text = mem_printf("%s\n%s\n%u\n%u", b->context_path ? b->context_path : "", b->q->file ? b->q->file : "", x->s->stage->index, x->number);
+	own(mem) char *text = mem_printf("%s\n%s\n%u\n%u", b->context.path ? b->context.path : "", b->q->file ? b->q->file : "", x->s->stage->index, x->number);
 	(void)!digest_of(text, strlen(text), digest, &none);
 	return mem_printf("last/%s", digest_hex(digest));
 }

@@ -80,8 +80,9 @@ static int uses(struct build *b, size_t stage, const struct node *n, const char 
 	own(buf) struct buf name = BUF(4096);
 	if (plan_expand(b, n, text, scope, &name, e) < 0)
 		return -1;
-	if (map_get(&b->q->contexts, buf_text(&name)))
-		return 0;
+	const struct pair *named = context_named(b, buf_text(&name));
+	if (named)
+		return context_want(b, named), 0;
 	ssize_t k = dockerfile_stage(&b->df, buf_text(&name), stage);
 	if (k < 0)
 		return 0;

@@ -8,6 +8,8 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/hide.h"
+#include "build/place.h"
 #include "build/prune.h"
 #include "build/tree.h"
 #include "engine/user.h"
@@ -201,13 +203,12 @@ static int sum_item(void *arg, const struct tree_item *i, struct err *e)
 	return tree_add(&s->t, &s->sum, i, e);
 }
 
-static int add_context(struct run *r, const struct run_mount *m, struct key *k, struct err *e)
+static int add_context(struct run *r, const struct run_mount *m, const struct context *c, struct key *k, struct err *e)
 {
-	struct build *b = r->x->b;
-	struct summing s = {.t = {.root = b->context, .ignore = &b->ignore, .cache = b->stats, .is_context = true}};
+	struct summing s = {.t = {.root = c->dir, .ignore = &c->ignore, .cache = c->stats, .is_context = true}};
 	own(strv) struct strv paths = {};
 	char digest[DIGEST_TEXT] = "";
-	if (b->context < 0)
+	if (c->dir < 0)
 		return wrong(r, e, "there is no context to bind from");
 	if (tree_sources(&s.t, str_is_empty(m->source) ? "." : m->source, &paths, e) < 0)
 		return wrong(r, e, "%.300s", e->text);
@@ -218,23 +219,23 @@ static int add_context(struct run *r, const struct run_mount *m, struct key *k, 
 		digest_end(s.sum.digest, digest);
 	digest_drop(&s.sum.digest);
 	key_add(k, "content", digest);
-	return result == 0 && b->stats ? statcache_save(b->stats, e) : result;
+	return result == 0 && c->stats ? statcache_save(c->stats, e) : result;
 }
 
 int run_mounts_content(struct run *r, struct key *k, struct err *e)
 {
 	for (size_t i = 0; i < r->mounts.n; i++) {
 		struct run_mount *m = &r->mounts.v[i];
-		if (m->kind == RUN_BIND && str_is_empty(m->from) && add_context(r, m, k, e) < 0)
+		if (m->kind == RUN_BIND && str_is_empty(m->from) && add_context(r, m, &r->x->b->context, k, e) < 0)
 			return -1;
 		if ((m->kind != RUN_BIND && m->kind != RUN_CACHE) || str_is_empty(m->from))
 			continue;
-		struct source of __attribute__((cleanup(source_drop))) = {.dir = -1};
+		struct source of = {};
 		if (source_find(r->x->b, r->x->s, m->from, NULL, &r->x->s->arena, &of, NULL, e) < 0)
 			return e->kind == ERR_USAGE ? wrong(r, e, "%.300s", e->text) : -1;
 		key_add_list(k, "from", &of.layers);
-		if (of.dir >= 0)
-			key_add(k, "from", m->from);
+		if (of.context && add_context(r, m, of.context, k, e) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -333,16 +334,48 @@ void run_mounts_ready(struct run *r, struct spec *spec)
 				spec->mounts.v[k].ready = r->mounts.v[i].ready;
 }
 
+/* What the ignore file leaves out is not seen: a layer of its own says that it is gone. */
+static int place_context(struct run *r, const struct context *c, struct run_mount *m, size_t i, struct err *e)
+{
+	char name[32];
+	bool hides = false;
+	const char *source = str_is_empty(m->source) ? "." : m->source;
+	struct place p __attribute__((cleanup(place_drop))) = {};
+	if (!c->ignore.rows.n)
+		return place_source(r, c->dir, -1, m, i, e);
+	if (place_find(c->dir, source, true, &p, e) < 0)
+		return -1;
+	if (!p.exists || !S_ISDIR(p.st.st_mode))
+		return place_source(r, c->dir, -1, m, i, e);
+	snprintf(name, sizeof name, "mount-%zu-hidden", i);
+	if (mkdirat(r->dir, name, 0755) < 0)
+		return err_sys(e, "--mount");
+	own(fd) int hidden = path_open_dir(r->dir, name, e);
+	own(fd) int seen = hidden < 0 ? -1 : path_open_in(c->dir, p.path.len ? buf_text(&p.path) : ".", O_RDONLY | O_DIRECTORY, 0, e);
+	if (seen < 0 || hide_ignored(&c->ignore, seen, buf_text(&p.path), hidden, r->x->b->g->rootless, &hides, e) < 0)
+		return -1;
+	if (!hides)
+		return place_source(r, c->dir, -1, m, i, e);
+	struct overlay o = {.lowers = (int[]){hidden, seen}, .n = 2, .upper = -1, .work = -1, .user_xattrs = r->x->b->g->rootless, .read_only = true};
+	own(fd) int view = overlay_mount(&o, e);
+	own(fd) int below = view < 0 ? -1 : openat(view, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (below < 0)
+		return view < 0 ? -1 : err_sys(e, "--mount");
+	m->path = "-";
+	m->ready = m->rw ? writable(r, below, view, i, e) : take_fd(view);
+	return m->ready < 0 ? -1 : 0;
+}
+
 static int place_bind(struct run *r, struct run_mount *m, size_t i, struct err *e)
 {
 	struct build *b = r->x->b;
 	if (str_is_empty(m->from))
-		return place_source(r, b->context, -1, m, i, e);
-	struct source of __attribute__((cleanup(source_drop))) = {.dir = -1};
+		return place_context(r, &b->context, m, i, e);
+	struct source of = {};
 	if (source_find(b, r->x->s, m->from, NULL, &r->c.arena, &of, NULL, e) < 0)
 		return -1;
-	if (of.dir >= 0)
-		return place_source(r, of.dir, -1, m, i, e);
+	if (of.context)
+		return place_context(r, of.context, m, i, e);
 	struct snap_mount q = {.layers = &of.layers, .dir = -1, .read_only = true};
 	own(fd) int mounted = snap_mount(&b->g->snap, &q, e);
 	return mounted < 0 ? -1 : place_source(r, mounted, mounted, m, i, e);

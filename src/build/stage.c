@@ -122,12 +122,23 @@ static int check(struct build *b, const struct state *s, const struct source *of
 	return build_lint(b, e);
 }
 
+/* FROM a context: nothing, and its files. */
+static int take_files(const struct step *from, const char *name, struct err *e)
+{
+	struct inst *copy = arena_alloc(&from->s->arena, sizeof *copy);
+	struct step x = *from;
+	own(mem) char *text = mem_printf("COPY --from=%s . /", name);
+	x.i = copy;
+	return dockerfile_trigger(&x.b->df, text, from->i->node->at.line, copy, e) < 0 ? -1 : copy_do(&x, e);
+}
+
+/* 1: of a context, and the cache does not have its files. */
 static int from(struct build *b, struct state *s, unsigned number, unsigned total, bool probing, struct err *e)
 {
 	const struct stage *stage = s->stage;
 	own(buf) struct buf base = BUF(4096);
 	own(buf) struct buf platform = BUF(256);
-	struct source of __attribute__((cleanup(source_drop))) = {.dir = -1};
+	struct source of = {};
 	own(json) struct json *document = NULL;
 	const char *flag = inst_flag(&stage->from, "platform", 0);
 	char where[40];
@@ -138,9 +149,11 @@ static int from(struct build *b, struct state *s, unsigned number, unsigned tota
 		return lex_error(&b->df.text, stage->from.node, stage->base, e, "FROM %.100s: the name of the image is empty", stage->base);
 	snprintf(where, sizeof where, "%*s1/%u", total > 9 ? 2 : 1, "", total);
 	own(mem) char *text = mem_printf("FROM %s", buf_text(&base));
-	struct step x = {.b = b, .s = s, .i = &stage->from, .number = number, .name = label(b, s, where + strspn(where, " "), text)};
+	struct step x = {.b = b, .s = s, .i = &stage->from, .number = number, .probing = probing,
+		.name = label(b, s, where + strspn(where, " "), text)};
 	struct err why = {};
-	bool tells = number > s->told && dockerfile_stage(&b->df, buf_text(&base), stage->index) < 0 && !str_eq(buf_text(&base), "scratch");
+	bool tells = number > s->told && !context_named(b, buf_text(&base)) &&
+		dockerfile_stage(&b->df, buf_text(&base), stage->index) < 0 && !str_eq(buf_text(&base), "scratch");
 	if (tells)
 		step_begin(&x);
 	if (source_find(b, s, buf_text(&base), buf_text(&platform), &s->arena, &of, &document, &why) < 0) {
@@ -157,7 +170,9 @@ static int from(struct build *b, struct state *s, unsigned number, unsigned tota
 	}
 	if (take_base(b, s, &of, buf_text(&platform), e) < 0)
 		return -1;
-	return probing ? check(b, s, &of, buf_text(&base), buf_text(&platform), e) : 0;
+	if (probing && check(b, s, &of, buf_text(&base), buf_text(&platform), e) < 0)
+		return -1;
+	return of.context ? take_files(&x, buf_text(&base), e) : 0;
 }
 
 struct going { struct build *b; struct state *s; unsigned number, at, total; bool probing; };
@@ -208,9 +223,9 @@ int stage_go(struct build *b, struct state *s, bool probing, struct err *e)
 {
 	struct going g = {.b = b, .s = s, .number = b->number_base + s->stage->index * STEPS_MAX, .at = 1, .total = count_steps(s->stage), .probing = probing};
 	reset(b, s);
-	if (from(b, s, ++g.number, g.total, probing, e) < 0)
-		return -1;
-	int r = triggers(&g, e);
+	int r = from(b, s, ++g.number, g.total, probing, e);
+	if (r == 0)
+		r = triggers(&g, e);
 	for (size_t i = 0; r == 0 && i < s->stage->steps.n; i++)
 		r = one(&g, &s->stage->steps.v[i], e);
 	return r;

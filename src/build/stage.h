@@ -10,13 +10,11 @@
 
 #include "build/build.h"
 #include "build/cache.h"
+#include "build/context.h"
 #include "build/dockerfile.h"
 #include "build/documents.h"
 #include "build/expand.h"
-#include "build/ignore.h"
 #include "build/lint.h"
-#include "build/statcache.h"
-#include "build/work.h"
 #include "image/types.h"
 
 #include <sys/types.h>
@@ -46,11 +44,9 @@ struct build {
 	struct state *states;         /* one a stage */
 	bool *needed, *uses;          /* uses[i * stages + k]: stage i needs stage k */
 	size_t target;
-	int context;                  /* the context's directory; -1: there is none */
-	char *context_name, *context_path;
-	struct ignore ignore;
+	struct context context;
+	struct context *named;        /* as q->contexts; NULL: none was asked for yet */
 	struct lint lint;
-	struct statcache *stats;      /* of the context */
 	bool has_epoch;
 	int64_t epoch;
 	struct { int64_t cpu_ns; uint64_t bytes; } cost; /* of the step whose end is told next */
@@ -58,7 +54,6 @@ struct build {
 	uint64_t steps, cached;
 	unsigned number_base;         /* of its steps */
 	const char *platform_label;   /* with several platforms; NULL */
-	struct work work;             /* of a context that was unpacked */
 };
 /* What a step says of itself. */
 struct step {
@@ -111,10 +106,6 @@ int plan_expand(const struct build *b, const struct node *n, const char *text, c
 /* The socket of the SSH agent that --ssh gave that name; NULL: none. */
 const char *build_agent(const struct build *b, const char *id);
 
-/* context.c: reads the Dockerfile and opens the context. */
-int context_open(struct build *b, struct buf *ret_text, char **ret_name, struct err *e) must_use;
-void context_close(struct build *b);
-
 /* worker.c: a stage in a process of its own. */
 int worker_start(struct build *b, struct state *s, struct err *e) must_use;
 /* 1: it is through; 0: it goes on; -1: it failed. */
@@ -145,9 +136,8 @@ int step_shell(struct step *x, int upper, const char *why, struct err *e) must_u
 int copy_do(struct step *x, struct err *e) must_use;
 int run_do(struct step *x, struct err *e) must_use;
 
-/* base.c: what FROM, COPY --from and --mount=from name: a stage (NULL: none), else an image, which is made to be here. */
-struct source { const struct state *state; struct image_config config; struct strv layers; int dir; /* a directory; -1 */ };
-void source_drop(struct source *s);
+/* base.c: what FROM, COPY --from and --mount=from name: a context, a stage (NULL: none), else an image, which is made to be here. */
+struct source { const struct state *state; struct image_config config; struct strv layers; struct context *context; /* or NULL */ };
 int source_find(struct build *b, const struct state *of, const char *name, const char *platform, struct arena *a, struct source *ret,
 	struct json **ret_document, struct err *e) must_use;
 

@@ -34,7 +34,8 @@ static const struct opt options[] = {
 		"index-descriptor"},
 	{"attest", 0, OPT_STRV, AT(attest), "type=provenance|sbom", "As --provenance and --sbom", OPT_HIDDEN},
 	{"build-arg", 0, OPT_STRV, AT(args), "NAME[=VALUE]", "The value of an ARG; without one the variable of the environment"},
-	{"build-context", 0, OPT_STRV, AT(contexts), "NAME=PATH", "One more context: a directory, or docker-image://IMAGE"},
+	{"build-context", 0, OPT_STRV, AT(contexts), "NAME=PATH", "One more context: a directory, a git repository, a URL, docker-image://IMAGE or "
+		"oci-layout://DIR"},
 	{"cache-from", 0, OPT_STRV, AT(cache_from), "NAME|type=KIND,…", "Take over what other builds did: type=registry,ref=NAME or type=local,src=DIR"},
 	{"cache-to", 0, OPT_STRV, AT(cache_to), "NAME|type=KIND,…", "Let other builds take over what this one did: type=inline, type=registry,ref=NAME or "
 		"type=local,dest=DIR, with mode=max for all stages"},

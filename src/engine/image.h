@@ -52,6 +52,8 @@ int image_load(struct engine *g, const char *path, int fd, const char *platform,
 /* The image alone that the archive calls so; NULL: all. */
 int image_load_named(struct engine *g, const char *path, int fd, const char *platform, const char *name, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e) must_use;
+/* The one image of an archive, or the one that it calls so: it gets no name here. */
+int image_load_nameless(struct engine *g, const char *path, const char *platform, const char *name, char ret_id[136], struct err *e) must_use;
 /* An archive that came with hull, or that the policy has already been asked about. */
 int image_load_trusted(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e) must_use;

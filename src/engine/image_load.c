@@ -12,6 +12,7 @@
 #include "image/archive_index.h"
 #include "image/known.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void short_name(const struct archive_layer *l, char out[16])
@@ -79,7 +80,8 @@ static const char *transport_of(const struct archive *a)
 	return archive_index_has(a->index, "oci-layout") ? a->dir >= 0 ? "oci" : "oci-archive" : "docker-archive";
 }
 
-static int load(struct engine *g, const char *path, int fd, const char *platform, const char *name, bool trusted,
+enum load_manner { LOAD_ASKED, LOAD_TRUSTED, LOAD_NAMELESS };
+static int load(struct engine *g, const char *path, int fd, const char *platform, const char *name, enum load_manner manner,
 	const struct image_progress *progress, struct strv *ret_names, struct err *e)
 {
 	struct archive a = {};
@@ -89,11 +91,15 @@ static int load(struct engine *g, const char *path, int fd, const char *platform
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0 || archive_open(&a, path, fd, g->root, platform, e) < 0)
 		return -1;
-	if (!trusted && trust_archive(transport_of(&a), path, e) < 0) {
+	if (manner != LOAD_TRUSTED && trust_archive(transport_of(&a), path, e) < 0) {
 		archive_drop(&a);
 		return -1;
 	}
 	int r = name && archive_select(&a, name, e) < 0 ? err_wrap(e, "%.300s", path ? path : "-") : 0;
+	if (r == 0 && manner == LOAD_NAMELESS && a.images.n != 1)
+		r = err_set(e, ERR_USAGE, "%.300s: it has %zu images: say which, as in DIR:TAG", path, a.images.n);
+	for (size_t i = 0; i < a.images.n && manner == LOAD_NAMELESS; i++)
+		a.images.v[i].names = (struct strv){};
 	for (size_t i = 0; r == 0 && i < a.images.n; i++)
 		r = load_one(g, &a, i, progress, ret_names, e);
 	archive_drop(&a);
@@ -109,11 +115,20 @@ int image_load(struct engine *g, const char *path, int fd, const char *platform,
 int image_load_named(struct engine *g, const char *path, int fd, const char *platform, const char *name, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e)
 {
-	return load(g, path, fd, platform, name, false, progress, ret_names, e);
+	return load(g, path, fd, platform, name, LOAD_ASKED, progress, ret_names, e);
 }
 
 int image_load_trusted(struct engine *g, const char *path, int fd, const char *platform, const struct image_progress *progress,
 	struct strv *ret_names, struct err *e)
 {
-	return load(g, path, fd, platform, NULL, true, progress, ret_names, e);
+	return load(g, path, fd, platform, NULL, LOAD_TRUSTED, progress, ret_names, e);
+}
+
+int image_load_nameless(struct engine *g, const char *path, const char *platform, const char *name, char ret_id[136], struct err *e)
+{
+	own(strv) struct strv ids = {};
+	if (load(g, path, -1, platform, name, LOAD_NAMELESS, NULL, &ids, e) < 0)
+		return -1;
+	snprintf(ret_id, 136, "%s", ids.v[0]);
+	return 0;
 }

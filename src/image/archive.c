@@ -54,7 +54,7 @@ int archive_set_config(struct archive *a, struct archive_image *i, struct buf *t
 	return 0;
 }
 
-struct candidate { struct descriptor d; const char *name, *raw; int rank; };
+struct candidate { struct descriptor d; const char *name, *raw, *listed; int rank; };
 struct oci {
 	struct archive *a;
 	struct platform_want want;
@@ -105,7 +105,7 @@ static const char *name_of(const struct descriptor *d)
 
 static void add_candidate(struct oci *o, const struct descriptor *d, const struct descriptor *top, int rank)
 {
-	*arena_push(&o->a->arena, &o->all) = (struct candidate){*d, name_of(top), map_get(&top->annotations, OCI_NAME), rank};
+	*arena_push(&o->a->arena, &o->all) = (struct candidate){*d, name_of(top), map_get(&top->annotations, OCI_NAME), top->digest, rank};
 }
 
 static void note_platform(struct oci *o, const struct platform *p)
@@ -214,6 +214,8 @@ static int add_oci_image(struct archive *a, const struct candidate *c, struct er
 		archive_add_name(a, &i, c->name);
 	if (c->raw)
 		arena_strv_add(&a->arena, &i.refs, c->raw);
+	arena_strv_add(&a->arena, &i.digests, c->listed);
+	arena_strv_add(&a->arena, &i.digests, c->d.digest);
 	/* One image under several names is one image. */
 	for (size_t k = 0; k < a->images.n; k++)
 		if (strcmp(a->images.v[k].record.id, i.record.id) == 0 && strcmp(a->images.v[k].record.manifest, i.record.manifest) == 0) {
@@ -221,6 +223,8 @@ static int add_oci_image(struct archive *a, const struct candidate *c, struct er
 				archive_add_name(a, &a->images.v[k], i.names.v[n]);
 			for (size_t n = 0; n < i.refs.n; n++)
 				arena_strv_add(&a->arena, &a->images.v[k].refs, i.refs.v[n]);
+			for (size_t n = 0; n < i.digests.n; n++)
+				arena_strv_add(&a->arena, &a->images.v[k].digests, i.digests.v[n]);
 			return 0;
 		}
 	*arena_push(&a->arena, &a->images) = i;
@@ -379,7 +383,7 @@ int archive_open(struct archive *a, const char *path, int fd, int scratch, const
 
 static bool has_ref(const struct archive_image *i, const char *name, const char *whole)
 {
-	return strv_has(&i->refs, name) || (*whole && strv_has(&i->names, whole));
+	return strv_has(&i->refs, name) || strv_has(&i->digests, name) || (*whole && strv_has(&i->names, whole));
 }
 
 int archive_select(struct archive *a, const char *name, struct err *e)

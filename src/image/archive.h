@@ -23,6 +23,7 @@ struct archive_layer {
 struct archive_image {
 	struct strv names;       /* whole references: RepoTags, io.containerd.image.name, org.opencontainers.image.ref.name when it is a reference */
 	struct strv refs;        /* what the archive calls it, as it stands there: a bare tag too */
+	struct strv digests;     /* of its manifest, and of what index.json lists */
 	struct image_record record; /* all but size and tagged_at */
 	struct image_config config;
 	char *config_text, *manifest_text; /* bytes for the store, a NUL behind them; manifest_text NULL: none */
@@ -41,7 +42,7 @@ struct archive {
  * asked for. An archive without any image for it is ERR_NOT_FOUND and names what there is. */
 int archive_open(struct archive *a, const char *path, int fd, int scratch, const char *platform, struct err *e) must_use;
 void archive_drop(struct archive *a);
-/* Keeps the image of that name (a reference, or what the archive calls it) and no other; ERR_NOT_FOUND names what there is. */
+/* Keeps the image of that name (a reference, what the archive calls it, or a digest) and no other; ERR_NOT_FOUND names what there is. */
 int archive_select(struct archive *a, const char *name, struct err *e) must_use;
 /* When its layers are there: puts blobs, record and names into the store. size: docker's SIZE, of its unpacked layers. */
 int archive_commit(struct archive *a, size_t image, struct store *s, uint64_t size, struct err *e) must_use;

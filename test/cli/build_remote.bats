@@ -202,7 +202,14 @@ EOT
     cp -r "$HULL_DIR/git/r.git" "$HULL_DIR/www/"
     build -t dumb "$URL/r.git#v1" || { stop_git; false; }
     [ "$(hull run --rm dumb cat /all/file)" = first ]
+    printf 'FROM box\nCOPY --from=r /file /f\nCOPY --from=s /in /in\n' >Dockerfile
+    build -t named --build-context "r=$GIT#v1" --build-context "s=$GIT#side:sub" . || { stop_git; false; }
+    [ "$(hull run --rm named cat /f /in)" = $'first\nsub' ]
     stop_git
+    echo fetched >"$HULL_DIR/www/f.txt"
+    printf 'FROM box\nCOPY --from=u /context /f\n' >Dockerfile
+    build -t named --build-context "u=$URL/f.txt" .
+    [ "$(hull run --rm named cat /f)" = fetched ]
     tar czf "$HULL_DIR/www/ctx.tgz" -C "$HULL_DIR/made" Dockerfile file sub
     build -t fromtar "$URL/ctx.tgz"
     [ "$(hull run --rm fromtar cat /all/file)" = second ]
