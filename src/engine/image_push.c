@@ -16,6 +16,7 @@
 #include "engine/events.h"
 #include "engine/image_remote.h"
 #include "engine/layers.h"
+#include "engine/trust.h"
 #include "image/platform.h"
 
 #include <stdio.h>
@@ -92,6 +93,8 @@ static int remember(struct push *x, const struct push_one *o, const char *digest
 	if (strcmp(config, r.id) != 0)
 		return 0; /* packed anew: another image for whoever pulls it */
 	arena_strv_add(&x->arena, &names, arena_printf(&x->arena, "%s@%s", x->repository, digest));
+	/* Pushed, it is no less the user's own; what came from a registry is none for having been sent to another. */
+	r.pushed = trust_is_own(&i->record) ? names : (struct strv){};
 	r.digests = names;
 	r.names = (struct strv){};
 	if (str_is_empty(r.manifest))

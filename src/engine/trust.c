@@ -81,17 +81,47 @@ static void sweep(struct engine *g)
 	}
 }
 
+/* What it was let in by before, or under another name: two registries may have it, each with signatures of its own. */
+static void add_kept(struct json *to, struct json *kept)
+{
+	for (size_t i = 0; i < json_len(kept) && json_len(to) < FOUND_MAX; i++) {
+		struct json *s = json_at(kept, i);
+		bool is_new = true;
+		for (size_t k = 0; k < json_len(to) && is_new; k++)
+			is_new = !str_eq(json_get_str(json_at(to, k), "payload"), json_get_str(s, "payload")) ||
+				!str_eq(json_get_str(json_at(to, k), "signature"), json_get_str(s, "signature"));
+		if (is_new)
+			json_add(to, json_ref(s));
+	}
+}
+
+static int write_kept(struct engine *g, const char *manifest, struct json *list, struct json *messages, struct err *e)
+{
+	own(json) struct json *j = json_new_object(), *old = NULL;
+	own(buf) struct buf text = BUF(RECORD_MAX);
+	char path[DIGEST_TEXT + 32];
+	struct err ignored = {};
+	json_set_str(j, "digest", manifest);
+	json_set(j, "signatures", list);
+	json_set(j, "messages", messages);
+	path_of(manifest, path);
+	if (json_read(g->root, path, RECORD_MAX / 2, &old, &ignored) == 0) {
+		add_kept(list, json_get(old, "signatures"));
+		add_kept(messages, json_get(old, "messages"));
+	}
+	json_format(j, 0, &text);
+	if (buf_check(&text, e) < 0 || path_mkdirs(g->root, "images/signatures", 0700, e) < 0 ||
+		path_write(g->root, path, buf_text(&text), text.len, 0600, PATH_SYNC, e) < 0)
+		return err_wrap(e, "signatures");
+	sweep(g);
+	return 0;
+}
+
 int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, struct err *e)
 {
-	own(json) struct json *j = json_new_object();
-	own(buf) struct buf text = BUF(RECORD_MAX);
-	struct json *list = json_new_array();
-	char path[DIGEST_TEXT + 32];
-	if (!t->is_signed) {
-		json_drop(&list);
+	if (!t->is_signed)
 		return 0;
-	}
-	struct json *messages = json_new_array();
+	struct json *list = json_new_array(), *messages = json_new_array();
 	for (size_t kind = 0; kind < SIGNED_KINDS; kind++)
 		for (size_t i = 0; i < t->found[kind].n; i++) {
 			const struct signed_payload *f = &t->found[kind].v[i];
@@ -101,16 +131,14 @@ int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, st
 				add_text(s, "signature", f->signature, f->signature_len);
 			json_add(kind == SIGNED_GPG ? messages : list, s);
 		}
-	json_set_str(j, "digest", p->record.manifest);
-	json_set(j, "signatures", list);
-	json_set(j, "messages", messages);
-	json_format(j, 0, &text);
-	path_of(p->record.manifest, path);
-	if (buf_check(&text, e) < 0 || path_mkdirs(g->root, "images/signatures", 0700, e) < 0 ||
-		path_write(g->root, path, buf_text(&text), text.len, 0600, PATH_SYNC, e) < 0)
-		return err_wrap(e, "signatures");
-	sweep(g);
-	return 0;
+	if (store_lock(&g->store, e) < 0) {
+		json_drop(&list);
+		json_drop(&messages);
+		return -1;
+	}
+	int r = write_kept(g, p->record.manifest, list, messages, e);
+	store_unlock(&g->store);
+	return r;
 }
 
 struct kept { struct engine *g; const char *manifest; struct arena arena; };
@@ -181,6 +209,14 @@ static int check_name(struct engine *g, const struct policy *policy, const char 
 	return r < 0 ? err_wrap(e, "image %.200s", name) : 0;
 }
 
+bool trust_is_own(const struct image_record *r)
+{
+	for (size_t i = 0; i < r->digests.n; i++)
+		if (!strv_has(&r->pushed, r->digests.v[i]))
+			return false;
+	return true;
+}
+
 int trust_start(struct engine *g, const char *reference, const struct image *image, struct err *e)
 {
 	own(policy) struct policy policy = {};
@@ -191,7 +227,7 @@ int trust_start(struct engine *g, const char *reference, const struct image *ima
 	if (policy_load(&policy, e) < 0)
 		return -1;
 	/* What was built or loaded here came by another door, or is the user's own. */
-	if (!policy.document || !r->digests.n || str_is_empty(r->manifest))
+	if (!policy.document || trust_is_own(r) || str_is_empty(r->manifest))
 		return 0;
 	struct err none = {};
 	if (ref_parse(reference, &ref, &none) == 0 && (*ref.digest || strv_has(&r->names, ref_format(&ref, whole))))

@@ -19,6 +19,8 @@ int trust_pull(struct engine *g, struct pull *p, struct trust *t, struct err *e)
 /* The same for any image of an open registry. */
 int trust_remote(struct engine *g, struct pull *p, const struct ref *ref, const char *const *digests, size_t n, struct trust *t, struct err *e) must_use;
 int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, struct err *e) must_use; /* when its record is written */
+/* It was built or loaded here, and at most pushed since. */
+bool trust_is_own(const struct image_record *r);
 /* An image that came from a registry, where it starts. */
 int trust_start(struct engine *g, const char *reference, const struct image *image, struct err *e) must_use;
 /* A container that was made of an image: of one that is gone nothing can be shown. */

@@ -37,6 +37,7 @@ static const struct jfield record_fields[] = {
 	JF(struct image_record, "mediaType", media_type, JT_STR),
 	JF(struct image_record, "names", names, JT_STRV),
 	JF(struct image_record, "digests", digests, JT_STRV),
+	JF(struct image_record, "pushed", pushed, JT_STRV),
 	JF(struct image_record, "blobs", blobs, JT_STRV),
 	JF(struct image_record, "diffIds", diff_ids, JT_STRV),
 	JF(struct image_record, "size", size, JT_U64),
@@ -437,11 +438,13 @@ static int put_record(struct store *s, const struct image_record *r, struct err 
 		keep_true(s, &a, r->id, &old.names);
 		keep_true(s, &a, r->id, &old.digests);
 	}
-	new.names = new.digests = (struct strv){};
+	new.names = new.digests = new.pushed = (struct strv){};
 	merge(&a, &new.names, &old.names);
 	merge(&a, &new.names, &r->names);
 	merge(&a, &new.digests, &old.digests);
 	merge(&a, &new.digests, &r->digests);
+	merge(&a, &new.pushed, &old.pushed);
+	merge(&a, &new.pushed, &r->pushed);
 	if (!new.blobs.n)
 		new.blobs = old.blobs;
 	if (str_is_empty(new.manifest))

@@ -36,6 +36,7 @@ struct image_record {
 	char *media_type;
 	struct strv names;     /* whole references with tags */
 	struct strv digests;   /* registry/repository@digest: what it was pulled as (of the index where there was one) */
+	struct strv pushed;    /* of these digests those of the user's own, which was pushed there and not pulled */
 	struct strv blobs;     /* digests of what else belongs to it: attestations */
 	struct strv diff_ids;
 	uint64_t size;         /* of its unpacked layers, as docker's SIZE */

@@ -211,6 +211,47 @@ def test_signature_of_something_else():
         hull.refuses("is by the policy's key", "pull", y)
 
 
+def test_two_registries_sign_the_same_image():
+    with Fake() as fake, Fake() as second, Hull() as hull:
+        keys = Keys(hull.path)
+        here(fake)
+        here(second)
+        names = [f"{f.host}/x" for f in (fake, second)]
+        policy(hull, ANY, **{f.host: by(keys.good_pub) for f in (fake, second)})
+        for name in names:
+            hull.ok("image", "sign", "--key", keys.good, name)
+        for name in names * 2:
+            hull.ok("pull", "-q", name)
+        assert len(hull.files("images/signatures")) == 1
+        with open(os.path.join(hull.root, "images/signatures", hull.files("images/signatures")[0])) as f:
+            assert len(json.load(f)["signatures"]) == 2
+        for name in names:
+            hull.ok("create", name)
+
+
+def test_what_was_pushed_is_still_ones_own():
+    with Fake() as fake, Hull() as hull:
+        keys = Keys(hull.path)
+        name = f"{fake.host}/mine:1"
+        hull.ok("load", "-q", "-i", BOX)
+        hull.ok("tag", "box", name)
+        policy(hull, ANY, **{fake.host: by(keys.good_pub)})
+        for _ in range(2):
+            hull.ok("create", name)
+            hull.ok("create", hull.inspect("box")["Id"])
+            hull.ok("push", name)
+        # what was pulled is not, wherever it is pushed
+        policy(hull, ANY)
+        here(fake)
+        hull.ok("pull", "-q", f"{fake.host}/x")
+        hull.ok("tag", f"{fake.host}/x", f"{fake.host}/other")
+        hull.ok("push", f"{fake.host}/x")
+        hull.ok("push", f"{fake.host}/other")
+        policy(hull, REJECT)
+        for name in ("x", "other"):
+            does_not_start(hull, "create", f"{fake.host}/{name}")
+
+
 def test_index_and_referrer():
     with Fake() as fake, Hull() as hull:
         keys = Keys(hull.path)
