@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * await: the directory is watched before the state is read, so no change is missed. The end of a container that runs is told by its monitor
+ * await: the directory is watched before the state is read, so no change is missed; and so is the monitor, which writes it: one that was killed
+ * writes nothing, and what it wrote of the container's health is no longer so. The end of a container that runs is told by its monitor
  * (container_wait), which knows it also when the container is removed at once.
  */
 #include "engine/await.h"
@@ -8,8 +9,10 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "engine/health.h"
+#include "sys/proc.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -36,20 +39,30 @@ static int watch(const struct container_entry *c, struct err *e)
 {
 	char path[48];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", c->dir);
-	own(fd) int fd = inotify_init1(IN_CLOEXEC);
+	own(fd) int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (fd < 0 || inotify_add_watch(fd, path, IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
 		return err_sys(e, "watch container %.12s", c->id);
 	return take_fd(fd);
 }
 
-static int next(int fd, struct err *e)
+/* The monitor, by a pidfd; -1: none lives. */
+static int open_monitor(struct engine *g, const struct container_entry *c)
+{
+	own(fd) int fd = c->state.monitor_pid > 0 ? proc_pidfd_open((pid_t)c->state.monitor_pid) : -1;
+	return container_state_has_monitor(&g->containers, &c->state) ? take_fd(fd) : -1;
+}
+
+static int next(int fd, int monitor, struct err *e)
 {
 	char events[4096];
-	ssize_t n;
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = monitor, .events = POLLIN}};
+	int n;
 	do
-		n = read(fd, events, sizeof events);
+		n = poll(p, countof(p), -1);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? err_sys(e, "wait for the container") : 0;
+	if (n < 0 || (p[0].revents && read(fd, events, sizeof events) < 0 && errno != EINTR && errno != EAGAIN))
+		return err_sys(e, "wait for the container");
+	return 0;
 }
 
 static bool is_gone(const struct container_entry *c)
@@ -61,7 +74,7 @@ static bool is_gone(const struct container_entry *c)
 static int look(struct engine *g, struct container_entry *c, enum await what, struct err *e)
 {
 	struct err unread = {};
-	const char *status = container_reload_state(c, &unread) < 0 ? "" : container_status(g, c), *health = c->state.health;
+	const char *status = container_reload_state(c, &unread) < 0 ? "" : container_status(g, c), *health = health_now(g, &c->state);
 	if (is_gone(c))
 		return what == AWAIT_REMOVED ? 1 : err_set(e, ERR_CONFLICT, "container %.200s was removed", container_label(c));
 	if (what == AWAIT_REMOVED)
@@ -72,6 +85,8 @@ static int look(struct engine *g, struct container_entry *c, enum await what, st
 		return err_set(e, ERR_CONFLICT, "container %.200s has no health check", container_label(c));
 	if (str_eq(health, what == AWAIT_HEALTHY ? "healthy" : "unhealthy"))
 		return 1;
+	if ((str_eq(status, "running") || str_eq(status, "paused")) && !container_state_has_monitor(&g->containers, &c->state))
+		return err_set(e, ERR_CONFLICT, "container %.200s: its monitor was killed, and nobody checks its health", container_label(c));
 	if (str_eq(status, "exited"))
 		return err_set(e, ERR_CONFLICT, "container %.200s has ended with status %lld", container_label(c), (long long)c->state.exit_code);
 	return 0;
@@ -89,10 +104,12 @@ static int until(struct engine *g, struct container_entry *c, enum await what, s
 	if (fd < 0)
 		return -1;
 	for (;;) {
+		struct err unread = {};
+		own(fd) int monitor = container_reload_state(c, &unread) < 0 ? -1 : open_monitor(g, c);
 		int r = look(g, c, what, e);
 		if (r != 0)
 			return r < 0 ? -1 : 0;
-		if (next(fd, e) < 0)
+		if (next(fd, monitor, e) < 0)
 			return -1;
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * health: docker's rules (moby, daemon/health.go). The first check comes one interval after the start; within the start period the
- * start interval counts, and failures do not. A check that outlives its timeout is killed, with its process group, and has failed.
+ * start interval counts, and failures do not. A check that outlives its timeout is killed, with its process group, and has failed. One that was
+ * paused on the way (the state tells when the last pause was) and failed has not: its result is thrown away.
  *
  * The command is a child of the monitor: what it prints comes through a pipe, of which the first 4096 bytes are kept. When the command has
  * ended nobody waits for the others that still hold the pipe.
@@ -40,7 +41,7 @@ struct health {
 	const struct container *ct;
 	int run_dir;
 	int64_t interval, timeout, start_period, start_interval, retries;
-	int64_t started, next, deadline; /* CLOCK_MONOTONIC; NEVER: not now */
+	int64_t started, next, deadline, began; /* CLOCK_MONOTONIC; NEVER: not now; began: the probe */
 	struct container_process probe;  /* pidfd -1: none runs */
 	int out;
 	bool too_long;
@@ -217,7 +218,8 @@ static bool begin(struct health *h)
 		close(p[1]);
 	}
 	if (result == 0) {
-		h->deadline = num_monotonic_ns() + h->timeout;
+		h->began = num_monotonic_ns();
+		h->deadline = h->began + h->timeout;
 		return false;
 	}
 	fd_drop(&h->out);
@@ -250,6 +252,12 @@ static void read_output(struct health *h)
 	}
 }
 
+static bool was_paused(struct container_entry *c, int64_t since)
+{
+	struct err unread = {};
+	return container_reload_state(c, &unread) == 0 && c->state.paused_ns >= since;
+}
+
 static bool finish(struct health *h)
 {
 	siginfo_t si = {};
@@ -263,21 +271,25 @@ static bool finish(struct health *h)
 	fd_drop(&h->out);
 	fd_drop(&h->probe.pidfd);
 	h->deadline = NEVER;
+	int status = r < 0 || h->too_long ? -1 : si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status;
+	if (status != 0 && was_paused(h->c, h->began)) {
+		plan(h);
+		return false;
+	}
 	if (h->too_long) {
 		char text[80];
 		snprintf(text, sizeof text, "Health check exceeded timeout (%lld ms)", (long long)(h->timeout / 1000000));
 		say(current(h), text);
-		return note(h, -1);
 	}
-	return note(h, r < 0 ? -1 : si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status);
+	return note(h, status);
 }
 
 /* It is not reaped yet, so the number is its own. */
-static void kill_probe(const struct health *h)
+static void kill_probe(const struct container_process *p)
 {
-	proc_pidfd_signal(h->probe.pidfd, SIGKILL);
-	if (h->probe.pid > 1)
-		kill(-h->probe.pid, SIGKILL);
+	proc_pidfd_signal(p->pidfd, SIGKILL);
+	if (p->pid > 1)
+		kill(-p->pid, SIGKILL);
 }
 
 size_t health_polls(struct health *h, struct pollfd *ret, size_t room, int *ms)
@@ -302,10 +314,12 @@ bool health_served(struct health *h)
 	if (h->probe.pidfd < 0)
 		return now >= h->next && begin(h);
 	read_output(h);
-	if (now >= h->deadline) {
+	if (now >= h->deadline && cgroup_is_frozen(&h->ct->cgroup)) {
+		h->deadline = now + h->timeout;
+	} else if (now >= h->deadline) {
 		h->too_long = true;
 		h->deadline = NEVER;
-		kill_probe(h);
+		kill_probe(&h->probe);
 	}
 	return finish(h);
 }
@@ -315,7 +329,7 @@ static void end_probe(struct health *h)
 	siginfo_t si;
 	if (h->probe.pidfd < 0)
 		return;
-	kill_probe(h);
+	kill_probe(&h->probe);
 	while (waitid(P_PIDFD, (id_t)h->probe.pidfd, &si, WEXITED) < 0 && errno == EINTR)
 		;
 	fd_drop(&h->probe.pidfd);
@@ -403,11 +417,23 @@ int health_check_now(struct engine *g, struct container_entry *c, int *ret_statu
 	if (start_probe(g, c, 1, &p, e) < 0)
 		return -1;
 	siginfo_t si = {};
-	int r;
+	int64_t began = num_monotonic_ns(), timeout = or_else(c->record.config.health->timeout, 30 * SECOND), left;
+	struct pollfd end = {.fd = p.pidfd, .events = POLLIN};
+	int r = 0;
+	while (r <= 0 && (left = began + timeout - num_monotonic_ns()) > 0)
+		if ((r = poll(&end, 1, left / 1000000 >= INT_MAX ? INT_MAX : (int)(left / 1000000 + 1))) < 0 && errno != EINTR)
+			break;
+	bool too_long = r <= 0;
+	if (too_long)
+		kill_probe(&p);
 	do
 		r = waitid(P_PIDFD, (id_t)p.pidfd, &si, WEXITED);
 	while (r < 0 && errno == EINTR);
 	fd_drop(&p.pidfd);
-	*ret_status = r < 0 || si.si_code != CLD_EXITED || si.si_status != 0;
-	return 0;
+	*ret_status = r < 0 || too_long || si.si_code != CLD_EXITED || si.si_status != 0;
+	if (*ret_status && was_paused(c, began))
+		return err_set(e, ERR_CONFLICT, "container %.200s was paused meanwhile", container_label(c));
+	if (!too_long)
+		return 0;
+	return err_set(e, ERR_CONFLICT, "container %.200s: the check took longer than %lld ms", container_label(c), (long long)(timeout / 1000000));
 }

@@ -357,6 +357,8 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 		return e->kind == ERR_CONFLICT || e->kind == ERR_NOT_FOUND || !container_state_is_alive(&g->containers, &c->state)
 			? err_set(e, ERR_CONFLICT, "container %.12s is not running", c->id) : -1;
 	c->state.status = (char *)(uintptr_t)(paused ? "paused" : "running");
+	if (paused)
+		c->state.paused_ns = num_monotonic_ns();
 	if (container_save_state(c->dir, &c->state, false, e) < 0)
 		return -1;
 	event_container(g, c, paused ? "pause" : "unpause");

@@ -311,6 +311,7 @@ static const struct jfield state_fields[] = {
 	JF(S, "Cgroup", cgroup, JT_STR),
 	JF(S, "ExitCode", exit_code, JT_I64),
 	JF(S, "OOMKilled", oom_killed, JT_BOOL),
+	JF(S, "PausedNs", paused_ns, JT_I64),
 	JF(S, "StoppedByUser", stopped_by_user, JT_BOOL),
 	JF(S, "Checkpointed", checkpointed, JT_BOOL),
 	JF(S, "CheckpointedAt", checkpointed_at, JT_STR),

@@ -175,6 +175,24 @@ waits_to_restart() {
     hull rm -f none
 }
 
+@test "health: a pause does not make the check that runs fail; one by hand has the timeout too" {
+    hull run -d --name halted --health-cmd 'echo x >>/count; [ $(wc -l </count) -gt 1 ] || sleep 1' --health-interval 200ms --health-timeout 2s --health-retries 1 \
+        --health-on-failure kill box sleep 100000
+    wait_until 30 hull exec halted test -s /count
+    if hull pause halted 2>/dev/null; then
+        sleep 3
+        hull unpause halted
+    fi
+    hull wait --condition healthy halted
+    field_is halted .State.Health.FailingStreak 0
+    hull rm -f halted
+    hull run -d --name long --health-cmd 'sleep 100000 & sleep 100000' --health-interval 1h --health-timeout 300ms box sleep 100001
+    run -1 timeout 60 "$HULL" healthcheck run long
+    [[ $output == *"longer than 300 ms"* ]]
+    [ "$(hull top long | grep -c 'sleep 100000')" = 0 ]
+    hull rm -f long
+}
+
 @test "health: within the start period failures do not count; while paused nothing is checked" {
     hull run -d --name slow --health-cmd 'echo x >>/count; false' --health-interval 1h --health-start-period 1h --health-start-interval 50ms --health-retries 1 box sleep 1000
     wait_until 30 hull exec slow sh -c '[ $(wc -l </count) -ge 3 ]'
@@ -213,6 +231,25 @@ waits_to_restart() {
     run hull run -d --wait --name unchecked box sleep 1000
     [[ $status -ne 0 && $output == *"has no health check"* ]]
     hull rm -f unchecked
+}
+
+@test "wait --condition healthy ends when the monitor is killed, and believes no word of before" {
+    hull run -d --name watched --health-cmd 'test -e /well' --health-interval 1h --health-start-period 2h box sleep 100000
+    timeout 60 "$HULL" wait --condition healthy watched >waited 2>&1 3>&- &
+    waiter=$!
+    wait_until 30 sh -c "ls -l /proc/$(pgrep -P $waiter)/fd | grep -q pidfd"
+    kill -9 "$(field watched .State.MonitorPid)"
+    code=0
+    wait $waiter || code=$?
+    [ $code = 1 ]
+    grep -q 'its monitor was killed' waited
+    hull rm -f watched
+    hull run -d --name was-well --health-cmd true --health-interval 200ms box sleep 100000
+    hull wait --condition healthy was-well
+    kill -9 "$(field was-well .State.MonitorPid)"
+    refuses 1 'its monitor was killed' wait --condition healthy was-well
+    run -0 timeout 60 "$HULL" wait --condition unhealthy was-well
+    hull rm -f was-well
 }
 
 @test "wait --condition: removed, running, next-exit" {
