@@ -86,6 +86,8 @@ int ports_return(struct engine *g, struct container_entry *c, const struct port_
 int ports_arrive(struct engine *g, struct container_entry *c, struct err *e) must_use;
 /* The connection that a port at this address of the host leads to; NULL: none of them publishes. */
 struct connection *ports_way(struct connections *x, const struct addr *host);
+/* Of SCTP, where the kernel has none: is this what holds the port? */
+bool ports_is_name_of(int fd, const struct addr *host, uint16_t port);
 /* In the monitor: a socket comes, or goes. An errno, 0: done. */
 int ports_told(struct engine *g, struct connections *x, const void *word, size_t n, int fd);
 /* Which of them gives the default route. */

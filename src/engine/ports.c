@@ -3,17 +3,24 @@
  * ports: a published port is a number of the host that leads to a container. It is bound by a socket as long as the container runs,
  * so two cannot have it, and no program of the host either. As a rule (nat) packets never come to that socket, the firewall rewrites them
  * before; with publish=proxy, and for a plain user, the monitor serves it (net/relay.h).
+ *
+ * Where the kernel has no SCTP of its own (a container's may be a program's, or another machine's behind it) no socket can be bound. A name
+ * among the abstract ones of Unix sockets, hull/sctp/ADDRESS/PORT, stands for it: it is the network namespace's too, and gone with who has it.
  */
 #include "engine/network.h"
 
+#include "base/fd.h"
 #include "base/num.h"
+#include "base/path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static socklen_t make_address(const struct addr *a, uint16_t port, struct sockaddr_storage *ret)
@@ -55,6 +62,69 @@ static int try_bind(int fd, const struct sockaddr_storage *s, socklen_t n, uint8
 	return listen(fd, 0);
 }
 
+static const char name_prefix[] = "hull/sctp/";
+
+static socklen_t make_name(const struct addr *host, uint16_t port, struct sockaddr_un *ret)
+{
+	char text[ADDR_TEXT];
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	int n = snprintf(ret->sun_path + 1, sizeof ret->sun_path - 1, "%s%s/%u", name_prefix, addr_format(host, text), port);
+	return (socklen_t)(offset_of(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+
+bool ports_is_name_of(int fd, const struct addr *host, uint16_t port)
+{
+	struct sockaddr_un want, has = {};
+	socklen_t n = make_name(host, port, &want), len = sizeof has;
+	return getsockname(fd, (struct sockaddr *)&has, &len) == 0 && len == n && memcmp(&has, &want, n) == 0;
+}
+
+/* A name of another address that is the same port: one of the two is any address. */
+static bool is_in_use(const struct addr *host, uint16_t port)
+{
+	static const struct addr none;
+	struct err ignored = {};
+	own(buf) struct buf text = BUF(64 << 20);
+	if (path_read(AT_FDCWD, "/proc/self/net/unix", &text, &ignored) < 0)
+		return false;
+	for (const char *at = buf_text(&text); (at = strstr(at, name_prefix));) {
+		struct addr other = {}, a = *host;
+		char where[ADDR_TEXT];
+		unsigned number;
+		at += sizeof name_prefix - 1;
+		if (sscanf(at, "%47[0-9a-f.:]/%u", where, &number) != 2 || number != port || !addr_parse(where, &other) || other.len != a.len || addr_eq(&other, &a))
+			continue;
+		if (memcmp(other.b, none.b, a.len) == 0 || memcmp(a.b, none.b, a.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int hold_name(const struct addr *host, uint16_t port)
+{
+	struct sockaddr_un s;
+	socklen_t n = make_name(host, port, &s);
+	own(fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&s, n) < 0)
+		return -1;
+	if (!is_in_use(host, port))
+		return take_fd(fd);
+	errno = EADDRINUSE;
+	return -1;
+}
+
+static int hold_any_name(const struct addr *host, uint16_t *port)
+{
+	enum { FIRST = 32768, LAST = 60999 };
+	for (uint32_t i = FIRST; i <= LAST; i++) {
+		int fd = hold_name(host, (uint16_t)i);
+		*port = (uint16_t)i;
+		if (fd >= 0 || errno != EADDRINUSE)
+			return fd;
+	}
+	return -1;
+}
+
 /* -1 with errno. port 0: any; *port is the one it got. */
 static int hold(const struct addr *host, uint8_t protocol, uint16_t *port)
 {
@@ -63,8 +133,8 @@ static int hold(const struct addr *host, uint8_t protocol, uint16_t *port)
 	socklen_t n = make_address(host, *port, &s);
 	int type = protocol == IPPROTO_UDP ? SOCK_DGRAM : protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
 	int fd = socket(s.ss_family, type | SOCK_CLOEXEC, protocol);
-	if (fd < 0 && (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) && protocol == IPPROTO_SCTP && *port)
-		return -2; /* nobody on this host can take it */
+	if (fd < 0 && (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) && protocol == IPPROTO_SCTP)
+		return *port ? hold_name(host, *port) : hold_any_name(host, port);
 	if (fd < 0)
 		return -1;
 	if (host->len == 16)
@@ -89,8 +159,6 @@ static bool is_translated(const struct connection *to, const struct addr *host)
 static void keep(struct connections *x, const struct connection *to, const struct port_map *m, uint32_t i, int fd)
 {
 	bool translated = is_translated(to, &m->host), six = (m->host.len == 16) != translated;
-	if (fd < 0)
-		return;
 	if (to->is_relayed || translated)
 		*arena_push(&x->arena, &x->relayed) = (struct relay_port){.fd = fd, .protocol = m->protocol, .to = to->endpoint.ip[six],
 			.port = (uint16_t)(m->port + i)};
@@ -120,9 +188,9 @@ static int hold_range(struct connections *x, const struct connection *to, struct
 	for (uint32_t port = m->host_port; q->count <= 1; port++) {
 		uint16_t got = (uint16_t)port;
 		int fd = hold(&m->host, m->protocol, &got);
-		if (fd == -1 && errno == EADDRINUSE && port < last)
+		if (fd < 0 && errno == EADDRINUSE && port < last)
 			continue;
-		if (fd == -1)
+		if (fd < 0)
 			return refuse(m, (uint16_t)port, e);
 		keep(x, to, m, 0, fd);
 		m->host_port = got;
@@ -131,7 +199,7 @@ static int hold_range(struct connections *x, const struct connection *to, struct
 	for (uint32_t i = 0; i < q->count; i++) {
 		uint16_t got = (uint16_t)(m->host_port + i);
 		int fd = hold(&m->host, m->protocol, &got);
-		if (fd == -1)
+		if (fd < 0)
 			return refuse(m, (uint16_t)(m->host_port + i), e);
 		keep(x, to, m, i, fd);
 	}

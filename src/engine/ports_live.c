@@ -40,6 +40,12 @@ static bool is_socket_of(int fd, const struct word *w)
 	struct sockaddr_storage s = {};
 	socklen_t n = sizeof s, len = sizeof(int);
 	int protocol = 0;
+	if (w->protocol == IPPROTO_SCTP) {
+		struct addr host = {.len = w->host_len};
+		memcpy(host.b, w->host, w->host_len);
+		if (ports_is_name_of(fd, &host, w->host_port))
+			return true;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0 || protocol != w->protocol || getsockname(fd, (struct sockaddr *)&s, &n) < 0)
 		return false;
 	const struct sockaddr_in *four = (const void *)&s;

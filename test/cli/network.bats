@@ -290,6 +290,14 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     hull run -d --name signals -p 127.0.0.1:8092:9/sctp box sleep 1000
     run -0 in_host nft list map inet hull at4
     [[ $output == *"127.0.0.1 . sctp . 8092 : 172.17.0.2 . 9"* ]]
+    # Whether or not this kernel has SCTP itself, two cannot have a port.
+    refuses 125 '8092/sctp: port is already allocated' run --rm -p 127.0.0.1:8092:10/sctp box true
+    refuses 125 '8092/sctp: port is already allocated' run --rm -p 8092:10/sctp box true
+    run -0 in_host nft list map inet hull at4
+    [[ $output == *"127.0.0.1 . sctp . 8092 : 172.17.0.2 . 9"* ]]
+    hull run --rm -p 198.51.100.2:8092:10/sctp -p 8092:10/udp box true
+    hull update --publish-rm 8092:9/sctp signals
+    hull run --rm -p 8092:10/sctp -p 11/sctp -p 12/sctp box true
     in_host nft add table ip foreign
     in_host nft add chain ip foreign passing '{ type filter hook forward priority 0; policy drop; }'
     hull network create told
