@@ -287,13 +287,16 @@ static int publish(struct engine *g, struct container_entry *c, struct connectio
 	struct connection *k = said ? ports_way(x, &host) : target(x, 0);
 	if (k && cni_is(&k->network) && host.len == 16)
 		return err_set(e, ERR_USAGE, "[%s]:%u cannot be published: plugins are told of ports of IPv4", q->host_ip, q->host_port);
-	if (!said && k)
-		preset_address(g, k, &host);
+	struct connection *six = said ? NULL : target(x, 1);
+	const struct addr any4 = {.len = 4}, any6 = {.len = 16};
+	if (!said && (k || six))
+		preset_address(g, k ? k : six, &host);
+	/* On a network of IPv6 alone too the address is the one that was preset. */
+	if (!said && !k && !addr_eq(&host, &any4))
+		k = six;
 	/* Networks without a way in have none for published ports either, as docker has it. */
 	if (k && add_port(g, x, k, c, q, &host, e) < 0)
 		return -1;
-	struct connection *six = said || host.len == 16 ? NULL : target(x, 1);
-	struct addr any4 = {.len = 4}, any6 = {.len = 16};
 	if (!six || (k && !addr_eq(&host, &any4)))
 		return 0;
 	struct port_request same = *q;

@@ -427,6 +427,12 @@ print(u.recv(100).decode())'
     [ "$(hull port four)" = "80/tcp -> 0.0.0.0:8103" ]
     [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8101/name)" = "$(hull exec two hostname)" ]
     for port in 8100 8101; do run ! in_wan "$HULL_FETCH" "http://198.51.100.2:$port/name"; done
+    [ -e /proc/sys/net/ipv6 ] || return 0
+    hull network create --ipv6 --ipv4=false sixth
+    hull run -d --name five --network sixth -p 8104:80 box sh -c 'mkdir /www; hostname >/www/name; exec httpd -f -p [::]:80 -h /www'
+    [ "$(hull port five)" = "80/tcp -> 127.0.0.1:8104" ]
+    wait_until 30 in_host "$HULL_FETCH" http://127.0.0.1:8104/name
+    run ! in_wan "$HULL_FETCH" 'http://[2001:db8::2]:8104/name'
     unset HULL_CONFIG
 }
 
