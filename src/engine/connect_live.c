@@ -8,15 +8,19 @@
 #include "engine/network.h"
 
 #include "engine/events.h"
+#include "engine/spec.h"
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "monitor/attach.h"
 #include "net/firewall.h"
 #include "net/link.h"
 #include "net/resolver.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static bool runs(const struct container_entry *c)
@@ -54,13 +58,49 @@ static int open_namespace(const struct container_entry *c, struct err *e)
 	return fd < 0 ? err_sys(e, "the container's network namespace") : fd;
 }
 
-/* Its monitor answers for the new network too, if it answers at all. */
-static int tell_resolver(struct engine *g, struct container_entry *c, struct err *e)
+static const char word[] = "resolver";
+
+bool connect_is_word(const void *p, size_t n)
+{
+	return n == sizeof word && memcmp(p, word, sizeof word) == 0;
+}
+
+int connect_told(struct engine *g, struct connections *x, int run_dir, int netns_)
+{
+	struct err e = {};
+	uint16_t udp, tcp;
+	own(fd) int netns = netns_;
+	int r = netns < 0 ? err_set(&e, ERR_SYSTEM, "no namespace came") : engine_need_networks(g, &e);
+	if (r == 0 && !x->resolver)
+		r = resolver_open(netns, g->networks.run, run_dir, &x->resolver, &e);
+	else if (r == 0) {
+		resolver_ports(x->resolver, &udp, &tcp);
+		r = udp == 53 ? 0 : resolver_redirect(netns, udp, tcp, &e);
+	}
+	return r == 0 ? 0 : e.sys ? e.sys : EIO;
+}
+
+static int tell_monitor(int run_dir, int netns, struct err *e)
+{
+	own(fd) int sock = attach_connect_words(run_dir, e);
+	return sock < 0 || attach_word(sock, word, sizeof word, netns, e) < 0 ? err_wrap(e, "resolver") : 0;
+}
+
+/* Its monitor answers for the new network too, from now on if it did not; what it has in /etc is as at a start. Who was asked once is asked
+ * further. */
+static int settle_names(struct engine *g, struct container_entry *c, const struct container_state *before, int netns, struct err *e)
 {
 	own(fd) int run = containers_run_dir(&g->containers, c->id, false, e);
 	if (run < 0)
 		return -1;
-	return path_exists(run, "resolver") ? connect_put_resolver(&c->state, &c->record.host.dns, run, e) : 0;
+	bool had = path_exists(run, "resolver"), has = had || connect_has_resolver(&c->state);
+	if (has && connect_put_resolver(&c->state, &c->record.host.dns, run, e) < 0)
+		return -1;
+	if (has && !had && tell_monitor(run, netns, e) < 0) {
+		unlinkat(run, "resolver", 0);
+		return -1;
+	}
+	return spec_change_etc(c, before, had, has, run, e);
 }
 
 /* What plugins gave it is known now. */
@@ -92,15 +132,16 @@ static int move_default(const struct container_entry *c, int netns, struct err *
 	return 0;
 }
 
-static int add_interface(struct engine *g, struct container_entry *c, const struct network_request *q, struct err *e)
+static int add_interface(struct engine *g, struct container_entry *c, const struct network *w, const struct network_request *q, struct err *e)
 {
+	const char *prefix = network_option(w, "com.docker.network.container_iface_prefix", NULL);
 	struct connections x __attribute__((cleanup(connections_drop))) = {};
 	char name[16];
 	bool there;
 	if (private_net_is_needed(g) && !c->state.networks.n)
 		return err_set(e, ERR_UNSUPPORTED, "container %s was started without a network: it is connected when it starts again", container_label(c));
 	own(fd) int netns = open_namespace(c, e);
-	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || link_free_name(netns, "eth", name, e) < 0)
+	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || link_free_name(netns, prefix ? prefix : "eth", name, e) < 0)
 		return -1;
 	struct network_request named = *q;
 	if (str_is_empty(named.interface))
@@ -114,19 +155,21 @@ static int add_interface(struct engine *g, struct container_entry *c, const stru
 		k->is_default[f] = (!best || q->priority > best->priority) && !k->network.internal && k->endpoint.ip[f].len &&
 			network_range(&k->network, f ? 16 : 4, &r) && r.gateway.len;
 	}
-	size_t before = c->state.networks.n;
+	struct container_state before = c->state;
 	connect_note(&c->arena, k, q, arena_push(&c->arena, &c->state.networks));
 	struct err ignored = {};
-	if (save(c, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 && note(c, &x, e) == 0 && tell_resolver(g, c, e) == 0 &&
-		ports_arrive(g, c, e) == 0 && save(c, e) == 0)
+	if (save(c, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 && note(c, &x, e) == 0 &&
+		settle_names(g, c, &before, netns, e) == 0 && ports_arrive(g, c, e) == 0 && save(c, e) == 0)
 		return 0;
-	c->state.networks.n = before;
+	struct container_state with = c->state;
+	c->state.networks.n = before.networks.n;
 	if (cni_is(&k->network))
 		(void)!cni_remove(&g->networks, k->network.id, c->id, &ignored);
 	else
 		(void)!link_remove_in(netns, named.interface, &ignored);
 	(void)!endpoint_release(&g->networks, k->network.id, c->id, &ignored);
 	(void)!move_default(c, netns, &ignored);
+	(void)!settle_names(g, c, &with, netns, &ignored);
 	return -1;
 }
 
@@ -156,7 +199,7 @@ int network_connect(struct engine *g, const char *network, const char *container
 		return -1;
 	if (!runs(&c))
 		return save(&c, e);
-	if (add_interface(g, &c, mine, e) == 0) {
+	if (add_interface(g, &c, &w, mine, e) == 0) {
 		event_network(g, &w, c.id, true);
 		return 0;
 	}
@@ -174,6 +217,7 @@ static int remove_interface(struct engine *g, struct container_entry *c, const s
 	own(arena) struct arena a = {};
 	struct endpoints all;
 	struct endpoint_state gone = c->state.networks.v[at];
+	struct container_state before = c->state;
 	struct port_requests ports;
 	struct err why = {};
 	bool there;
@@ -186,13 +230,17 @@ static int remove_interface(struct engine *g, struct container_entry *c, const s
 			return -1;
 	if ((cni_is(w) ? cni_remove(&g->networks, w->id, c->id, e) : link_remove_in(netns, gone.interface, e)) < 0)
 		return -1;
+	before.networks.v = arena_alloc(&a, before.networks.n * sizeof *before.networks.v);
+	memcpy(before.networks.v, c->state.networks.v, before.networks.n * sizeof *before.networks.v);
 	for (size_t i = at + 1; i < c->state.networks.n; i++)
 		c->state.networks.v[i - 1] = c->state.networks.v[i];
 	c->state.networks.n--;
 	if (ports_return(g, c, &ports, &why) < 0)
 		engine_warn(g, "container %s: %s", container_label(c), why.text);
-	if (save(c, e) < 0 || move_default(c, netns, e) < 0 || tell_resolver(g, c, e) < 0)
+	if (save(c, e) < 0 || move_default(c, netns, e) < 0)
 		return -1;
+	if (settle_names(g, c, &before, netns, &why) < 0)
+		engine_warn(g, "container %s: %s", container_label(c), why.text);
 	return endpoint_release(&g->networks, w->id, c->id, e);
 }
 

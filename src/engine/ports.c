@@ -92,7 +92,8 @@ static bool is_in_use(const struct addr *host, uint16_t port)
 		char where[ADDR_TEXT];
 		unsigned number;
 		at += sizeof name_prefix - 1;
-		if (sscanf(at, "%47[0-9a-f.:]/%u", where, &number) != 2 || number != port || !addr_parse(where, &other) || other.len != a.len || addr_eq(&other, &a))
+		if (sscanf(at, "%47[0-9a-f.:]/%u", where, &number) != 2 || number != port || !addr_parse(where, &other) || other.len != a.len ||
+			addr_eq(&other, &a))
 			continue;
 		if (memcmp(other.b, none.b, a.len) == 0 || memcmp(a.b, none.b, a.len) == 0)
 			return true;

@@ -39,6 +39,10 @@ int spec_build_mounts(struct spec_build *b, struct err *e) must_use;
 int spec_build_points(struct spec_build *b, struct err *e) must_use; /* of those, what the user asked for */
 /* hosts, resolv.conf and what the resolver goes by, into the run directory of a container or a pod whose networks are known. */
 int spec_write_etc(const struct container_entry *c, int run_dir, struct err *e) must_use;
+/* hosts and resolv.conf follow the networks of one that runs; before: those it had until now. */
+int spec_change_etc(const struct container_entry *c, const struct container_state *before, bool had_resolver, bool resolver, int run_dir,
+	struct err *e) must_use;
+int spec_put_file(int run_dir, const char *name, const struct buf *text, struct err *e) must_use; /* in place */
 int spec_build_limits(struct spec_build *b, struct err *e) must_use;
 int spec_build_security(struct spec_build *b, struct err *e) must_use;
 

@@ -186,15 +186,6 @@ static int add_kernel(struct spec_build *b, struct err *e)
 	return add_shm(b, e);
 }
 
-/* Made anew at each start, before anybody looks at it: written in place, in the run directory. */
-static int put_file(int run_dir, const char *name, const struct buf *text, struct err *e)
-{
-	own(fd) int fd = openat(run_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0 || fchmod(fd, 0644) < 0 || fd_write_all(fd, buf_text(text), text->len) < 0)
-		return err_sys(e, "write %s", name);
-	return 0;
-}
-
 /* folder: "containers" or "pods", where the file of `id` is. */
 static int bind_file(struct spec_build *b, const char *folder, const char *id, const char *name, struct err *e)
 {
@@ -203,105 +194,6 @@ static int bind_file(struct spec_build *b, const char *folder, const char *id, c
 		return 0;
 	own(mem) char *source = mem_printf("%s/%s/%s/%s", b->g->run_path, folder, id, name);
 	return add_bind(b, destination, source, b->c->record.host.read_only ? "rbind,rprivate,ro" : "rbind,rprivate,rw", true, e);
-}
-
-static void copy_host_file(const char *path, struct buf *out)
-{
-	struct err ignored = {};
-	if (path_read(AT_FDCWD, path, out, &ignored) < 0)
-		buf_reset(out);
-}
-
-static void write_resolv(const struct host_config *h, bool own_network, bool resolver, struct buf *out)
-{
-	own(buf) struct buf host = BUF(1 << 20);
-	copy_host_file("/etc/resolv.conf", &host);
-	own(strv) struct strv lines = {};
-	strv_split(&lines, buf_text(&host), '\n');
-	for (size_t i = 0; i < lines.n; i++) {
-		const char *l = lines.v[i];
-		bool server = str_has_prefix(l, "nameserver"), search = str_has_prefix(l, "search") || str_has_prefix(l, "domain");
-		bool option = str_has_prefix(l, "options");
-		/* A name server on the host's loopback cannot be reached from another network namespace. */
-		if ((server && (resolver || h->dns.n || (own_network && strstr(l, " 127.")))) || (search && h->dns_search.n) || (option && h->dns_options.n))
-			continue;
-		if (*l)
-			buf_printf(out, "%s\n", l);
-	}
-	if (resolver)
-		buf_str(out, "nameserver 127.0.0.11\n");
-	for (size_t i = 0; i < h->dns.n && !resolver; i++)
-		buf_printf(out, "nameserver %s\n", h->dns.v[i]);
-	for (size_t i = 0; i < h->dns_search.n; i++)
-		if (strcmp(h->dns_search.v[i], ".") != 0)
-			buf_printf(out, "%s%s%s", i ? " " : "search ", h->dns_search.v[i], i + 1 == h->dns_search.n ? "\n" : "");
-	for (size_t i = 0; i < h->dns_options.n; i++)
-		buf_printf(out, "%s%s%s", i ? " " : "options ", h->dns_options.v[i], i + 1 == h->dns_options.n ? "\n" : "");
-}
-
-/* Its names lead to its addresses. */
-static void write_own_names(const struct container_entry *c, struct buf *out)
-{
-	const struct container_config *cf = &c->record.config;
-	own(mem) char *names = str_is_empty(cf->domainname) ? mem_dup(cf->hostname) : mem_printf("%s.%s %s", cf->hostname, cf->domainname, cf->hostname);
-	bool has = false;
-	if (str_is_empty(cf->hostname))
-		return;
-	for (size_t i = 0; i < c->state.networks.n; i++) {
-		const char *ips[] = {c->state.networks.v[i].ip, c->state.networks.v[i].ip6};
-		/* Its plugins say it later (connect_cni.c). */
-		if (str_eq(c->state.networks.v[i].driver, "cni")) {
-			has = true;
-			continue;
-		}
-		for (size_t k = 0; k < countof(ips); k++)
-			if (!str_is_empty(ips[k])) {
-				buf_printf(out, "%s\t%s\n", ips[k], names);
-				has = true;
-			}
-	}
-	if (!has)
-		buf_printf(out, "127.0.0.1\t%s\n", names);
-}
-
-/* What host-gateway stands for: the host as the container sees it. */
-static const char *host_gateway(const struct container_state *s)
-{
-	for (size_t i = 0; i < s->networks.n; i++)
-		if (!str_is_empty(s->networks.v[i].gateway) && str_eq(s->networks.v[i].driver, "bridge"))
-			return s->networks.v[i].gateway;
-	return "127.0.0.1";
-}
-
-static void write_hosts(const struct container_entry *c, bool host_network, struct buf *out)
-{
-	const struct container_record *r = &c->record;
-	if (host_network) {
-		copy_host_file("/etc/hosts", out);
-	} else {
-		buf_str(out, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n"
-			"ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
-		write_own_names(c, out);
-	}
-	for (size_t i = 0; i < r->host.extra_hosts.n; i++) {
-		const char *row = r->host.extra_hosts.v[i], *sep = strpbrk(row, ":=");
-		const char *ip = sep ? sep + 1 : "";
-		if (sep)
-			buf_printf(out, "%s\t%.*s\n", str_eq(ip, "host-gateway") ? host_gateway(&c->state) : ip, (int)(sep - row), row);
-	}
-}
-
-int spec_write_etc(const struct container_entry *c, int run_dir, struct err *e)
-{
-	const struct host_config *h = &c->record.host;
-	bool host = str_eq(h->network_mode, "host"), resolver = connect_has_resolver(&c->state);
-	own(buf) struct buf hosts = BUF(1 << 20);
-	own(buf) struct buf resolv = BUF(1 << 20);
-	write_hosts(c, host, &hosts);
-	if (resolver && connect_put_resolver(&c->state, &h->dns, run_dir, e) < 0)
-		return -1;
-	write_resolv(h, !host, resolver, &resolv);
-	return put_file(run_dir, "hosts", &hosts, e) < 0 || put_file(run_dir, "resolv.conf", &resolv, e) < 0 ? -1 : 0;
 }
 
 static int bind_both(struct spec_build *b, const char *folder, const char *id, struct err *e)
@@ -318,7 +210,7 @@ static int add_etc(struct spec_build *b, struct err *e)
 	own(buf) struct buf hostname = BUF(4096);
 	if (!str_is_empty(r->config.hostname)) {
 		buf_printf(&hostname, "%s\n", r->config.hostname);
-		if (put_file(b->run_dir, "hostname", &hostname, e) < 0 || bind_file(b, "containers", b->c->id, "hostname", e) < 0)
+		if (spec_put_file(b->run_dir, "hostname", &hostname, e) < 0 || bind_file(b, "containers", b->c->id, "hostname", e) < 0)
 			return -1;
 	}
 	if (str_has_prefix(mode, "pod:") && b->pod)

@@ -287,6 +287,8 @@ static int on_told(void *arg, const void *p, size_t n, int fd)
 	struct err ignored = {};
 	if (checkpoint_is_word(p, n))
 		return checkpoint_begin(s->g, s->c, s->running, &s->monitor, fd, &s->saving);
+	if (connect_is_word(p, n))
+		return connect_told(s->g, &s->net, s->run_dir, fd);
 	if (!health_is_word(p, n))
 		return ports_told(s->g, &s->net, p, n, fd);
 	fd_drop(&fd);

@@ -137,3 +137,33 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
     refuses 1 'not found' network connect nowhere later
     refuses 1 'no such container' network connect right nobody
 }
+
+@test "network connect of one on bridge, or on none: names resolve from then on; /etc/hosts follows, and keeps what is the container's" {
+    need_cmd python3
+    hull network create --subnet 10.89.13.0/24 -o com.docker.network.container_iface_prefix=lan met
+    hull run -d --name friend --network met box sleep 1000
+    for mode in bridge none; do
+        hull run -d --name "at-$mode" --hostname "host-$mode" --network "$mode" box sleep 1000
+        run -0 hull exec "at-$mode" cat /etc/resolv.conf
+        [[ $output != *127.0.0.11* ]] || skip "the machine's own name servers are out of reach"
+        hull exec "at-$mode" sh -c 'echo 192.0.2.1 mine >>/etc/hosts'
+        hull network connect --ip 10.89.13.40 met "at-$mode"
+        [ "$(dns "at-$mode" friend A udp)" = "0 $(ip_of friend met)" ]
+        [ "$(dns "at-$mode" friend A tcp)" = "0 $(ip_of friend met)" ]
+        [ "$(dns friend "at-$mode" A udp)" = "0 10.89.13.40" ]
+        run -0 hull exec "at-$mode" grep nameserver /etc/resolv.conf
+        [ "${lines[0]}" = "nameserver 127.0.0.11" ]
+        [ "${#lines[@]}" = 1 ]
+        run -0 hull exec "at-$mode" cat /etc/hosts
+        [[ $output == *"10.89.13.40"*"host-$mode"* && $output == *"192.0.2.1 mine"* ]]
+        run ! hull exec "at-$mode" grep -q "127.0.0.1.*host-$mode" /etc/hosts
+        run -0 hull exec "at-$mode" ip -o -4 addr
+        [[ $output == *" lan0 "* ]]
+        run -0 hull exec "at-$mode" nslookup friend
+        hull network disconnect met "at-$mode"
+        run -0 hull exec "at-$mode" cat /etc/hosts
+        [[ $output != *10.89.13* && $output == *"host-$mode"* && $output == *"192.0.2.1 mine"* ]]
+        [ "$(dns "at-$mode" friend A udp | cut -c1)" != 0 ]
+        hull rm -f "at-$mode"
+    done
+}
