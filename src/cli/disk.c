@@ -127,7 +127,7 @@ struct prune_options { bool all, force, volumes; struct strv filters; };
 #define O(m) offset_of(struct prune_options, m)
 static const struct opt prune_opts[] = {
 	{"all", 'a', OPT_BOOL, O(all), NULL, "All images that no container uses, not only those without a name"},
-	{"filter", 0, OPT_STRV, O(filters), "KEY=VALUE", "Only those: until=TIME, label=KEY[=VALUE]"},
+	{"filter", 0, OPT_STRV, O(filters), "KEY=VALUE", "Only those: until=TIME, label=KEY[=VALUE], label!=…"},
 	{"force", 'f', OPT_BOOL, O(force), NULL, "Do not ask"},
 	{"volumes", 0, OPT_BOOL, O(volumes), NULL, "Anonymous volumes that no container has, too"},
 };
@@ -188,7 +188,11 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	static const char *const folders[] = {""};
 	const struct prune_options *o = opts;
 	own(buf) struct buf out = {};
+	own(prune_filters) struct prune_filters filters = {};
 	uint64_t before;
+	/* All of them, before anything goes. */
+	if (prune_filters_parse(&o->filters, &filters, e) < 0)
+		return -1;
 	struct engine *g = cli_engine(e);
 	for (size_t i = 0; i < o->filters.n; i++)
 		if (o->volumes && str_has_prefix(o->filters.v[i], "until="))

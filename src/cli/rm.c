@@ -52,51 +52,14 @@ static const struct opt prune_opts[] = {
 	{"force", 'f', OPT_BOOL, offset_of(struct prune_options, force), NULL, "Do not ask"},
 };
 
-/* Splits what the list knows (label) from what only prune has (until, label!). */
-static int read_filters(const struct strv *from, struct strv *ret_list, struct strv *ret_without, int64_t *ret_until, struct err *e)
-{
-	for (size_t i = 0; i < from->n; i++) {
-		const char *f = from->v[i], *v;
-		if ((v = str_after(f, "until="))) {
-			if (num_time(v, num_now_ns(), ret_until, e) < 0)
-				return err_wrap(e, "--filter until");
-		} else if ((v = str_after(f, "label!="))) {
-			strv_add(ret_without, v);
-		} else if (str_has_prefix(f, "label=")) {
-			strv_add(ret_list, f);
-		} else {
-			return err_set(e, ERR_USAGE, "invalid --filter \"%.60s\": until=, label= and label!= are known", f);
-		}
-	}
-	return 0;
-}
-
-static bool has_label(const struct json *labels, const char *text)
-{
-	size_t n = strcspn(text, "=");
-	own(mem) char *key = mem_ndup(text, n);
-	const char *value = json_get_str(labels, key);
-	return value && (!text[n] || str_eq(value, text + n + 1));
-}
-
-static bool is_wanted(const struct json *row, const struct strv *without, int64_t until_ns)
-{
-	if (until_ns && json_i64(json_get(row, "Created")) * 1000000000LL >= until_ns)
-		return false;
-	for (size_t i = 0; i < without->n; i++)
-		if (has_label(json_get(row, "Labels"), without->v[i]))
-			return false;
-	return true;
-}
-
-static void remove_rows(struct engine *g, const struct json *rows, const struct strv *without, int64_t until_ns, struct buf *out)
+static void remove_rows(struct engine *g, const struct json *rows, const struct prune_filters *filters, struct buf *out)
 {
 	bool any = false;
 	for (size_t i = 0; i < json_len(rows); i++) {
 		const struct json *row = json_at(rows, i);
 		const char *id = json_get_str(row, "Id");
 		struct err why = {};
-		if (!id || !is_wanted(row, without, until_ns))
+		if (!id || !prune_filters_take(filters, row))
 			continue;
 		/* One that was started meanwhile is running: it stays. */
 		if (container_delete(g, id, false, false, &why) < 0) {
@@ -113,19 +76,17 @@ static void remove_rows(struct engine *g, const struct json *rows, const struct 
 
 int prune_containers(struct engine *g, const struct strv *given, struct buf *out, struct err *e)
 {
-	own(strv) struct strv filters = {};
-	own(strv) struct strv without = {};
-	int64_t until_ns = 0;
-	if (read_filters(given, &filters, &without, &until_ns, e) < 0)
+	own(prune_filters) struct prune_filters filters = {};
+	if (prune_filters_parse(given, &filters, e) < 0)
 		return -1;
-	strv_add(&filters, "status=created");
-	strv_add(&filters, "status=exited");
-	strv_add(&filters, "status=dead");
-	struct container_list_request q = {.all = true, .filters = &filters};
+	strv_add(&filters.list, "status=created");
+	strv_add(&filters.list, "status=exited");
+	strv_add(&filters.list, "status=dead");
+	struct container_list_request q = {.all = true, .filters = &filters.list};
 	own(json) struct json *rows = container_list(g, &q, e);
 	if (!rows)
 		return -1;
-	remove_rows(g, rows, &without, until_ns, out);
+	remove_rows(g, rows, &filters, out);
 	return 0;
 }
 
@@ -133,12 +94,11 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 {
 	static const char *const folders[] = {"containers", "names"};
 	const struct prune_options *o = opts;
-	own(strv) struct strv filters = {}, without = {};
+	own(prune_filters) struct prune_filters filters = {};
 	own(buf) struct buf out = {};
-	int64_t until_ns = 0;
 	uint64_t before;
 	struct engine *g = cli_engine(e);
-	if (!g || read_filters(&o->filters, &filters, &without, &until_ns, e) < 0)
+	if (!g || prune_filters_parse(&o->filters, &filters, e) < 0)
 		return -1;
 	if (!o->force && !cli_confirm("This will remove all stopped containers."))
 		return 0;

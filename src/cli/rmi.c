@@ -56,23 +56,9 @@ static int rmi(void *opts, int argc, char **argv, struct err *e)
 struct prune_options { bool all, force; struct strv filters; };
 static const struct opt prune_opts[] = {
 	{"all", 'a', OPT_BOOL, offset_of(struct prune_options, all), NULL, "All images that no container uses, not only those without a name"},
-	{"filter", 0, OPT_STRV, offset_of(struct prune_options, filters), "KEY=VALUE", "Only those: until=TIME, label=KEY[=VALUE]"},
+	{"filter", 0, OPT_STRV, offset_of(struct prune_options, filters), "KEY=VALUE", "Only those: until=TIME, label=KEY[=VALUE], label!=…"},
 	{"force", 'f', OPT_BOOL, offset_of(struct prune_options, force), NULL, "Do not ask"},
 };
-
-static int read_filters(const struct strv *from, struct strv *ret_list, int64_t *ret_until, struct err *e)
-{
-	for (size_t i = 0; i < from->n; i++) {
-		const char *until = str_after(from->v[i], "until=");
-		if (until && num_time(until, num_now_ns(), ret_until, e) < 0)
-			return err_wrap(e, "--filter until");
-		if (!until && !str_has_prefix(from->v[i], "label="))
-			return err_set(e, ERR_USAGE, "invalid --filter \"%.60s\": until= and label= are known", from->v[i]);
-		if (!until)
-			strv_add(ret_list, from->v[i]);
-	}
-	return 0;
-}
 
 /* By names, so that an image keeps those it is used by; by id when it has none. One in use is left. */
 static int prune_image(struct engine *g, const struct json *image, struct json *removed, struct err *e)
@@ -93,20 +79,19 @@ static int prune_image(struct engine *g, const struct json *image, struct json *
 
 int prune_images(struct engine *g, bool all, const struct strv *given, struct buf *out, struct err *e)
 {
-	own(strv) struct strv filters = {};
-	int64_t until_ns = 0;
-	if (read_filters(given, &filters, &until_ns, e) < 0)
+	own(prune_filters) struct prune_filters filters = {};
+	if (prune_filters_parse(given, &filters, e) < 0)
 		return -1;
 	if (!all)
-		strv_add(&filters, "dangling=true");
-	struct image_list_request q = {.filters = &filters, .all = true};
+		strv_add(&filters.list, "dangling=true");
+	struct image_list_request q = {.filters = &filters.list, .all = true};
 	own(json) struct json *rows = image_list(g, &q, e);
 	own(json) struct json *removed = json_new_array();
 	if (!rows)
 		return -1;
 	for (size_t i = 0; i < json_len(rows); i++) {
 		const struct json *image = json_at(rows, i);
-		if (until_ns && json_i64(json_get(image, "Created")) * 1000000000LL >= until_ns)
+		if (!prune_filters_take(&filters, image))
 			continue;
 		if (prune_image(g, image, removed, e) < 0)
 			return -1;
@@ -139,12 +124,11 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 {
 	static const char *const folders[] = {"images", "blobs", "layers"};
 	const struct prune_options *o = opts;
-	own(strv) struct strv ignored = {};
+	own(prune_filters) struct prune_filters filters = {};
 	own(buf) struct buf out = {};
-	int64_t until_ns = 0;
 	uint64_t before;
 	struct engine *g = cli_engine(e);
-	if (!g || read_filters(&o->filters, &ignored, &until_ns, e) < 0)
+	if (!g || prune_filters_parse(&o->filters, &filters, e) < 0)
 		return -1;
 	if (!o->force && !cli_confirm(o->all ? "This will remove all images that no container uses." : "This will remove all images without a name."))
 		return 0;

@@ -126,6 +126,29 @@ make_images() {
     [ "$(df_bytes)" = "$(du_bytes)" ]
 }
 
+@test "system prune --filter: what is wrong is refused before anything goes; label!= is for images too" {
+    mkdir -p ctxl
+    printf 'FROM box\nLABEL keep=yes\nRUN echo 1 >/l\n' >ctxl/Dockerfile
+    hull build -q -t labelled ctxl >/dev/null
+    printf 'FROM box\nRUN echo 2 >/l\n' >ctxl/Dockerfile
+    hull build -q -t plain ctxl >/dev/null
+    hull create --name labels-stay --label keep=yes box >/dev/null
+    hull create --name labels-go box >/dev/null
+    refuses 125 'invalid --filter "name=x"' system prune -af --filter 'label!=keep' --filter name=x
+    refuses 125 'until' system prune -af --filter until=nonsense
+    hull inspect labels-go >/dev/null
+    hull system prune -af --filter 'label!=keep'
+    hull inspect labels-stay >/dev/null
+    refute_container labels-go
+    hull image inspect labelled >/dev/null
+    run hull image inspect plain
+    [ "$status" -ne 0 ]
+    hull image prune -af --filter 'label!=keep=no' --filter label=keep
+    run hull image inspect labelled
+    [ "$status" -ne 0 ]
+    hull rm labels-stay
+}
+
 @test "system gc: what no record knows goes; with --keep, the oldest until it is small enough" {
     make_images
     hull tag big one
