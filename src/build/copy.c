@@ -165,11 +165,12 @@ static int resolve(struct copy *c, struct err *e)
 	for (size_t k = 0; k < c->sources.n; k++) {
 		const struct copy_source *s = &c->sources.v[k];
 		own(strv) struct strv paths = {};
+		own(strv) struct strv names = {};
 		if (s->body || s->url) {
 			*arena_push(a, &found) = *s;
 			continue;
 		}
-		if (tree_sources(&c->tree, s->path, &paths, e) < 0)
+		if (tree_sources(&c->tree, s->path, &paths, &names, e) < 0)
 			return wrong(c, s->path, e, e->text);
 		for (size_t p = 0; p < paths.n; p++) {
 			struct copy_source *one = arena_push(a, &found);
@@ -177,7 +178,8 @@ static int resolve(struct copy *c, struct err *e)
 			struct stat st;
 			if (fd < 0 || fstat(fd, &st) < 0)
 				return fd < 0 ? -1 : err_sys(e, "look at %.200s", paths.v[p]);
-			*one = (struct copy_source){.path = arena_dup(a, paths.v[p]), .written = s->path, .is_dir = S_ISDIR(st.st_mode)};
+			*one = (struct copy_source){.path = arena_dup(a, paths.v[p]), .name = arena_dup(a, names.v[p]),
+				.written = s->path, .is_dir = S_ISDIR(st.st_mode)};
 			if (c->is_add && !c->no_unpack && S_ISREG(st.st_mode)) {
 				own(fd) int file = path_open_in(c->tree.root, paths.v[p], O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, e);
 				if (file < 0)
@@ -211,9 +213,15 @@ static void add_flags(struct copy *c, struct key *k)
 		key_add(k, c->exclude.rows.v[i].back ? "exclude !" : "exclude", c->exclude.rows.v[i].text);
 }
 
+/* --link does not depend on what is below, unless names of users are looked up there. */
+static bool is_independent(const struct copy *c)
+{
+	return c->link && (str_is_empty(c->chown) || strspn(c->chown, "0123456789:") == strlen(c->chown));
+}
+
 static void definition_key(struct copy *c, struct key *k)
 {
-	step_key(c->x, c->is_add ? "add" : "copy", c->link, k);
+	step_key(c->x, c->is_add ? "add" : "copy", is_independent(c), k);
 	add_flags(c, k);
 	key_add_list(k, "from", &c->of.layers);
 	for (size_t i = 0; i < c->sources.n; i++) {
@@ -225,7 +233,7 @@ static void definition_key(struct copy *c, struct key *k)
 static void content_key(struct copy *c, struct key *k)
 {
 	own(mem) char *hex = mem_ndup(c->content, 64);
-	step_key(c->x, c->is_add ? "add content" : "copy content", c->link, k);
+	step_key(c->x, c->is_add ? "add content" : "copy content", is_independent(c), k);
 	add_flags(c, k);
 	key_add(k, "content", hex);
 }
@@ -245,6 +253,8 @@ int copy_sum_source(const struct copy_source *s, struct tree_sum *sum, struct er
 		return -1;
 	digest_add(sum->digest, "\0source", 8);
 	digest_add(sum->digest, s->path, strlen(s->path) + 1);
+	if (s->name && strcmp(s->name, path_base(s->path)) != 0)
+		digest_add(sum->digest, s->name, strlen(s->name) + 1);
 	digest_add(sum->digest, s->is_dir ? "d" : s->is_archive ? "a" : "f", 1);
 	if (s->body)
 		digest_add(sum->digest, s->body, strlen(s->body));
@@ -293,7 +303,7 @@ static int find_owner(struct copy *c, struct err *e)
 		mounted = state_mount(c->x->b, c->x->s, &none);
 		root = mounted >= 0 ? mounted : empty;
 	}
-	if (user_lookup(root, c->chown, a, &u, e) < 0)
+	if (step_owner(root, c->chown, a, &u, e) < 0)
 		return err_wrap(e, "--chown");
 	c->has_owner = true;
 	c->uid = u.uid;

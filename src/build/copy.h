@@ -12,6 +12,7 @@
 
 struct copy_source {
 	char *path;           /* in the tree; of a here-document its name */
+	const char *name;     /* what a file is called where it goes: of a symlink its own name; NULL: as its path */
 	const char *written;  /* as the Dockerfile has it */
 	const char *body;     /* a here-document, or NULL */
 	const char *url;      /* what is fetched, or NULL */

@@ -228,7 +228,8 @@ static int put_source(struct writer *w, const struct copy_source *s, struct err 
 	own(mem) char *dir = *below ? *to ? path_join(to, below) : mem_dup(below) : mem_dup(to);
 	if (s->is_archive)
 		return put_archive(w, s, dir, e);
-	own(mem) char *file = is_dir ? *dir ? path_join(dir, path_base(s->path)) : mem_dup(path_base(s->path)) : mem_dup(dir);
+	const char *name = s->name ? s->name : path_base(s->path);
+	own(mem) char *file = is_dir ? *dir ? path_join(dir, name) : mem_dup(name) : mem_dup(dir);
 	if (s->url && !s->git)
 		return put_fetched(w, s, file, e);
 	if (s->body)

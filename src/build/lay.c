@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -54,30 +55,55 @@ int lay_entry(struct lay *l, struct tar_entry *t, struct err *e)
 	return tar_write_entry(l->tar, t, e) < 0 ? err_wrap(e, "%.200s", t->name) : 0;
 }
 
+/* The xattrs that the one below has and `t` does not: they stay. */
+static int keep_xattrs(int below, struct arena *a, struct tar_entry *t, struct err *e)
+{
+	struct tar_entry old = {};
+	if (pack_xattrs(below, a, &old, e) < 0)
+		return err_wrap(e, "%.200s", t->name);
+	for (size_t i = 0; i < old.xattrs.n; i++) {
+		size_t k = 0;
+		while (k < t->xattrs.n && strcmp(t->xattrs.v[k].name, old.xattrs.v[i].name) != 0)
+			k++;
+		if (k == t->xattrs.n)
+			*arena_push(a, &t->xattrs) = old.xattrs.v[i];
+	}
+	return 0;
+}
+
 int lay_dir(struct lay *l, const char *path, const struct tar_entry *like, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct stat st;
-	if (!*path || names_get(&l->dirs, path))
+	char said[80] = "";
+	if (like)
+		snprintf(said, sizeof said, "%o %u:%u %lld", like->mode, like->uid, like->gid, (long long)like->mtime_ns);
+	const char *before = *path ? names_get(&l->dirs, path) : "";
+	if (!*path || (before && (!like || strcmp(before, said) == 0)))
 		return 0;
 	if (lay_parents(l, path, e) < 0)
 		return -1;
-	names_add(&l->dirs, path, "");
+	names_put(&l->dirs, path, said);
 	struct tar_entry t = {.type = TAR_DIR, .mode = 0755, .uid = l->uid, .gid = l->gid, .mtime_ns = l->epoch};
-	if (like)
+	if (like) {
 		t = *like;
+		t.xattrs.v = NULL;
+		t.xattrs.n = 0;
+		for (size_t i = 0; i < like->xattrs.n; i++)
+			*arena_push(&a, &t.xattrs) = like->xattrs.v[i];
+	}
 	t.name = arena_dup(&a, path);
 	struct err none = {};
 	own(fd) int fd = l->root < 0 ? -1 : path_open_in(l->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
-	if (fd >= 0) {
-		if (fstat(fd, &st) < 0)
-			return err_sys(e, "look at %.200s", path);
-		t = (struct tar_entry){.type = TAR_DIR, .name = t.name, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid,
-			.mtime_ns = pack_time(&st)};
-		if (pack_xattrs(fd, &a, &t, e) < 0)
-			return err_wrap(e, "%.200s", path);
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		return err_sys(e, "look at %.200s", path);
+	if (fd >= 0 && !like) {
+		t.mode = st.st_mode & 07777;
+		t.uid = st.st_uid;
+		t.gid = st.st_gid;
+		t.mtime_ns = pack_time(&st);
 	}
-	return lay_entry(l, &t, e);
+	return fd >= 0 && keep_xattrs(fd, &a, &t, e) < 0 ? -1 : lay_entry(l, &t, e);
 }
 
 int lay_parents(struct lay *l, const char *path, struct err *e)

@@ -24,7 +24,7 @@ void lay_open(struct lay *l, int out, int root, int64_t epoch);
 void lay_drop(struct lay *l);
 /* The directories above `path` (no leading slash, no symlinks): as they are below, or new with mode 0755. */
 int lay_parents(struct lay *l, const char *path, struct err *e) must_use;
-/* One directory itself: what is there stays as it is. */
+/* One directory itself: what is there stays as it is, unless it is to be `like` another; the last word counts. */
 int lay_dir(struct lay *l, const char *path, const struct tar_entry *like, struct err *e) must_use;
 int lay_entry(struct lay *l, struct tar_entry *t, struct err *e) must_use;
 /* The data of an entry that was just written, from fd; each piece is told to `heard` (may be NULL). */

@@ -43,13 +43,27 @@ static void grow(struct names *s)
 	s->slots = slots;
 }
 
-void names_add(struct names *s, const char *name, const char *text)
+static void put(struct names *s, const char *name, const char *text, bool replace)
 {
 	if (2 * (s->n + 1) > s->slots)
 		grow(s);
 	struct names_row *p = slot(s->rows, s->slots, name);
-	if (p->key)
+	if (p->key && (!replace || strcmp(p->value, text) == 0))
 		return;
+	if (p->key) {
+		p->value = arena_dup(&s->arena, text);
+		return;
+	}
 	*p = (struct names_row){arena_dup(&s->arena, name), arena_dup(&s->arena, text)};
 	s->n++;
+}
+
+void names_add(struct names *s, const char *name, const char *text)
+{
+	put(s, name, text, false);
+}
+
+void names_put(struct names *s, const char *name, const char *text)
+{
+	put(s, name, text, true);
 }

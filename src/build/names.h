@@ -17,3 +17,4 @@ void names_drop(struct names *s);
 const char *names_get(const struct names *s, const char *name);
 /* Copies both; a name that is there already keeps its text. */
 void names_add(struct names *s, const char *name, const char *text);
+void names_put(struct names *s, const char *name, const char *text); /* the new text counts */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * plan: which stages there is work to do for. A stage uses another by FROM, COPY --from or --mount=from; where these have variables, the
- * ARGs and ENVs of the Dockerfile are followed as far as it goes without the base image's own.
+ * ARGs and ENVs of the Dockerfile are followed as far as it goes without those of what the stage begins with; when that is known, again.
  */
 #include "build/stage.h"
 
@@ -90,7 +90,8 @@ static int uses(struct build *b, size_t stage, const struct node *n, const char 
 	return plan_need(b, (size_t)k, e);
 }
 
-static int set_scope(struct build *b, struct strv *scope, const struct inst *i, struct err *e)
+/* An ENV counts before an ARG of that name. */
+static void set_scope(struct build *b, struct strv *scope, struct strv *env, const struct inst *i)
 {
 	for (size_t k = 0; k < i->pairs.n; k++) {
 		const struct pair *p = &i->pairs.v[k];
@@ -98,6 +99,8 @@ static int set_scope(struct build *b, struct strv *scope, const struct inst *i, 
 		struct err ignored = {};
 		const char *given = i->kind == INST_ARG ? strv_env_get(&b->q->args, p->key) : NULL;
 		const char *global = i->kind == INST_ARG ? strv_env_get(&b->globals, p->key) : NULL;
+		if (i->kind == INST_ARG && strv_env_get(env, p->key))
+			continue;
 		if (!given && !p->value)
 			given = global;
 		if (!given && p->value && plan_expand(b, i->node, p->value, scope, &value, &ignored) < 0)
@@ -106,9 +109,9 @@ static int set_scope(struct build *b, struct strv *scope, const struct inst *i, 
 			continue;
 		own(mem) char *line = mem_printf("%s=%s", p->key, given ? given : buf_text(&value));
 		strv_env_set(scope, line);
+		if (i->kind == INST_ENV)
+			strv_env_set(env, line);
 	}
-	(void)e;
-	return 0;
 }
 
 /* Those that COPY --from and --mount=from of an instruction name. */
@@ -131,33 +134,53 @@ static int inst_uses(struct build *b, size_t stage, const struct inst *i, const 
 	return 0;
 }
 
-int plan_need(struct build *b, size_t stage, struct err *e)
+static int steps_use(struct build *b, size_t stage, const struct strv *args, const struct strv *env, struct err *e)
 {
 	const struct stage *s = &b->df.stages.v[stage];
 	own(strv) struct strv scope = {};
-	if (b->needed[stage])
-		return 0;
-	b->needed[stage] = true;
-	if (uses(b, stage, s->from.node, s->base, &b->globals, e) < 0)
-		return -1;
+	own(strv) struct strv fixed = {};
+	for (size_t i = 0; i < args->n; i++)
+		strv_env_set(&scope, args->v[i]);
+	for (size_t i = 0; i < env->n; i++) {
+		strv_env_set(&scope, env->v[i]);
+		strv_env_set(&fixed, env->v[i]);
+	}
 	for (size_t i = 0; i < s->steps.n; i++) {
 		const struct inst *x = &s->steps.v[i];
-		if ((x->kind == INST_ARG || x->kind == INST_ENV) && set_scope(b, &scope, x, e) < 0)
-			return -1;
+		if (x->kind == INST_ARG || x->kind == INST_ENV)
+			set_scope(b, &scope, &fixed, x);
 		if (inst_uses(b, stage, x, &scope, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int plan_trigger(struct build *b, size_t stage, const struct inst *i, const struct strv *scope, struct err *e)
+int plan_need(struct build *b, size_t stage, struct err *e)
 {
-	if (inst_uses(b, stage, i, scope, e) < 0)
-		return -1;
+	const struct stage *s = &b->df.stages.v[stage];
+	static const struct strv none;
+	if (b->needed[stage])
+		return 0;
+	b->needed[stage] = true;
+	return uses(b, stage, s->from.node, s->base, &b->globals, e) < 0 ? -1 : steps_use(b, stage, &none, &none, e);
+}
+
+static bool waits(const struct build *b, size_t stage)
+{
 	for (size_t k = 0; k < b->df.stages.n; k++)
 		if (b->uses[stage * b->df.stages.n + k] && !b->states[k].done)
-			return 1;
-	return 0;
+			return true;
+	return false;
+}
+
+int plan_trigger(struct build *b, size_t stage, const struct inst *i, const struct strv *scope, struct err *e)
+{
+	return inst_uses(b, stage, i, scope, e) < 0 ? -1 : waits(b, stage);
+}
+
+int plan_again(struct build *b, size_t stage, const struct strv *args, const struct strv *env, struct err *e)
+{
+	return steps_use(b, stage, args, env, e) < 0 ? -1 : waits(b, stage);
 }
 
 static int find_target(struct build *b, struct err *e)

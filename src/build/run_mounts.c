@@ -210,7 +210,7 @@ static int add_context(struct run *r, const struct run_mount *m, const struct co
 	char digest[DIGEST_TEXT] = "";
 	if (c->dir < 0)
 		return wrong(r, e, "there is no context to bind from");
-	if (tree_sources(&s.t, str_is_empty(m->source) ? "." : m->source, &paths, e) < 0)
+	if (tree_sources(&s.t, str_is_empty(m->source) ? "." : m->source, &paths, NULL, e) < 0)
 		return wrong(r, e, "%.300s", e->text);
 	int result = 0;
 	for (size_t i = 0; result == 0 && i < paths.n; i++)

@@ -224,6 +224,8 @@ int stage_go(struct build *b, struct state *s, bool probing, struct err *e)
 	struct going g = {.b = b, .s = s, .number = b->number_base + s->stage->index * STEPS_MAX, .at = 1, .total = count_steps(s->stage), .probing = probing};
 	reset(b, s);
 	int r = from(b, s, ++g.number, g.total, probing, e);
+	if (r == 0 && probing)
+		r = 2 * plan_again(b, s->stage->index, &s->args, &s->config.config.env, e);
 	if (r == 0)
 		r = triggers(&g, e);
 	for (size_t i = 0; r == 0 && i < s->stage->steps.n; i++)

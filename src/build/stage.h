@@ -66,7 +66,8 @@ struct step {
 	int64_t began;
 };
 
-/* Goes through a stage from its FROM. probing: 1: the cache does not have all of it; 2: a stage has to be built before, as ONBUILD says. */
+/* Goes through a stage from its FROM. probing: 1: the cache does not have all of it;
+ * 2: a stage has to be built before, as ONBUILD or a variable of the base says. */
 int stage_go(struct build *b, struct state *s, bool probing, struct err *e) must_use;
 /* One instruction: 0, -1, 1 as above. */
 int step_do(struct step *x, struct err *e) must_use;
@@ -84,6 +85,9 @@ char *step_expanded(const struct step *x, const char *word, struct err *e) must_
 char *step_heredoc(const struct step *x, const char *body, struct err *e) must_use;
 /* A path below the working directory, clean and absolute. */
 char *step_path(const struct step *x, const char *path) must_use;
+/* Whom files belong to that are made for that user: a number alone is that of the group too, as BuildKit has it. */
+struct user;
+int step_owner(int root, const char *text, struct arena *a, struct user *ret, struct err *e) must_use;
 /* A mount of the stage's root as it is now, read only; -1 with ERR_NONE when it has no layers. */
 int state_mount(struct build *b, const struct state *s, struct err *e) must_use;
 void state_add_layer(struct state *s, const char *layer);
@@ -100,6 +104,8 @@ int plan_make(struct build *b, struct err *e) must_use;
 int plan_need(struct build *b, size_t stage, struct err *e) must_use;
 /* What an ONBUILD of the base says uses stages too. 1: one of them is not built yet. */
 int plan_trigger(struct build *b, size_t stage, const struct inst *i, const struct strv *scope, struct err *e) must_use;
+/* A stage whose base is known by now, and with it these variables. 1: as above. */
+int plan_again(struct build *b, size_t stage, const struct strv *args, const struct strv *env, struct err *e) must_use;
 /* The text with the variables of `lines` (NAME=value). */
 int plan_expand(const struct build *b, const struct node *n, const char *text, const struct strv *lines, struct buf *out, struct err *e) must_use;
 

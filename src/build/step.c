@@ -70,6 +70,15 @@ char *step_path(const struct step *x, const char *path)
 	return arena_dup(&x->s->arena, clean);
 }
 
+int step_owner(int root, const char *text, struct arena *a, struct user *ret, struct err *e)
+{
+	bool alone = *text && strspn(text, "0123456789") == strlen(text);
+	if (user_lookup(root, text, a, ret, e) < 0)
+		return -1;
+	ret->gid = alone ? ret->uid : ret->gid;
+	return 0;
+}
+
 char *time_text(struct arena *a, int64_t ns)
 {
 	time_t t = (time_t)(ns / 1000000000);
@@ -116,7 +125,7 @@ void step_key(const struct step *x, const char *kind, bool linked, struct key *k
 	own(mem) char *epoch = mem_printf("%lld", (long long)x->s->epoch);
 	k->parts.max = 32 << 20;
 	key_add(k, "step", kind);
-	key_add(k, "version", "1");
+	key_add(k, "version", "2");
 	key_add(k, "epoch", epoch);
 	key_add(k, "architecture", x->s->config.architecture);
 	if (linked)
@@ -522,7 +531,7 @@ static int write_dir(void *arg, int out, struct err *e)
 		return *e = none, -1;
 	if (place_find(root, x->s->config.config.working_dir, true, &p, e) < 0)
 		return -1;
-	if (root >= 0 && !str_is_empty(x->s->config.config.user) && user_lookup(root, x->s->config.config.user, &x->s->arena, &u, e) < 0)
+	if (root >= 0 && !str_is_empty(x->s->config.config.user) && step_owner(root, x->s->config.config.user, &x->s->arena, &u, e) < 0)
 		return err_wrap(e, "WORKDIR");
 	lay_open(&l, out, root, x->s->epoch);
 	l.uid = u.uid;

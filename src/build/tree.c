@@ -61,7 +61,7 @@ static bool is_left_out(const struct tree *t, const char *path)
 	return t->ignore && ignore_has(t->ignore, path) && !ignore_looks_below(t->ignore, path);
 }
 
-int tree_sources(const struct tree *t, const char *source, struct strv *ret, struct err *e)
+int tree_sources(const struct tree *t, const char *source, struct strv *ret, struct strv *ret_names, struct err *e)
 {
 	own(mem) char *absolute = mem_printf("/%s", source);
 	own(mem) char *clean = path_clean(absolute);
@@ -80,8 +80,11 @@ int tree_sources(const struct tree *t, const char *source, struct strv *ret, str
 		bool out = !p.exists || is_left_out(t, buf_text(&p.path));
 		if (out && !is_pattern(clean))
 			return err_set(e, ERR_NOT_FOUND, "%.200s: not found%s", source, p.exists ? " (the ignore file leaves it out)" : "");
-		if (!out)
-			strv_add(ret, buf_text(&p.path));
+		if (out)
+			continue;
+		strv_add(ret, buf_text(&p.path));
+		if (ret_names)
+			strv_add(ret_names, path_base(found.v[i]));
 	}
 	return 0;
 }

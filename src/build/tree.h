@@ -29,8 +29,9 @@ struct tree_item {
 typedef int (*tree_fn)(void *arg, const struct tree_item *i, struct err *e);
 
 /* The paths that a source stands for: itself, or what its * ? [..] match, sorted; resolved inside the root, clean, without a
- * leading slash. Without a match ERR_NOT_FOUND, unless it has such characters. */
-int tree_sources(const struct tree *t, const char *source, struct strv *ret, struct err *e) must_use;
+ * leading slash. Without a match ERR_NOT_FOUND, unless it has such characters. ret_names (or NULL): what each is called, a symlink by its
+ * own name. */
+int tree_sources(const struct tree *t, const char *source, struct strv *ret, struct strv *ret_names, struct err *e) must_use;
 /* The source and all below it: a directory before what is in it, names sorted. */
 int tree_walk(const struct tree *t, const char *source, tree_fn each, void *arg, struct err *e) must_use;
 

@@ -159,6 +159,58 @@ usr/real
 /few/sub/b.txt" ]
 }
 
+@test "build: COPY over directories that are there: those below the source become as it has them, the destination stays as it is" {
+    mkdir -p one/sub two/sub
+    touch one/sub/a two/sub/b
+    chmod 700 one one/sub
+    chmod 711 two/sub
+    tar cf three.tar --mode=0751 --owner=7 --group=8 two
+    cat >Dockerfile <<'EOF'
+FROM box
+RUN mkdir -p -m 755 /d /d/sub /e /e/sub /f /f/two && chmod 1777 /d && chown 3:4 /d/sub /e/sub
+COPY one /d
+COPY one two /e/
+ADD three.tar /f
+EOF
+    build -t over .
+    run -0 hull run --rm over stat -c '%n %a %u:%g' /d /d/sub /e/sub /e/sub/a /e/sub/b /f/two
+    [ "$output" = $'/d 1777 0:0\n/d/sub 700 0:0\n/e/sub 711 0:0\n/e/sub/a 644 0:0\n/e/sub/b 644 0:0\n/f/two 751 7:8' ]
+}
+
+@test "build: COPY --link --chown=NAME: the name is that of the stage as it is now" {
+    echo f >f
+    cat >Dockerfile <<'EOF'
+FROM box
+ARG ID
+RUN echo "somebody:x:$ID:$ID::/:/bin/sh" >/etc/passwd && echo "somebody:x:$ID:" >/etc/group
+COPY --link --chown=somebody f /f
+COPY --link --chown=5 f /g
+USER 6
+WORKDIR /h
+EOF
+    build -t linked --build-arg ID=41 .
+    build -t linked --build-arg ID=42 .
+    [ "$(grep -c CACHED <<<"$said")" = 1 ]
+    run -0 hull run --rm linked stat -c %u:%g /f /g /h
+    [ "$output" = $'42:42\n5:5\n6:6' ]
+}
+
+@test "build: COPY of a symlink has its name and the content that it leads to" {
+    mkdir real
+    echo a >real/a
+    ln -s real/a link
+    ln -s real more
+    printf 'FROM box\nCOPY link /d/\nCOPY li*k more /e/\n' >Dockerfile
+    build -t links .
+    run -0 hull run --rm links sh -c 'cd /; find d e -type f | sort'
+    [ "$output" = $'d/link\ne/a\ne/link' ]
+    mv link lick
+    printf 'FROM box\nCOPY li?k /d/\n' >Dockerfile
+    build -t links .
+    run -0 hull run --rm links ls /d
+    [ "$output" = lick ]
+}
+
 @test "build: COPY keeps files of several names one file, and many directories are no trouble" {
     mkdir many
     (cd many && seq 3000 | sed 's,$,/e,' | xargs mkdir -p)
@@ -220,6 +272,33 @@ EOF
     fails 'no stage is called "secnd" \(did you mean second\?\)' --target secnd .
     printf 'FROM box AS a\nCOPY --from=b x y\nFROM box AS b\n' >Dockerfile
     fails 'stage b comes later' --target a .
+}
+
+@test "build: variables in --from, of the stage or the image that it begins with" {
+    cat >Dockerfile <<'EOF'
+FROM box AS one
+RUN echo one >/f
+FROM box AS two
+RUN echo two >/f
+FROM box AS three
+RUN echo three >/f
+FROM box AS base
+ARG X=one
+ENV Y=two
+FROM base
+ENV X=$X
+ARG Y=one
+COPY --from=$X /f /x
+RUN --mount=from=$Y,target=/m cat /m/f >/y
+EOF
+    build -t from .
+    run -0 hull run --rm from cat /x /y
+    [ "$output" = $'one\ntwo' ]
+    printf 'FROM box\nENV STAGE=three\n' | hull build -q -t var -
+    sed -i -e 's/^FROM base$/FROM var/' -e 's/^ENV X=.*/ARG X=one/' -e '$a COPY --from=$STAGE /f /z' Dockerfile
+    build -t from --build-arg X=two .
+    run -0 hull run --rm from cat /x /y /z
+    [ "$output" = $'two\none\nthree' ]
 }
 
 @test "build: here-documents" {
