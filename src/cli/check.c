@@ -23,6 +23,12 @@ static int print(const struct storage_damage *d, bool repair, struct err *e)
 	return cli_printf(e, "%s %s: %s%s%s\n", d->kind, d->id, d->why, buf_text(&images), repair && d->mended ? ": mended" : "");
 }
 
+static int print_whole(const struct storage_report *r, struct err *e)
+{
+	return cli_printf(e, "images: %zu, layers: %zu, containers: %zu, pods: %zu, networks: %zu, volumes: %zu: all whole\n", r->images, r->layers,
+		r->containers, r->pods, r->networks, r->volumes);
+}
+
 static int run(void *opts, int argc unused, char **argv unused, struct err *e)
 {
 	const struct check_options *o = opts;
@@ -37,10 +43,10 @@ static int run(void *opts, int argc unused, char **argv unused, struct err *e)
 		if (print(&r.damage.v[i], o->repair, e) < 0)
 			return -1;
 	}
-	if (!r.damage.n && !o->quiet && cli_printf(e, "images: %zu, layers: %zu: all whole\n", r.images, r.layers) < 0)
+	if (!r.damage.n && !o->quiet && print_whole(&r, e) < 0)
 		return -1;
 	return bad;
 }
 
-const struct cmd cmd_check = {"check", "", "Read all images and layers, and say what is damaged", options, countof(options),
+const struct cmd cmd_check = {"check", "", "Read all images, layers and records, and say what is damaged", options, countof(options),
 	sizeof(struct check_options), 0, 0, run, .examples = "$ hull system check\n$ hull system check --repair"};

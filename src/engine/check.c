@@ -2,7 +2,7 @@
 /*
  * check: see check.h. First everything is read and what is wrong is noted, with the images that it touches; then, to repair, what is
  * damaged goes, and each of those images is pulled by digest: what is still here is not fetched again. Last, what was noted is looked at
- * once more: mended is what is there and whole, whoever brought it.
+ * once more: mended is what is there and whole, whoever brought it. The other records come after that (check_records.c).
  */
 #include "engine/check.h"
 
@@ -174,5 +174,5 @@ int storage_check(struct engine *g, bool repair, struct arena *a, struct storage
 	if (hold < 0 || store_check(&g->store, on_image, &c, e) < 0 ||
 		check_layers(&c, repair, e) < 0 || compressed_check(g->root, on_compressed, &c, e) < 0)
 		return -1;
-	return repair ? repair_all(&c, e) : 0;
+	return (repair && repair_all(&c, e) < 0) || records_check(g, repair, a, ret, e) < 0 ? -1 : 0;
 }

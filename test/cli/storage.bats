@@ -145,11 +145,50 @@ hurt() {
     printf '\377\377\377\377' | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
 }
 
+@test "system check: records of containers, pods, networks and volumes" {
+    new_store records
+    hull create --name kept --network none -v data:/data box true
+    hull network create --subnet 10.211.3.0/24 side
+    hull pod create --name group --network none
+    hull start -a kept
+    whole="images: 1, layers: 1, containers: 1, pods: 1, networks: 1, volumes: 1: all whole"
+    run -0 hull system check
+    [ "$output" = "$whole" ]
+    id=$(hull inspect -f '{{.Id}}' kept)
+    # A name and a directory come back, what is unknown stays as it is.
+    rm "$HULL_ROOT/names/kept"
+    rm -r "$HULL_ROOT/volumes/data/_data"
+    run -1 hull system check
+    [[ $output == *"container $id: its name does not lead to it (kept)"* && $output == *"volume data: its files are missing"* ]]
+    [[ $output == *"container $id: its volume data is missing (kept)"* ]]
+    run -0 hull system check --repair
+    run -0 hull system check
+    [ "$output" = "$whole" ]
+    hull inspect kept >/dev/null
+    hull create --name joined --network side box true
+    joined=$(hull inspect -f '{{.Id}}' joined)
+    mv "$HULL_ROOT/networks/side.json" kept.json
+    run -1 hull system check --repair
+    [[ $output == "container $joined: its network side not found (joined)" ]]
+    echo broken >"$HULL_ROOT/networks/side.json"
+    echo broken >"$HULL_ROOT/volumes/data/volume.json"
+    cp "$HULL_ROOT/containers/$id/config.json" config.json
+    echo '{"Id": 5' >"$HULL_ROOT/containers/$id/config.json"
+    run -1 hull system check --repair
+    [[ $output == *"network side: "* && $output == *"volume data: "* && $output == *"container $id: "* ]]
+    [ "$(cat "$HULL_ROOT/containers/$id/config.json")" = '{"Id": 5' ]
+    mv config.json "$HULL_ROOT/containers/$id/config.json"
+    mv kept.json "$HULL_ROOT/networks/side.json"
+    hull rm kept joined
+    hull pod rm group
+    hull network rm side
+}
+
 @test "system check: a whole store, and each kind of damage in one of EROFS" {
     need_erofs
     new_store checked --storage erofs
     run -0 hull system check
-    [ "$output" = "images: 1, layers: 1: all whole" ]
+    [ "$output" = "images: 1, layers: 1, containers: 0, pods: 0, networks: 0, volumes: 0: all whole" ]
     run -0 hull system check -q
     [ -z "$output" ]
     # Metadata is made anew of the tar.

@@ -236,7 +236,7 @@ def test_damage_is_found_and_fetched_again():
         image = fake.add(Image([make_layer({"f": noise(300000, i)}) for i in range(3)]))
         name = f"{fake.host}/x"
         hull.ok("pull", "-q", name)
-        assert hull.ok("system", "check") == "images: 1, layers: 3: all whole\n"
+        assert hull.ok("system", "check") .startswith("images: 1, layers: 3, ")
         layer = os.path.join(hull.root, "layers", hull.layers()[0])
         if os.path.isfile(layer):
             with open(layer, "r+b") as f:
