@@ -102,6 +102,36 @@ static void collect_names(struct arena *a, const struct container_entry *c, cons
 	add_name(a, ret, c->record.config.hostname);
 }
 
+void connect_name_anew(struct container_entry *c)
+{
+	static const struct network_request none;
+	const struct host_config *h = &c->record.host;
+	for (size_t i = 0; str_is_empty(h->pod) && i < c->state.networks.n; i++) {
+		struct endpoint_state *s = &c->state.networks.v[i];
+		const struct network_request *q = &none;
+		for (size_t k = 0; k < h->networks.n; k++)
+			if (str_eq(h->networks.v[k].network, s->network))
+				q = &h->networks.v[k];
+		s->names = (struct strv){};
+		collect_names(&c->arena, c, q, &s->names);
+	}
+}
+
+int connect_rename(struct engine *g, const struct container_entry *c, const char *old, struct err *e)
+{
+	const char *pod = c->record.host.pod;
+	for (size_t i = 0; i < c->state.networks.n; i++) {
+		const struct endpoint_state *s = &c->state.networks.v[i];
+		if (engine_need_networks(g, e) < 0)
+			return -1;
+		if (str_is_empty(pod) ? endpoint_set_names(&g->networks, s->network_id, c->id, &s->names, e) < 0 :
+			endpoint_add_name(&g->networks, s->network_id, pod, c->record.name + 1, e) < 0 ||
+			endpoint_drop_name(&g->networks, s->network_id, pod, old, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int take_address(struct engine *g, struct container_entry *c, const struct network_request *q, const struct network *w, const char *name,
 	struct arena *a, struct endpoint *ret, struct err *e)
 {

@@ -377,6 +377,7 @@ static int save_name(struct container_entry *c, const char *text, const char *na
 		return err_set(e, ERR_NOT_FOUND, "no such container: %.200s", text);
 	c->record.name = arena_printf(&c->arena, "/%s", name);
 	c->state.name = c->record.name + 1;
+	connect_name_anew(c);
 	if (container_save_record(c, true, e) < 0)
 		return -1;
 	if (container_save_state(c->dir, &c->state, false, e) == 0)
@@ -405,6 +406,9 @@ int container_rename(struct engine *g, const char *text, const char *name, struc
 		return -1;
 	}
 	containers_free_name(&g->containers, old, c.id);
+	struct err why = {};
+	if (connect_rename(g, &c, old, &why) < 0)
+		engine_warn(g, "container %s: its networks know it as %s until it starts again: %s", name, old, why.text);
 	own(mem) char *before = mem_printf("/%s", old);
 	event_container(g, &c, "rename", "oldName", before);
 	return 0;

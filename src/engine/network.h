@@ -50,6 +50,9 @@ struct connections {
 };
 void connections_close(struct connections *x); /* the ports' sockets, and what is served at them */
 void connections_drop(struct connections *x);
+/* It has another name: that goes into its state, and where the resolvers look. */
+void connect_name_anew(struct container_entry *c);
+int connect_rename(struct engine *g, const struct container_entry *c, const char *old, struct err *e) must_use;
 /* Before the monitor is forked: bridges are there, addresses and ports are taken; all is in c->state. */
 int connect_prepare(struct engine *g, struct container_entry *c, struct connections *ret, struct err *e) must_use;
 /* The container_create's netns_socket, where it needs one. */

@@ -297,6 +297,21 @@ int endpoint_drop_name(const struct networks *n, const char *network_id, const c
 	return 0;
 }
 
+int endpoint_set_names(const struct networks *n, const char *network_id, const char *container, const struct strv *names, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct endpoints all;
+	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
+	if (lock < 0 || endpoints_read(n, network_id, &a, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++)
+		if (strcmp(all.v[i].container, container) == 0) {
+			all.v[i].names = *names;
+			return write_all(n, network_id, &all, e);
+		}
+	return 0;
+}
+
 static int release_one(const struct networks *n, const char *network_id, const char *container, struct err *e)
 {
 	own(arena) struct arena a = {};

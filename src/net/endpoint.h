@@ -50,6 +50,8 @@ int endpoint_set(const struct networks *n, const char *network_id, const struct 
 int endpoint_add_name(const struct networks *n, const char *network_id, const char *container, const char *name, struct err *e) must_use;
 /* One name less. */
 int endpoint_drop_name(const struct networks *n, const char *network_id, const char *container, const char *name, struct err *e) must_use;
+/* Other names than before. */
+int endpoint_set_names(const struct networks *n, const char *network_id, const char *container, const struct strv *names, struct err *e) must_use;
 /* Takes the container's lines out of one network, or with NULL of all. */
 int endpoint_release(const struct networks *n, const char *network_id, const char *container, struct err *e) must_use;
 const char *port_protocol(uint8_t protocol); /* "tcp" */

@@ -138,6 +138,25 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
     refuses 1 'no such container' network connect right nobody
 }
 
+@test "rename: the new name resolves, the old one no longer, unless it is an alias; PTR and inspect say so" {
+    need_cmd python3
+    hull network create --subnet 10.89.14.0/24 called
+    hull run -d --name asks --network called box sleep 1000
+    hull run -d --name first --network called --ip 10.89.14.9 --network-alias other box sleep 1000
+    hull rename first second
+    [ "$(dns asks second A udp)" = "0 10.89.14.9" ]
+    [ "$(dns asks other A udp)" = "0 10.89.14.9" ]
+    [ "$(dns asks first A udp | cut -c1)" != 0 ]
+    [ "$(dns asks 9.14.89.10.in-addr.arpa PTR udp)" = "0 second" ]
+    run -0 hull inspect -f '{{.NetworkSettings.Networks.called.DNSNames}}' second
+    [[ $output == "[second other "* ]]
+    run -0 hull network inspect -f '{{range .Containers}}{{.Name}} {{end}}' called
+    [[ $output == *second* && $output != *first* ]]
+    hull rename second other
+    hull rename other third
+    [ "$(dns asks other A udp)" = "0 10.89.14.9" ]
+}
+
 @test "network connect of one on bridge, or on none: names resolve from then on; /etc/hosts follows, and keeps what is the container's" {
     need_cmd python3
     hull network create --subnet 10.89.13.0/24 -o com.docker.network.container_iface_prefix=lan met

@@ -36,6 +36,11 @@ fetch() { "$HULL_FETCH" "http://$1/name"; }
     run -0 hull network inspect -f '{{range .Containers}}{{.Name}} {{end}}' front
     [ "$output" = "app " ]
     refuses 1 'active endpoints' network rm front
+    # Another name of one of its containers.
+    hull rename db store
+    hull run --rm --network front box nslookup store
+    run ! hull run --rm --network front box nslookup db
+    hull rename store db
     # Who is gone has no name any more; the pod has.
     hull rm -f db >/dev/null
     hull run --rm --network front box nslookup app
