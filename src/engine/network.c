@@ -136,8 +136,7 @@ static int remove_unused(struct engine *g, const struct network *w, struct arena
 		return -1;
 	if (there && str_eq(w->driver, "bridge")) {
 		(void)!firewall_remove_network(w, &ignored);
-		/* A bridge that the user named may be his own. */
-		if (str_has_prefix(device, "hl-") && link_remove(device, e) < 0)
+		if (link_is_made(device) && link_remove(device, e) < 0)
 			return -1;
 	}
 	if (networks_remove(&g->networks, w, e) < 0)

@@ -24,6 +24,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* Of a bridge that is ours to take away: what `ip link` shows as its alias. */
+static const char made_by[] = "hull";
+
 static int family(const struct addr *a)
 {
 	return a->len == 4 ? AF_INET : AF_INET6;
@@ -128,12 +131,13 @@ unsigned link_index(const char *name, struct err *e)
 	return 0;
 }
 
-static int add_address(struct netlink *n, unsigned index, const struct addr *a, unsigned prefix, struct err *e)
+/* 1: it was there. */
+static int put_address(struct netlink *n, unsigned index, const struct addr *a, unsigned prefix, uint16_t flags, struct err *e)
 {
 	struct netlink_request r;
 	struct ifaddrmsg m = {.ifa_family = (uint8_t)family(a), .ifa_prefixlen = (uint8_t)prefix, .ifa_index = index,
 		.ifa_flags = a->len == 16 ? IFA_F_NODAD : 0};
-	netlink_begin(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &m, sizeof m);
+	netlink_begin(&r, RTM_NEWADDR, NLM_F_CREATE | flags, &m, sizeof m);
 	netlink_add(&r, IFA_LOCAL, a->b, a->len);
 	netlink_add(&r, IFA_ADDRESS, a->b, a->len);
 	if (a->len == 4 && prefix < 31) {
@@ -141,11 +145,15 @@ static int add_address(struct netlink *n, unsigned index, const struct addr *a, 
 		struct addr last = subnet_last(&s);
 		netlink_add(&r, IFA_BROADCAST, last.b, 4);
 	}
-	if (netlink_call(n, &r, NULL, e) < 0 && e->sys != EEXIST) {
-		char text[ADDR_TEXT];
-		return err_wrap(e, "address %s", addr_format(a, text));
-	}
-	return 0;
+	if (netlink_call(n, &r, NULL, e) == 0)
+		return 0;
+	char text[ADDR_TEXT];
+	return e->sys == EEXIST ? 1 : err_wrap(e, "address %s", addr_format(a, text));
+}
+
+static int add_address(struct netlink *n, unsigned index, const struct addr *a, unsigned prefix, struct err *e)
+{
+	return put_address(n, index, a, prefix, NLM_F_REPLACE, e) < 0 ? -1 : 0;
 }
 
 static int set_up(struct netlink *n, unsigned index, struct err *e)
@@ -201,16 +209,69 @@ static int make_bridge(struct netlink *n, const struct network *w, const char *n
 	return netlink_call(n, &r, NULL, e);
 }
 
-static int fill_bridge(struct netlink *n, const struct network *w, const char *name, struct err *e)
+static bool has_own_name(const char *name)
+{
+	return strncmp(name, "hl-", 3) == 0;
+}
+
+bool link_is_made(const char *name)
+{
+	if (has_own_name(name))
+		return true;
+	own(netlink) struct netlink n = NETLINK_INIT;
+	own(buf) struct buf answers = BUF(NETLINK_ANSWERS);
+	struct err ignored = {};
+	struct netlink_request r;
+	struct netlink_answer m;
+	struct ifinfomsg which = {};
+	size_t at = 0;
+	netlink_begin(&r, RTM_GETLINK, 0, &which, sizeof which);
+	netlink_add_str(&r, IFLA_IFNAME, name);
+	if (open_base(&n, &ignored) < 0 || netlink_call(&n, &r, &answers, &ignored) < 0)
+		return false;
+	while (netlink_next(&answers, &at, &m)) {
+		const struct nlattr *a[IFLA_IFALIAS + 1];
+		const char *alias = m.type == RTM_NEWLINK && netlink_parse(&m, sizeof which, a, countof(a)) ? netlink_str(a[IFLA_IFALIAS]) : NULL;
+		if (alias && strcmp(alias, made_by) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int mark(struct netlink *n, unsigned index, struct err *e)
+{
+	struct netlink_request r;
+	struct ifinfomsg m = {.ifi_index = (int)index};
+	netlink_begin(&r, RTM_SETLINK, 0, &m, sizeof m);
+	netlink_add_str(&r, IFLA_IFALIAS, made_by);
+	return netlink_call(n, &r, NULL, e);
+}
+
+/* 1: nothing was missing. */
+static int fill_bridge(struct netlink *n, const struct network *w, unsigned index, struct err *e)
+{
+	bool bare = network_option_bool(w, "com.docker.network.bridge.inhibit_ipv4", NULL, false);
+	struct network_range range;
+	int whole = 1;
+	for (uint8_t len = 4; len <= 16; len += 12) {
+		if ((len == 4 && bare) || !network_range(w, len, &range) || !range.gateway.len)
+			continue;
+		int r = put_address(n, index, &range.gateway, range.subnet.prefix, NLM_F_EXCL, e);
+		if (r < 0)
+			return -1;
+		whole &= r;
+	}
+	return set_up(n, index, e) < 0 ? -1 : whole;
+}
+
+/* Where it had to be made, or was not up, or has a name that somebody else can make a bridge with. */
+static int look_after(struct netlink *n, const struct network *w, const char *name, bool fresh, struct err *e)
 {
 	unsigned index;
-	struct network_range range;
-	if (get_index(n, name, &index, NULL, e) < 0 || (!w->ipv6 && set_quiet(n, index, e) < 0))
+	if (get_index(n, name, &index, NULL, e) < 0 || (fresh && !w->ipv6 && set_quiet(n, index, e) < 0) ||
+		(fresh && !has_own_name(name) && mark(n, index, e) < 0))
 		return -1;
-	for (uint8_t len = 4; len <= 16; len += 12)
-		if (network_range(w, len, &range) && range.gateway.len && add_address(n, index, &range.gateway, range.subnet.prefix, e) < 0)
-			return -1;
-	return set_up(n, index, e);
+	return fill_bridge(n, w, index, e);
 }
 
 int link_bridge(const struct network *w, bool *made, struct err *e)
@@ -225,7 +286,7 @@ int link_bridge(const struct network *w, bool *made, struct err *e)
 	if (open_base(&n, e) < 0)
 		return -1;
 	int r = get_index(&n, name, &index, &flags, &why);
-	if (r == 0 && flags & IFF_UP)
+	if (r == 0 && flags & IFF_UP && has_own_name(name))
 		return 0;
 	if (r < 0 && make_bridge(&n, w, name, e) < 0) {
 		if (e->sys == EOPNOTSUPP)
@@ -233,9 +294,10 @@ int link_bridge(const struct network *w, bool *made, struct err *e)
 		if (e->sys != EEXIST)
 			return err_wrap(e, "network %s: bridge %s", w->name, name);
 	}
+	int whole = look_after(&n, w, name, r < 0, e);
 	if (made)
-		*made = r < 0;
-	return fill_bridge(&n, w, name, e) < 0 ? err_wrap(e, "network %s: bridge %s", w->name, name) : 0;
+		*made = r < 0 || whole == 0;
+	return whole < 0 ? err_wrap(e, "network %s: bridge %s", w->name, name) : 0;
 }
 
 static bool put(const char *path, const char *value)

@@ -14,12 +14,14 @@ int link_up(const char *name, struct err *e) must_use;
 bool link_has_default(void);
 /* The index of an interface here; 0 with ERR_NOT_FOUND. */
 unsigned link_index(const char *name, struct err *e) must_use;
-/* The bridge of a network is there, up and has the gateways' addresses. *made (may be NULL): it was not. */
+/* The bridge of a network is there, up and has the gateways' addresses. *made (may be NULL): it was not, or not as this network's. */
 int link_bridge(const struct network *w, bool *made, struct err *e) must_use;
 /* Sets what is needed on the host so that packets are passed on: false when they are not, and cannot be. */
 bool link_forward(bool ipv6);
 /* A published port is reached from 127.0.0.1 too. */
 void link_route_local(const char *bridge);
+/* Did link_bridge() make this bridge; one that the user named may be his own. */
+bool link_is_made(const char *name);
 int link_remove(const char *name, struct err *e) must_use; /* one that is not there is no error */
 
 struct link_end {

@@ -436,6 +436,33 @@ print(u.recv(100).decode())'
     unset HULL_CONFIG
 }
 
+@test "com.docker.network.bridge.name: a bridge of the user's own is used, and stays; one that hull made goes with its network" {
+    need_nft
+    need_cmd nft
+    in_host ip link add owned type bridge
+    in_host ip link set owned up
+    for name in owned made-here; do
+        local net=10.89.$((20 + ${#name}))
+        hull network create --subnet $net.0/24 -o com.docker.network.bridge.name=$name "on-$name"
+        serves web --network "on-$name" -p 8105:80
+        hull exec web ping -c 1 -W 20 $net.1
+        hull exec web ping -c 1 -W 20 198.51.100.1
+        [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8105/name)" = "$(hull exec web hostname)" ]
+        run -0 in_host nft list set inet hull bridges
+        [[ $output == *"\"$name\""* ]]
+        hull rm -f web
+        hull network rm "on-$name"
+    done
+    in_host ip link show owned
+    run ! in_host ip link show made-here
+    in_host ip link del owned
+    # No address for the host.
+    hull network create --subnet 10.89.23.0/24 -o com.docker.network.bridge.inhibit_ipv4=true -o com.docker.network.bridge.name=bare0 bare
+    hull run -d --network bare box sleep 1000
+    run -0 in_host ip -4 -o addr show dev bare0
+    [ -z "$output" ]
+}
+
 @test "mtu, and an address range: on the interface" {
     hull network create -o mtu=1400 --subnet 10.89.20.0/24 --ip-range 10.89.20.64/26 --aux-address printer=10.89.20.64 narrow
     run -0 hull run --rm --network narrow box sh -c 'cat /sys/class/net/eth0/mtu; ip -4 -o addr show eth0'
