@@ -146,6 +146,8 @@ static int create(void *opts, int argc unused, char **argv, struct err *e)
 	char bridge[] = "bridge";
 	struct network w = {.name = argv[0], .driver = str_is_empty(o->driver) ? bridge : o->driver, .ipv6 = o->ipv6, .internal = o->internal,
 		.attachable = o->attachable, .ipv4 = !o->ipv4 || !(str_eq(o->ipv4, "false") || str_eq(o->ipv4, "0"))};
+	if (o->ipv4 && !str_eq(o->ipv4, "true") && !str_eq(o->ipv4, "1") && w.ipv4)
+		return err_set(e, ERR_USAGE, "invalid --ipv4 \"%.60s\": it is true or false", o->ipv4);
 	if ((!str_is_empty(o->ipam_driver) && !str_eq(o->ipam_driver, "default")) || o->ipam_options.n)
 		return err_set(e, ERR_USAGE, "--ipam-driver: only \"default\" is known, and it takes no options");
 	if (o->config_from || o->config_only || o->ingress)

@@ -147,6 +147,8 @@ static int take_address(struct engine *g, struct container_entry *c, const struc
 		return endpoint_take(&g->networks, &r, a, ret, e);
 	if ((!str_is_empty(q->ip) && !addr_parse(q->ip, &r.wanted[0])) || (!str_is_empty(q->ip6) && !addr_parse(q->ip6, &r.wanted[1])))
 		return err_set(e, ERR_USAGE, "network %s: invalid address", w->name);
+	if (!str_is_empty(q->mac) && str_eq(w->driver, "ipvlan"))
+		return err_set(e, ERR_USAGE, "network %s: on ipvlan containers have the MAC address of the parent: none can be chosen", w->name);
 	if (!str_is_empty(q->mac) && !mac_parse(q->mac, r.mac))
 		return err_set(e, ERR_USAGE, "network %s: invalid MAC address \"%s\"", w->name, q->mac);
 	if (last && !str_is_empty(last->ip))

@@ -408,17 +408,32 @@ int link_hairpin(const char *host, struct err *e)
 	return open_base(&n, e) < 0 ? -1 : set_port(&n, host, false, true, e);
 }
 
-static uint32_t mode_of(const struct network *w)
+struct number { const char *word; uint32_t number; };
+
+static uint32_t number_of(const struct number *rows, size_t n, const char *word, uint32_t preset)
 {
-	static const struct { const char *name; uint32_t macvlan, ipvlan; } modes[] = {{"private", MACVLAN_MODE_PRIVATE, 0}, {"vepa", MACVLAN_MODE_VEPA, 0},
-		{"bridge", MACVLAN_MODE_BRIDGE, 0}, {"passthru", MACVLAN_MODE_PASSTHRU, 0}, {"l2", 0, IPVLAN_MODE_L2}, {"l3", 0, IPVLAN_MODE_L3},
-		{"l3s", 0, IPVLAN_MODE_L3S}};
-	bool mac = strcmp(w->driver, "macvlan") == 0;
-	const char *said = network_option(w, mac ? "macvlan_mode" : "ipvlan_mode", "mode");
-	for (size_t i = 0; said && i < countof(modes); i++)
-		if (strcmp(modes[i].name, said) == 0)
-			return mac ? modes[i].macvlan : modes[i].ipvlan;
-	return mac ? MACVLAN_MODE_BRIDGE : IPVLAN_MODE_L2;
+	for (size_t i = 0; word && i < n; i++)
+		if (strcmp(rows[i].word, word) == 0)
+			return rows[i].number;
+	return preset;
+}
+
+static void add_macvlan(struct netlink_request *r, const struct network *w)
+{
+	static const struct number modes[] = {{"private", MACVLAN_MODE_PRIVATE}, {"vepa", MACVLAN_MODE_VEPA}, {"bridge", MACVLAN_MODE_BRIDGE},
+		{"passthru", MACVLAN_MODE_PASSTHRU}};
+	netlink_add_u32(r, IFLA_MACVLAN_MODE, number_of(modes, countof(modes), network_option(w, "macvlan_mode", "mode"), MACVLAN_MODE_BRIDGE));
+}
+
+static void add_ipvlan(struct netlink_request *r, const struct network *w)
+{
+	static const struct number modes[] = {{"l2", IPVLAN_MODE_L2}, {"l3", IPVLAN_MODE_L3}, {"l3s", IPVLAN_MODE_L3S}};
+	static const struct number flags[] = {{"private", IPVLAN_F_PRIVATE}, {"vepa", IPVLAN_F_VEPA}};
+	uint16_t mode = (uint16_t)number_of(modes, countof(modes), network_option(w, "ipvlan_mode", "mode"), IPVLAN_MODE_L2);
+	uint16_t flag = (uint16_t)number_of(flags, countof(flags), network_option(w, "ipvlan_flag", NULL), 0);
+	netlink_add(r, IFLA_IPVLAN_MODE, &mode, sizeof mode);
+	if (flag)
+		netlink_add(r, IFLA_IPVLAN_FLAGS, &flag, sizeof flag);
 }
 
 static int add_vlan(struct netlink *n, const struct link_end *l, struct err *e)
@@ -443,12 +458,10 @@ static int add_vlan(struct netlink *n, const struct link_end *l, struct err *e)
 	size_t info = netlink_nest(&r, IFLA_LINKINFO);
 	netlink_add_str(&r, IFLA_INFO_KIND, l->network->driver);
 	size_t data = netlink_nest(&r, IFLA_INFO_DATA);
-	uint32_t mode = mode_of(l->network);
-	uint16_t narrow = (uint16_t)mode;
 	if (mac)
-		netlink_add_u32(&r, IFLA_MACVLAN_MODE, mode);
+		add_macvlan(&r, l->network);
 	else
-		netlink_add(&r, IFLA_IPVLAN_MODE, &narrow, sizeof narrow);
+		add_ipvlan(&r, l->network);
 	netlink_nest_end(&r, data);
 	netlink_nest_end(&r, info);
 	if (netlink_call(n, &r, NULL, e) < 0)

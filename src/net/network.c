@@ -188,7 +188,8 @@ bool network_range(const struct network *w, uint8_t len, struct network_range *r
 
 static const struct {
 	const char *key, *drivers;
-	enum { ANY, DEVICE, FLAG, ALWAYS, NUMBER, ADDRESS, MODE, WAY } kind;
+	enum { ANY, DEVICE, FLAG, ALWAYS, NUMBER, ADDRESS, WORD } kind;
+	const char *words; /* of a WORD's */
 } options[] = {
 	{"com.docker.network.bridge.name", "bridge", DEVICE},
 	{"com.docker.network.bridge.enable_icc", "bridge", FLAG},
@@ -199,13 +200,14 @@ static const struct {
 	{"com.docker.network.driver.mtu", "bridge macvlan ipvlan", NUMBER},
 	{"mtu", "bridge macvlan ipvlan", NUMBER},
 	{"isolate", "bridge", ALWAYS},
-	{"publish", "bridge", WAY},
+	{"publish", "bridge", WORD, "nat proxy"},
 	{"com.docker.network.container_iface_prefix", "bridge macvlan ipvlan", DEVICE},
 	{"parent", "macvlan ipvlan", DEVICE},
-	{"macvlan_mode", "macvlan", MODE},
-	{"ipvlan_mode", "ipvlan", MODE},
-	{"mode", "macvlan ipvlan", MODE},
-	{"ipvlan_flag", "ipvlan", MODE},
+	{"macvlan_mode", "macvlan", WORD, "bridge private vepa passthru"},
+	{"ipvlan_mode", "ipvlan", WORD, "l2 l3 l3s"},
+	{"mode", "macvlan", WORD, "bridge private vepa passthru"},
+	{"mode", "ipvlan", WORD, "l2 l3 l3s"},
+	{"ipvlan_flag", "ipvlan", WORD, "bridge private vepa"},
 	{"conflist", "cni", ANY},
 };
 
@@ -214,17 +216,23 @@ static bool device_is_valid(const char *s)
 	return *s && strlen(s) < 16 && !strpbrk(s, "/ \t\n:%") && strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
 }
 
+static bool is_one_of(const char *words, const char *word)
+{
+	own(strv) struct strv v = {};
+	strv_split(&v, words, ' ');
+	return strv_has(&v, word);
+}
+
 static int check_option(const char *driver, const char *key, const char *value, struct err *e)
 {
-	static const char *const modes[] = {"bridge", "private", "vepa", "passthru", "l2", "l3", "l3s"};
 	struct addr a;
 	uint64_t n;
 	size_t i = 0;
-	while (i < countof(options) && strcmp(options[i].key, key) != 0)
+	while (i < countof(options) && (strcmp(options[i].key, key) != 0 || !is_one_of(options[i].drivers, driver)))
 		i++;
-	if (i == countof(options) || !strstr(options[i].drivers, driver))
+	if (i == countof(options))
 		return err_set(e, ERR_USAGE, "unknown option \"%.100s\" of the driver %s", key, driver);
-	bool good = true, is_mode = false;
+	bool good = true;
 	switch (options[i].kind) {
 	case ANY: break;
 	case DEVICE: good = device_is_valid(value); break;
@@ -239,12 +247,10 @@ static int check_option(const char *driver, const char *key, const char *value, 
 			return -1;
 		good = n == 0 || n >= 68;
 		break;
-	case WAY: good = str_eq(value, "nat") || str_eq(value, "proxy"); break;
 	case ADDRESS: good = addr_parse(value, &a); break;
-	case MODE:
-		for (size_t k = 0; k < countof(modes); k++)
-			is_mode |= strcmp(modes[k], value) == 0;
-		good = is_mode;
+	case WORD:
+		if (!is_one_of(options[i].words, value))
+			return err_set(e, ERR_USAGE, "invalid value \"%.100s\" of the option %s: it is one of %s", value, key, options[i].words);
 		break;
 	}
 	return good ? 0 : err_set(e, ERR_USAGE, "invalid value \"%.100s\" of the option %s", value, key);
@@ -274,6 +280,8 @@ static int check(const struct network *w, struct err *e)
 	for (size_t i = 0; i < w->options.n; i++)
 		if (check_option(w->driver, w->options.v[i].key, w->options.v[i].value, e) < 0)
 			return -1;
+	if (strstr(w->driver, "vlan") && !network_option(w, "parent", NULL))
+		return err_set(e, ERR_USAGE, "the driver %s needs -o parent=INTERFACE, one of the machine's", w->driver);
 	if (!w->ipv4 && !w->ipv6)
 		return err_set(e, ERR_USAGE, "IPv4 or IPv6 must be enabled");
 	return cni_is(w) ? check_cni(w, e) : 0;

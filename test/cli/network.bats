@@ -34,6 +34,7 @@ teardown() { network_clean; }
     refuses 125 'option' network create -o color=red three
     for flag in --config-only --config-from=x --ingress; do refuses 125 'swarm' network create $flag three; done
     refuses 125 'ipv6' network create --subnet fd00:1::/64 three
+    refuses 125 'ipv4.*rubbish' network create --ipv4=rubbish three
     refuses 125 'name' network create 'a/b'
     refuses 1 'predefined|pre-defined' network create host
     refuses 1 'pre-defined' network rm bridge
@@ -270,15 +271,24 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     run -0 hull exec on-both ping -c 1 -W 20 198.51.100.1
     hull network create -d macvlan -o parent=nowhere0 --subnet 10.89.9.0/24 lost
     refuses 125 'nowhere0' run --rm --network lost box true
-    refuses 125 'mode' network create -d macvlan -o parent=wan0 -o macvlan_mode=sideways bad
+    refuses 125 'mode.*passthru' network create -d macvlan -o parent=wan0 -o macvlan_mode=sideways bad
+    refuses 125 'mode.*passthru' network create -d macvlan -o parent=wan0 -o macvlan_mode=l2 bad
+    refuses 125 'mode.*l3s' network create -d ipvlan -o parent=wan0 -o mode=bridge bad
+    refuses 125 'ipvlan_flag' network create -d ipvlan -o parent=wan0 -o ipvlan_flag=l2 bad
+    for driver in macvlan ipvlan; do refuses 125 "$driver.*parent" network create -d $driver --subnet 10.89.24.0/24 bad; done
     # A parent has the ones or the others.
     hull rm -f on-wire on-both
     hull network rm wire
     hull network create -d ipvlan -o parent=wan0 --subnet 198.51.100.0/24 --ip-range 198.51.100.128/26 --gateway 198.51.100.1 vlan
+    refuses 125 'ipvlan.*MAC' run --rm --network vlan --mac-address 02:00:00:00:00:09 box true
     if in_host ip link add hull-try link wan0 type ipvlan 2>/dev/null; then
         in_host ip link del hull-try
         run -0 hull run --rm --network vlan box sh -c 'ip addr show eth0; ping -c 1 -W 20 198.51.100.1'
         [[ $output == *198.51.100.128/24* ]]
+        hull network create -d ipvlan -o parent=wan0 -o ipvlan_flag=private --subnet 10.89.25.0/24 alone
+        hull run -d --name alone --network alone box sleep 1000
+        run -0 nsenter --net="/proc/$(hull inspect -f '{{.State.Pid}}' alone)/ns/net" ip -d link show eth0
+        [[ $output == *private* ]]
     else
         refuses 125 'no ipvlan' run --rm --network vlan box true
     fi
