@@ -131,7 +131,7 @@ static int read_flags(struct copy *c, struct err *e)
 static void take_context(struct copy *c, struct context *of)
 {
 	c->context = of;
-	c->tree = (struct tree){.root = of->dir, .ignore = &of->ignore, .exclude = &c->exclude, .cache = of->stats, .is_context = true};
+	c->tree = (struct tree){.root = of->dir, .ignore = &of->ignore, .exclude = &c->exclude, .cache = of->stats, .is_context = true, .deep = c->parents};
 }
 
 static int open_context(struct copy *c, struct err *e)
@@ -157,6 +157,26 @@ static int mount_source(struct copy *c, struct err *e)
 	return c->tree.root < 0 ? -1 : 0;
 }
 
+/* With --parents the directories from the pivot (/./) on are made below the destination, as they are above the source. */
+static int find_above(struct copy *c, struct copy_source *s, struct err *e)
+{
+	struct arena *a = &c->x->s->arena;
+	const char *pivot = strstr(s->written, "/./");
+	own(mem) char *before = pivot ? mem_ndup(s->written, (size_t)(pivot - s->written)) : mem_dup("");
+	own(mem) char *absolute = mem_printf("/%s", before);
+	own(mem) char *clean = path_clean(absolute);
+	size_t n = strlen(clean + 1), skip = n && strncmp(s->path, clean + 1, n) == 0 && s->path[n] == '/' ? n + 1 : 0;
+	for (const char *slash = s->path + skip; (slash = strchr(slash, '/')); slash++) {
+		struct copy_above *one = arena_push(a, &s->above);
+		own(mem) char *whole = mem_ndup(s->path, (size_t)(slash - s->path));
+		own(fd) int fd = path_open_in(c->tree.root, whole, O_PATH, 0, e);
+		if (fd < 0 || fstat(fd, &one->st) < 0)
+			return fd < 0 ? -1 : err_sys(e, "look at %.200s", whole);
+		one->path = arena_dup(a, whole + skip);
+	}
+	return 0;
+}
+
 /* Globs are resolved, and it is known which sources are directories. */
 static int resolve(struct copy *c, struct err *e)
 {
@@ -180,6 +200,8 @@ static int resolve(struct copy *c, struct err *e)
 				return fd < 0 ? -1 : err_sys(e, "look at %.200s", paths.v[p]);
 			*one = (struct copy_source){.path = arena_dup(a, paths.v[p]), .name = arena_dup(a, names.v[p]),
 				.written = s->path, .is_dir = S_ISDIR(st.st_mode)};
+			if (c->parents && find_above(c, one, e) < 0)
+				return -1;
 			if (c->is_add && !c->no_unpack && S_ISREG(st.st_mode)) {
 				own(fd) int file = path_open_in(c->tree.root, paths.v[p], O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, e);
 				if (file < 0)
@@ -247,7 +269,7 @@ static int sum_item(void *arg, const struct tree_item *i, struct err *e)
 }
 
 /* What is between the sources in a sum. */
-int copy_sum_source(const struct copy_source *s, struct tree_sum *sum, struct err *e)
+int copy_sum_source(const struct copy_source *s, bool is_context, struct tree_sum *sum, struct err *e)
 {
 	if (!sum->digest && digest_begin(NULL, &sum->digest, e) < 0)
 		return -1;
@@ -256,6 +278,12 @@ int copy_sum_source(const struct copy_source *s, struct tree_sum *sum, struct er
 	if (s->name && strcmp(s->name, path_base(s->path)) != 0)
 		digest_add(sum->digest, s->name, strlen(s->name) + 1);
 	digest_add(sum->digest, s->is_dir ? "d" : s->is_archive ? "a" : "f", 1);
+	for (size_t i = 0; i < s->above.n; i++) {
+		digest_add(sum->digest, s->above.v[i].path, strlen(s->above.v[i].path) + 1);
+		digest_add(sum->digest, &s->above.v[i].st.st_mode, sizeof s->above.v[i].st.st_mode);
+		if (!is_context)
+			digest_add(sum->digest, (uint32_t[]){s->above.v[i].st.st_uid, s->above.v[i].st.st_gid}, 8);
+	}
 	if (s->body)
 		digest_add(sum->digest, s->body, strlen(s->body));
 	if (s->url)
@@ -271,7 +299,7 @@ static int sum_all(struct copy *c, bool only_known, struct err *e)
 	char digest[DIGEST_TEXT];
 	for (size_t k = 0; r == 0 && k < c->sources.n; k++) {
 		struct err why = {.kind = ERR_BUG};
-		r = copy_sum_source(&c->sources.v[k], &s.sum, e);
+		r = copy_sum_source(&c->sources.v[k], c->tree.is_context, &s.sum, e);
 		if (r == 0 && !c->sources.v[k].body && !c->sources.v[k].url && tree_walk(&c->tree, c->sources.v[k].path, sum_item, &s, &why) < 0)
 			r = why.kind == ERR_NONE ? 1 : (*e = why, -1);
 	}
@@ -463,7 +491,7 @@ int copy_do(struct step *x, struct err *e)
 		struct err why = {};
 		if (source_find(x->b, x->s, c.from, NULL, &x->s->arena, &c.of, NULL, &why) < 0)
 			return why.kind == ERR_USAGE ? wrong(&c, "--from", e, why.text) : (*e = why, -1);
-		c.tree = (struct tree){.root = -1, .exclude = &c.exclude};
+		c.tree = (struct tree){.root = -1, .exclude = &c.exclude, .deep = c.parents};
 		r = from_elsewhere(&c, e);
 	} else if (r == 0) {
 		r = open_context(&c, e) < 0 || resolve(&c, e) < 0 ? -1 : fetch(&c, x->probing ? FETCH_ASK : FETCH_NEWS, e);

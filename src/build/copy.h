@@ -10,6 +10,7 @@
 #include "build/stage.h"
 #include "build/tree.h"
 
+struct copy_above { char *path; struct stat st; };
 struct copy_source {
 	char *path;           /* in the tree; of a here-document its name */
 	const char *name;     /* what a file is called where it goes: of a symlink its own name; NULL: as its path */
@@ -19,6 +20,7 @@ struct copy_source {
 	struct fetched *got;  /* of url */
 	struct git_source *git; /* url is a repository's */
 	bool is_dir, is_archive;
+	struct { struct copy_above *v; size_t n; } above; /* with --parents: the directories that are made, with their paths there */
 };
 struct copy {
 	struct step *x;
@@ -41,6 +43,6 @@ bool copy_is_archive(int fd);
 /* The entries of an archive below dest. */
 int copy_unpack(struct copy *c, struct lay *l, int fd, const char *dest, struct err *e) must_use;
 /* What the key has of a source, before what is in it. */
-int copy_sum_source(const struct copy_source *s, struct tree_sum *sum, struct err *e) must_use;
+int copy_sum_source(const struct copy_source *s, bool is_context, struct tree_sum *sum, struct err *e) must_use;
 /* An entry's owner and mode as the flags have them. */
 int copy_dress(const struct copy *c, struct tar_entry *t, struct err *e) must_use;

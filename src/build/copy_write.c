@@ -164,17 +164,25 @@ static int each(void *arg, const struct tree_item *i, struct err *e)
 	return 0;
 }
 
-/* With --parents the directories from the pivot (/./) on are made below the destination. */
-static char *parents_of(const char *written, const char *path)
+/* Those that are there already stay as they are. */
+static int put_above(struct writer *w, const struct copy_source *s, const char *to, struct err *e)
 {
-	const char *pivot = strstr(written, "/./"), *slash = strrchr(path, '/');
-	own(mem) char *before = pivot ? mem_ndup(written, (size_t)(pivot - written)) : mem_dup("");
-	own(mem) char *absolute = mem_printf("/%s", before);
-	own(mem) char *clean = path_clean(absolute);
-	size_t skip = strlen(clean) > 1 ? strlen(clean) : 0;
-	if (!slash || skip > (size_t)(slash - path) || strncmp(path, clean + 1, skip ? skip - 1 : 0) != 0)
-		return mem_dup("");
-	return mem_ndup(path + skip, (size_t)(slash - path) - skip);
+	for (size_t i = 0; i < s->above.n; i++) {
+		const struct copy_above *above = &s->above.v[i];
+		own(mem) char *path = *to ? path_join(to, above->path) : mem_dup(above->path);
+		struct tar_entry t = {.type = TAR_DIR, .mode = above->st.st_mode & 07777, .mtime_ns = pack_time(&above->st)};
+		struct err none = {};
+		own(fd) int there = w->lay.root < 0 ? -1 : path_open_in(w->lay.root, path, O_PATH, 0, &none);
+		if (!w->c->tree.is_context) {
+			t.uid = above->st.st_uid;
+			t.gid = above->st.st_gid;
+		}
+		if (copy_dress(w->c, &t, e) < 0)
+			return -1;
+		if (there < 0 && !names_get(&w->lay.dirs, path) && lay_dir(&w->lay, path, &t, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int put_body(struct writer *w, const struct copy_source *s, char *name, struct err *e)
@@ -219,7 +227,9 @@ static int put_source(struct writer *w, const struct copy_source *s, struct err 
 	bool needs_dir = c->dest_is_dir || s->is_dir || s->is_archive || c->sources.n > 1;
 	if (needs_dir && p.exists && !S_ISDIR(p.st.st_mode))
 		return err_set(e, ERR_USAGE, "cannot copy to %.200s: it is no directory", c->dest);
-	own(mem) char *above = c->parents && !s->body && !s->url ? parents_of(s->written ? s->written : s->path, s->path) : mem_dup("");
+	const char *above = s->above.n ? s->above.v[s->above.n - 1].path : "";
+	if (put_above(w, s, to, e) < 0)
+		return -1;
 	own(mem) char *below = NULL;
 	if (c->parents && s->is_dir)
 		below = *above ? path_join(above, path_base(s->path)) : mem_dup(path_base(s->path));
@@ -266,7 +276,7 @@ static int put_all(struct writer *w, struct err *e)
 	char digest[DIGEST_TEXT];
 	for (size_t k = 0; k < c->sources.n; k++) {
 		struct copy_source *s = &c->sources.v[k];
-		if (copy_sum_source(s, &w->sum, e) < 0)
+		if (copy_sum_source(s, c->tree.is_context, &w->sum, e) < 0)
 			return -1;
 		/* The sum says it by --unpack. */
 		s->is_archive |= s->url && !s->git && c->unpack && lseek(s->got->fd, 0, SEEK_SET) == 0 && copy_is_archive(s->got->fd);

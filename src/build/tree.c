@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "build/lay.h"
+#include "build/names.h"
 #include "build/place.h"
 #include "codec/digest.h"
 #include "snap/pack.h"
@@ -18,11 +19,48 @@ enum { DEPTH_MAX = 256, READ_MAX = 256 << 10 };
 
 /* --- sources --- */
 
-struct globbing { const struct tree *t; struct strv *out; };
+struct globbing { const struct tree *t; struct strv *out; unsigned depth; };
 
 static bool is_pattern(const char *s)
 {
 	return strpbrk(s, "*?[\\") != NULL;
+}
+
+static int glob(struct globbing *g, const char *base, const char *rest, struct err *e);
+
+static bool is_real_dir(int dir, const char *name)
+{
+	struct stat st;
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* ** and what follows it: here, and in all directories below. */
+static int glob_deep(struct globbing *g, const char *base, const char *rest, struct err *e)
+{
+	own(strv) struct strv names = {};
+	struct err none = {};
+	const char *after = rest;
+	while (str_has_prefix(after, "**") && (!after[2] || after[2] == '/'))
+		after += 2 + strspn(after + 2, "/");
+	if (glob(g, base, after, e) < 0)
+		return -1;
+	own(fd) int dir = !*after ? -1 : path_open_in(g->t->root, *base ? base : ".", O_RDONLY | O_DIRECTORY, 0, &none);
+	if (dir < 0)
+		return 0;
+	if (g->depth >= DEPTH_MAX)
+		return err_set(e, ERR_LIMIT, "%.100s…: more than %d directories deep", base, DEPTH_MAX);
+	if (path_list(dir, ".", &names, e) < 0)
+		return -1;
+	strv_sort(&names);
+	int r = 0;
+	g->depth++;
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		own(mem) char *below = *base ? path_join(base, names.v[i]) : mem_dup(names.v[i]);
+		if (is_real_dir(dir, names.v[i]))
+			r = glob_deep(g, below, rest, e);
+	}
+	g->depth--;
+	return r;
 }
 
 static int glob(struct globbing *g, const char *base, const char *rest, struct err *e)
@@ -34,6 +72,8 @@ static int glob(struct globbing *g, const char *base, const char *rest, struct e
 	}
 	size_t n = strcspn(rest, "/");
 	own(mem) char *part = mem_ndup(rest, n);
+	if (g->t->deep && strcmp(part, "**") == 0)
+		return glob_deep(g, base, rest, e);
 	if (!is_pattern(part)) {
 		own(mem) char *below = *base ? path_join(base, part) : mem_dup(part);
 		struct err none = {};
@@ -61,21 +101,41 @@ static bool is_left_out(const struct tree *t, const char *path)
 	return t->ignore && ignore_has(t->ignore, path) && !ignore_looks_below(t->ignore, path);
 }
 
+/* Does it come with a directory that was found too, or was it found before? */
+static bool is_covered(const struct names *found, const char *path, struct names *seen)
+{
+	own(mem) char *above = mem_dup(path);
+	if (names_get(seen, path))
+		return true;
+	names_add(seen, path, "");
+	for (char *slash; (slash = strrchr(above, '/'));) {
+		*slash = 0;
+		if (names_get(found, above))
+			return true;
+	}
+	return *path && names_get(found, "");
+}
+
 int tree_sources(const struct tree *t, const char *source, struct strv *ret, struct strv *ret_names, struct err *e)
 {
 	own(mem) char *absolute = mem_printf("/%s", source);
 	own(mem) char *clean = path_clean(absolute);
 	own(strv) struct strv found = {};
-	struct globbing g = {t, &found};
+	struct globbing g = {t, &found, 0};
+	struct names all __attribute__((cleanup(names_drop))) = {}, seen __attribute__((cleanup(names_drop))) = {};
 	if (is_pattern(clean)) {
 		if (glob(&g, "", clean, e) < 0)
 			return -1;
 	} else {
 		strv_add(&found, clean + 1);
 	}
+	for (size_t i = 0; t->deep && i < found.n; i++)
+		names_add(&all, found.v[i], "");
 	for (size_t i = 0; i < found.n; i++) {
+		if (t->deep && is_covered(&all, found.v[i], &seen))
+			continue;
 		struct place p __attribute__((cleanup(place_drop))) = {};
-		if (place_find(t->root, found.v[i], true, &p, e) < 0)
+		if (place_find(t->root, found.v[i], !t->deep, &p, e) < 0)
 			return -1;
 		bool out = !p.exists || is_left_out(t, buf_text(&p.path));
 		if (out && !is_pattern(clean))

@@ -18,6 +18,7 @@ struct tree {
 	const struct ignore *exclude; /* of paths below the source, or whole ones; or NULL */
 	struct statcache *cache;      /* or NULL */
 	bool is_context;              /* owners do not count */
+	bool deep;                    /* sources: ** stands for any number of directories, and a symlink for itself */
 };
 struct tree_item {
 	const char *path; /* below the root of the tree */

@@ -177,6 +177,29 @@ EOF
     [ "$output" = $'/d 1777 0:0\n/d/sub 700 0:0\n/e/sub 711 0:0\n/e/sub/a 644 0:0\n/e/sub/b 644 0:0\n/f/two 751 7:8' ]
 }
 
+@test "build: COPY --parents: ** is any number of directories, which become as they are in the source" {
+    mkdir -p src/one/two/three other
+    touch src/a.txt src/b.md src/one/c.txt src/one/two/three/d.txt other/e.txt
+    ln -s a.txt src/link.txt
+    ln -s . src/loop
+    chmod 711 src/one/two
+    cat >Dockerfile <<'EOF'
+FROM box
+RUN mkdir -p -m 700 /there/src
+COPY --parents src/**/*.txt /all/
+COPY --parents **/three/** /deep/
+COPY --parents src/./one/**/d.txt /pivot/
+COPY --parents src/a.txt /there
+EOF
+    build -t parents .
+    run -0 hull run --rm parents sh -c 'for d in all deep pivot; do cd /$d; find . ! -type d | sort; done; stat -c %a /all/src/one/two /all/src/one /pivot/one/two /there/src; readlink /all/src/link.txt'
+    [ "$output" = "$(printf '%s\n' ./src/a.txt ./src/link.txt ./src/one/c.txt ./src/one/two/three/d.txt ./src/one/two/three/d.txt ./one/two/three/d.txt \
+        711 755 711 700 a.txt)" ]
+    chmod 715 src/one/two
+    build -t parents .
+    [ "$(hull run --rm parents stat -c %a /all/src/one/two)" = 715 ]
+}
+
 @test "build: COPY --link --chown=NAME: the name is that of the stage as it is now" {
     echo f >f
     cat >Dockerfile <<'EOF'
