@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * run: what the files of RUN share, inside src/build: run.c (the step, its key), run_mounts.c (--mount), run_container.c (the container
- * itself), run_layer.c (what it left as a layer).
+ * itself), run_layer.c (what it left as a layer), run_leak.c (secrets in there).
  */
 #pragma once
 
@@ -44,6 +44,9 @@ void run_mounts_key(struct run *r, struct key *k);
 int run_mounts_content(struct run *r, struct key *k, struct err *e) must_use;
 /* Adds them to the container's record; what has to be mounted for them is mounted. */
 int run_mounts_place(struct run *r, struct err *e) must_use;
+/* What --secret gave for it. 1: it is there; 0: nothing was given. */
+enum { SECRET_MAX = 500 << 10 };
+int run_mounts_secret(struct run *r, const struct run_mount *m, struct buf *out, struct err *e) must_use;
 /* Gives the container what was mounted. */
 void run_mounts_ready(struct run *r, struct spec *spec);
 void run_mounts_drop(struct run *r);
@@ -61,5 +64,7 @@ int run_shell_serve(struct run *r, struct container *ct, struct err *e) must_use
 void run_shell_tell(struct step *x, const char *why);
 /* A command that is executed, not a shell's. */
 int run_layer(struct run *r, char layer[136], struct err *e) must_use;
+/* run_leak.c: warns of secrets that are in the layer. */
+void run_leaks_tell(struct run *r, int upper);
 /* Removes directories of steps whose process was killed, with their containers. */
 void run_sweep(struct build *b);

@@ -111,6 +111,7 @@ int run_layer(struct run *r, char layer[136], struct err *e)
 		*layer = 0;
 		return 0;
 	}
+	run_leaks_tell(r, upper);
 	struct writing w = {.write = write_upper, .arg = &k, .again = true};
 	return writing_do(r->x->b, &w, layer, e);
 }

@@ -471,19 +471,25 @@ static int read_secret(struct run *r, const struct build_secret *s, struct buf *
 	return path_read(AT_FDCWD, s->source, out, e) < 0 ? err_wrap(e, "secret %.100s", s->id) : 0;
 }
 
-static int place_secret(struct run *r, struct run_mount *m, size_t i, struct err *e)
+int run_mounts_secret(struct run *r, const struct run_mount *m, struct buf *out, struct err *e)
 {
 	const struct build_request *q = r->x->b->q;
 	const struct build_secret *s = NULL;
-	char name[32];
-	own(buf) struct buf text = BUF(500 << 10);
 	for (size_t k = 0; k < q->secrets.n; k++)
 		if (str_eq(q->secrets.v[k].id, m->id))
 			s = &q->secrets.v[k];
 	if (!s)
 		return m->required ? wrong(r, e, "secret %.100s was not given: --secret id=%.100s,src=FILE", m->id, m->id) : 0;
-	if (read_secret(r, s, &text, e) < 0)
-		return -1;
+	return read_secret(r, s, out, e) < 0 ? -1 : 1;
+}
+
+static int place_secret(struct run *r, struct run_mount *m, size_t i, struct err *e)
+{
+	char name[32];
+	own(buf) struct buf text = BUF(SECRET_MAX);
+	int given = run_mounts_secret(r, m, &text, e);
+	if (given != 1)
+		return given;
 	if (m->env)
 		arena_strv_add(&r->x->s->arena, &r->env, arena_printf(&r->c.arena, "%s=%s", m->env, buf_text(&text)));
 	if (str_is_empty(m->target))

@@ -533,6 +533,19 @@ EOF
     fails 'did you mean target' .
 }
 
+@test "build: a secret that comes into the layer is told, with the file" {
+    printf 'short\nhush-hush-hush\n' >key
+    cat >Dockerfile <<'EOF'
+FROM box
+RUN --mount=type=secret,id=key cp /run/secrets/key /run/secrets/not && mkdir -p /a/b && sed -n 2p /run/secrets/key >/a/b/leak
+EOF
+    build -t leak --secret id=key,src=key .
+    [[ $said == *'Dockerfile:2: the secret key is in the layer: /a/b/leak'* ]]
+    printf 'FROM box\nRUN --mount=type=secret,id=key,env=KEY echo "$KEY" | tr h H >/a; echo ${#KEY} >/b\n' >Dockerfile
+    build -t leak --secret id=key,src=key .
+    [[ $said != *'secret key is in'* ]]
+}
+
 @test "build: what is removed and replaced stays so" {
     printf 'FROM box\nRUN mkdir /d && touch /d/a /d/b && echo x >/f\nRUN rm -r /d && mkdir /d && touch /d/c && rm /f && mkdir /f\nRUN touch /d/d\n' >Dockerfile
     build -t white .
