@@ -298,14 +298,6 @@ int layers_hold(struct engine *g, struct err *e)
 	return path_lock(g->root, "layers.lock", false, true, e);
 }
 
-static int note_image(void *arg, const struct image *i, struct err *e)
-{
-	(void)e;
-	for (size_t k = 0; k < i->record.diff_ids.n; k++)
-		strv_add(arg, i->record.diff_ids.v[k]);
-	return 0;
-}
-
 /* Removes from `unused` what is in `used`. */
 static void subtract(struct strv *unused_ids, const struct strv *used)
 {
@@ -319,6 +311,7 @@ static void subtract(struct strv *unused_ids, const struct strv *used)
 	unused_ids->n = n;
 }
 
+/* 1: what one of them needs cannot be told. */
 static int subtract_containers(struct engine *g, struct strv *left, struct err *e)
 {
 	own(strv) struct strv ids = {};
@@ -327,10 +320,13 @@ static int subtract_containers(struct engine *g, struct strv *left, struct err *
 	for (size_t i = 0; i < ids.n && left->n; i++) {
 		own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 		struct err why = {};
-		if (containers_load(&g->containers, ids.v[i], 0, &c, &why) == 0)
+		if (containers_load(&g->containers, ids.v[i], 0, &c, &why) == 0) {
 			subtract(left, &c.record.layers);
-		else if (why.kind != ERR_NOT_FOUND)
-			return *e = why, -1;
+		} else if (why.kind != ERR_NOT_FOUND) {
+			engine_warn(g, "container %.12s: %s: no layer is freed, it may need any: mend or remove %s/containers/%s", ids.v[i], why.text,
+				g->root_path, ids.v[i]);
+			return 1;
+		}
 	}
 	return 0;
 }
@@ -359,20 +355,24 @@ int layers_collect(struct engine *g, struct json *ret, struct err *e)
 {
 	struct err busy = {};
 	own(strv) struct strv left = {};
-	own(strv) struct strv used = {};
-	size_t bad = 0;
+	own(store_users) struct store_users users = {};
+	int blind = 0;
 	own(fd) int lock = path_lock(g->root, "layers.lock", true, false, &busy);
 	if (lock < 0)
 		return busy.kind == ERR_CONFLICT ? 0 : (*e = busy, -1);
 	if (engine_need_snap(g, e) < 0 || engine_need_store(g, e) < 0 || snap_list(&g->snap, &left, e) < 0 ||
-		store_each(&g->store, note_image, &used, &bad, e) < 0)
+		store_users(&g->store, &users, e) < 0)
 		return -1;
-	/* A record that cannot be read may name any layer. */
-	if (bad)
+	if (*users.unread)
+		engine_warn(g, "the record of image %.19s cannot be read: %s it may need is kept; `hull system check --repair` makes it anew", users.unread,
+			users.blind ? "any layer" : "what");
+	if (users.blind)
 		return 0;
-	subtract(&left, &used);
-	if (left.n && (subtract_containers(g, &left, e) < 0 || subtract_cached(g, &left, e) < 0))
+	subtract(&left, &users.layers);
+	if (left.n && ((blind = subtract_containers(g, &left, e)) < 0 || subtract_cached(g, &left, e) < 0))
 		return -1;
+	if (blind)
+		return 0;
 	for (size_t i = 0; i < left.n; i++) {
 		if (snap_remove_layer(&g->snap, left.v[i], e) < 0)
 			return -1;

@@ -184,20 +184,21 @@ static char *digest_of_hex(const char *hex)
 	return mem_printf("%s:%s", strlen(hex) == 128 ? "sha512" : "sha256", hex);
 }
 
-static bool is_whole(int root, const char *path, const char *digest)
+static int check_whole(int root, const char *path, const char *digest, struct err *e)
 {
 	own(fd) int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	own(stream) struct stream *from = stream_fd(fd, UINT64_MAX);
 	own(stream) struct stream *hash = NULL;
-	struct err ignored = {};
 	char found[DIGEST_TEXT];
-	if (fd < 0 || stream_hash(from, digest, &hash, &ignored) < 0 || stream_to_end(hash, NULL, &ignored) < 0)
-		return false;
+	if (fd < 0)
+		return err_sys(e, "open");
+	if (stream_hash(from, digest, &hash, e) < 0 || stream_to_end(hash, NULL, e) < 0)
+		return -1;
 	stream_digest(hash, found, NULL);
-	return strcmp(found, digest) == 0;
+	return strcmp(found, digest) == 0 ? 0 : err_set(e, ERR_CORRUPT, "it is not what its name says");
 }
 
-int compressed_check(int root, void (*bad)(void *arg, const char *diff_id, const char *digest), void *arg, struct err *e)
+int compressed_check(int root, void (*bad)(void *arg, const char *diff_id, const char *digest, const struct err *why), void *arg, struct err *e)
 {
 	own(strv) struct strv layers = {};
 	if (!path_exists(root, KEPT))
@@ -211,8 +212,9 @@ int compressed_check(int root, void (*bad)(void *arg, const char *diff_id, const
 			return -1;
 		for (size_t k = 0; k < blobs.n; k++) {
 			own(mem) char *path = mem_printf("%s/%s", folder, blobs.v[k]), *digest = digest_of_hex(blobs.v[k]);
-			if (!is_whole(root, path, digest))
-				bad(arg, diff_id, digest);
+			struct err why = {};
+			if (check_whole(root, path, digest, &why) < 0 && why.sys != ENOENT)
+				bad(arg, diff_id, digest, &why);
 		}
 	}
 	return 0;

@@ -17,6 +17,7 @@
 #include "base/path.h"
 #include "codec/digest.h"
 #include "image/platform.h"
+#include "image/store_records.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,12 +25,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-	RECORD_MAX = 1 << 20,
-	DOCUMENT_MAX = 4 << 20,
-	NAME_MAX_PLAIN = 180,
-	LINK_TEXT = 256,
-};
+enum { NAME_MAX_PLAIN = 180 };
 
 static const struct jfield record_fields[] = {
 	JFF(struct image_record, "id", id, JT_STR, JF_REQUIRED),
@@ -117,7 +113,7 @@ static void unlock_drop(struct store **s)
 	if (!held_) \
 	return -1
 
-static bool blob_path(const char *digest, char out[DIGEST_TEXT + 16])
+bool records_blob_path(const char *digest, char out[DIGEST_TEXT + 16])
 {
 	if (!digest || !digest_is_valid(digest))
 		return false;
@@ -141,7 +137,7 @@ static int check_blob(const char *digest, const void *p, size_t n, struct err *e
 int store_put_blob(struct store *s, const char *digest, const void *p, size_t n, struct err *e)
 {
 	char path[DIGEST_TEXT + 16];
-	if (!blob_path(digest, path))
+	if (!records_blob_path(digest, path))
 		return err_set(e, ERR_CORRUPT, "invalid digest");
 	if (check_blob(digest, p, n, e) < 0)
 		return -1;
@@ -158,7 +154,7 @@ int store_put_blob(struct store *s, const char *digest, const void *p, size_t n,
 int store_get_blob(struct store *s, const char *digest, size_t max, struct buf *ret, struct err *e)
 {
 	char path[DIGEST_TEXT + 16];
-	if (!blob_path(digest, path))
+	if (!records_blob_path(digest, path))
 		return err_set(e, ERR_CORRUPT, "invalid digest");
 	ret->max = max;
 	return path_read(s->root, path, ret, e);
@@ -167,10 +163,10 @@ int store_get_blob(struct store *s, const char *digest, size_t max, struct buf *
 bool store_has_blob(struct store *s, const char *digest)
 {
 	char path[DIGEST_TEXT + 16];
-	return blob_path(digest, path) && path_exists(s->root, path);
+	return records_blob_path(digest, path) && path_exists(s->root, path);
 }
 
-static void link_path(const char *name, char out[LINK_TEXT])
+void records_link_path(const char *name, char out[LINK_TEXT])
 {
 	size_t n = (size_t)snprintf(out, LINK_TEXT, "images/names/%.*s", NAME_MAX_PLAIN, name);
 	for (char *p = out + sizeof "images/names"; *p; p++)
@@ -186,7 +182,7 @@ static void link_path(const char *name, char out[LINK_TEXT])
 static int read_link(struct store *s, const char *name, char id[DIGEST_TEXT], struct err *e)
 {
 	char path[LINK_TEXT];
-	link_path(name, path);
+	records_link_path(name, path);
 	ssize_t n = readlinkat(s->root, path, id, DIGEST_TEXT - 1);
 	if (n < 0 && errno != ENOENT && errno != EINVAL)
 		return err_sys(e, "name %s", name);
@@ -199,7 +195,7 @@ static int read_link(struct store *s, const char *name, char id[DIGEST_TEXT], st
 static int point_link(struct store *s, const char *name, const char *id, struct err *e)
 {
 	char path[LINK_TEXT], tmp[64];
-	link_path(name, path);
+	records_link_path(name, path);
 	snprintf(tmp, sizeof tmp, "images/names/%%tmp-%d", (int)getpid());
 	unlinkat(s->root, tmp, 0);
 	if (symlinkat(id, s->root, tmp) < 0)
@@ -215,7 +211,7 @@ static int point_link(struct store *s, const char *name, const char *id, struct 
 static int remove_link(struct store *s, const char *name, struct err *e)
 {
 	char path[LINK_TEXT];
-	link_path(name, path);
+	records_link_path(name, path);
 	return unlinkat(s->root, path, 0) < 0 && errno != ENOENT ? err_sys(e, "remove the name %s", name) : 0;
 }
 
@@ -226,19 +222,19 @@ static void sync_names(struct store *s)
 		fsync(d);
 }
 
-static void record_path(const char *id, char out[DIGEST_TEXT + 16])
+void records_path(const char *id, char out[DIGEST_TEXT + 16])
 {
 	snprintf(out, DIGEST_TEXT + 16, "images/%s.json", digest_hex(id));
 }
 
-static int load_record(struct store *s, const char *id, struct arena *a, struct image_record *ret, struct err *e)
+int records_load(struct store *s, const char *id, struct arena *a, struct image_record *ret, struct err *e)
 {
 	char path[DIGEST_TEXT + 16];
 	own(json) struct json *j = NULL;
 	struct image_record r = {};
 	if (!digest_is_valid(id))
 		return err_set(e, ERR_CORRUPT, "image: invalid id");
-	record_path(id, path);
+	records_path(id, path);
 	if (json_read(s->root, path, RECORD_MAX, &j, e) < 0)
 		return -1;
 	if (jmap_parse(&image_record_table, j, 0, a, &r, path, e) < 0)
@@ -258,13 +254,11 @@ static int save_record(struct store *s, const struct image_record *r, struct err
 	buf_char(&text, '\n');
 	if (buf_check(&text, e) < 0)
 		return err_wrap(e, "image record");
-	record_path(r->id, path);
+	records_path(r->id, path);
 	return path_write(s->root, path, text.data, text.len, 0600, PATH_SYNC, e);
 }
 
-/* Calls each() for every record, without those that cannot be read. */
-typedef int (*record_fn)(void *arg, const char *id, struct err *e);
-static int walk(struct store *s, record_fn each, void *arg, struct err *e)
+int records_walk(struct store *s, records_fn each, void *arg, struct err *e)
 {
 	own(strv) struct strv names = {};
 	int r = path_list(s->root, "images", &names, e);
@@ -303,7 +297,7 @@ static int leave_old(struct store *s, const char *name, const char *old, struct 
 	own(arena) struct arena a = {};
 	struct image_record r;
 	struct err why = {};
-	if (load_record(s, old, &a, &r, &why) < 0)
+	if (records_load(s, old, &a, &r, &why) < 0)
 		return why.sys && why.kind != ERR_NOT_FOUND ? (*e = why, -1) : 0;
 	drop_name(&a, &r.names, name);
 	drop_name(&a, &r.digests, name);
@@ -339,8 +333,7 @@ static void keep_true(struct store *s, struct arena *a, const char *id, struct s
 	}
 }
 
-/* The blobs an image needs: its config, its manifest, what its digests name. */
-static void list_blobs(const struct image_record *r, struct strv *out)
+void records_blobs(const struct image_record *r, struct strv *out)
 {
 	strv_add(out, r->id);
 	if (!str_is_empty(r->manifest))
@@ -352,30 +345,6 @@ static void list_blobs(const struct image_record *r, struct strv *out)
 		if (at)
 			strv_add(out, at + 1);
 	}
-}
-
-struct users {
-	struct store *s;
-	struct strv blobs, layers;
-};
-
-static void users_drop(struct users *u)
-{
-	strv_drop(&u->blobs);
-	strv_drop(&u->layers);
-}
-
-static int add_user(void *arg, const char *id, struct err *e)
-{
-	struct users *u = arg;
-	own(arena) struct arena a = {};
-	struct image_record r;
-	if (load_record(u->s, id, &a, &r, e) < 0)
-		return err_wrap(e, "cannot tell what image %.19s needs", id);
-	list_blobs(&r, &u->blobs);
-	for (size_t i = 0; i < r.diff_ids.n; i++)
-		strv_add(&u->layers, r.diff_ids.v[i]);
-	return 0;
 }
 
 static int by_text(const void *a, const void *b)
@@ -405,20 +374,20 @@ static int all_blobs(struct store *s, struct strv *ret, struct err *e)
 	return 0;
 }
 
-/* Removes those blobs that no record names. */
+/* Removes those blobs that no record names: none while a record cannot be read, which may name any. */
 static int sweep(struct store *s, const struct strv *blobs, struct strv *layers, const struct strv *candidates, struct err *e)
 {
-	struct users u __attribute__((cleanup(users_drop))) = {.s = s};
-	if (walk(s, add_user, &u, e) < 0)
+	own(store_users) struct store_users u = {};
+	if (store_users(s, &u, e) < 0)
 		return -1;
 	strv_sort(&u.blobs);
 	strv_sort(&u.layers);
-	for (size_t i = 0; i < blobs->n; i++) {
+	for (size_t i = 0; !*u.unread && i < blobs->n; i++) {
 		char path[DIGEST_TEXT + 16];
-		if (!has_sorted(&u.blobs, blobs->v[i]) && blob_path(blobs->v[i], path))
+		if (!has_sorted(&u.blobs, blobs->v[i]) && records_blob_path(blobs->v[i], path))
 			unlinkat(s->root, path, 0);
 	}
-	for (size_t i = 0; layers && i < candidates->n; i++)
+	for (size_t i = 0; layers && !u.blind && i < candidates->n; i++)
 		if (!has_sorted(&u.layers, candidates->v[i]) && !strv_has(layers, candidates->v[i]))
 			strv_add(layers, candidates->v[i]);
 	return 0;
@@ -430,7 +399,7 @@ static int put_record(struct store *s, const struct image_record *r, struct err 
 	struct image_record old = {}, new = *r;
 	struct err why = {};
 	char now[NUM_TEXT];
-	bool had = load_record(s, r->id, &a, &old, &why) == 0;
+	bool had = records_load(s, r->id, &a, &old, &why) == 0;
 	/* One whose content is spoilt is written anew; one that cannot be read now has names to keep. */
 	if (!had && why.sys && why.kind != ERR_NOT_FOUND)
 		return *e = why, -1;
@@ -490,7 +459,7 @@ int store_tag(struct store *s, const char *id, const struct ref *name, struct er
 	if (*name->digest)
 		return err_set(e, ERR_USAGE, "invalid name \"%s\": a name to give has a tag and no digest", text);
 	LOCKED(s, e);
-	if (load_record(s, id, &a, &r, e) < 0)
+	if (records_load(s, id, &a, &r, e) < 0)
 		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such image: %s", id) : -1;
 	r.names = (struct strv){names, 1};
 	r.digests = (struct strv){};
@@ -523,7 +492,7 @@ int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struc
 		return -1;
 	size_t left = 0;
 	struct err why = {};
-	if (load_record(s, id, &a, &r, &why) == 0) {
+	if (records_load(s, id, &a, &r, &why) == 0) {
 		keep_true(s, &a, id, &r.names);
 		keep_true(s, &a, id, &r.digests);
 		bool last = true;
@@ -555,7 +524,7 @@ int store_remove(struct store *s, const char *id, struct strv *ret_layers, struc
 	struct image_record r;
 	char path[DIGEST_TEXT + 16];
 	LOCKED(s, e);
-	if (load_record(s, id, &a, &r, e) < 0)
+	if (records_load(s, id, &a, &r, e) < 0)
 		return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such image: %s", id) : -1;
 	keep_true(s, &a, id, &r.names);
 	struct strv digests = r.digests;
@@ -566,7 +535,7 @@ int store_remove(struct store *s, const char *id, struct strv *ret_layers, struc
 	for (size_t i = 0; i < digests.n; i++)
 		if (remove_link(s, digests.v[i], e) < 0)
 			return -1;
-	record_path(id, path);
+	records_path(id, path);
 	if (unlinkat(s->root, path, 0) < 0)
 		return err_sys(e, "remove image %.19s", id);
 	sync_names(s);
@@ -587,7 +556,7 @@ static int load_image(struct store *s, const char *id, struct image *ret, struct
 {
 	own(buf) struct buf text = {};
 	own(image) struct image i = {};
-	if (load_record(s, id, &i.arena, &i.record, e) < 0)
+	if (records_load(s, id, &i.arena, &i.record, e) < 0)
 		return -1;
 	if (store_get_blob(s, id, DOCUMENT_MAX, &text, e) < 0 || json_parse(buf_text(&text), text.len, &i.document, e) < 0 ||
 		image_config_parse(i.document, &i.arena, &i.config, e) < 0)
@@ -621,7 +590,7 @@ static int resolve(struct store *s, const char *text, char id[DIGEST_TEXT], stru
 	if (is_id && strlen(p.hex) == 64) {
 		snprintf(id, DIGEST_TEXT, "sha256:%s", p.hex);
 		char path[DIGEST_TEXT + 16];
-		record_path(id, path);
+		records_path(id, path);
 		return path_exists(s->root, path) ? 0 : err_set(e, ERR_NOT_FOUND, "no such image: %s", text);
 	}
 	struct ref r;
@@ -635,7 +604,7 @@ static int resolve(struct store *s, const char *text, char id[DIGEST_TEXT], stru
 		if (found)
 			return found < 0 ? -1 : 0;
 	}
-	if (is_id && walk(s, match_prefix, &p, e) < 0)
+	if (is_id && records_walk(s, match_prefix, &p, e) < 0)
 		return -1;
 	if (p.n > 1)
 		return err_set(e, ERR_CONFLICT, "image id %s is ambiguous: %zu images begin with it: write more digits", text, p.n);
@@ -686,7 +655,7 @@ static int list_one(void *arg, const char *id, struct err *e)
 	struct image_record r;
 	struct err ignored = {};
 	(void)e;
-	if (load_record(l->s, id, &a, &r, &ignored) < 0) {
+	if (records_load(l->s, id, &a, &r, &ignored) < 0) {
 		l->bad++;
 		return 0;
 	}
@@ -705,7 +674,7 @@ static int newest_first(const void *a, const void *b)
 int store_each(struct store *s, int (*each)(void *arg, const struct image *i, struct err *e), void *arg, size_t *ret_bad, struct err *e)
 {
 	struct listing l = {.s = s};
-	int r = walk(s, list_one, &l, e);
+	int r = records_walk(s, list_one, &l, e);
 	if (l.all.n)
 		qsort(l.all.v, l.all.n, sizeof *l.all.v, newest_first);
 	for (size_t i = 0; r == 0 && i < l.all.n; i++) {
@@ -723,54 +692,4 @@ int store_each(struct store *s, int (*each)(void *arg, const struct image *i, st
 	if (ret_bad)
 		*ret_bad = l.bad;
 	return r;
-}
-
-struct checking {
-	struct store *s;
-	int (*each)(void *arg, const struct store_finding *f, struct err *e);
-	void *arg;
-};
-
-static int check_one(void *arg, const char *id, struct err *e)
-{
-	struct checking *c = arg;
-	own(arena) struct arena a = {};
-	own(strv) struct strv blobs = {}, bad = {};
-	struct image_record r;
-	struct store_finding f = {.id = id, .record = &r};
-	if (load_record(c->s, id, &a, &r, &f.why) < 0) {
-		f.record = NULL;
-		return c->each(c->arg, &f, e);
-	}
-	list_blobs(&r, &blobs);
-	for (size_t i = 0; i < blobs.n; i++) {
-		own(buf) struct buf text = {};
-		own(digest) struct digest *d = NULL;
-		struct err why = {};
-		char found[DIGEST_TEXT] = "";
-		int got = store_get_blob(c->s, blobs.v[i], DOCUMENT_MAX, &text, &why);
-		if (got == 0 && digest_begin(blobs.v[i], &d, &why) == 0) {
-			digest_add(d, text.data, text.len);
-			digest_end(d, found);
-		}
-		if (strcmp(found, blobs.v[i]) != 0 && !strv_has(&bad, blobs.v[i]))
-			strv_add(&bad, blobs.v[i]);
-	}
-	f.bad = bad;
-	return c->each(c->arg, &f, e);
-}
-
-int store_check(struct store *s, int (*each)(void *arg, const struct store_finding *f, struct err *e), void *arg, struct err *e)
-{
-	return walk(s, check_one, &(struct checking){s, each, arg}, e);
-}
-
-int store_discard(struct store *s, const char *digest, bool record, struct err *e)
-{
-	char path[DIGEST_TEXT + 16];
-	if (!digest_is_valid(digest) || (!record && !blob_path(digest, path)))
-		return err_set(e, ERR_CORRUPT, "invalid digest");
-	if (record)
-		record_path(digest, path);
-	return unlinkat(s->root, path, 0) < 0 && errno != ENOENT ? err_sys(e, "remove %s", path) : 0;
 }

@@ -67,18 +67,32 @@ int store_tag(struct store *s, const char *id, const struct ref *name, struct er
 /* Removes a name (tag, or digest); ret_left: how many names and digests the image has left. With the last tag of a repository
  * its digests go too, as docker has it. The record stays. A name that is not there: ERR_NOT_FOUND. */
 int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struct err *e) must_use;
-/* Removes the record and all blobs that no record needs; appends diff_ids that no image uses any more. */
+/* Removes the record and all blobs that no record needs; appends diff_ids that no image uses any more. A record that cannot be read keeps what it may
+ * need (store_users). */
 int store_remove(struct store *s, const char *id, struct strv *ret_layers, struct err *e) must_use;
 /* Calls each(arg, image) for all images, the newest first; an unreadable record is skipped and counted. */
 int store_each(struct store *s, int (*each)(void *arg, const struct image *i, struct err *e), void *arg, size_t *ret_bad, struct err *e) must_use;
-/* Reads all that images need of the store, and calls each() for every one of them. record NULL: it cannot be read, why says it. bad: its blobs
- * that are missing or not what their names say. */
+/* What the images need. unread: one whose record cannot be read; it counts with the layers that its config names, and may need any blob. blind: of
+ * one not even that can be read: it may need any layer. */
+struct store_users { struct strv blobs, layers; char unread[136]; bool blind; };
+void store_users_drop(struct store_users *u);
+int store_users(struct store *s, struct store_users *ret, struct err *e) must_use;
+
+/* store_needs.c: reads all that images need of the store, and calls each() for every one of them. record NULL: it cannot be read, why says it. bad:
+ * its blobs that are missing or not what their names say; unread: those that cannot be read now, why says it. */
 struct store_finding {
 	const char *id;
 	const struct image_record *record;
-	struct strv bad;
+	struct strv bad, unread;
 	struct err why;
 };
 int store_check(struct store *s, int (*each)(void *arg, const struct store_finding *f, struct err *e), void *arg, struct err *e) must_use;
-/* A blob, or the record of an image, that is damaged: so that it can come again. */
+/* Is it damaged (missing, wrong, or the disk does not give it back), and not only out of reach for now? */
+bool store_is_damage(const struct err *why);
+/* A blob, or the record of an image. */
+bool store_is_whole(struct store *s, const char *digest, bool record);
 int store_discard(struct store *s, const char *digest, bool record, struct err *e) must_use;
+/* The names and digests that point at an image, whatever its record says; without those too long for a file's name. */
+int store_links(struct store *s, const char *id, struct arena *a, struct strv *ret_names, struct strv *ret_digests, struct err *e) must_use;
+/* A record that is damaged, of what is here besides; without its size. */
+int store_rebuild(struct store *s, const char *id, struct err *e) must_use;

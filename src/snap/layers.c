@@ -47,13 +47,40 @@ int snap_open(struct snap *s, int root, const char *path, bool rootless, struct 
 
 void snap_drop(struct snap *s)
 {
+	mem_drop(&s->distrusted.v);
 	kept_drop(s);
 	fd_drop(&s->layers);
 }
 
+struct distrusted { char id[DIGEST_TEXT]; ino_t ino; };
+
+void snap_distrust(struct snap *s, const char *diff_id)
+{
+	struct stat st;
+	if (!digest_is_valid(diff_id) || fstatat(s->layers, digest_hex(diff_id), &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	struct distrusted *v = mem_alloc((s->distrusted.n + 1) * sizeof *v);
+	if (s->distrusted.n)
+		memcpy(v, s->distrusted.v, s->distrusted.n * sizeof *v);
+	snprintf(v[s->distrusted.n].id, sizeof v->id, "%s", diff_id);
+	v[s->distrusted.n++].ino = st.st_ino;
+	free(s->distrusted.v);
+	s->distrusted.v = v;
+}
+
+/* What has taken its place, whoever put it there, is another file. */
+static bool is_distrusted(const struct snap *s, const char *diff_id)
+{
+	struct stat st;
+	for (size_t i = 0; i < s->distrusted.n; i++)
+		if (strcmp(s->distrusted.v[i].id, diff_id) == 0)
+			return fstatat(s->layers, digest_hex(diff_id), &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == s->distrusted.v[i].ino;
+	return false;
+}
+
 bool snap_has_layer(const struct snap *s, const char *diff_id)
 {
-	return digest_is_valid(diff_id) && path_exists(s->layers, digest_hex(diff_id));
+	return digest_is_valid(diff_id) && path_exists(s->layers, digest_hex(diff_id)) && !is_distrusted(s, diff_id);
 }
 
 int layers_check_id(const char *diff_id, struct err *e)
@@ -172,6 +199,12 @@ static int rename_with(const struct snap *s, const char *from, const char *to, u
 
 int layers_commit(struct snap *s, const char *name, const char *diff_id, struct err *e)
 {
+	if (is_distrusted(s, diff_id)) {
+		if (layers_replace(s, name, diff_id, e) < 0)
+			return -1;
+		layers_remove_tmp(s, name);
+		return 0;
+	}
 	int r = rename_with(s, name, digest_hex(diff_id), RENAME_NOREPLACE);
 	/* A file system that has only the plain call. */
 	if (r < 0 && (errno == EINVAL || errno == ENOSYS))

@@ -39,6 +39,7 @@ struct snap {
 	bool swept;    /* dead tmp-* were looked for */
 	bool keeps;
 	struct { struct kept *v; size_t n; } kept; /* kept.h */
+	struct { struct distrusted *v; size_t n; } distrusted;
 };
 /* Makes layers/ when it is missing. root is borrowed. An unknown HULL_ROOTFS is ERR_USAGE. */
 int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e) must_use;
@@ -80,6 +81,8 @@ int snap_convert(struct snap *s, const char *diff_id, enum snap_storage to, int 
 /* Reads the whole layer. ERR_NOT_FOUND, or ERR_CORRUPT: it is not what it was, and must be fetched again; damage that can be mended with what is
  * there is, when repair says so. Of a layer of files only that it is complete can be told. */
 int snap_verify(struct snap *s, const char *diff_id, bool repair, bool *ret_mended, struct err *e) must_use;
+/* A layer that is damaged is not here for this process, and stays where it is until it comes again and takes its place. */
+void snap_distrust(struct snap *s, const char *diff_id);
 /* Removes a layer; the caller knows that nobody uses it. A missing one is success. */
 int snap_remove_layer(struct snap *s, const char *diff_id, struct err *e) must_use;
 /* All layers that are there, as diff_ids, sorted. */

@@ -29,6 +29,10 @@ forms() {
     find "$HULL_ROOT/layers" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex '.*/[0-9a-f]{64}' -printf '%y\n' | sort -u | sed 's/f/file/; s/d/directory/'
 }
 
+layers() {
+    find "$HULL_ROOT/layers" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex '.*/[0-9a-f]{64}'
+}
+
 @test "the option --storage, HULL_STORAGE and the setting decide, in this order" {
     new_store files --storage files
     [ "$(forms)" = directory ]
@@ -140,7 +144,7 @@ look() {
 # The file of the one layer of this store. usage: hurt OFFSET (negative: from its end)
 hurt() {
     local file at=$1
-    file=$(find "$HULL_ROOT/layers" -regextype posix-extended -regex '.*/[0-9a-f]{64}')
+    file=$(layers)
     [ "$at" -ge 0 ] || at=$(($(stat -c %s "$file") + at))
     printf '\377\377\377\377' | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
 }
@@ -199,25 +203,90 @@ hurt() {
     [[ $output == *": mended" ]]
     run -0 hull system check
     hull run --rm --network host box true
-    # The tar cannot be: it comes from where the image came from, or is told to be missing.
+    # The tar cannot be: it comes from where the image came from; what is there stays until then, unless it is asked away.
     hurt 200000
     run -1 hull system check
     [[ $output == "layer sha256:"*": its tar is damaged"* ]]
-    run -1 hull system check --repair
-    [[ $output == *"load it again (docker.io/library/box:latest)" ]]
+    run -1 --separate-stderr hull system check --repair
+    [[ $output == *"its tar is damaged"*"; it came from no registry: load it again (docker.io/library/box:latest)" ]]
+    [ -n "$(forms)" ]
+    run -1 hull system check --repair --remove
+    [[ $output == *"load it again (docker.io/library/box:latest): removed" ]]
     [ -z "$(forms)" ]
     run -1 hull system check
     [[ $output == "layer sha256:"*": it is missing (docker.io/library/box:latest)" ]]
     hull load -q -i "$HULL_BUILD/box/box.tar"
     run -0 hull system check
-    # A blob, and a record that cannot be read.
+    # A record is made anew of the configuration and the names.
+    hull tag box again:7
+    size=$(hull image inspect -f '{{.Size}}' box)
+    echo broken >"$(echo "$HULL_ROOT"/images/*.json)"
+    run -1 hull system check
+    [[ $output == "image sha256:"*": "*JSON* ]]
+    run -0 hull system check --repair
+    [[ $output == "image sha256:"*": "*JSON*": mended" ]]
+    run -0 hull system check
+    [ "$(hull images --format '{{.Repository}}:{{.Tag}}' | sort | xargs)" = "again:7 box:latest" ]
+    [ "$(hull image inspect -f '{{.Size}}' box)" = "$size" ]
+    hull run --rm --network host again:7 true
+    hull rmi again:7
+    # A blob, and then the record too: of what is left it cannot be made.
     printf x >>"$(find "$HULL_ROOT/blobs" -type f | head -n 1)"
     run -1 hull system check
     [[ $output == "blob sha256:"*": it is missing, or not what its name says (docker.io/library/box:latest)" ]]
     echo broken >"$(echo "$HULL_ROOT"/images/*.json)"
-    run -1 hull system check
-    [[ $output == "image sha256:"* ]]
-    run -0 hull system check --repair
+    run -1 --separate-stderr hull system check --repair
+    [[ $output == "image sha256:"*"its configuration: it is not what its name says; it came from no registry: load it again (docker.io/library/box:latest)" ]]
+    [ -e "$(echo "$HULL_ROOT"/images/*.json)" ]
+    run -0 hull system check --repair --remove
+    [[ ${lines[0]} == *": removed" ]]
     hull load -q -i "$HULL_BUILD/box/box.tar"
     run -0 hull system check
+    # What cannot be read now is no damage: it is told, and left.
+    local blob
+    blob=$(find "$HULL_ROOT/blobs" -type f | head -n 1)
+    mv "$blob" "$BATS_TEST_TMPDIR/aside"
+    mkdir "$blob"
+    run -1 hull system check --repair --remove
+    [[ $output == "blob sha256:"*"Is a directory (docker.io/library/box:latest)" ]]
+    rmdir "$blob"
+    mv "$BATS_TEST_TMPDIR/aside" "$blob"
+    run -0 hull system check
+}
+
+@test "a record that cannot be read keeps what it may need, and nothing else" {
+    new_store unreadable
+    hull load -q -i "$HULL_BUILD/box/box.tar"
+    mkdir "$BATS_TEST_TMPDIR/tree"
+    echo kept >"$BATS_TEST_TMPDIR/tree/kept"
+    tar -C "$BATS_TEST_TMPDIR/tree" -cf - . | hull import - kept
+    echo other >"$BATS_TEST_TMPDIR/tree/other"
+    tar -C "$BATS_TEST_TMPDIR/tree" -cf - . | hull import - goes
+    local id
+    id=$(hull inspect -f '{{.Id}}' kept)
+    echo broken >"$HULL_ROOT/images/${id#sha256:}.json"
+    # Its layers are known by its configuration.
+    [ "$(layers | wc -l)" -eq 3 ]
+    run -0 --separate-stderr hull rmi goes
+    [[ $stderr == *"the record of image ${id:0:19} cannot be read: what it may need is kept; "*"system check --repair"* ]]
+    [ "$(layers | wc -l)" -eq 2 ]
+    # Without that, any layer may be its.
+    tar -C "$BATS_TEST_TMPDIR/tree" -cf - . | hull import - goes
+    mv "$HULL_ROOT/blobs/sha256/${id#sha256:}" "$BATS_TEST_TMPDIR/config"
+    run -0 --separate-stderr hull rmi goes
+    [[ $stderr == *"any layer it may need is kept"* ]]
+    [ "$(layers | wc -l)" -eq 3 ]
+    mv "$BATS_TEST_TMPDIR/config" "$HULL_ROOT/blobs/sha256/${id#sha256:}"
+    run -0 hull system check --repair
+    [ "$(layers | wc -l)" -eq 2 ]
+    [ "$(hull images -q kept)" = "$(echo "${id#sha256:}" | cut -c 1-12)" ]
+    # A container's.
+    local made
+    made=$(hull create --network none box true)
+    hull rmi kept
+    tar -C "$BATS_TEST_TMPDIR/tree" -cf - . | hull import - goes
+    echo broken >"$HULL_ROOT/containers/$made/config.json"
+    run -0 --separate-stderr hull rmi goes
+    [[ $stderr == *"container ${made:0:12}: "*"no layer is freed"* ]]
+    [ "$(layers | wc -l)" -eq 2 ]
 }

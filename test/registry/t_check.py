@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""t_check: `system check --repair` of images that came from a registry: what is damaged stays until the other is here."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from registry import *  # noqa: E402,F403
+from store import Hull  # noqa: E402
+
+LAYER = make_layer({"big": noise(1 << 20, 3)})
+
+
+def damage(path):
+    with open(path, "r+b") as f:
+        f.seek(300000)
+        f.write(b"\xff" * 64)
+
+
+def test_a_layer_is_replaced_when_the_other_is_here():
+    with Fake() as fake, Hull() as hull:
+        fake.add(Image([LAYER]), "x")
+        hull.ok("--storage", "erofs", "pull", "-q", f"{fake.host}/x")
+        layer = os.path.join(hull.root, "layers", hull.layers()[0])
+        if os.path.isdir(layer):
+            raise Skip("no EROFS here")
+        damage(layer)
+        with open(layer, "rb") as f:
+            damaged = f.read()
+        fake.hook = lambda h: h.reply(403)
+        p = hull.run("system", "check", "--repair")
+        assert p.returncode == 1 and "its tar is damaged" in p.out and ": mended" not in p.out, p.out
+        with open(layer, "rb") as f:
+            assert f.read() == damaged
+        fake.hook = None
+        assert ": mended" in hull.ok("system", "check", "--repair")
+        hull.ok("system", "check")
+        with open(layer, "rb") as f:
+            assert f.read() != damaged
+        hull.clean()
+
+
+def test_a_record_and_its_configuration_come_again():
+    with Fake() as fake, Hull() as hull:
+        image = Image([LAYER])
+        fake.add(image, "x")
+        name = f"{fake.host}/x"
+        hull.ok("pull", "-q", name)
+        hull.ok("tag", name, "mine:1")
+        before = hull.inspect(name)
+        record = os.path.join(hull.root, "images", image.id[7:] + ".json")
+        # of the configuration, without the registry
+        fake.hook = lambda h: h.reply(403)
+        with open(record, "w") as f:
+            f.write("{")
+        assert ": mended" in hull.ok("system", "check", "--repair")
+        after = hull.inspect(name)
+        for x in (before, after):
+            x.pop("Metadata", None)
+        assert before == after, (before, after)
+        # without that, of the registry
+        for path in (record, os.path.join(hull.root, "blobs/sha256", image.id[7:])):
+            with open(path, "w") as f:
+                f.write("{")
+        p = hull.run("system", "check", "--repair")
+        assert p.returncode == 1 and "is denied" in p.out, (p.out, p.err)
+        assert os.path.exists(record)
+        fake.hook = None
+        assert ": mended" in hull.ok("system", "check", "--repair")
+        assert hull.inspect("mine:1")["Id"] == image.id
+        assert hull.inspect(name)["Id"] == image.id
+        hull.ok("system", "check")
+
+
+if __name__ == "__main__":
+    run(globals())
