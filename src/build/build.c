@@ -328,6 +328,9 @@ static int run(struct engine *g, const struct build_request *q, struct build_ima
 	ret->is_index = has_index;
 	if (has_index && documents_index(g, q, images, n, &ret->names, ret->id, e) < 0)
 		return -1;
+	if (n == 1)
+		memcpy(ret->config, images[0].id, sizeof ret->config);
+	memcpy(ret->digest, has_index ? ret->id : *images[0].manifest ? images[0].manifest : ret->id, sizeof ret->digest);
 	return output_images(g, q, ret, e) < 0 ? -1 : remote_cache_export(g, q, &used, &layers, e);
 }
 

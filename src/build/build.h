@@ -61,6 +61,8 @@ struct build_request {
 struct build_result {
 	char id[136];            /* of the image, or of the index of several; "": there is none, as --output says */
 	bool is_index;
+	char config[136];        /* the digest of the image's config; "": there are several */
+	char digest[136];        /* of what was pushed, else of the index, else of the manifest, else, since there is none, of the config */
 	struct strv names;       /* whole references */
 	uint64_t steps, cached;
 };

@@ -145,7 +145,7 @@ static int put_archive(struct engine *g, const struct build_request *b, const st
 	return result;
 }
 
-static int push(struct engine *g, const struct build_output *o, const struct build_result *r, struct err *e)
+static int push(struct engine *g, const struct build_output *o, struct build_result *r, struct err *e)
 {
 	if (!r->names.n)
 		return err_set(e, ERR_USAGE, "--push: the image needs a name: -t REGISTRY/NAME");
@@ -156,11 +156,13 @@ static int push(struct engine *g, const struct build_output *o, const struct bui
 			.force_compression = o->force_compression};
 		if (image_push(g, &q, &a, &list, e) < 0)
 			return -1;
+		if (list.n)
+			snprintf(r->digest, sizeof r->digest, "%s", list.v[0].digest);
 	}
 	return 0;
 }
 
-static int put_image(struct engine *g, const struct build_request *b, const struct build_output *o, const struct build_result *r, struct err *e)
+static int put_image(struct engine *g, const struct build_request *b, const struct build_output *o, struct build_result *r, struct err *e)
 {
 	switch (o->kind) {
 	case OUTPUT_OCI: return put_archive(g, b, o, r, e);
@@ -215,7 +217,7 @@ int output_files(struct build *b, struct err *e)
 	return 0;
 }
 
-int output_images(struct engine *g, const struct build_request *q, const struct build_result *r, struct err *e)
+int output_images(struct engine *g, const struct build_request *q, struct build_result *r, struct err *e)
 {
 	for (size_t i = 0; i < q->outputs.n; i++) {
 		const struct build_output *o = &q->outputs.v[i];

@@ -34,4 +34,4 @@ bool output_needs_image(const struct build *b);
 /* Those of a platform's files, when it is built. */
 int output_files(struct build *b, struct err *e) must_use;
 /* Those of the images, when all are. */
-int output_images(struct engine *g, const struct build_request *q, const struct build_result *r, struct err *e) must_use;
+int output_images(struct engine *g, const struct build_request *q, struct build_result *r, struct err *e) must_use;

@@ -250,8 +250,10 @@ static int write_metadata(const char *path, const struct build_result *r, const 
 	own(buf) struct buf names = {};
 	for (size_t i = 0; i < r->names.n; i++)
 		buf_printf(&names, "%s%s", i ? "," : "", r->names.v[i]);
-	json_set_str(j, "containerimage.config.digest", r->id);
-	json_set_str(j, "containerimage.digest", r->id);
+	if (*r->config)
+		json_set_str(j, "containerimage.config.digest", r->config);
+	if (*r->digest)
+		json_set_str(j, "containerimage.digest", r->digest);
 	json_set_str(j, "image.name", buf_text(&names));
 	json_set(j, "hull.build.steps", build_progress_steps(p));
 	json_format(j, 2, &text);

@@ -77,6 +77,10 @@ DOCKERFILE
     printf 'FROM box\nCOPY Dockerfile /\n' >Dockerfile
     hull build -q -t noted --annotation a=1 --annotation 'manifest:b:c=2=3' -o type=oci,tar=false,dest=out .
     manifest=$(jq -r '.manifests[0].digest' out/index.json)
+    # Both digests are told, each as what it is.
+    hull build -q -t noted --annotation a=1 --annotation 'manifest:b:c=2=3' --metadata-file meta .
+    [ "$(jq -r '."containerimage.digest"' meta)" = "$manifest" ]
+    [ "$(jq -r '."containerimage.config.digest"' meta)" = "$(blob "$manifest" | jq -r .config.digest)" ]
     [ "$(blob "$manifest" | jq -c '[.mediaType, .annotations]')" = '["application/vnd.oci.image.manifest.v1+json",{"a":"1","b:c":"2=3"}]' ]
     rm -r out
     hull build -q -t noted --format docker --annotation 'index:i=1' --annotation 'manifest-descriptor:d=1' --annotation 'index-descriptor:x=1' \
@@ -114,6 +118,7 @@ DOCKERFILE
     done
     hull build -q --platform linux/amd64,linux/arm64,linux/arm/v7 -t many -o type=oci,tar=false,dest=out .
     index=$(jq -r '.manifests[0].digest' out/index.json)
+    [ "$(jq -r '[."containerimage.digest", ."containerimage.config.digest"] | @text' meta)" = "[\"$index\",null]" ]
     [ "$(blob "$index" | jq -c '[.manifests[].platform | [.os, .architecture, .variant]]')" = '[["linux","amd64",null],["linux","arm64",null],["linux","arm","v7"]]' ]
     for manifest in $(blob "$index" | jq -r '.manifests[].digest'); do
         for layer in $(blob "$manifest" | jq -r '.layers[].digest, .config.digest'); do

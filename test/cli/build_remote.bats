@@ -260,7 +260,10 @@ while True: kept.append(s.accept())' >"$HULL_DIR/silent" 3>&- &
     local registry=$!
     wait_until 30 python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$port/v2/')"
     printf 'FROM box\nRUN echo pushed >/p\n' >Dockerfile
-    build --push -t "127.0.0.1:$port/one:x" . || { kill $registry; false; }
+    build --push --metadata-file meta -t "127.0.0.1:$port/one:x" . || { kill $registry; false; }
+    pushed=$(curl -sfI --noproxy '*' -H 'Accept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json' \
+        "http://127.0.0.1:$port/v2/one/manifests/x" | sed -n 's/^docker-content-digest: *\([^[:space:]]*\).*/\1/Ip')
+    [ "$(jq -r '."containerimage.digest"' meta)" = "$pushed" ] || { kill $registry; false; }
     build -o "type=registry,name=127.0.0.1:$port/two,compression=zstd" . || { kill $registry; false; }
     hull rmi "127.0.0.1:$port/one:x" "127.0.0.1:$port/two"
     hull builder prune -f
