@@ -48,7 +48,8 @@ struct build_request {
 	struct { struct build_annotation *v; size_t n; } annotations;
 	struct { struct build_cache *v; size_t n; } cache_from, cache_to; /* remote_cache.h */
 	const char *target, *platform /* of platforms, the one at hand */, *pull, *network, *debug_at /* STAGE:LINE or LINE */;
-	bool no_cache, allow_insecure, allow_device, explain, squash, shell_on_error, docker_types, has_format, sbom; /* docker_types: docker's media types */
+	bool no_cache, explain, squash, shell_on_error, docker_types /* docker's media types */, has_format, sbom;
+	bool allow_insecure, allow_host; /* --allow: security.insecure, network.host */
 	enum build_provenance provenance;
 	unsigned jobs;           /* 0: as many as there are CPUs */
 	int64_t cache_max;       /* the build cache is pruned to that many bytes at the end; 0: as the settings say */

@@ -235,6 +235,8 @@ static int read_modes(struct run *r, struct err *e)
 		return lex_error(&b->df.text, r->x->i->node, "--device", e, "--device: devices by CDI names are not known here");
 	if (network && !str_eq(r->network, "default") && !str_eq(r->network, "none") && !str_eq(r->network, "host"))
 		return lex_error(&b->df.text, r->x->i->node, "--network", e, "--network=%.40s: default, none and host are known", r->network);
+	if (str_eq(network, "host") && !b->q->allow_host && !str_eq(b->q->network, "host"))
+		return lex_error(&b->df.text, r->x->i->node, "--network", e, "--network=host has to be allowed: --allow network.host");
 	if (!str_eq(r->security, "sandbox") && !str_eq(r->security, "insecure"))
 		return lex_error(&b->df.text, r->x->i->node, "--security", e, "--security=%.40s: sandbox and insecure are known", r->security);
 	if (str_eq(r->security, "insecure") && !b->q->allow_insecure)

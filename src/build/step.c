@@ -142,7 +142,10 @@ static void step_end(struct step *x, enum build_event_kind kind, const char *tex
 static bool is_never_cached(const struct step *x)
 {
 	const struct strv *filter = &x->b->q->no_cache_filter;
-	return x->s->stage->name && strv_has(filter, x->s->stage->name);
+	for (size_t i = 0; x->s->stage->name && i < filter->n; i++)
+		if (strcasecmp(filter->v[i], x->s->stage->name) == 0)
+			return true;
+	return false;
 }
 
 /* CPU of this process and of those that it waited for. */

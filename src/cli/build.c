@@ -67,7 +67,7 @@ static const struct opt options[] = {
 	{"metadata-file", 0, OPT_STR, AT(metadata_file), "FILE", "Write what was built to a file, as JSON", 0, "@file"},
 	{"network", 0, OPT_STR, AT(network), "MODE", "The network of RUN: default, none, host, or one of hull network ls", 0, "default none host @network"},
 	{"no-cache", 0, OPT_BOOL, AT(no_cache), NULL, "Do every step again"},
-	{"no-cache-filter", 0, OPT_STRV, AT(no_cache_filter), "STAGE", "Do every step of a stage again"},
+	{"no-cache-filter", 0, OPT_STRV, AT(no_cache_filter), "STAGE[,STAGE…]", "Do every step of these stages again"},
 	{"on-error", 0, OPT_STR, AT(on_error), "WHAT", "What a step that fails leads to: stop, or shell, a shell where it failed", 0, "stop shell"},
 	{"output", 'o', OPT_STRV, AT(outputs), "DEST", "Where the result goes: a directory, - (a tar on stdout), or type=KIND[,dest=FILE…] with image, registry, "
 		"local, tar, oci, docker, cacheonly", 0, "@file"},
@@ -165,6 +165,7 @@ static int read_keys(const struct build_cli *o, struct arena *a, struct build_re
 	for (size_t i = 0; i < o->allow.n; i++) {
 		if (!str_eq(o->allow.v[i], "security.insecure") && !str_eq(o->allow.v[i], "network.host") && !str_eq(o->allow.v[i], "device"))
 			return err_set(e, ERR_USAGE, "invalid --allow \"%s\": security.insecure and network.host are known", o->allow.v[i]);
+		q->allow_host |= str_eq(o->allow.v[i], "network.host");
 		q->allow_insecure |= str_eq(o->allow.v[i], "security.insecure");
 	}
 	return 0;
@@ -215,13 +216,25 @@ static int read_limits(const struct build_cli *o, struct arena *a, struct build_
 	return 0;
 }
 
+/* Each may be a list: a,b. */
+static void read_filter(const struct build_cli *o, struct arena *a, struct build_request *q)
+{
+	for (size_t i = 0; i < o->no_cache_filter.n; i++) {
+		own(strv) struct strv words = {};
+		strv_split(&words, o->no_cache_filter.v[i], ',');
+		for (size_t k = 0; k < words.n; k++)
+			arena_strv_add(a, &q->no_cache_filter, str_trim(words.v[k]));
+	}
+}
+
 static int make_request(const struct build_cli *o, const char *context, struct arena *a, struct build_request *q, struct err *e)
 {
 	*q = (struct build_request){.context = context, .file = o->file, .ignore_file = o->ignorefile, .in = 0, .tags = o->tags, .labels = o->labels,
-		.no_cache_filter = o->no_cache_filter, .extra_hosts = o->extra_hosts, .cap_add = o->cap_add, .cap_drop = o->cap_drop,
+		.extra_hosts = o->extra_hosts, .cap_add = o->cap_add, .cap_drop = o->cap_drop,
 		.security_opt = o->security_opt, .target = o->target, .pull = o->pull, .network = o->network,
 		.debug_at = o->debug_at, .shell_on_error = str_eq(o->on_error, "shell"), .no_cache = o->no_cache, .explain = o->explain, .squash = o->squash,
 		.cpuset_cpus = o->cpuset_cpus, .cpuset_mems = o->cpuset_mems, .cgroup_parent = o->cgroup_parent};
+	read_filter(o, a, q);
 	if (build_output_read(&o->outputs, o->push, a, q, e) < 0)
 		return -1;
 	if (o->on_error && !q->shell_on_error && !str_eq(o->on_error, "stop"))

@@ -428,6 +428,14 @@ EOF
     [ "$(hull run --rm cached cat /when)" != "$when" ]
 }
 
+@test "build: --no-cache-filter: stages, several of them, and no others" {
+    printf 'FROM box AS one\nRUN echo 1 >/f\nFROM box AS two\nRUN echo 2 >/f\nFROM box AS three\nRUN echo 3 >/f\n' >Dockerfile
+    printf 'FROM box\nCOPY --from=one /f /1\nCOPY --from=two /f /2\nCOPY --from=three /f /3\n' >>Dockerfile
+    build .
+    build --no-cache-filter one,Two .
+    [ "$(grep -c CACHED <<<"$said")" = 4 ]
+}
+
 @test "build: the same inputs give the same image" {
     mkdir -p d/e
     echo x >d/e/f

@@ -20,7 +20,9 @@ RUN ip -4 -o addr show eth0 >/default; ip route >>/default
 RUN --network=none ip -o link >/none
 RUN --network=host ip -o link >/host
 EOT
-    hull build -q -t nets .
+    run -1 hull build -q -t nets .
+    [[ $output == *'--network=host has to be allowed: --allow network.host'* ]]
+    hull build -q -t nets --allow network.host .
     run -0 hull run --rm nets cat /default
     [[ $output == *172.17.0.2/16* && $output == *'default via 172.17.0.1'* ]]
     run -0 hull run --rm nets cat /none
