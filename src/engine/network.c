@@ -90,8 +90,39 @@ int network_find(struct engine *g, const char *text, struct arena *a, struct net
 	return str_eq(text, "bridge") ? make_preset(g, a, ret, e) : cni_find(&g->networks, text, a, ret, e);
 }
 
+struct asked { const struct network *w; struct subnet route; const char *subnet; };
+
+static void hold_against(void *arg, const struct subnet *route)
+{
+	struct asked *q = arg;
+	struct err ignored = {};
+	for (size_t i = 0; i < q->w->ipam.n; i++) {
+		struct subnet s;
+		if (route->prefix && subnet_parse(q->w->ipam.v[i].subnet, true, &s, "", &ignored) == 0 && subnet_overlaps(&s, route) &&
+			(!q->subnet || route->prefix < q->route.prefix)) {
+			q->subnet = q->w->ipam.v[i].subnet;
+			q->route = *route;
+		}
+	}
+}
+
+/* What is chosen is out of the way of the host's routes; what was said is taken, as docker has it, and told: the widest of them. */
+static void warn_of_routes(struct engine *g, const struct network *w)
+{
+	struct asked q = {.w = w};
+	struct err ignored = {};
+	char text[ADDR_TEXT];
+	bool there;
+	if (!str_eq(w->driver, "bridge") || network_option(w, "com.docker.network.bridge.name", NULL))
+		return;
+	if (private_net_join(g, false, &there, &ignored) == 0 && link_routes(hold_against, &q, &ignored) == 0 && q.subnet)
+		engine_warn(g, "network %s: subnet %s overlaps the host's route to %s: what is there may not be reached while a container is connected",
+			w->name, q.subnet, subnet_format(&q.route, text));
+}
+
 int network_create(struct engine *g, struct arena *a, struct network *w, struct err *e)
 {
+	bool said = w->ipam.n > 0;
 	if (engine_need_networks(g, e) < 0)
 		return -1;
 	if (network_is_builtin(w->name))
@@ -99,6 +130,8 @@ int network_create(struct engine *g, struct arena *a, struct network *w, struct 
 	own(fd) int lock = networks_lock(&g->networks, true, e);
 	if (lock < 0 || networks_create(&g->networks, a, w, e) < 0)
 		return -1;
+	if (said)
+		warn_of_routes(g, w);
 	event_other(g, "network", "create", w->id, "name", w->name, "type", w->driver);
 	return 0;
 }

@@ -41,6 +41,23 @@ teardown() { network_clean; }
     refuses 1 'not found' network rm nowhere
 }
 
+@test "subnets are chosen out of the way of the host's routes; one that is said and overlaps is told" {
+    in_host ip route add blackhole 172.16.0.0/12
+    in_host ip route add blackhole 192.168.0.0/18
+    in_host ip route add blackhole 192.168.80.0/24
+    for want in 192.168.64.0/20 192.168.96.0/20; do
+        hull network create "chosen-${want%%/*}" 2>"$HULL_DIR/err"
+        [ ! -s "$HULL_DIR/err" ]
+        [ "$(hull network inspect -f '{{range .IPAM.Config}}{{.Subnet}}{{end}}' "chosen-${want%%/*}")" = "$want" ]
+    done
+    hull network create --subnet 192.168.5.0/24 said 2>"$HULL_DIR/err"
+    grep -q '192.168.5.0/24 overlaps.*192.168.0.0/18' "$HULL_DIR/err"
+    [ "$(wc -l <"$HULL_DIR/err")" = 1 ]
+    hull network create --subnet 10.89.26.0/24 free 2>"$HULL_DIR/err"
+    [ ! -s "$HULL_DIR/err" ]
+    in_host ip route flush type blackhole
+}
+
 @test "another firewall that drops or rejects what containers send is told when the bridge is made, with what helps" {
     need_nft
     need_cmd nft
