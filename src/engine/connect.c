@@ -176,6 +176,18 @@ void connect_choose_default(struct connections *x)
 	}
 }
 
+void connect_look_around(struct engine *g, const struct network *w)
+{
+	char name[16], foreign[320];
+	network_device(w, name);
+	if (w->internal)
+		return;
+	if (!link_forward(w->ipv6))
+		engine_warn(g, "network %s: this host passes no packets on: set net.ipv4.ip_forward to 1", w->name);
+	if (firewall_foreign(name, foreign, sizeof foreign))
+		engine_warn(g, "network %s: %s", w->name, foreign);
+}
+
 int connect_bridge(struct engine *g, const struct network *w, struct err *e)
 {
 	bool made;
@@ -193,16 +205,13 @@ int connect_bridge(struct engine *g, const struct network *w, struct err *e)
 		r = firewall_add_network(w, &why);
 	if (r < 0)
 		engine_warn(g, "network %s: containers reach neither beyond this host nor are they kept apart: %s", w->name, why.text);
-	if (made && !w->internal) {
-		char name[16], foreign[320];
+	if (made && r == 0 && !w->internal) {
+		char name[16];
 		network_device(w, name);
-		if (r == 0)
-			link_route_local(name);
-		if (!link_forward(w->ipv6))
-			engine_warn(g, "network %s: this host passes no packets on: set net.ipv4.ip_forward to 1", w->name);
-		if (firewall_foreign(name, foreign, sizeof foreign))
-			engine_warn(g, "network %s: %s", w->name, foreign);
+		link_route_local(name);
 	}
+	if (made)
+		connect_look_around(g, w);
 	return 0;
 }
 

@@ -495,8 +495,7 @@ int network_reload(struct engine *g, struct err *e)
 		if (link_bridge(&w, NULL, e) < 0)
 			return -1;
 		link_route_local(device);
-		if (!w.internal)
-			link_forward(w.ipv6);
+		connect_look_around(g, &w);
 	}
 	reload_cni(g);
 	return 0;

@@ -71,6 +71,8 @@ bool connect_has_any(struct engine *g, const struct container_entry *c);
 void connect_release(struct engine *g, const char *container);
 /* The network's bridge and its part of the firewall are there; the lock is held. */
 int connect_bridge(struct engine *g, const struct network *w, struct err *e) must_use;
+/* Packets are passed on; warns where they are not, and of what others' rules do to them. */
+void connect_look_around(struct engine *g, const struct network *w);
 /* One interface, as the connection says; netns: the namespace of process pid. */
 int connect_end(struct engine *g, struct container_entry *c, struct connection *k, int netns, pid_t pid, struct err *e) must_use;
 /* connect_cni.c: plugins give address and interface; then the container's state and files have what they gave. */

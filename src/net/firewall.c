@@ -439,7 +439,7 @@ int firewall_change(const struct endpoint *before, const struct endpoint *after,
 struct foreign { const char *device; char *ret; size_t n; bool found; };
 
 /* firewalld's policy is to accept: its last rule rejects what no zone has taken, and an interface that it was not told of is in one that
- * takes nothing. */
+ * takes nothing. Who names the bridge in a table has thought of it. */
 static void look(void *arg, const struct nft_chain_info *c)
 {
 	static const char *const families[] = {[NFPROTO_INET] = "inet", [NFPROTO_IPV4] = "ip", [NFPROTO_IPV6] = "ip6"};
@@ -447,7 +447,7 @@ static void look(void *arg, const struct nft_chain_info *c)
 	if (f->found || c->hook != NF_INET_FORWARD || c->family > NFPROTO_IPV6 || !families[c->family])
 		return;
 	bool firewalld = strcmp(c->table, "firewalld") == 0;
-	if (firewalld ? nft_names_interface(c->family, c->table, f->device) : c->policy != NF_DROP)
+	if ((!firewalld && c->policy != NF_DROP) || nft_names_interface(c->family, c->table, f->device))
 		return;
 	f->found = true;
 	if (firewalld)

@@ -79,6 +79,17 @@ teardown() { network_clean; }
     in_host ip link del "$device"
     run -0 hull run --rm --network walled box true
     [[ $output == *"warning: network walled: the chain ip other pass drops what it does not know"*"of the interface $device there"* ]]
+    hull run -d --name within --network walled box sleep 1000
+    run -0 hull network reload
+    [[ $output == *"warning: network walled: the chain ip other pass drops"* ]]
+    # The advice.
+    in_host nft "add rule ip other pass iifname \"$device\" accept; add rule ip other pass oifname \"$device\" accept"
+    run -0 hull network reload
+    [ -z "$output" ]
+    hull rm -f within
+    in_host ip link del "$device"
+    run -0 hull run --rm --network walled box true
+    [[ $output != *warning* ]]
     in_host nft 'delete table inet firewalld; delete table ip other'
     hull network rm walled >/dev/null
 }
