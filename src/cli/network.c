@@ -53,6 +53,7 @@ static int ls(void *opts, int argc unused, char **argv unused, struct err *e)
 	own(json) struct json *rows = json_new_array();
 	if (!items)
 		return -1;
+	network_heal(g);
 	for (size_t i = 0; i < json_len(items); i++)
 		json_add(rows, row_of(json_at(items, i), o->no_trunc));
 	return cli_format_rows(rows, o->quiet ? "{{.ID}}" : o->format, "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}", headings, e);
@@ -320,8 +321,8 @@ static const struct cmd cmd_network_inspect = {"inspect", "NETWORK...", "Show ne
 static const struct cmd cmd_network_prune = {"prune", "", "Remove networks that nobody uses", prune_opts, countof(prune_opts),
 	sizeof(struct prune_options), 0, 0, prune};
 static const struct cmd cmd_network_reload = {"reload", "", "Put bridges and the firewall's rules back", NULL, 0, 0, 0, 0, reload,
-	.about = "Another program may have flushed the firewall (nft flush ruleset). Every command that connects a container puts the rules back; "
-	"this one does nothing else."};
+	.about = "Another program may have flushed the firewall (nft flush ruleset). Every command that connects a container or shows its ports puts "
+	"the rules back; this one also bridges that were removed, and what leads to a container's resolver and was flushed inside of it."};
 static const struct cmd cmd_network_connect = {"connect", "NETWORK CONTAINER", "Connect a container to a network, running or not", connect_opts,
 	countof(connect_opts), sizeof(struct connect_options), 2, 2, join, .complete = "@network @container"};
 static const struct cmd cmd_network_disconnect = {"disconnect", "NETWORK CONTAINER", "Disconnect a container from a network", disconnect_opts,

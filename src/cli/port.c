@@ -4,6 +4,7 @@
  */
 #include "cli/commands.h"
 #include "engine/container.h"
+#include "engine/network.h"
 #include "net/endpoint.h"
 
 #include <stdio.h>
@@ -30,6 +31,8 @@ static int run(void *opts unused, int argc, char **argv, struct err *e)
 	if (want && (!number || number > 65535 || !port_protocol_of(type) || strspn(want, "0123456789") != (slash ? (size_t)(slash - want) : strlen(want))))
 		return err_set(e, ERR_USAGE, "invalid port \"%.60s\": it is PORT[/tcp|udp|sctp]", want);
 	bool running = str_eq(c.state.status, "running") || str_eq(c.state.status, "paused");
+	if (running && c.state.published.n)
+		network_heal(g);
 	for (size_t i = 0; running && i < c.state.published.n; i++) {
 		const struct port_state *p = &c.state.published.v[i];
 		for (uint32_t k = 0; k < p->count; k++)

@@ -176,6 +176,18 @@ void connect_choose_default(struct connections *x)
 	}
 }
 
+int connect_rejoin(struct engine *g, const struct network *w, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct endpoints all;
+	if (endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++)
+		if (link_rejoin(w, all.v[i].host_name, all.v[i].ports.n > 0, e) < 0)
+			return -1;
+	return 0;
+}
+
 void connect_look_around(struct engine *g, const struct network *w)
 {
 	char name[16], foreign[320];
@@ -212,6 +224,8 @@ int connect_bridge(struct engine *g, const struct network *w, struct err *e)
 	}
 	if (made)
 		connect_look_around(g, w);
+	if (made && connect_rejoin(g, w, e) < 0)
+		return -1;
 	return 0;
 }
 

@@ -86,6 +86,18 @@ static int tell_monitor(int run_dir, int netns, struct err *e)
 	return sock < 0 || attach_word(sock, word, sizeof word, netns, e) < 0 ? err_wrap(e, "resolver") : 0;
 }
 
+void connect_heal(struct engine *g, const char *container)
+{
+	struct err ignored = {};
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (containers_load(&g->containers, container, ENTRY_STATE_ONLY, &c, &ignored) < 0 || !runs(&c))
+		return;
+	own(fd) int run = containers_run_dir(&g->containers, c.id, false, &ignored);
+	own(fd) int netns = open_namespace(&c, &ignored);
+	if (run >= 0 && netns >= 0 && path_exists(run, "resolver"))
+		(void)!tell_monitor(run, netns, &ignored);
+}
+
 /* Its monitor answers for the new network too, from now on if it did not; what it has in /etc is as at a start. Who was asked once is asked
  * further. */
 static int settle_names(struct engine *g, struct container_entry *c, const struct container_state *before, int netns, struct err *e)

@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "engine/health.h"
+#include "engine/network.h"
 #include "engine/network_docs.h"
 
 #include <regex.h>
@@ -376,7 +377,7 @@ static void format_status(const struct row *row, struct buf *out)
 }
 
 /* Values that most rows have in common, made once. */
-struct shared { struct json *nothing, *host[2], *net[2]; };
+struct shared { struct json *nothing, *host[2], *net[2]; bool healed; };
 static const char *const shared_modes[] = {"none", "host"};
 
 static void shared_drop(struct shared *s)
@@ -413,10 +414,14 @@ static void shared_fill(struct shared *s)
 	}
 }
 
-static struct json *ports_json(const struct row *row, struct shared *shared)
+static struct json *ports_json(struct engine *g, const struct row *row, struct shared *shared)
 {
 	const struct container_state *s = &row->state;
 	bool running = str_eq(row->status, "running") || str_eq(row->status, "paused");
+	/* What is shown is so. */
+	if (running && s->published.n && !shared->healed)
+		network_heal(g);
+	shared->healed |= running && s->published.n;
 	return s->ports.n || s->published.n ? network_docs_ports(s, running) : json_ref(shared->nothing);
 }
 
@@ -501,7 +506,7 @@ static struct json *summary(struct query *q, const struct row *row, bool size, s
 	json_set_str(j, "ImageID", s->image ? s->image : "");
 	json_set_str(j, "Command", s->command ? s->command : "");
 	json_set(j, "Created", json_new_i64(row->created_ns / 1000000000));
-	json_set(j, "Ports", ports_json(row, shared));
+	json_set(j, "Ports", ports_json(q->g, row, shared));
 	json_set(j, "Labels", labels);
 	json_set_str(j, "State", row->status);
 	format_status(row, &status);

@@ -468,6 +468,17 @@ static void reload_cni(struct engine *g)
 	}
 }
 
+void network_heal(struct engine *g)
+{
+	struct err ignored = {};
+	bool there;
+	if (!path_exists(g->run, "networks") || engine_need_networks(g, &ignored) < 0 || private_net_join(g, false, &there, &ignored) < 0 || !there)
+		return;
+	own(fd) int lock = networks_lock(&g->networks, false, &ignored);
+	if (lock >= 0)
+		(void)!firewall_ensure(&g->networks, false, &ignored);
+}
+
 int network_reload(struct engine *g, struct err *e)
 {
 	own(arena) struct arena a = {};
@@ -489,10 +500,12 @@ int network_reload(struct engine *g, struct err *e)
 		char device[16];
 		if (networks_find(&g->networks, names.v[i], &a, &w, e) < 0 || users(g, &w, &a, &all, e) < 0)
 			return -1;
+		for (size_t k = 0; k < all.n; k++)
+			connect_heal(g, all.v[k].container);
 		if (!all.n || !str_eq(w.driver, "bridge"))
 			continue;
 		network_device(&w, device);
-		if (link_bridge(&w, NULL, e) < 0)
+		if (link_bridge(&w, NULL, e) < 0 || connect_rejoin(g, &w, e) < 0)
 			return -1;
 		link_route_local(device);
 		connect_look_around(g, &w);

@@ -28,6 +28,8 @@ bool network_is_possible(void); /* may this process make interfaces? */
 /* Those that are always there, too; no container is connected. */
 int network_remove_all(struct engine *g, struct err *e) must_use;
 int network_reload(struct engine *g, struct err *e) must_use;
+/* For who only looks: rules that somebody flushed are there again. */
+void network_heal(struct engine *g);
 
 struct connection {
 	struct network network;
@@ -71,6 +73,8 @@ bool connect_has_any(struct engine *g, const struct container_entry *c);
 void connect_release(struct engine *g, const char *container);
 /* The network's bridge and its part of the firewall are there; the lock is held. */
 int connect_bridge(struct engine *g, const struct network *w, struct err *e) must_use;
+/* Those who are connected are in the network's bridge, which was made anew. */
+int connect_rejoin(struct engine *g, const struct network *w, struct err *e) must_use;
 /* Packets are passed on; warns where they are not, and of what others' rules do to them. */
 void connect_look_around(struct engine *g, const struct network *w);
 /* One interface, as the connection says; netns: the namespace of process pid. */
@@ -103,6 +107,8 @@ void connect_note(struct arena *a, const struct connection *k, const struct netw
 /* connect_live.c: in the monitor: its resolver answers from here on, or is found again. An errno, 0: done. */
 bool connect_is_word(const void *p, size_t n);
 int connect_told(struct engine *g, struct connections *x, int run_dir, int netns);
+/* What leads to a container's resolver is there, also when it was flushed inside. */
+void connect_heal(struct engine *g, const char *container);
 /* Running or not. q: addresses and aliases; its network is not looked at. */
 int network_connect(struct engine *g, const char *network, const char *container, const struct network_request *q, struct err *e) must_use;
 int network_disconnect(struct engine *g, const char *network, const char *container, bool force, struct err *e) must_use;

@@ -402,6 +402,30 @@ static int set_port(struct netlink *n, const char *port, bool isolated, bool hai
 	return netlink_call(n, &r, NULL, e) < 0 ? err_wrap(e, "bridge port %s", port) : 0;
 }
 
+static bool is_isolated(const struct network *w)
+{
+	return strcmp(w->driver, "bridge") == 0 && !network_option_bool(w, "com.docker.network.bridge.enable_icc", NULL, true);
+}
+
+int link_rejoin(const struct network *w, const char *host, bool hairpin, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	struct netlink_request r;
+	char bridge[16];
+	unsigned index, master;
+	network_device(w, bridge);
+	if (open_base(&n, e) < 0 || get_index(&n, bridge, &master, NULL, e) < 0)
+		return -1;
+	if (get_index(&n, host, &index, NULL, e) < 0)
+		return e->sys == ENODEV ? 0 : -1;
+	struct ifinfomsg m = {.ifi_index = (int)index};
+	netlink_begin(&r, RTM_SETLINK, 0, &m, sizeof m);
+	netlink_add_u32(&r, IFLA_MASTER, master);
+	if (netlink_call(&n, &r, NULL, e) < 0)
+		return err_wrap(e, "bridge port %s", host);
+	return is_isolated(w) || hairpin ? set_port(&n, host, is_isolated(w), hairpin, e) : 0;
+}
+
 int link_hairpin(const char *host, struct err *e)
 {
 	own(netlink) struct netlink n = NETLINK_INIT;
@@ -519,7 +543,7 @@ int link_add(const struct link_end *l, struct err *e)
 		return -1;
 	if ((bridge ? add_veth(&here, l, e) : add_vlan(&here, l, e)) < 0)
 		return err_wrap(e, "network %s", l->network->name);
-	bool isolated = bridge && !network_option_bool(l->network, "com.docker.network.bridge.enable_icc", NULL, true);
+	bool isolated = is_isolated(l->network);
 	struct err ignored = {};
 	if (((isolated || (bridge && l->hairpin)) && set_port(&here, l->host, isolated, l->hairpin, e) < 0) || set_inside(&there, l, e) < 0) {
 		(void)!link_remove_in(l->netns, l->name, &ignored);

@@ -36,6 +36,8 @@ struct link_end {
 	struct addr gateway[2]; /* len 0: no default route */
 };
 int link_add(const struct link_end *l, struct err *e) must_use;
+/* A port by its name on the host is in the network's bridge, which may be another than it was made for. One that is gone is no error. */
+int link_rejoin(const struct network *w, const char *host, bool hairpin, struct err *e) must_use;
 /* A bridge's port by its name on the host: what it sends to a published port of its own comes back to it. */
 int link_hairpin(const char *host, struct err *e) must_use;
 /* Inside a namespace: the interface goes, with its address and routes. */

@@ -552,12 +552,38 @@ print(u.recv(100).decode())'
     in_host nft flush ruleset
     hull network reload
     [ -n "$(in_wan "$HULL_FETCH" http://198.51.100.2:8085/name)" ]
+    for verb in ps "port web" "network ls"; do
+        in_host nft flush ruleset
+        # shellcheck disable=SC2086
+        hull $verb
+        [ -n "$(in_host "$HULL_FETCH" http://198.51.100.2:8085/name)" ]
+    done
     in_host nft insert rule inet hull hull-user tcp dport 80 drop
     run ! in_wan "$HULL_FETCH" http://198.51.100.2:8085/name
     hull network reload
     run -0 in_host nft list chain inet hull hull-user
     [[ $output == *drop* ]]
     in_host nft flush chain inet hull hull-user
+}
+
+@test "network reload: a bridge that somebody removed, and rules that a container flushed, are put back" {
+    need_nft
+    need_cmd nft
+    hull network create --subnet 10.89.27.0/24 mended
+    serves web --network mended -p 8106:80
+    hull run -d --name guest --network mended box sleep 1000
+    in_host ip link del "hl-$(hull network inspect -f '{{slice .Id 0 12}}' mended)"
+    nsenter --net="/proc/$(hull inspect -f '{{.State.Pid}}' guest)/ns/net" nft flush ruleset
+    run ! hull exec guest nslookup web
+    hull network reload
+    hull exec guest nslookup web
+    hull exec guest timeout 20 wget -q -O - "http://$(ip_of web mended)/name"
+    hull exec guest ping -c 1 -W 20 198.51.100.1
+    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8106/name)" = "$(hull exec web hostname)" ]
+    # To its own published port.
+    hull exec web timeout 20 wget -q -O - http://10.89.27.1:8106/name
+    in_host ip link del "hl-$(hull network inspect -f '{{slice .Id 0 12}}' mended)"
+    hull run --rm --network mended box ping -c 1 -W 20 guest
 }
 
 @test "kill -9 of the monitor: address and port are free for the next" {
