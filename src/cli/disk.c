@@ -212,57 +212,53 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 
 struct gc_options { struct opt_num keep; };
 static const struct opt gc_opts[] = {
-	{"keep", 0, OPT_SIZE, offset_of(struct gc_options, keep), "BYTES", "Remove build cache and images that no container uses, the oldest first, until all "
-		"of the store takes no more"},
+	{"keep", 0, OPT_SIZE, offset_of(struct gc_options, keep), "BYTES", "Remove build cache and images that no container uses, the longest unused first, "
+		"until all of the store takes no more"},
 };
+
+struct used { char *id; int64_t ns; };
+struct used_list { struct engine *g; struct arena arena; struct { struct used *v; size_t n; } all; };
 
 static int older_first(const void *a, const void *b)
 {
-	const char *x = json_get_str(*(struct json *const *)a, "tagged"), *y = json_get_str(*(struct json *const *)b, "tagged");
-	return strcmp(x ? x : "", y ? y : "");
+	const struct used *x = a, *y = b;
+	return x->ns != y->ns ? (x->ns < y->ns ? -1 : 1) : strcmp(x->id, y->id);
 }
 
-static int note_age(void *arg, const struct image *i, struct err *e unused)
+static int note_use(void *arg, const struct image *i, struct err *e unused)
 {
-	struct json *j = json_new_object();
-	json_set_str(j, "id", i->record.id);
-	json_set_str(j, "tagged", i->record.tagged_at);
-	json_add(arg, j);
+	struct used_list *l = arg;
+	*arena_push(&l->arena, &l->all) = (struct used){arena_dup(&l->arena, i->record.id), store_used_ns(&l->g->store, i->record.id)};
 	return 0;
 }
 
-/* Until it is small enough; an image that a container uses stays. */
-static int remove_images(struct engine *g, uint64_t keep, struct json *removed, struct err *e)
+static int remove_until(struct engine *g, uint64_t keep, const struct used_list *l, struct json *removed, struct err *e)
 {
 	static const char *const folders[] = {""};
-	own(json) struct json *list = json_new_array();
 	uint64_t now;
-	if (store_each(&g->store, note_age, list, NULL, e) < 0)
-		return -1;
-	size_t n = json_len(list);
-	own(mem) struct json **v = mem_alloc((n + 1) * sizeof *v);
-	for (size_t i = 0; i < n; i++)
-		v[i] = json_at(list, i);
-	qsort(v, n, sizeof *v, older_first);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < l->all.n; i++) {
 		struct err why = {};
-		own(image) struct image image = {};
 		if (disk_bytes(g, folders, 1, &now, e) < 0)
 			return -1;
 		if (now <= keep)
 			return 0;
-		if (store_find(&g->store, json_get_str(v[i], "id"), &image, &why) < 0)
-			continue;
-		/* All of its names, and then itself. */
-		for (size_t k = 0; k < image.record.names.n; k++)
-			if (image_remove(g, image.record.names.v[k], false, false, removed, &why) < 0)
-				break;
-		if (why.kind == ERR_NONE && image_remove(g, json_get_str(v[i], "id"), false, false, removed, &why) < 0 && why.kind == ERR_NOT_FOUND)
-			continue;
-		if (why.kind != ERR_NONE && why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND)
+		if (image_remove_whole(g, l->all.v[i].id, removed, &why) < 0 && why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND)
 			return *e = why, -1;
 	}
 	return 0;
+}
+
+/* What was used longest ago first; an image that a container has stays. */
+static int remove_images(struct engine *g, uint64_t keep, struct json *removed, struct err *e)
+{
+	struct used_list l = {.g = g};
+	int r = store_each(&g->store, note_use, &l, NULL, e);
+	if (l.all.n)
+		qsort(l.all.v, l.all.n, sizeof *l.all.v, older_first);
+	if (r == 0)
+		r = remove_until(g, keep, &l, removed, e);
+	arena_drop(&l.arena);
+	return r;
 }
 
 static int gc(void *opts, int argc unused, char **argv unused, struct err *e)
@@ -307,6 +303,7 @@ const struct cmd cmd_df = {"df", "", "Show what takes how much of the disk", df_
 	.examples = "$ hull system df\n$ hull system df --format '{{.Type}} {{.Bytes}}'"};
 const struct cmd cmd_system_prune = {"prune", "", "Remove what is not used", prune_opts, countof(prune_opts), sizeof(struct prune_options), 0, 0, prune};
 const struct cmd cmd_gc = {"gc", "", "Make the store smaller", gc_opts, countof(gc_opts), sizeof(struct gc_options), 0, 0, gc,
-	.about = "Layers that nothing uses go. With --keep, then build cache, what was used longest ago first, and then images that no container uses, in "
-		"the order in which they were pulled, until all of the store takes no more than that; containers and volumes stay.",
+	.about = "Layers that nothing uses go. With --keep, then build cache, what was used longest ago first, and then images that no container "
+		"has, those first that were not pulled, named, started or built on for the longest time, until all of the store takes no more than "
+		"that; containers and volumes stay.",
 	.examples = "$ hull system gc --keep 10g"};

@@ -60,23 +60,6 @@ static const struct opt prune_opts[] = {
 	{"force", 'f', OPT_BOOL, offset_of(struct prune_options, force), NULL, "Do not ask"},
 };
 
-/* By names, so that an image keeps those it is used by; by id when it has none. One in use is left. */
-static int prune_image(struct engine *g, const struct json *image, struct json *removed, struct err *e)
-{
-	const struct json *names = json_get(image, "RepoTags");
-	const char *id = json_get_str(image, "Id");
-	size_t n = json_len(names);
-	for (size_t i = 0; i < n || (i == 0 && id); i++) {
-		struct err why = {};
-		const char *name = n ? json_str(json_at(names, i)) : id;
-		if (image_remove(g, name, false, false, removed, &why) < 0 && why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND) {
-			*e = why;
-			return -1;
-		}
-	}
-	return 0;
-}
-
 int prune_images(struct engine *g, bool all, const struct strv *given, struct buf *out, struct err *e)
 {
 	own(prune_filters) struct prune_filters filters = {};
@@ -93,8 +76,10 @@ int prune_images(struct engine *g, bool all, const struct strv *given, struct bu
 		const struct json *image = json_at(rows, i);
 		if (!prune_filters_take(&filters, image))
 			continue;
-		if (prune_image(g, image, removed, e) < 0)
-			return -1;
+		/* One in use keeps all of its names. */
+		struct err why = {};
+		if (image_remove_whole(g, json_get_str(image, "Id"), removed, &why) < 0 && why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND)
+			return *e = why, -1;
 	}
 	layers_forget_partial(g);
 	/* Those that a removed container, or nobody any more, had. */

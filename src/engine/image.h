@@ -104,6 +104,8 @@ int image_tag(struct engine *g, const char *source, const char *target, struct e
 /* docker's rules: a name is untagged; the last name, or the id, deletes. An image that a container uses is ERR_CONFLICT
  * unless force (running ones even then). Appends {Untagged} and {Deleted} objects to the array *ret. */
 int image_remove(struct engine *g, const char *text, bool force, bool no_prune, struct json *ret, struct err *e) must_use;
+/* An image with all of its names, or nothing of it: ERR_CONFLICT, a container has it. */
+int image_remove_whole(struct engine *g, const char *id, struct json *ret, struct err *e) must_use;
 
 struct image_list_request { const struct strv *filters; /* "key=value" */ const char *reference; bool all, digests; };
 struct json *image_list(struct engine *g, const struct image_list_request *r, struct err *e) must_use;   /* newest first */

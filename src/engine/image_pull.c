@@ -356,6 +356,7 @@ static int find(struct engine *g, const char *reference, const char *platform, b
 		err_set_(e, ERR_CORRUPT, "image %s: a layer of it is missing", reference);
 		return fetch ? 0 : -1;
 	}
+	store_use(g->root, image.record.id);
 	*ret = image;
 	image = (struct image){};
 	return 1;

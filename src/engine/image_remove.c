@@ -152,3 +152,13 @@ int image_remove(struct engine *g, const char *text, bool force, bool no_prune, 
 	store_unlock(&g->store);
 	return r;
 }
+
+int image_remove_whole(struct engine *g, const char *id, struct json *ret, struct err *e)
+{
+	own(image) struct image image = {};
+	if (engine_need_store(g, e) < 0 || store_lock(&g->store, e) < 0)
+		return -1;
+	int r = store_find(&g->store, id, &image, e) < 0 || check_use(g, id, &image, false, e) < 0 ? -1 : delete(g, &image, false, ret, e);
+	store_unlock(&g->store);
+	return r;
+}

@@ -334,6 +334,8 @@ static int prepare(struct start *s, struct err *e)
 	/* One that comes back by itself was let start already. */
 	if (!s->again && !r->host.rootfs && trust_launch(s->g, r->image, r->config.image ? r->config.image : "", e) < 0)
 		return -1;
+	if (!s->again && !str_is_empty(r->image))
+		store_use(s->g->root, r->image);
 	if (userns_parse(r, &s->maps, e) < 0 || mount_root(s, e) < 0 || mounts_fill_volumes(s->g, s->c, s->rootfs, &s->maps, e) < 0)
 		return -1;
 	s->run_dir = containers_run_dir(&s->g->containers, s->c->id, true, e);

@@ -23,6 +23,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NAME_MAX_PLAIN = 180 };
@@ -692,4 +694,24 @@ int store_each(struct store *s, int (*each)(void *arg, const struct image *i, st
 	if (ret_bad)
 		*ret_bad = l.bad;
 	return r;
+}
+
+/* It is the time of the record: what changes that uses the image, too. */
+void store_use(int root, const char *id)
+{
+	char path[DIGEST_TEXT + 16];
+	struct stat st;
+	if (!digest_is_valid(id))
+		return;
+	records_path(id, path);
+	if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - st.st_mtime >= 60)
+		(void)!utimensat(root, path, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+int64_t store_used_ns(const struct store *s, const char *id)
+{
+	char path[DIGEST_TEXT + 16];
+	struct stat st;
+	records_path(id, path);
+	return fstatat(s->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 }

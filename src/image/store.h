@@ -70,6 +70,9 @@ int store_untag(struct store *s, const struct ref *name, size_t *ret_left, struc
 /* Removes the record and all blobs that no record needs; appends diff_ids that no image uses any more. A record that cannot be read keeps what it may
  * need (store_users). */
 int store_remove(struct store *s, const char *id, struct strv *ret_layers, struct err *e) must_use;
+/* When an image was last used: pulled, named, or taken for a container or a build; to the minute. root: the store's; nothing needs to be open. */
+void store_use(int root, const char *id);
+int64_t store_used_ns(const struct store *s, const char *id); /* 0: it cannot be told */
 /* Calls each(arg, image) for all images, the newest first; an unreadable record is skipped and counted. */
 int store_each(struct store *s, int (*each)(void *arg, const struct image *i, struct err *e), void *arg, size_t *ret_bad, struct err *e) must_use;
 /* What the images need. unread: one whose record cannot be read; it counts with the layers that its config names, and may need any blob. blind: of

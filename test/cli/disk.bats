@@ -149,6 +149,36 @@ make_images() {
     hull rm labels-stay
 }
 
+@test "system gc --keep goes by the last use, and an image in use keeps all of its names" {
+    mkdir -p ctx3
+    for name in first second third; do
+        printf 'FROM box\nRUN head -c 3000000 /dev/urandom >/%s\n' "$name" >ctx3/Dockerfile
+        hull build -q -t "$name" ctx3 >/dev/null
+        id=$(hull image inspect -f '{{.Id}}' "$name")
+        touch -d "2020-01-0$((++day))" "$HULL_ROOT/images/${id#sha256:}.json"
+    done
+    # A container is a use, of a build's base too.
+    hull run --rm first true
+    hull create --name has-third third >/dev/null
+    hull tag third third:other
+    id=$(hull image inspect -f '{{.Id}}' third)
+    touch -d 2020-01-01 "$HULL_ROOT/images/${id#sha256:}.json"
+    hull builder prune -af >/dev/null
+    run -0 hull system gc --keep $(($(du_bytes) - 1000000))
+    [[ $output != *"$id"* ]]
+    [ -z "$(hull images -q second)" ]
+    [ -n "$(hull images -q first)" ]
+    run -0 hull image prune -af
+    [ -z "$(hull images -q first)" ]
+    [ "$(hull images --format '{{.Repository}}:{{.Tag}}' third | sort | xargs)" = "third:latest third:other" ]
+    # Starting it is a use, too.
+    touch -d 2020-01-01 "$HULL_ROOT/images/${id#sha256:}.json"
+    hull start -a has-third
+    [ -n "$(find "$HULL_ROOT/images/${id#sha256:}.json" -newermt 2021-01-01)" ]
+    hull rm has-third
+    hull image prune -af
+}
+
 @test "system gc: what no record knows goes; with --keep, the oldest until it is small enough" {
     make_images
     hull tag big one
@@ -157,6 +187,8 @@ make_images() {
     hull build -q -t young ctx2 >/dev/null
     hull create --name made box >/dev/null
     hull rmi --no-prune one >/dev/null
+    id=$(hull image inspect -f '{{.Id}}' big)
+    touch -d 2020-01-01 "$HULL_ROOT/images/${id#sha256:}.json"
     run -0 hull system gc --keep 1g
     [ "$(hull images -q | sort -u | wc -l)" = 3 ]
     before=$(du_bytes)
