@@ -338,7 +338,7 @@ int connect_put_resolver(const struct container_state *s, const struct strv *ser
 	bool way_out = false;
 	for (size_t i = 0; i < s->networks.n; i++) {
 		if (!str_eq(s->networks.v[i].network, "bridge"))
-			buf_printf(&out, "network %s\n", s->networks.v[i].network_id);
+			buf_printf(&out, "network %s %s\n", s->networks.v[i].network_id, s->networks.v[i].network);
 		way_out |= !str_is_empty(s->networks.v[i].gateway) || !str_is_empty(s->networks.v[i].gateway6) || str_eq(s->networks.v[i].driver, "cni");
 	}
 	for (size_t i = 0; i < servers->n; i++)

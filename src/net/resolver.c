@@ -67,7 +67,9 @@ struct resolver {
 
 /* What the container's file says, and what it may ask. */
 struct setting {
+	char text[NETWORKS * 280]; /* the file; its other lines are short */
 	char networks[NETWORKS][65];
+	const char *names[NETWORKS]; /* NULL: a file from before there were any */
 	size_t nnetworks;
 	struct addr servers[SERVERS];
 	size_t nservers;
@@ -98,14 +100,21 @@ static void add_server(struct setting *s, const char *text, size_t n)
 		s->nservers++;
 }
 
+static void add_network(struct setting *s, const char *text)
+{
+	size_t n = strcspn(text, " ");
+	snprintf(s->networks[s->nnetworks], sizeof s->networks[0], "%.*s", (int)n, text);
+	s->names[s->nnetworks++] = text[n] ? text + n + 1 : NULL;
+}
+
 static void read_setting(int own, struct setting *s)
 {
-	char buf[8192];
-	*s = (struct setting){};
-	read_file(own, "resolver", buf, sizeof buf);
-	for (char *save, *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	s->nnetworks = s->nservers = 0;
+	s->local = false;
+	read_file(own, "resolver", s->text, sizeof s->text);
+	for (char *save, *line = strtok_r(s->text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		if (strncmp(line, "network ", 8) == 0 && s->nnetworks < NETWORKS)
-			snprintf(s->networks[s->nnetworks++], 65, "%s", line + 8);
+			add_network(s, line + 8);
 		else if (strncmp(line, "server ", 7) == 0)
 			add_server(s, line + 7, strlen(line + 7));
 		else if (strcmp(line, "local") == 0)
@@ -220,13 +229,31 @@ static void search_network(const struct mapped *m, struct search *s)
 	}
 }
 
+static void search_one(int networks, const struct setting *set, size_t i, struct mapped *kept, struct search *s)
+{
+	struct mapped once = {}, *m = kept ? &kept[i] : &once;
+	if (map(m, networks, set->networks[i]))
+		search_network(m, s);
+	unmap(&once);
+}
+
+/* NAME in all of them, else NAME.NETWORK in that one. */
 static void search_all(int networks, const struct setting *set, struct mapped *kept, struct search *s)
 {
-	for (size_t i = 0; i < set->nnetworks; i++) {
-		struct mapped once = {}, *m = kept ? &kept[i] : &once;
-		if (map(m, networks, set->networks[i]))
-			search_network(m, s);
-		unmap(&once);
+	for (size_t i = 0; i < set->nnetworks; i++)
+		search_one(networks, set, i, kept, s);
+	size_t len = s->name ? strlen(s->name) : 0;
+	for (size_t i = 0; i < set->nnetworks && !s->n; i++) {
+		size_t n = set->names[i] && len ? strlen(set->names[i]) : len;
+		if (n + 1 >= len || s->name[len - n - 1] != '.' || strcasecmp(s->name + len - n, set->names[i]) != 0)
+			continue;
+		char host[DNS_NAME];
+		struct search one = *s;
+		snprintf(host, sizeof host, "%.*s", (int)(len - n - 1), s->name);
+		one.name = host;
+		search_one(networks, set, i, kept, &one);
+		s->n = one.n;
+		memcpy(s->found, one.found, sizeof s->found);
 	}
 }
 

@@ -6,7 +6,7 @@
  * when others come and go. What is not a container's name goes to the host's resolvers, from the host's network: one on the
  * host's 127.0.0.1 can be asked too.
  *
- *   <container's run directory>/resolver    lines "network ID", "server ADDRESS" (--dns), "local" (no way out: nothing is passed on)
+ *   <container's run directory>/resolver    lines "network ID NAME", "server ADDRESS" (--dns), "local" (no way out: nothing is passed on)
  *
  * It allocates nothing after resolver_open(); questions that wait for an answer are bounded, and so are connections.
  */

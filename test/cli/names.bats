@@ -109,6 +109,9 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
     hull run -d --name stays --network right box sleep 1000
     hull network connect --ip 10.89.12.50 --alias mover right moves
     [ "$(dns stays mover A udp)" = "0 10.89.12.50" ]
+    [ "$(dns stays moves.right A udp)" = "0 10.89.12.50" ]
+    [ "$(dns moves moves.left A tcp)" = "0 $(ip_of moves left)" ]
+    [ "$(dns moves moves A udp | wc -w)" = 3 ]
     [ "$(dns moves stays A udp)" = "0 10.89.12.2" ]
     run -0 hull exec moves sh -c 'ip -o -4 addr; ip route'
     [[ $output == *eth1*10.89.12.50* && $output == *"default via 10.89.11.1"* ]]

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DNS: a question of any bytes is answered within the room there is, and the answer is one to that question. */
+/* DNS: a question of any bytes is answered within the room there is, and the answer is one to that question.
+ * fuzz: net/dns.c net/addr.c
+ */
 #include "net/dns.h"
 
 #include <stdlib.h>

@@ -55,6 +55,26 @@ static void questions(void **state)
 	assert_string_equal(q.name, "");
 }
 
+/* Names that are no host's are told apart, too. */
+static void answers(void **state)
+{
+	(void)state;
+	uint8_t question[DNS_UDP], answer[DNS_UDP];
+	size_t n = ask("one.b d", DNS_A, question);
+	memcpy(answer, question, n);
+	answer[2] |= 0x80;
+	assert_true(dns_answers(answer, n, question, n));
+	answer[DNS_HEADER + 1] = 'O';
+	assert_true(dns_answers(answer, n, question, n));
+	answer[DNS_HEADER + 1] = 't';
+	assert_false(dns_answers(answer, n, question, n));
+	memcpy(answer + DNS_HEADER, question + DNS_HEADER, n - DNS_HEADER);
+	assert_true(dns_answers(answer, n, question, n));
+	assert_false(dns_answers(answer, n - 1, question, n));
+	answer[n - 3] = DNS_AAAA;
+	assert_false(dns_answers(answer, n, question, n));
+}
+
 static void reverse_names(void **state)
 {
 	(void)state;
@@ -126,6 +146,18 @@ static void names(void **state)
 	expect(&p, "alias", DNS_ANY, DNS_OK, 3);
 	expect(&p, "3.2.1.10.in-addr.arpa", DNS_PTR, DNS_OK, 1);
 	expect(&p, "ali", DNS_A, -1, 0);
+	expect(&p, "web.front", DNS_A, -1, 0);
+	put(p.own, "resolver", "network aa front\nnetwork bb Back.Net\n");
+	put(p.net, "bb", "c5 e5 eth0 ve5 02:42:0a:01:02:07 10.1.3.7 - web,web.front,other\n");
+	expect(&p, "web", DNS_A, DNS_OK, 2);
+	expect(&p, "db.FRONT", DNS_A, DNS_OK, 1);
+	expect(&p, "web.back.net", DNS_A, DNS_OK, 1);
+	/* A name that has it whole comes first. */
+	expect(&p, "web.front", DNS_A, DNS_OK, 1);
+	expect(&p, "other.front", DNS_A, -1, 0);
+	expect(&p, "front", DNS_A, -1, 0);
+	expect(&p, "web.net", DNS_A, -1, 0);
+	put(p.own, "resolver", "network aa\nnetwork missing\n");
 	expect(&p, "9.2.1.10.in-addr.arpa", DNS_PTR, -1, 0);
 	/* What is written later counts at the next question. */
 	put(p.net, "aa", "c3 e3 eth0 ve3 02:42:0a:01:02:05 10.1.2.5 - late\n");
@@ -138,6 +170,6 @@ static void names(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(questions), cmocka_unit_test(reverse_names), cmocka_unit_test(names)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(questions), cmocka_unit_test(answers), cmocka_unit_test(reverse_names), cmocka_unit_test(names)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
