@@ -40,6 +40,7 @@ void build_drop(struct build *b)
 	}
 	for (size_t i = 0; i < b->documents.n; i++)
 		json_drop(&b->documents.v[i]);
+	agents_stop(b);
 	context_drop(&b->context);
 	for (size_t i = 0; b->named && i < b->q->contexts.n; i++)
 		context_drop(&b->named[i]);
@@ -54,7 +55,9 @@ const char *build_agent(const struct build *b, const char *id)
 {
 	const struct build_request *q = b->q;
 	for (size_t k = 0; k < q->agents.n; k++)
-		if (str_eq(q->agents.v[k].id, id))
+		if (str_eq(q->agents.v[k].id, id) && b->agents && *b->agents[k].path)
+			return b->agents[k].path;
+		else if (str_eq(q->agents.v[k].id, id))
 			return str_is_empty(q->agents.v[k].source) ? getenv("SSH_AUTH_SOCK") : q->agents.v[k].source;
 	return NULL;
 }
@@ -258,7 +261,7 @@ static int go(struct build *b, const struct strv *names, struct build_image *ret
 		return -1;
 	b->cache.read = !b->q->no_cache;
 	run_sweep(b);
-	if (build_read(b, e) < 0)
+	if (agents_start(b, e) < 0 || build_read(b, e) < 0)
 		return -1;
 	warn_args(b);
 	if (context_open_wanted(b, e) < 0 || debug_check(b, e) < 0 || build_lint(b, e) < 0 || solve(b, e) < 0 || (b->q->squash && squash(b, e) < 0))

@@ -208,15 +208,26 @@ static int read_ignore(struct build *b, const char *dockerfile, struct err *e)
 	return context_read_ignore(&b->context, e);
 }
 
+/* github.com/USER/NAME[?QUERY][#REF] */
+static char *github_url(const char *text)
+{
+	size_t n = strcspn(text, "?#");
+	bool whole = n > 4 && strncmp(text + n - 4, ".git", 4) == 0;
+	return mem_printf("https://%.*s%s%s", (int)n, text, whole ? "" : ".git", text + n);
+}
+
 int context_open(struct build *b, struct buf *ret_text, char **ret_name, struct err *e)
 {
 	int alone = 0;
 	struct git_source git;
+	/* docker's own word for a repository, unless it is a directory. */
+	bool is_github = str_has_prefix(b->q->context, "github.com/") && access(b->q->context, F_OK) < 0;
+	own(mem) char *github = is_github ? github_url(b->q->context) : NULL;
 	if (str_eq(b->q->context, "-")) {
 		if (str_eq(b->q->file, "-"))
 			return err_set(e, ERR_USAGE, "the context and the Dockerfile cannot both come from stdin");
 		alone = from_bytes(b, b->q->in, "stdin", ret_text, e);
-	} else if (git_parse(b->q->context, &b->arena, &git)) {
+	} else if (git_parse(github ? github : b->q->context, &b->arena, &git)) {
 		alone = context_open_git(b, &b->context, &git, e);
 	} else if (fetch_is_url(b->q->context)) {
 		alone = from_url(b, ret_text, e);

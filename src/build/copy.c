@@ -349,7 +349,7 @@ static int fetch_git(struct copy *c, struct copy_source *s, enum fetch_mode mode
 		return -1;
 	if (c->checksum && strncmp(commit, c->checksum, strlen(c->checksum)) != 0)
 		return err_set(e, ERR_CORRUPT, "%.200s: it is the commit %s, and --checksum says %.64s", s->git->url, commit, c->checksum);
-	snprintf(s->got->digest, sizeof s->got->digest, "git:%s:%d", commit, keep);
+	snprintf(s->got->digest, sizeof s->got->digest, "git:%s:%d", commit, keep + 2 * s->git->keep + 4 * s->git->no_submodules);
 	snprintf(s->got->name, sizeof s->got->name, "%.250s", s->git->subdir);
 	if (mode != FETCH_DATA)
 		return 0;

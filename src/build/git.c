@@ -209,21 +209,30 @@ static bool choose(const char *text, const char *ref, char ret[GIT_ID])
 	return false;
 }
 
+static int has_checksum(const struct git_source *s, const char *commit, struct err *e)
+{
+	if (!s->checksum || strncmp(commit, s->checksum, strlen(s->checksum)) == 0)
+		return 0;
+	return err_set(e, ERR_CORRUPT, "%.200s: it is the commit %s, and checksum says %.64s", s->url, commit, s->checksum);
+}
+
 int git_resolve(const struct git *g, const struct git_source *s, char ret[GIT_ID], struct err *e)
 {
 	struct said said __attribute__((cleanup(said_drop))) = {};
 	const char *ref = *s->ref ? s->ref : "HEAD";
+	if (s->wrong)
+		return err_set(e, ERR_USAGE, "%.200s: %.200s", s->url, s->wrong);
 	if (!is_plain(s->url) || !is_plain(ref) || strlen(ref) > 500)
 		return err_set(e, ERR_USAGE, "%.200s#%.100s: neither a repository nor a reference is called that", s->url, s->ref);
 	if (is_commit(ref)) {
 		snprintf(ret, GIT_ID, "%s", ref);
-		return 0;
+		return has_checksum(s, ret, e);
 	}
 	own(mem) char *peeled = mem_printf("%s^{}", ref);
 	const char *const words[] = {"git", "ls-remote", "--", s->url, ref, peeled, NULL};
 	if (run(g, -1, is_ssh(s->url), words, &said, e) < 0)
 		return err_wrap(e, "%.200s", s->url);
-	return choose(buf_text(&said.out), ref, ret) ? 0
+	return choose(buf_text(&said.out), ref, ret) ? has_checksum(s, ret, e)
 		: err_set(e, ERR_NOT_FOUND, "%.200s: there is no branch, tag or commit %.100s", s->url, ref);
 }
 
@@ -261,14 +270,14 @@ static int check_out(const struct git *g, const struct git_source *s, const char
 	const char *const modules[] = {"git", "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", NULL};
 	if (step(g, s, dir, init, e) < 0 || fetch(g, s, commit, dir, e) < 0 || step(g, s, dir, out, e) < 0)
 		return -1;
-	return path_exists(dir, ".gitmodules") ? step(g, s, dir, modules, e) : 0;
+	return !s->no_submodules && path_exists(dir, ".gitmodules") ? step(g, s, dir, modules, e) : 0;
 }
 
 int git_checkout(const struct git *g, const struct git_source *s, const char *commit, bool keep, int dir, struct err *e)
 {
 	if (check_out(g, s, commit, dir, e) < 0)
 		return err_wrap(e, "%.200s", s->url);
-	if (!keep && path_remove_tree(dir, ".git", e) < 0)
+	if (!keep && !s->keep && path_remove_tree(dir, ".git", e) < 0)
 		return -1;
 	int below = path_open_in(dir, *s->subdir ? s->subdir : ".", O_RDONLY | O_DIRECTORY, 0, e);
 	return below < 0 ? err_wrap(e, "%.200s", s->url) : below;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * git: repositories as contexts and for ADD, by the program git: URL[#REF[:SUBDIR]]. It gets an empty environment and no configuration,
+ * git: repositories as contexts and for ADD, by the program git: URL[?QUERY][#REF[:SUBDIR]]. It gets an empty environment and no configuration,
  * speaks http, https, ssh and git alone, asks nobody for a password; started by root it is nobody, in a mount namespace where the new tree is
  * all that it can write to. Hooks and filters are run by nothing that a repository has in it.
  */
@@ -10,6 +10,10 @@
 
 struct git_source {
 	char *url, *ref, *subdir; /* ref "": what HEAD is there; subdir "": all */
+	/* Of the query ref=, tag=, branch=, subdir=, checksum= (or commit=), keep-git-dir=, submodules= */
+	char *checksum;           /* what the commit begins with; NULL */
+	bool keep, no_submodules;
+	char *wrong;              /* what is wrong with it; NULL */
 };
 /* Is that how a repository is named: git://, ssh://, git@host:path, http(s):// with .git at the end? */
 bool git_parse(const char *text, struct arena *a, struct git_source *ret);

@@ -17,6 +17,7 @@ struct run_mount {
 	bool rw, required, has_owner, is_there;
 	uint32_t mode, uid, gid;
 	const char *path;      /* where it is on the host, when it is known; "" */
+	pid_t relay;           /* who hands on what is said to an SSH agent; 0 */
 	int lock, ready;       /* ready: a detached mount that goes in place of path; -1 */
 };
 struct run {

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/agent.h"
 #include "build/hide.h"
 #include "build/place.h"
 #include "build/prune.h"
@@ -176,6 +177,9 @@ void run_mounts_drop(struct run *r)
 	for (size_t i = 0; i < r->mounts.n; i++) {
 		fd_drop(&r->mounts.v[i].lock);
 		fd_drop(&r->mounts.v[i].ready);
+		if (r->mounts.v[i].relay)
+			agent_relay_stop(r->mounts.v[i].relay);
+		r->mounts.v[i].relay = 0;
 	}
 }
 
@@ -502,12 +506,18 @@ static int place_secret(struct run *r, struct run_mount *m, size_t i, struct err
 	return 0;
 }
 
-static int place_ssh(struct run *r, struct run_mount *m, struct err *e)
+static int place_ssh(struct run *r, struct run_mount *m, size_t i, struct err *e)
 {
+	char name[32];
 	const char *source = build_agent(r->x->b, m->id);
 	if (str_is_empty(source))
 		return m->required ? wrong(r, e, "the agent %.100s was not given: --ssh %.100s", m->id, m->id) : 0;
-	m->path = source;
+	snprintf(name, sizeof name, "ssh-%zu", i);
+	pid_t relay = agent_relay(r->run_dir, name, source, m->mode, m->uid, m->gid, e);
+	if (relay < 0)
+		return -1;
+	m->relay = relay;
+	m->path = arena_printf(&r->c.arena, "%s/containers/%s/%s", r->x->b->g->run_path, r->id, name);
 	m->rw = true;
 	arena_strv_add(&r->x->s->arena, &r->env, arena_printf(&r->c.arena, "SSH_AUTH_SOCK=%s", m->target));
 	return 0;
@@ -541,7 +551,7 @@ int run_mounts_place(struct run *r, struct err *e)
 		case RUN_BIND: result = place_bind(r, m, i, e); break;
 		case RUN_CACHE: result = place_cache(r, m, i, e); break;
 		case RUN_SECRET: result = place_secret(r, m, i, e); break;
-		case RUN_SSH: result = place_ssh(r, m, e); break;
+		case RUN_SSH: result = place_ssh(r, m, i, e); break;
 		case RUN_TMPFS: {
 			own(mem) char *size = str_is_empty(m->size) ? NULL : mem_printf("size=%s", m->size);
 			add_point(r, "tmpfs", "", m->target, true, size);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "build/agent.h"
 #include "build/build.h"
 #include "build/cache.h"
 #include "build/context.h"
@@ -46,6 +47,7 @@ struct build {
 	size_t target;
 	struct context context;
 	struct context *named;        /* as q->contexts; NULL: none was asked for yet */
+	struct agent *agents;         /* as q->agents; NULL: not started */
 	struct lint lint;
 	bool has_epoch;
 	int64_t epoch;

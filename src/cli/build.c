@@ -83,7 +83,7 @@ static const struct opt options[] = {
 	{"security-opt", 0, OPT_STRV, AT(security_opt), "OPTION", "Security options of RUN, as those of hull run"},
 	{"shm-size", 0, OPT_SIZE, AT(shm_size), "BYTES", "Size of /dev/shm while building"},
 	{"squash", 0, OPT_BOOL, AT(squash), NULL, "Make one layer of those above the base image"},
-	{"ssh", 0, OPT_STRV, AT(ssh), "ID[=SOCKET]", "An SSH agent for RUN --mount=type=ssh"},
+	{"ssh", 0, OPT_STRV, AT(ssh), "ID[=SOCKET|KEY[,KEY…]]", "An SSH agent, or private keys, for RUN --mount=type=ssh"},
 	{"tag", 't', OPT_STRV, AT(tags), "NAME[:TAG]", "The image's name; may be repeated", 0, "@image"},
 	{"target", 0, OPT_STR, AT(target), "STAGE", "The stage to build, instead of the last"},
 	{"timing", 0, OPT_BOOL, AT(timing), NULL, "Show at the end when each step ran, and its time, CPU and bytes"},

@@ -177,6 +177,19 @@ EOT
     [ "$output" = $'second\nside\nfirst\nsub\nfirst\n/main:\nDockerfile\nfile\nsub\n\n/sub:\nDockerfile\nin\n/kept/.git\n0:0\n0:0' ]
     build -t git . || { stop_git; false; }
     [ "$(grep -c CACHED <<<"$said")" = 6 ]
+    cat >Dockerfile <<EOT
+FROM box
+ADD $GIT?branch=side&subdir=sub /sub
+ADD $GIT?tag=v%31&checksum=${first:0:9} /tag
+ADD $GIT?commit=$first&keep-git-dir&submodules=false /kept
+EOT
+    build -t git . || { stop_git; false; }
+    run -0 hull run --rm git sh -c 'cat /sub/in /tag/file /kept/file; ls -d /kept/.git'
+    [ "$output" = $'sub\nfirst\nfirst\n/kept/.git' ]
+    for query in tagg=v1 tag= 'tag=v1&branch=side' keep-git-dir=perhaps "ref=side&checksum=$first"; do
+        printf 'FROM box\nADD %s?%s /x\n' "$GIT" "$query" >Dockerfile
+        fails 'Dockerfile:2:5: .*(tagg: ref, tag|tag has no value|branch is refs/tags/v1 and refs/heads/side|true and false|checksum says)' .
+    done
     printf 'FROM box\nADD %s#nowhere /x\n' "$GIT" >Dockerfile
     fails 'Dockerfile:2:5: .*there is no branch, tag or commit nowhere' .
     printf 'FROM box\nADD %s#main:not/there /x\n' "$GIT" >Dockerfile

@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# hull build: RUN --mount=type=ssh.
+# machines: native v2
+
+load ../lib/hull
+
+setup_file() {
+    hull_setup
+    command -v ssh-agent >/dev/null && command -v ssh-keygen >/dev/null || return 0
+    # Asks the agent for its keys; says how many it has.
+    cat >"$HULL_DIR/ask.c" <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	unsigned char room[4096], ask[] = {0, 0, 0, 1, 11};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	strncpy(a.sun_path, getenv("SSH_AUTH_SOCK"), sizeof a.sun_path - 1);
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || write(fd, ask, sizeof ask) != sizeof ask)
+		return perror("agent"), 1;
+	if (read(fd, room, sizeof room) < 9 || room[4] != 12)
+		return 1;
+	return printf("%d keys\n", room[8]) < 0;
+}
+C
+    cc -static -o "$HULL_DIR/ask" "$HULL_DIR/ask.c" || return 0
+    ssh-keygen -q -t ed25519 -N '' -f "$HULL_DIR/key"
+    ssh-keygen -q -t ed25519 -N '' -f "$HULL_DIR/more"
+    ssh-keygen -q -t ed25519 -N pass -f "$HULL_DIR/locked"
+}
+teardown_file() {
+    [ ! -d "$HULL_ROOT/build/running" ] || [ -z "$(ls "$HULL_ROOT/build/running")" ] || { ls "$HULL_ROOT/build/running" >&2; return 1; }
+    hull_teardown
+}
+
+setup() {
+    [ -e "$HULL_DIR/locked" ] || skip "needs ssh-agent, ssh-keygen and a compiler"
+    rm -rf "$HULL_DIR/ctx"
+    mkdir "$HULL_DIR/ctx"
+    cd "$HULL_DIR/ctx" || return 1
+    cp "$HULL_DIR/ask" .
+}
+
+# No ssh-agent of a build is left: its socket would be called agent, below here.
+no_agent() {
+    ! grep -qF "$HULL_ROOT/build/running" /proc/net/unix && ! pgrep -f '^ssh-agent -a agent sh'
+}
+
+@test "build ssh: the socket has the mode and the owner that the step asks for, and leads to the agent" {
+    eval "$(ssh-agent -a "$HULL_DIR/sock" 3>&-)"
+    SSH_AUTH_SOCK=$HULL_DIR/sock ssh-add -q "$HULL_DIR/key"
+    cat >Dockerfile <<'EOT'
+FROM box
+COPY ask /
+RUN --mount=type=ssh stat -c '%a %u:%g' $SSH_AUTH_SOCK >/out && /ask >>/out
+USER 5:6
+RUN --mount=type=ssh,target=/tmp/s,mode=0640,uid=5,gid=6 (stat -c '%n %a %u:%g' $SSH_AUTH_SOCK && /ask && /ask) >/tmp/out
+RUN --mount=type=ssh,id=none [ -z "$SSH_AUTH_SOCK" ]
+EOT
+    hull build -q -t agent --ssh default . || { kill "$SSH_AGENT_PID"; false; }
+    hull build -q --no-cache -t agent --ssh "default=$HULL_DIR/sock" . || { kill "$SSH_AGENT_PID"; false; }
+    kill "$SSH_AGENT_PID"
+    run -0 hull run --rm agent cat /out /tmp/out
+    [ "$output" = $'600 0:0\n1 keys\n/tmp/s 640 5:6\n1 keys\n1 keys' ]
+}
+
+@test "build ssh: private keys are held as long as the build runs" {
+    printf 'FROM box\nCOPY ask /\nRUN --mount=type=ssh,id=keys,required /ask >/out\n' >Dockerfile
+    hull build -q -t keys --ssh "keys=$HULL_DIR/key,$HULL_DIR/more" .
+    [ "$(hull run --rm keys cat /out)" = '2 keys' ]
+    no_agent
+    run -1 hull build -q --no-cache --ssh "keys=$HULL_DIR/locked" .
+    [[ $output == *'--ssh keys: '* ]]
+    run -1 hull build -q --no-cache --ssh "keys=$HULL_DIR/none" .
+    [[ $output == *'No such file'* ]]
+    run -1 hull build -q --no-cache .
+    [[ $output == *'the agent keys was not given'* ]]
+    no_agent
+}
