@@ -103,6 +103,21 @@ static int take_token(struct session *s, struct err *e)
 	return 0;
 }
 
+static void start(struct session *s);
+
+/* Beside what must be, rights were asked for that only spare work (to read where a blob may be mounted from): without these. */
+static bool with_less(struct session *s)
+{
+	char *more = s->scope ? strchr(s->scope, ' ') : NULL;
+	if (!more)
+		return false;
+	*more = 0;
+	mem_drop(&s->auth.scope);
+	s->auth.scope = mem_dup(s->scope);
+	start(s);
+	return true;
+}
+
 static void on_done(void *arg, const struct http_reply *r, enum http_failure failure, const char *why)
 {
 	struct session *s = arg;
@@ -116,6 +131,8 @@ static void on_done(void *arg, const struct http_reply *r, enum http_failure fai
 		again(s, failure == HTTP_TIMEOUT ? ERR_TIMEOUT : ERR_REMOTE, why);
 	else if (r->status == 429 || r->status >= 500)
 		again(s, r->status == 429 ? ERR_LIMIT : ERR_REMOTE, text);
+	else if ((r->status == 401 || r->status == 403) && with_less(s))
+		return;
 	else if (r->status == 401 || r->status == 403)
 		(void)!auth_denied(s, "the token server refuses", &e);
 	else if (r->status != 200)

@@ -285,6 +285,9 @@ static void on_over(void *arg, struct request *r)
 	u->sending = 0;
 	if (u->step == STEP_CANCEL) {
 		next_mount(u); /* a registry may keep what it began: to take it back needs rights that a push does not */
+	} else if (u->step == STEP_MOUNT && r->why.kind == ERR_DENIED && !r->unsure) {
+		u->next_from++; /* who may not read there may still push here */
+		next_mount(u);
 	} else if (r->why.kind && !(r->unsure || r->status)) {
 		fail(u, &r->why);
 	} else if (r->unsure) {

@@ -122,6 +122,35 @@ def test_mount_that_is_not_granted_is_an_upload():
         assert "DELETE" in methods(fake, "/v2/z/blobs/uploads")
 
 
+def test_mount_that_is_forbidden_is_an_upload():
+    with Fake() as fake, Fake() as tokens, Hull() as hull:
+        pulled(fake, hull)
+        for digest in list(fake.blobs):
+            fake.owners[digest] = {"elsewhere"}
+        hull.ok("tag", f"{fake.host}/x", f"{fake.host}/y:1")
+        # The registry does not let it be read from there.
+        fake.hook = lambda h: "mount=" in h.path and h.error(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="x"')
+        assert hull.ok("push", f"{fake.host}/y:1").count(": Pushed") == 2
+        assert any("mount=" in path for _, path, _ in fake.requests)
+        # Nor does the token server.
+        asked = []
+
+        def token(h):
+            asked.append(h.path)
+            return h.error(403, "DENIED") if "%3Ax%3Apull" in h.path or ":x:pull" in h.path else h.reply(200, {"token": "good"})
+
+        def hook(h):
+            if h.headers.get("Authorization") != "Bearer good" or "mount=" in h.path:
+                return h.error(401, "UNAUTHORIZED", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token",service="s"')
+            return False
+        tokens.hook, fake.hook = token, hook
+        hull.ok("tag", f"{fake.host}/x", f"{fake.host}/z:1")
+        for digest in list(fake.blobs):
+            fake.owners[digest] = {"elsewhere"}
+        assert hull.ok("push", f"{fake.host}/z:1").count(": Pushed") == 2
+        assert len(asked) > 1, asked
+
+
 def test_to_another_registry_and_there_again():
     with Fake() as fake, Fake() as other, Hull() as hull, Hull() as second:
         pulled(fake, hull)
