@@ -33,8 +33,8 @@ bool docker_credential_is_key(const char *key, const char *registry)
 	const char *rest = str_after(key, "https://");
 	if (!rest)
 		rest = str_after(key, "http://");
-	rest = rest ? rest : key;
-	own(mem) char *host = mem_ndup(rest, strcspn(rest, "/"));
+	/* Without a scheme a slash is no end: that is the key of a part of a registry. */
+	own(mem) char *host = rest ? mem_ndup(rest, strcspn(rest, "/")) : mem_dup(key);
 	return strcmp(host, registry) == 0 || (is_hub(host) && is_hub(registry));
 }
 

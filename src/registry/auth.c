@@ -4,7 +4,8 @@
  * through, the generation has grown and all are sent again.
  *
  * The realm of a token is a URL that the registry chooses, and it gets the password. It must be https; plain HTTP only when the registry
- * itself is spoken to by HTTP and the realm's host is one that may. A redirect of the token server is not followed.
+ * itself is spoken to by HTTP and the realm's host is one that may; and no service of this machine, unless the registry is one, too. A redirect of
+ * the token server is not followed.
  */
 #include "registry/auth.h"
 
@@ -12,6 +13,7 @@
 #include "codec/json.h"
 #include "registry/challenge.h"
 #include "registry/insecure.h"
+#include "registry/reply.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,13 +66,13 @@ static int on_body(void *arg, const void *p, size_t n)
 	return buf_add(&s->auth.body, p, n);
 }
 
-/* Back-off, or the end. */
-static void again(struct session *s, enum err_kind kind, const char *why)
+/* After the time that it asks for, else back-off; or the end. wait_ns 0: none was said; -1: too long. */
+static void again(struct session *s, enum err_kind kind, const char *why, int64_t wait_ns)
 {
 	struct auth *a = &s->auth;
 	struct err e;
-	if (a->tries++ < s->retries) {
-		a->wake_ns = num_monotonic_ns() + session_back_off(a->tries);
+	if (wait_ns >= 0 && a->tries++ < s->retries) {
+		a->wake_ns = num_monotonic_ns() + (wait_ns ? wait_ns : session_back_off(a->tries));
 		return;
 	}
 	char text[200];
@@ -103,6 +105,13 @@ static int take_token(struct session *s, struct err *e)
 	return 0;
 }
 
+static void busy(struct session *s, const struct http_reply *r)
+{
+	char text[200];
+	int64_t wait_ns = reply_too_many(r, &s->auth.body, text);
+	again(s, ERR_LIMIT, text, wait_ns);
+}
+
 static void start(struct session *s);
 
 /* Beside what must be, rights were asked for that only spare work (to read where a blob may be mounted from): without these. */
@@ -128,9 +137,11 @@ static void on_done(void *arg, const struct http_reply *r, enum http_failure fai
 	if (failure == HTTP_STOPPED)
 		err_set_(&e, ERR_LIMIT, "token server of %s: its answer is too long", s->registry);
 	else if (failure != HTTP_FINE)
-		again(s, failure == HTTP_TIMEOUT ? ERR_TIMEOUT : ERR_REMOTE, why);
-	else if (r->status == 429 || r->status >= 500)
-		again(s, r->status == 429 ? ERR_LIMIT : ERR_REMOTE, text);
+		again(s, failure == HTTP_TIMEOUT ? ERR_TIMEOUT : ERR_REMOTE, why, 0);
+	else if (r->status == 429 || (r->status == 503 && r->retry_after))
+		busy(s, r);
+	else if (r->status >= 500)
+		again(s, ERR_REMOTE, text, 0);
 	else if ((r->status == 401 || r->status == 403) && with_less(s))
 		return;
 	else if (r->status == 401 || r->status == 403)
@@ -149,7 +160,7 @@ static bool realm_allowed(const struct session *s, const char *realm, bool *ret_
 	if (http_place_of(realm, &p) < 0)
 		return false;
 	bool may = insecure_allows(&s->insecure, p.host, p.port);
-	bool ok = strcmp(p.scheme, "https") == 0 || (may && strcmp(s->scheme, "http") == 0);
+	bool ok = (strcmp(p.scheme, "https") == 0 || (may && strcmp(s->scheme, "http") == 0)) && !reply_leads_here(s, p.host);
 	http_place_drop(&p);
 	*ret_untrusted = may;
 	return ok;
@@ -174,7 +185,8 @@ static void start(struct session *s)
 	struct err e;
 	if (!realm_allowed(s, a->realm, &call.untrusted)) {
 		char text[200];
-		err_set_(&e, ERR_DENIED, "%s sends logins to \"%s\", which is not a trustworthy place (https)", s->registry, session_text(a->realm, text));
+		err_set_(&e, ERR_DENIED, "%s sends logins to \"%s\", which is not a trustworthy place (https, and not of this machine)",
+			s->registry, session_text(a->realm, text));
 		end(s, &e);
 		return;
 	}
@@ -199,6 +211,7 @@ static void start(struct session *s)
 		url = mem_printf("%s%s%s", a->realm, strchr(a->realm, '?') ? "&" : "?", buf_text(&query));
 	}
 	call.url = url;
+	call.elsewhere = reply_is_elsewhere(s, a->realm);
 	buf_reset(&a->body);
 	a->body.max = ANSWER_MAX;
 	a->last_ns = num_monotonic_ns();
@@ -213,7 +226,7 @@ void auth_work(struct session *s, int64_t now)
 		http_cancel(a->call);
 		a->call = NULL;
 		a->tries += s->retries / 2;
-		again(s, ERR_TIMEOUT, "no answer");
+		again(s, ERR_TIMEOUT, "no answer", 0);
 	}
 	if (a->busy && !a->call && a->wake_ns && now >= a->wake_ns)
 		start(s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * credentials: docker's order: a helper for this registry, else the store for all, else the file's own auths. Keys of
- * auths may be URLs; only their host counts. Docker Hub goes by the name https://index.docker.io/v1/.
+ * credentials: docker's order: a helper for this registry, else the store for all, else the file's own auths. Keys of auths may be URLs, of which
+ * only the host counts, or what podman keeps logins to a part of a registry under: host/namespace, host/namespace/repository. Docker Hub goes by the
+ * name https://index.docker.io/v1/.
  */
 #include "registry/credentials.h"
 
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { FILE_MAX = 1 << 20, ANSWER_MAX = 65536 };
 
@@ -37,6 +39,16 @@ static const struct json *value_of(const struct json *object, const char *regist
 		if (docker_credential_is_key(it.key, registry))
 			return it.value;
 	return NULL;
+}
+
+/* "host/a/b", "host/a", and then the whole of it. */
+static const struct json *auth_of(const struct json *auths, const char *registry, const char *repository)
+{
+	own(mem) char *key = mem_printf("%s/%s", registry, repository);
+	for (char *slash; (slash = strrchr(key, '/')); *slash = 0)
+		if (slash[1] && json_get(auths, key))
+			return json_get(auths, key);
+	return value_of(auths, registry);
 }
 
 static int base64(const char *text, struct buf *out)
@@ -117,8 +129,8 @@ static void from_helper(const char *name, const char *registry, struct credentia
 	}
 }
 
-/* 1: something was found or noted; 0: nothing there. */
-static int from_file(const char *file, const char *registry, struct credentials *c, struct err *e)
+/* 1: it was found; 0: it is not there, c->note may say why. */
+static int from_file(const char *file, const char *registry, const char *repository, struct credentials *c, struct err *e)
 {
 	own(json) struct json *j = NULL;
 	struct err why = {};
@@ -128,24 +140,39 @@ static int from_file(const char *file, const char *registry, struct credentials 
 	if (str_is_empty(helper))
 		helper = json_get_str(j, "credsStore");
 	if (!str_is_empty(helper)) {
+		mem_drop(&c->note);
 		from_helper(helper, registry, c);
-		return 1;
+		return c->user || c->identity_token;
 	}
-	const struct json *auth = value_of(json_get(j, "auths"), registry);
+	const struct json *auth = auth_of(json_get(j, "auths"), registry, repository);
+	if (auth)
+		mem_drop(&c->note);
 	if (auth && from_auth(auth, file, registry, c, e) < 0)
 		return -1;
-	return auth != NULL;
+	return c->user || c->identity_token;
 }
 
-int credentials_load(const char *dir, const char *registry, struct credentials *ret, struct err *e)
+int credentials_load(const char *dir, const char *registry, const char *repository, struct credentials *ret, struct err *e)
 {
 	own(credentials) struct credentials c = {};
-	const char *runtime = getenv("XDG_RUNTIME_DIR"), *given = getenv("REGISTRY_AUTH_FILE");
-	own(mem) char *docker = str_is_empty(dir) ? NULL : path_join(dir, "config.json");
-	own(mem) char *podman = !str_is_empty(given) ? mem_dup(given) : str_is_empty(runtime) ? NULL : path_join(runtime, "containers/auth.json");
-	int r = docker ? from_file(docker, registry, &c, e) : 0;
-	if (r == 0 && podman)
-		r = from_file(podman, registry, &c, e);
+	own(strv) struct strv files = {};
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *given = getenv("REGISTRY_AUTH_FILE"), *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	if (!str_is_empty(dir))
+		strv_add_take(&files, path_join(dir, "config.json"));
+	if (!str_is_empty(given)) {
+		strv_add(&files, given);
+	} else {
+		if (!str_is_empty(runtime))
+			strv_add_take(&files, path_join(runtime, "containers/auth.json"));
+		strv_add_take(&files, mem_printf("/run/containers/%u/auth.json", (unsigned)getuid()));
+		if (!str_is_empty(config))
+			strv_add_take(&files, path_join(config, "containers/auth.json"));
+		else if (!str_is_empty(home))
+			strv_add_take(&files, path_join(home, ".config/containers/auth.json"));
+	}
+	int r = 0;
+	for (size_t i = 0; i < files.n && r == 0; i++)
+		r = from_file(files.v[i], registry, repository, &c, e);
 	if (r < 0)
 		return -1;
 	*ret = c;

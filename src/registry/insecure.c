@@ -79,7 +79,8 @@ bool insecure_is_loopback(const char *host)
 		(parse_address(host, &a) && (a.family == AF_INET ? a.bytes[0] == 127 : memcmp(a.bytes, &in6addr_loopback, 16) == 0));
 }
 
-/* "localhost." and all below localhost; the address that stands for any leads here too, and IPv4's as IPv6 writes them. */
+/* "localhost." and all below localhost; the address that stands for any leads here too, and IPv4's as IPv6 writes them; and the link's own addresses
+ * (169.254.0.0/16, fe80::/10), where clouds tell a machine its secrets. */
 bool insecure_leads_here(const char *host)
 {
 	struct address a;
@@ -94,7 +95,9 @@ bool insecure_leads_here(const char *host)
 		return false;
 	bool four = a.family == AF_INET || memcmp(a.bytes, mapped, sizeof mapped) == 0;
 	const unsigned char *b = a.family == AF_INET ? a.bytes : a.bytes + 12;
-	return four ? b[0] == 127 || memcmp(b, none, 4) == 0 : memcmp(a.bytes, none, 16) == 0;
+	if (four)
+		return b[0] == 127 || memcmp(b, none, 4) == 0 || (b[0] == 169 && b[1] == 254);
+	return memcmp(a.bytes, none, 16) == 0 || (a.bytes[0] == 0xfe && (a.bytes[1] & 0xc0) == 0x80);
 }
 
 bool insecure_allows(const struct strv *names, const char *host, unsigned port)

@@ -8,5 +8,5 @@
 #include "base/str.h"
 
 bool insecure_is_loopback(const char *host); /* by its name or address; nothing is looked up */
-bool insecure_leads_here(const char *host); /* so does a connection to more than those */
+bool insecure_leads_here(const char *host); /* so does a connection to more than those; the link's own addresses count */
 bool insecure_allows(const struct strv *names, const char *host, unsigned port);

@@ -120,7 +120,7 @@ static int set_up(struct session *s, const struct json *j, struct err *e)
 		s->credentials = (struct credentials){.user = mem_dup(json_get_str(j, "user")), .password = mem_dup(json_get_str(j, "password"))};
 		return 0;
 	}
-	return credentials_load(json_get_str(j, "configDir"), s->registry, &s->credentials, e);
+	return credentials_load(json_get_str(j, "configDir"), s->registry, s->repository, &s->credentials, e);
 }
 
 static void get(struct session *s, const struct json *j, int fd)

@@ -72,6 +72,16 @@ char *reply_url(const struct session *s, const char *path)
 		asks ? s->ns : "");
 }
 
+bool reply_leads_here(const struct session *s, const char *host)
+{
+	struct http_place home = {};
+	own(mem) char *own_url = mem_printf("%s://%s/", s->scheme, s->host);
+	bool outside = http_place_of(own_url, &home) == 0 && !insecure_is_loopback(home.host) && insecure_leads_here(host) &&
+		strcasecmp(home.host, host) != 0;
+	http_place_drop(&home);
+	return outside;
+}
+
 char *reply_location(const struct session *s, const char *base, const char *location, struct err *e)
 {
 	own(mem) char *target = location ? http_resolve(base, location) : NULL;
@@ -83,15 +93,11 @@ char *reply_location(const struct session *s, const char *base, const char *loca
 	bool plain = strcmp(p.scheme, "http") == 0;
 	bool bad = plain && !(strcmp(s->scheme, "http") == 0 && insecure_allows(&s->insecure, p.host, p.port));
 	/* Nobody else may send us to services of this machine. */
-	struct http_place home = {};
-	own(mem) char *own_url = mem_printf("%s://%s/", s->scheme, s->host);
-	bool outside = http_place_of(own_url, &home) == 0 && !insecure_is_loopback(home.host) && insecure_leads_here(p.host) &&
-		strcasecmp(home.host, p.host) != 0;
-	http_place_drop(&home);
+	bool outside = reply_leads_here(s, p.host);
 	http_place_drop(&p);
 	if (bad || outside) {
 		err_set_(e, ERR_DENIED, "registry %s: it redirects to %s, which is not allowed", s->registry,
-			bad ? "plain HTTP on another host" : "this machine");
+			bad ? "plain HTTP on another host" : "this machine or its link");
 		return NULL;
 	}
 	return take(target);

@@ -21,6 +21,8 @@ bool reply_is_registry(const struct session *s, const char *url);
 char *reply_url(const struct session *s, const char *path) must_use;
 /* Where Location leads from `base`: never to plain HTTP that is not allowed, never to a file. NULL with *e. */
 char *reply_location(const struct session *s, const char *base, const char *location, struct err *e) must_use;
+/* Is the host this machine or on its link, by its name, while the registry is not? */
+bool reply_leads_here(const struct session *s, const char *host);
 /* Is it a place that only others told us of, which must not be on this machine? Not where the registry is here itself, or the host is listed as
  * insecure by name. */
 bool reply_is_elsewhere(const struct session *s, const char *url);

@@ -188,6 +188,34 @@ def test_token_server_is_busy():
         refused(pull(f"{t.host}/x", retries=1), "remote", "token server", "status 503")
 
 
+def test_token_server_says_when():
+    def answer(h, query, count):
+        return h.error(429, "TOOMANYREQUESTS", Retry_After="1") if count == 1 else h.reply(200, {"token": "t1"})
+    with Tokens(answer) as t:
+        image = t.registry.add(Image())
+        check(pull(f"{t.host}/x"), image)
+    for status in (429, 503):
+        with Tokens(lambda h, q, n, status=status: h.error(status, "TOOMANYREQUESTS", Retry_After="3600")) as t:
+            t.registry.add(Image())
+            refused(pull(f"{t.host}/x"), "limit", "token server", "try again in 3600 s")
+            assert t.count == 1
+
+
+def test_a_token_server_that_is_this_machine():
+    need("openssl")
+    with Folder() as folder:
+        tls = Certificate(folder.path, "0.0.0.0", "127.0.0.1", "localhost")
+        env = {"SSL_CERT_FILE": tls.cert}
+        with Fake(lambda h: h.reply(200, {"token": "t1"}), tls=tls) as tokens:
+            for realm in (f"https://127.0.0.1:{tokens.port}/token", f"https://localhost:{tokens.port}/token", "https://169.254.169.254/token",
+                          "https://[fe80::1]/token", f"https://[::ffff:127.0.0.1]:{tokens.port}/token"):
+                challenge = f'Bearer realm="{realm}",service="s"'
+                with Fake(lambda h: h.error(401, "UNAUTHORIZED", WWW_Authenticate=challenge), tls=tls, host="0.0.0.0") as fake:
+                    fake.add(Image())
+                    refused(pull(f"{fake.host}/x", auths(fake.host), env=env), "denied", "not a trustworthy place")
+            assert not tokens.requests
+
+
 def test_token_server_hangs_or_is_gone():
     def answer(h, query, count):
         time.sleep(6)
@@ -331,6 +359,33 @@ def test_podmans_auth_json():
         check(pull(f"{fake.host}/x", env={"XDG_RUNTIME_DIR": runtime.path}), image)
         check(pull(f"{fake.host}/x", env={"REGISTRY_AUTH_FILE": path}), image)
         check(pull(f"{fake.host}/x", auths("other.example"), env={"REGISTRY_AUTH_FILE": path}), image)
+        # a docker whose store has nothing
+        with helper("x", 'cat >/dev/null; echo "credentials not found in native keychain"; exit 1') as env:
+            check(pull(f"{fake.host}/x", {"credsStore": "x"}, env={**env, "REGISTRY_AUTH_FILE": path}), image)
+        # of login, where there is no runtime directory, and of root
+        os.makedirs(os.path.join(runtime.path, ".config"))
+        os.rename(os.path.join(runtime.path, "containers"), os.path.join(runtime.path, ".config/containers"))
+        check(pull(f"{fake.host}/x", env={"HOME": runtime.path}), image)
+        check(pull(f"{fake.host}/x", env={"XDG_CONFIG_HOME": os.path.join(runtime.path, ".config")}), image)
+        refused(pull(f"{fake.host}/x"), "denied", "needs a login")
+
+
+def test_logins_to_a_part_of_a_registry():
+    def hook(h):
+        path = h.path.split("?")[0]
+        who = "inner" if path.startswith("/v2/a/b/x/") else "outer" if path.startswith("/v2/a/") else "whole"
+        return h.headers.get("Authorization") != basic(who, "secret") and h.error(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="the registry"')
+    with Fake(hook) as fake:
+        image = Image()
+        for name in ("a/b/x", "a/b/xy", "a/y", "ab/c", "z"):
+            fake.add(image, name)
+        keys = {key: {"auth": basic(user, "secret")[6:]} for key, user in ((f"{fake.host}/a", "outer"), (fake.host, "whole"), (f"{fake.host}/a/b/x", "inner"))}
+        for config in ({"auths": keys}, {"auths": dict(reversed(keys.items()))}):
+            for name in ("a/b/x", "a/b/xy", "a/y", "ab/c", "z"):
+                check(pull(f"{fake.host}/{name}", config), image)
+        # a part of it says nothing of the rest
+        del keys[fake.host]
+        refused(pull(f"{fake.host}/z", {"auths": keys}), "denied", "needs a login")
 
 
 def test_configuration_that_only_root_reads():
