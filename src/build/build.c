@@ -71,13 +71,23 @@ static void show_source(struct build *b)
 	event_send(b, BUILD_SHOW, 0, NULL, 0, buf_text(&text), text.len);
 }
 
+bool build_switch(const struct build_request *q, const char *name)
+{
+	static const char *const yes[] = {"1", "t", "T", "true", "True", "TRUE"};
+	const char *value = strv_env_get(&q->args, name);
+	for (size_t i = 0; i < countof(yes); i++)
+		if (str_eq(value, yes[i]))
+			return true;
+	return false;
+}
+
 static int read_epoch(struct build *b, struct err *e)
 {
 	const char *text = strv_env_get(&b->q->args, "SOURCE_DATE_EPOCH");
 	int64_t seconds;
 	if (!text)
 		text = getenv("SOURCE_DATE_EPOCH");
-	if (str_is_empty(text))
+	if (str_is_empty(text) || (b->epoch_is_context = strcmp(text, "context") == 0))
 		return 0;
 	if (num_i64(text, 0, INT64_MAX / 1000000000, &seconds, "SOURCE_DATE_EPOCH", e) < 0)
 		return -1;
@@ -183,11 +193,14 @@ static int solve(struct build *b, struct err *e)
 static void warn_args(struct build *b)
 {
 	static const char *const known[] = {"SOURCE_DATE_EPOCH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy",
-		"NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"};
+		"NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy", "BUILDKIT_INLINE_CACHE", "BUILDKIT_CONTEXT_KEEP_GIT_DIR", "BUILDKIT_MULTI_PLATFORM",
+		"BUILDKIT_SANDBOX_HOSTNAME", "BUILDKIT_DOCKERFILE_CHECK", "BUILDKIT_CACHE_MOUNT_NS",
+		/* Of no meaning here, and no mistake: the language is hull's own, and builds have no names. */
+		"BUILDKIT_SYNTAX", "BUILDKIT_BUILD_NAME"};
 	own(buf) struct buf left = BUF(8192);
 	for (size_t i = 0; i < b->q->args.n; i++) {
 		own(mem) char *name = mem_ndup(b->q->args.v[i], strcspn(b->q->args.v[i], "="));
-		bool used = str_has_prefix(name, "BUILDKIT_");
+		bool used = false;
 		for (size_t k = 0; k < countof(known); k++)
 			used |= strcmp(known[k], name) == 0;
 		for (size_t k = 0; k < b->df.text.nodes.n; k++) {
@@ -220,6 +233,13 @@ int build_read(struct build *b, struct err *e)
 	struct err ignored = {};
 	if (context_open(b, &text, &name, e) < 0)
 		return -1;
+	if (b->epoch_is_context && !b->context.time_ns)
+		return err_set(e, ERR_USAGE, "SOURCE_DATE_EPOCH=context: the context has no time of its own: a git repository has, and a URL whose server "
+			"says one");
+	if (b->epoch_is_context) {
+		b->has_epoch = true;
+		b->epoch = b->context.time_ns;
+	}
 	if (dockerfile_parse(name, buf_text(&text), text.len, &b->df, e) == 0) {
 		if (lint(b, e) < 0 || plan_make(b, e) < 0)
 			return -1;

@@ -68,6 +68,8 @@ struct build_result {
 	uint64_t steps, cached;
 };
 void build_result_drop(struct build_result *r);
+/* A build argument that is a switch, as BUILDKIT_INLINE_CACHE: is it on? */
+bool build_switch(const struct build_request *q, const char *name);
 /* ERR_USAGE for what is wrong in the Dockerfile or the request. A step that fails: ERR_CONFLICT with its exit status in e->sys. */
 int build_run(struct engine *g, const struct build_request *q, struct build_result *ret, struct err *e) must_use;
 

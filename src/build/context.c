@@ -93,6 +93,7 @@ static int from_url(struct build *b, struct buf *text, struct err *e)
 	struct fetched got __attribute__((cleanup(fetched_drop))) = {.fd = -1, .work = WORK_NONE};
 	if (fetch_url(b, b->q->context, NULL, FETCH_DATA, &got, e) < 0)
 		return err_wrap(e, "context");
+	b->context.time_ns = got.mtime_ns;
 	return lseek(got.fd, 0, SEEK_SET) < 0 ? err_sys(e, "context") : from_bytes(b, got.fd, b->q->context, text, e);
 }
 
@@ -100,12 +101,12 @@ int context_open_git(struct build *b, struct context *c, const struct git_source
 {
 	char commit[GIT_ID];
 	struct git g = {.agent = build_agent(b, "default")};
-	bool keep = str_eq(strv_env_get(&b->q->args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR"), "1");
+	bool keep = build_switch(b->q, "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
 	if (context_make_work(b, c, e) < 0)
 		return -1;
 	if (git_resolve(&g, s, commit, e) < 0)
 		return err_wrap(e, "context");
-	int tree = git_checkout(&g, s, commit, keep, c->dir, e);
+	int tree = git_checkout(&g, s, commit, keep, c->dir, &c->time_ns, e);
 	if (tree < 0)
 		return err_wrap(e, "context");
 	close(c->dir);

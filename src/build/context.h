@@ -16,6 +16,7 @@ struct context {
 	int dir;                 /* -1: there is none, or it was not opened */
 	char *path;              /* as it is called */
 	struct ignore ignore;
+	int64_t time_ns;         /* of the commit, or as the server says; 0 */
 	char *stats_name;        /* of what is remembered of it; NULL: nothing is */
 	struct statcache *stats;
 	struct work work;        /* of one that was unpacked or checked out */

@@ -356,7 +356,7 @@ static int fetch_git(struct copy *c, struct copy_source *s, enum fetch_mode mode
 	if (work_make(&s->got->work, c->x->b->cache.dir, e) < 0)
 		return -1;
 	own(fd) int dir = work_make_dir(&s->got->work, "tree", e);
-	s->got->fd = dir < 0 ? -1 : git_checkout(&g, s->git, commit, keep, dir, e);
+	s->got->fd = dir < 0 ? -1 : git_checkout(&g, s->git, commit, keep, dir, NULL, e);
 	return s->got->fd < 0 ? -1 : 0;
 }
 

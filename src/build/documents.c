@@ -23,7 +23,7 @@ bool documents_need_index(const struct build_request *q)
 	for (size_t i = 0; i < q->annotations.n; i++)
 		if (q->annotations.v[i].level != BUILD_MANIFEST)
 			return true;
-	return q->platforms.n > 1 || q->provenance || q->sbom;
+	return q->platforms.n > 1 || q->provenance || q->sbom || build_switch(q, "BUILDKIT_MULTI_PLATFORM");
 }
 
 bool documents_has_inline_cache(const struct build_request *q)
@@ -31,7 +31,7 @@ bool documents_has_inline_cache(const struct build_request *q)
 	for (size_t i = 0; i < q->cache_to.n; i++)
 		if (q->cache_to.v[i].kind == BUILD_CACHE_INLINE)
 			return true;
-	return false;
+	return build_switch(q, "BUILDKIT_INLINE_CACHE");
 }
 
 bool documents_need_manifest(const struct build_request *q)

@@ -273,9 +273,19 @@ static int check_out(const struct git *g, const struct git_source *s, const char
 	return !s->no_submodules && path_exists(dir, ".gitmodules") ? step(g, s, dir, modules, e) : 0;
 }
 
-int git_checkout(const struct git *g, const struct git_source *s, const char *commit, bool keep, int dir, struct err *e)
+static int commit_time(const struct git *g, const struct git_source *s, const char *commit, int dir, int64_t *ret_ns, struct err *e)
 {
-	if (check_out(g, s, commit, dir, e) < 0)
+	struct said said __attribute__((cleanup(said_drop))) = {};
+	const char *const words[] = {"git", "show", "-s", "--no-show-signature", "--format=%ct", commit, NULL};
+	if (run(g, dir, is_ssh(s->url), words, &said, e) < 0)
+		return -1;
+	*ret_ns = (int64_t)strtoll(buf_text(&said.out), NULL, 10) * 1000000000;
+	return 0;
+}
+
+int git_checkout(const struct git *g, const struct git_source *s, const char *commit, bool keep, int dir, int64_t *ret_ns, struct err *e)
+{
+	if (check_out(g, s, commit, dir, e) < 0 || (ret_ns && commit_time(g, s, commit, dir, ret_ns, e) < 0))
 		return err_wrap(e, "%.200s", s->url);
 	if (!keep && !s->keep && path_remove_tree(dir, ".git", e) < 0)
 		return -1;

@@ -23,5 +23,6 @@ enum { GIT_ID = 65 };
 struct git { const char *agent; };
 /* The commit that the reference means now. */
 int git_resolve(const struct git *g, const struct git_source *s, char ret[GIT_ID], struct err *e) must_use;
-/* Its files into an empty directory, submodules too; .git stays with `keep`. Returns the directory, or the one below that subdir says. */
-int git_checkout(const struct git *g, const struct git_source *s, const char *commit, bool keep, int dir, struct err *e) must_use;
+/* Its files into an empty directory, submodules too; .git stays with `keep`. ret_ns (or NULL): when it was
+ * committed. Returns the directory, or the one below that subdir says. */
+int git_checkout(const struct git *g, const struct git_source *s, const char *commit, bool keep, int dir, int64_t *ret_ns, struct err *e) must_use;

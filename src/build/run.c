@@ -22,6 +22,14 @@
 static const char *const proxies[] = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy", "NO_PROXY", "no_proxy",
 	"ALL_PROXY", "all_proxy"};
 
+static const char own_hostname[] = "buildkitsandbox";
+
+static void read_hostname(struct run *r)
+{
+	const char *given = strv_env_get(&r->x->b->q->args, "BUILDKIT_SANDBOX_HOSTNAME");
+	r->hostname = str_is_empty(given) ? own_hostname : given;
+}
+
 static void run_drop(struct run *r)
 {
 	run_mounts_drop(r);
@@ -124,6 +132,7 @@ static void make_key(struct run *r, struct key *k)
 	key_add(k, "user", s->config.config.user);
 	key_add(k, "network", r->network);
 	key_add(k, "security", r->security);
+	key_add(k, "hostname", strcmp(r->hostname, own_hostname) == 0 ? NULL : r->hostname);
 	for (size_t i = 0; i < r->x->b->q->extra_hosts.n; i++) {
 		const char *host = r->x->b->q->extra_hosts.v[i];
 		own(mem) char *name = mem_ndup(host, strcspn(host, ":="));
@@ -262,6 +271,7 @@ int step_shell(struct step *x, int upper, const char *why, struct err *e)
 	const struct strv *words = &x->s->config.config.shell;
 	arena_strv_add(&x->s->arena, &r.args, words->n ? words->v[0] : "/bin/sh");
 	read_env(&r);
+	read_hostname(&r);
 	if (x->i->kind == INST_RUN ? read_modes(&r, e) < 0 || run_mounts_read(&r, e) < 0 : false)
 		return -1;
 	if (!r.network)
@@ -280,6 +290,7 @@ int run_do(struct step *x, struct err *e)
 	own(key) struct key k = {};
 	read_command(&r);
 	read_env(&r);
+	read_hostname(&r);
 	if (read_modes(&r, e) < 0 || run_mounts_read(&r, e) < 0)
 		return -1;
 	make_key(&r, &k);

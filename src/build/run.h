@@ -23,7 +23,7 @@ struct run_mount {
 struct run {
 	struct step *x;
 	struct strv args, env;
-	const char *network, *security;
+	const char *network, *security, *hostname;
 	bool is_shell;         /* not the step, but somebody who looks around */
 	struct { struct run_mount *v; size_t n; } mounts;
 	struct { const char *name, *body; } script; /* a here-document that is executed; body NULL: none */

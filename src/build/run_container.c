@@ -81,7 +81,7 @@ static int fill_record(struct run *r, struct err *e)
 		arena_strv_add(a, &f->env, r->x->s->predefined.v[i]);
 	f->user = text_of(image->user ? image->user : "");
 	f->working_dir = text_of(str_is_empty(image->working_dir) ? "/" : image->working_dir);
-	f->hostname = text_of("buildkitsandbox");
+	f->hostname = text_of(r->hostname);
 	f->tty = r->is_shell && run_shell_has_terminal();
 	fill_host(r, &c->host);
 	if (request_complete(r->x->b->g, &r->c, settings, e) < 0 ||
@@ -92,11 +92,12 @@ static int fill_record(struct run *r, struct err *e)
 }
 
 /* The environment is the image's own: no HOSTNAME of ours. */
-static void drop_hostname(struct spec *s)
+static void drop_hostname(const struct run *r, struct spec *s)
 {
 	size_t n = 0;
+	own(mem) char *line = mem_printf("HOSTNAME=%s", r->hostname);
 	for (size_t i = 0; i < s->process->env.n; i++)
-		if (strcmp(s->process->env.v[i], "HOSTNAME=buildkitsandbox") != 0)
+		if (strcmp(s->process->env.v[i], line) != 0)
 			s->process->env.v[n++] = s->process->env.v[i];
 	s->process->env.n = n;
 	s->process->env.v[n] = NULL;
@@ -242,7 +243,7 @@ int run_container(struct run *r, struct err *e)
 	struct spec_build sb = {.g = b->g, .c = &r->c, .arena = &r->c.arena, .root = r->root, .run_dir = r->run_dir, .maps = &maps, .spec = &spec};
 	if (connect_prepare(b->g, &r->c, &r->net, e) < 0 || connect_expect(b->g, &r->net, e) < 0 || spec_build(&sb, e) < 0)
 		return -1;
-	drop_hostname(&spec);
+	drop_hostname(r, &spec);
 	run_mounts_ready(r, &spec);
 	const char **paths = arena_alloc(&r->c.arena, (spec.mounts.n + 1) * sizeof *paths);
 	size_t n = 0;

@@ -445,6 +445,10 @@ static int place_cache(struct run *r, struct run_mount *m, size_t i, struct err 
 	struct build *b = r->x->b;
 	struct user u = {};
 	struct arena *a = &r->c.arena;
+	/* A namespace is a word before the id. */
+	const char *space = strv_env_get(&b->q->args, "BUILDKIT_CACHE_MOUNT_NS");
+	if (!str_is_empty(space))
+		m->id = arena_printf(a, "%s/%s", space, m->id);
 	char *base = cache_name(a, m->id), *name = base;
 	if (!m->has_owner && user_lookup(r->root, r->x->s->config.config.user ? r->x->s->config.config.user : "", a, &u, e) == 0) {
 		m->uid = u.uid;

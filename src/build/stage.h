@@ -49,7 +49,7 @@ struct build {
 	struct context *named;        /* as q->contexts; NULL: none was asked for yet */
 	struct agent *agents;         /* as q->agents; NULL: not started */
 	struct lint lint;
-	bool has_epoch;
+	bool has_epoch, epoch_is_context;
 	int64_t epoch;
 	struct { int64_t cpu_ns; uint64_t bytes; } cost; /* of the step whose end is told next */
 	int events;                   /* a worker: where its events go; -1: the coordinator */

@@ -99,6 +99,32 @@ DOCKERFILE
     [[ $output == *'oci and docker are known'* ]]
 }
 
+@test "build images: build arguments that say how to build" {
+    cat >Dockerfile <<'DOCKERFILE'
+FROM box
+RUN hostname >/host
+RUN --mount=type=cache,id=here,target=/c touch /c/f && ls /c >/ls
+DOCKERFILE
+    hull build -q -t named --build-arg BUILDKIT_INLINE_CACHE=1 --build-arg BUILDKIT_SANDBOX_HOSTNAME=elsewhere --build-arg BUILDKIT_CACHE_MOUNT_NS=ours \
+        -o type=oci,tar=false,dest=out .
+    [ "$(hull run --rm named cat /host)" = elsewhere ]
+    [ "$(hull volume ls -q)" = build-ours.here ]
+    manifest=$(jq -r '.manifests[0].digest' out/index.json)
+    blob "$manifest" | jq -e '.annotations | length == 1'
+    rm -r out
+    run -0 hull build --progress plain -t named --build-arg BUILDKIT_SANDBOX_HOSTNAME=elsewhere .
+    [[ $output == *'2/3] RUN hostname'*CACHED* ]]
+    hull build -q -t named .
+    [ "$(hull run --rm named cat /host)" = buildkitsandbox ]
+    hull build -q -t named --build-arg BUILDKIT_MULTI_PLATFORM=1 -o type=oci,tar=false,dest=out .
+    index=$(jq -r '.manifests[0].digest' out/index.json)
+    [ "$(blob "$index" | jq -r '.manifests | length')" = 1 ]
+    run -0 hull build --progress plain -t named --build-arg BUILDKIT_SYNTAX=docker/dockerfile:1 --build-arg BUILDKIT_SYNTHAX=1 .
+    [[ $output == *'not consumed: BUILDKIT_SYNTHAX'* ]]
+    run -1 hull build -q --build-arg SOURCE_DATE_EPOCH=context .
+    [[ $output == *'the context has no time of its own'* ]]
+}
+
 @test "build images: several platforms become one index" {
     mkdir src
     cat >Dockerfile <<'DOCKERFILE'

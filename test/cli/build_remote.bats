@@ -211,6 +211,9 @@ EOT
     [ "$output" = $'Dockerfile\nfile\nsub' ]
     build -t fromsub "$GIT#side:sub"
     [ "$(hull run --rm fromsub cat /in)" = sub ]
+    build -t dated --build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=true --build-arg SOURCE_DATE_EPOCH=context "$GIT" || { stop_git; false; }
+    [ "$(hull run --rm dated ls -d /all/.git)" = /all/.git ]
+    [ "$(date -d "$(hull inspect -f '{{.Created}}' dated)" +%s)" = "$(git -C "$HULL_DIR/made" show -s --format=%ct main)" ]
     # A server that knows only files.
     cp -r "$HULL_DIR/git/r.git" "$HULL_DIR/www/"
     build -t dumb "$URL/r.git#v1" || { stop_git; false; }
