@@ -8,7 +8,7 @@
  *   connect_wire()      in the monitor, while the first process waits: interfaces, then the ports
  *   connect_release()   addresses and ports are free again
  *
- * Whoever is killed between them leaves lines in the networks' endpoint files. container_end() releases them, and who needs the
+ * Whoever is killed between them leaves lines in the networks' endpoint files. Who settles or removes the container releases them, and who needs the
  * address before that finds that the container is gone.
  */
 #include "engine/network.h"
@@ -419,7 +419,7 @@ int connect_wire(struct engine *g, struct container_entry *c, struct connections
 
 bool connect_has_any(struct engine *g, const struct container_entry *c)
 {
-	return c->state.networks.n || path_exists(g->root, "networks/cni");
+	return c->state.networks.n || network_is_joined(c->state.network_mode) || path_exists(g->root, "networks/cni");
 }
 
 void connect_release(struct engine *g, const char *container)

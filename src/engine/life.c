@@ -443,8 +443,8 @@ static void forget_in_pod(struct engine *g, const struct container_entry *c)
 int container_erase(struct engine *g, struct container_entry *c, bool volumes, struct err *e)
 {
 	forget_in_pod(g, c);
-	if (connect_has_any(g, c))
-		connect_release(g, c->id);
+	/* Whoever connected it may have been killed before the state told of it. */
+	connect_release(g, c->id);
 	/* Before the record, which alone knows them: who is cut off here can begin again. */
 	if (volumes)
 		mounts_forget(g, c);

@@ -328,12 +328,25 @@ static int release_one(const struct networks *n, const char *network_id, const c
 	return write_all(n, network_id, &all, e);
 }
 
+/* What path_write() was killed at; under the lock nobody is at it. */
+static void sweep(const struct networks *n)
+{
+	own(strv) struct strv names = {};
+	struct err ignored = {};
+	if (path_list(n->run, ".", &names, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++)
+		if (strstr(names.v[i], ".tmp-"))
+			unlinkat(n->run, names.v[i], 0);
+}
+
 int endpoint_release(const struct networks *n, const char *network_id, const char *container, struct err *e)
 {
 	own(strv) struct strv ids = {};
 	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
 	if (lock < 0)
 		return -1;
+	sweep(n);
 	if (network_id)
 		return release_one(n, network_id, container, e);
 	if (path_list(n->run, ".", &ids, e) < 0)

@@ -6,8 +6,8 @@ them by test/fault/inject: the call fails, the process is killed there, or all o
 
   * it ends in time; a verb that failed says so in one line and with one of hull's exit statuses; one that says it succeeded did
   * the next commands work: ps, rm -f of what is listed, the same verb again
-  * then nothing is left: no process, mount, cgroup, no file of a container, no layer half made, no name, no blob that is not
-    what its name says
+  * then nothing is left: no process, mount, cgroup, interface, endpoint, address or port in the firewall, no file of a container, no layer half
+    made, no name, no blob that is not what its name says
 
 HULL_FAULT=all        every call, each with all errnos (an hour); else a sample
 HULL_FAULT_POINTS=N   how many of a verb's calls in each way (12)
@@ -16,8 +16,10 @@ HULL_FAULT_AT="0/0 117 -e 1"  that one only: process, number, action, variant
 """
 
 import hashlib
+import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -52,11 +54,13 @@ def need_tracer():
 
 
 def alone():
-    """Mount and pid namespaces of our own: what a process leaves is told from what others do."""
+    """Mount, network and pid namespaces of our own: what a process leaves is told from what others do."""
     if os.geteuid() == 0 and not os.environ.get("HULL_FAULT_ALONE"):
         os.environ["HULL_FAULT_ALONE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
                               "--", sys.executable, *sys.argv])
+    if os.geteuid() == 0:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
 def processes():
@@ -80,6 +84,19 @@ def mounts():
         return sorted(line.split()[4] for line in f)
 
 
+def interfaces():
+    with open("/proc/self/net/dev") as f:
+        return [line.split(":")[0].strip() for line in f if ":" in line]
+
+
+def rules():
+    """What the firewall has of containers: their published ports, and the addresses that reach themselves."""
+    if not shutil.which("nft"):
+        return []
+    text = subprocess.run(["nft", "list", "table", "inet", "hull"], capture_output=True, text=True).stdout
+    return [f"{name} {' '.join(row.split())}" for name, row in re.findall(r"(?:map|set) ((?:at|any|self)[46]) {[^}]*elements = {([^}]*)}", text)]
+
+
 class Place:
     """A store of its own, with `box` in it, and the cgroup that its containers are made below."""
 
@@ -94,7 +111,9 @@ class Place:
         self.env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
         self.env.update(HULL_ROOT=self.root, HULL_RUN_ROOT=self.run_root, HULL_NETWORK="none", HOME=self.path, HULL=HULL, PARENT=self.parent)
         self.before = (set(processes()), mounts())
+        self.links = set(interfaces())
         self.kept = set()  # pids that belong to the test
+        self.way = None    # how the verb is broken now
 
     def __enter__(self):
         return self
@@ -117,6 +136,10 @@ class Place:
                 pass
         for root in (self.root, self.run_root):
             shutil.rmtree(root, ignore_errors=True)
+        for name in set(interfaces()) - self.links:
+            subprocess.run(["ip", "link", "del", name], capture_output=True)
+        if rules():
+            subprocess.run(["nft", "delete", "table", "inet", "hull"], capture_output=True)
         for _ in range(50):
             folders = [f for top in self.cgroups(self.parent) for f, _, _ in os.walk(top, topdown=False) if f != top]
             for folder in folders:
@@ -161,13 +184,26 @@ class Place:
         if os.path.isdir(volumes):
             yield from (f"file volumes/{n}" for n in os.listdir(volumes))
 
+    def network_left(self):
+        """Bridges are there as long as their networks are."""
+        known, endpoints = [], os.path.join(self.run_root, "networks")
+        for folder, _, names in os.walk(os.path.join(self.root, "networks")):
+            for n in (n for n in names if n.endswith(".json")):
+                with open(os.path.join(folder, n)) as f:
+                    known.append("hl-" + json.load(f)["Id"][:12])
+        yield from (f"interface {n}" for n in interfaces() if n not in self.links and n not in known)
+        yield from (f"rule {r}" for r in rules())
+        for n in os.listdir(endpoints) if os.path.isdir(endpoints) else []:
+            with open(os.path.join(endpoints, n)) as f:
+                yield from (f"endpoint {line[:24]}" for line in f.read().splitlines())
+
     def left(self):
         found = [f"process {line}" for pid, (_, line) in processes().items()
                  if pid not in self.before[0] and pid not in self.kept and "_rmdir" not in line]
         found += [f"mount {m}" for m in mounts() if m not in self.before[1]]
         for top in self.cgroups(self.parent):
             found += [f"cgroup {top.split('/')[4]}/{n[:12]}" for n in os.listdir(top) if os.path.isdir(os.path.join(top, n))]
-        return found + list(self.files_left())
+        return found + list(self.network_left()) + list(self.files_left())
 
     def check_blobs(self):
         for algorithm in ("sha256", "sha512"):
@@ -299,7 +335,7 @@ class Verb:
             raise Failure("not one line")
 
     def at(self, place, way, process, n, variant):
-        o = None
+        o, place.way = None, way
         try:
             self.prepare(place)
             o = self.trace(place, "-p", process, "-n", str(n), way, "-v", str(variant))

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""t_network: run with a network and a published port, network connect and disconnect, broken at every system call."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from sweep import BOX, Failure, Verb, alone, registry, tests  # noqa: E402
+
+RUN = (1, 125, 126, 127)
+
+
+def networks(place):
+    place.ok("load", "-q", "-i", BOX)
+    place.ok("network", "create", "--subnet", "10.231.1.0/24", "n1")
+    place.ok("network", "create", "--subnet", "10.231.2.0/24", "n2")
+
+
+def run(place):
+    place.ok("run", "-d", "--name", "c1", "--cgroup-parent", place.parent, "--network", "n1", "--stop-signal", "KILL", "box", "sleep", "1000")
+
+
+def run_on_both(place):
+    run(place)
+    place.ok("network", "connect", "n2", "c1")
+
+
+def has(*names):
+    """By the record, and in the container."""
+    def check(place, o):
+        found = place.ok("inspect", "-f", "{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}", "c1").split()
+        inside = place.ok("exec", "c1", "ip", "-o", "-4", "addr")
+        seen = [n for n in ("n1", "n2") if f" 10.231.{n[1]}." in inside]
+        if found != list(names) or seen != list(names):
+            raise Failure(f"networks {found}, in the container {seen}")
+    return check
+
+
+def works(place):
+    run_on_both(place)
+    has("n1", "n2")(place, None)
+    place.ok("network", "disconnect", "n2", "c1")
+    has("n1")(place, None)
+    place.ok("rm", "-f", "c1")
+    out = place.ok("run", "--rm", "--network", "n1", "-p", "127.0.0.1:8080:80", "--name", "c1", "--cgroup-parent", place.parent, "box", "echo", "next")
+    if out != "next\n":
+        raise Failure(f"the next run printed {out!r}")
+
+
+def runs_on(place, o):
+    has("n1")(place, o)
+    if place.ok("port", "c1") != "80/tcp -> 127.0.0.1:8080\n":
+        raise Failure("it does not publish its port")
+
+
+VERBS = [
+    Verb("run with a network", lambda p: ["run", "-d", "--name", "c1", "--cgroup-parent", p.parent, "--network", "n1", "-p", "127.0.0.1:8080:80", "box",
+                                          "sleep", "1000"], begin=networks, done=runs_on, again=works, detach=True, statuses=RUN),
+    Verb("network connect", ["network", "connect", "n2", "c1"], begin=networks, setup=run, done=has("n1", "n2"), again=works),
+    Verb("network disconnect", ["network", "disconnect", "n2", "c1"], begin=networks, setup=run_on_both, done=has("n1"), again=works),
+]
+tests(globals(), VERBS)
+
+if __name__ == "__main__":
+    alone()
+    registry.run(globals())
