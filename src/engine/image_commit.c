@@ -182,8 +182,8 @@ static int put(struct engine *g, const struct image_config *c, const struct ref 
 	return store_put(&g->store, &record, &blob, 1, e);
 }
 
-/* A container that was paused for us goes on also when we are killed: a fork waits for our end of a pipe to go. */
-struct pause { pid_t pid; int hold; };
+/* A container that was paused for us goes on also when we are killed: a fork waits for our end of a pipe to go. Where that fork fails we do it. */
+struct pause { pid_t pid; int hold; bool paused; };
 
 static int pause_begin(struct engine *g, struct container_entry *c, struct pause *ret, struct err *e)
 {
@@ -204,19 +204,24 @@ static int pause_begin(struct engine *g, struct container_entry *c, struct pause
 	}
 	int failed = pid < 0 ? err_sys(e, "fork") : 0;
 	close(p[0]);
-	*ret = (struct pause){pid, p[1]};
+	*ret = (struct pause){.pid = pid, .hold = p[1]};
 	/* It may have ended, or have no freezer: then it is read as it is. */
 	if (!failed)
-		(void)!container_pause(g, c, true, &ignored);
+		ret->paused = container_pause(g, c, true, &ignored) == 0;
 	return failed;
 }
 
-static void pause_end(struct pause *p)
+static void pause_end(struct engine *g, struct container_entry *c, struct pause *p)
 {
+	int status = 0;
+	struct err why = {};
 	fd_drop(&p->hold);
-	while (p->pid > 0 && waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+	while (p->pid > 0 && waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	p->pid = 0;
+	if (!p->paused || status == 0 || container_pause(g, c, false, &why) == 0 || why.kind == ERR_CONFLICT)
+		return;
+	engine_warn(g, "container %s is still paused: %s", container_label(c), why.text);
 }
 
 static int commit(struct engine *g, struct container_entry *c, const struct image_commit_request *r, const struct ref *name, char ret_id[136], struct err *e)
@@ -233,7 +238,7 @@ static int commit(struct engine *g, struct container_entry *c, const struct imag
 	if (r->pause && str_eq(c->state.status, "running") && !str_is_empty(c->state.cgroup) && pause_begin(g, c, &pause, e) < 0)
 		return -1;
 	int made = make_layer(g, &p, diff_id, e);
-	pause_end(&pause);
+	pause_end(g, c, &pause);
 	if (made < 0 || describe(g, c, r, p.whole, diff_id, &a, &base, &config, e) < 0)
 		return -1;
 	return put(g, &config, name, &a, ret_id, e);

@@ -76,11 +76,10 @@ def each_size(steps, prepare, verb, done):
                     done(place, p)
                 else:
                     refused(p, (1, 125, 126, 127))
-                place.ok("ps", "-aq")
-                place.size()
                 ids = place.ok("ps", "-aq").split()
                 if ids:
                     place.ok("rm", "-f", *ids)
+                place.size()
                 p = place.hull(*verb(place))
                 if p.returncode != 0:
                     raise Failure(f"with room again: {p.stderr}")
@@ -125,6 +124,46 @@ def test_run_with_the_first_load_of_box():
 
 def test_create_with_too_little_room():
     each_size(sample(STEPS, 20), box, lambda p: ["create", "--cgroup-parent", p.parent, "box", "true"], lambda p, o: None)
+
+
+def things(place):
+    """One container of each kind, volumes and images, named so that a verb can be told to take them."""
+    box(place)
+    parent = ["--cgroup-parent", place.parent, "--stop-signal", "KILL"]
+    place.ok("run", "-d", "--name", "runs", *parent, "-v", "v1:/v", "-v", "/anonymous", "box", "sh", "-c", "echo much >/v/f; echo more >/w; sleep 1000")
+    place.ok("run", "--name", "ended", *parent, "-v", "v2:/v", "box", "sh", "-c", "echo x >/w")
+    place.ok("create", "--name", "made", *parent, "box", "true")
+    place.ok("commit", "ended", "other")
+    place.ok("volume", "create", "v3")
+
+
+def test_rm_and_prune_on_a_full_disk():
+    """Nothing has to be written to take something away; each of these, and the next ones, without any room."""
+    rounds = ([["stop", "-t", "0", "runs"], ["rm", "-v", "runs"], ["rm", "ended", "made"], ["rmi", "other"], ["volume", "rm", "v1", "v2", "v3"]],
+              [["kill", "runs"], ["container", "prune", "-f"], ["image", "prune", "-af"], ["volume", "prune", "-af"]],
+              [["rm", "-fv", "runs"], ["system", "prune", "-af", "--volumes"], ["volume", "prune", "-af"]],
+              [["rm", "-f", "runs", "ended", "made"], ["system", "gc"], ["volume", "prune", "-af"], ["image", "prune", "-af"]])
+    for what in ("size", "inodes"):
+        for verbs in rounds:
+            with Small() as place:
+                things(place)
+                before = os.statvfs(place.disk)
+                if not place.free(what, 0):
+                    raise Skip("this tmpfs cannot be made smaller")
+                try:
+                    for verb in verbs:
+                        place.ok(*verb)
+                        # What it gave back is taken again.
+                        place.free(what, 0)
+                except Failure as e:
+                    raise Failure(f"no {what}: {e}") from None
+                place.size()
+                after = os.statvfs(place.disk)
+                if after.f_blocks - after.f_bfree >= before.f_blocks - before.f_bfree:
+                    raise Failure(f"{verbs}: no room came of it")
+                place.check_empty()
+                said_hi(place, place.hull(*run(place)))
+                place.check_empty()
 
 
 def test_a_log_that_finds_no_room_blocks_nobody_and_the_exit_status_is_kept():

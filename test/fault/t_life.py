@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""t_life: create, start, stop, restart, kill, pause, exec, cp, rename, rm and the verbs that only look, broken at every system call."""
+"""t_life: create, start, stop, restart, kill, pause, exec, cp, commit, rename, rm and the verbs that only look, broken at every system call."""
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from sweep import BOX, Failure, Verb, alone, registry, tests  # noqa: E402
@@ -90,6 +91,40 @@ def cp_works(place):
     is_copied("c1:/next")(place, None)
 
 
+def is_committed(name):
+    def check(place, o):
+        if place.ok("run", "--rm", "--cgroup-parent", place.parent, name, "cat", "/was") != "was\n":
+            raise Failure("what was committed is not in the image")
+    return check
+
+
+def run_to_commit(place):
+    if "c1" not in place.ok("ps", "--format", "{{.Names}}").split():
+        run(place)
+        place.ok("exec", "c1", "sh", "-c", "echo was >/was")
+
+
+def commit_works(place):
+    """The container was paused for it, and goes on whatever happened, but for a kill of all at once: then it is told to be paused. An image that
+    has the name is whole."""
+    until = time.monotonic() + (0 if place.way == "-K" else 30)
+    while place.ok("inspect", "-f", "{{.State.Status}}", "c1") != "running\n" and time.monotonic() < until:
+        time.sleep(0.02)
+    if place.hull("inspect", "-f", "{{.State.Status}}", "c1").stdout == "paused\n" and place.way == "-K":
+        place.ok("unpause", "c1")
+    exec_works(place)
+    if "made:latest" in place.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+        is_committed("made")(place, None)
+        place.ok("rmi", "made")
+    place.ok("commit", "c1", "next")
+    is_committed("next")(place, None)
+    place.ok("rmi", "next")
+    place.ok("image", "prune", "-f")
+    if len([n for n in os.listdir(os.path.join(place.root, "layers")) if len(n) == 64]) != 1:
+        raise Failure(f"layers {os.listdir(os.path.join(place.root, 'layers'))}")
+    place.check_blobs()
+
+
 def end(place):
     """What looks only changes nothing: this container is the same all the time."""
     is_now("running")(place, None)
@@ -111,6 +146,7 @@ VERBS = [
     Verb("cp", ["cp", HERE, "c1:/in"], begin=box, setup=run_once, done=is_copied("c1:/in"), again=cp_works, keep=True),
     Verb("cp to a stopped one", ["cp", HERE, "c1:/v/in"], begin=box, setup=lambda p: create(p, "-v", "v1:/v"), done=is_copied("c1:/v/in"), again=works),
     Verb("cp out", ["cp", "c1:/etc/.", "-"], begin=box, setup=run_once, again=cp_works, keep=True),
+    Verb("commit", ["commit", "c1", "made"], begin=box, setup=run_to_commit, done=is_committed("made"), again=commit_works, keep=True),
     *(Verb(argv[0], argv, begin=box, setup=run_once, again=end, keep=True, ways=LOOKS)
       for argv in (["ps", "-a"], ["inspect", "c1"], ["logs", "c1"], ["top", "c1"], ["info"], ["images"], ["history", "box"])),
 ]
