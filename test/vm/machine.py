@@ -35,6 +35,7 @@ TAR_BYTES = 1 << 30
 DATA_BYTES = 4 << 30
 PANIC = (b"Kernel panic", b"end Kernel panic")
 QEMU, KVM = "qemu-system-x86_64", "/dev/kvm"
+KVM_UP = 20             # seconds for a kernel alone: one or two where KVM works
 UP = 1200               # seconds for a boot: 33 on an idle machine
 NO_ROOM = 32 << 20      # bytes: less than that is why a machine stands still
 
@@ -79,12 +80,43 @@ def why_no_kvm():
     return None
 
 
-def accelerator():
-    """KVM where it works, emulation elsewhere; HULL_VM_ACCEL=tcg or kvm says which."""
+def kernel_comes_up(files):
+    """That a kernel without disks gets as far as its first program: that one ends at once, the kernel panics, QEMU ends."""
+    argv = [QEMU, "-M", "q35,hpet=off", "-accel", "kvm", "-cpu", "host", "-m", "256", "-nodefaults", "-no-user-config", "-no-reboot",
+            "-display", "none", "-kernel", files + "/vmlinuz", "-initrd", files + "/initrd.cpio",
+            "-append", "console=ttyS0 quiet panic=-1 rdinit=/bin/busybox", "-serial", "stdio"]
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=KVM_UP, preexec_fn=image.die_with_parent, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return any(word in done.stdout for word in PANIC)
+
+
+def why_kvm_fails(cache, files):
+    """None, or a sentence. Asked once, and written down."""
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        now = f"{f.read()}{qemu_version()}\n{identity(files + '/vmlinuz')}\n"
+    with open(f"{cache}/kvm", "a+") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        f.seek(0)
+        known, _, answer = f.read().rpartition("=")
+        if known != now:
+            answer = "up" if kernel_comes_up(files) else "down"
+            f.truncate(0)
+            f.write(f"{now}={answer}")
+    return None if answer == "up" else f"no kernel comes up in it within {KVM_UP} s"
+
+
+def accelerator(cache, files):
+    """KVM where it works, emulation elsewhere; HULL_VM_ACCEL=tcg or kvm says which.
+
+    There are machines with a KVM that takes minutes for what takes a second, or stands still: some that are machines themselves. So it
+    has to bring a kernel up once; what came of it holds until this machine boots, and QEMU or the kernel change.
+    """
     want = os.environ.get("HULL_VM_ACCEL", "")
     if want not in ("", "kvm", "tcg"):
         raise MachineError(f"HULL_VM_ACCEL={want}: it is kvm or tcg")
-    why = "it is not wanted" if want == "tcg" else why_no_kvm()
+    why = "it is not wanted" if want == "tcg" else why_no_kvm() or why_kvm_fails(cache, files)
     if want == "kvm" and why:
         raise MachineError(f"no KVM on this machine: {why}")
     return "tcg" if why else "kvm"
@@ -106,8 +138,8 @@ class Plan:
         self.cache, self.profile, self.cpus = cache, profile, 1 if virtual_time else cpus
         self.virtual_time = virtual_time
         self.append = f"{COMMON} {row.append} {append}".strip()
-        self.kvm = not virtual_time and accelerator() == "kvm"
         self.files = image.ensure(cache, row.image)
+        self.kvm = not virtual_time and accelerator(cache, self.files) == "kvm"
         self.image = row.image
 
     def accel(self):
