@@ -139,7 +139,7 @@ static int put_archive(struct engine *g, const struct build_request *b, const st
 	if (!references.n && !r->is_index)
 		arena_strv_add(&a, &references, r->id);
 	struct image_save_request q = {.references = &references, .form = o->kind == OUTPUT_DOCKER ? "docker-archive" : o->as_dir ? "oci-dir" : "oci-archive",
-		.path = is_stdout(o) ? NULL : o->dest, .fd = 1, .index = r->is_index ? r->id : NULL, .annotations = &notes};
+		.path = is_stdout(o) ? NULL : o->dest, .fd = 1, .single = true, .index = r->is_index ? r->id : NULL, .annotations = &notes};
 	int result = image_save(g, &q, e);
 	arena_drop(&a);
 	return result;

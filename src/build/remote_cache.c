@@ -246,7 +246,7 @@ static int to_local(struct engine *g, const struct build_cache *to, const char *
 	if (there && !layout && rmdir(to->place) < 0)
 		return err_set(e, ERR_EXISTS, "%.200s is there, and no cache", to->place);
 	arena_strv_add(&a, &references, id);
-	struct image_save_request q = {.references = &references, .name = "cache", .form = "oci-dir", .path = new, .fd = -1};
+	struct image_save_request q = {.references = &references, .name = "cache", .form = "oci-dir", .path = new, .fd = -1, .single = true};
 	struct err ignored = {};
 	if (image_save(g, &q, e) < 0) {
 		(void)!path_remove_tree(AT_FDCWD, new, &ignored);

@@ -41,5 +41,6 @@ const struct cmd cmd_save = {"save", "IMAGE...", "Write images into an archive",
 	.about = "docker-archive is what docker writes since version 25: an OCI layout, and docker's manifest.json beside it; all that reads one of "
 		"the two reads it. oci-archive is the layout alone, oci-dir the same as a directory: one that is there is added to. docker-dir is "
 		"skopeo's dir:, for one image. A repository without a tag stands for all of its tags. Layers are written as plain tars, which is how they "
-		"are kept; under --storage files an archive is made of a layer's files again, and the image in it has another id.",
+		"are kept. Of an index that an image came with goes what is here: its other platforms and what is attested of them; with --platform that image "
+		"alone. Under --storage files an archive is made of a layer's files again, and the image in it has another id.",
 	.examples = "$ hull save -o box.tar box\n$ hull save box | xz >box.tar.xz\n$ hull save --format oci-dir -o layout box"};

@@ -64,7 +64,8 @@ struct image_save_request {
 	const char *form;     /* NULL: docker-archive */
 	const char *path;
 	int fd;
-	const char *platform; /* NULL: whatever the names stand for */
+	const char *platform; /* NULL: whatever the names stand for, and with each what is here of the index that it came with */
+	bool single;          /* the images alone */
 	const struct map *annotations; /* of that index, where the archive lists it; or NULL */
 	const char *index;    /* instead: the digest of an index that is here, with all that it names; the references are its names. NULL */
 	const struct image_progress *progress;

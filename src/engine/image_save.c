@@ -4,7 +4,8 @@
  * under the digest that the image's config has. Of a layer of which only files are kept an archive is made again; it has another
  * digest, and the image of it another id (image_push does the same).
  *
- * The manifest that the image came with goes as it is where it names exactly these blobs; else one is made.
+ * The manifest that the image came with goes as it is where it names exactly these blobs; else one is made. So does the index that it came with, where
+ * more of it is here than this image: its other platforms, what is attested of them.
  */
 #include "engine/image.h"
 
@@ -289,8 +290,8 @@ static int put_manifest(struct saving *x, const struct image *i, const struct ma
 	return put_document(x, d, NULL, e);
 }
 
-/* ret: its manifest, as it is in the archive. With NULL the archive lists the image. */
-static int save_image(struct saving *x, const struct saved *s, struct descriptor *ret, struct err *e)
+/* ret: as the archive lists it, with its own manifest. */
+static int save_image(struct saving *x, const struct saved *s, struct save_image *ret, struct err *e)
 {
 	const struct image *i = s->image;
 	const struct strv *ids = &i->config.rootfs.diff_ids;
@@ -313,13 +314,11 @@ static int save_image(struct saving *x, const struct saved *s, struct descriptor
 	}
 	if (put_config(x, i, &digests, &config, e) < 0 || put_manifest(x, i, v, &config, &manifest, &type, e) < 0)
 		return -1;
-	if (ret) {
-		*ret = (struct descriptor){.media_type = type, .digest = (char *)(uintptr_t)manifest.digest, .size = manifest.len};
-		return 0;
-	}
-	struct save_image out = {.names = &s->names, .config = config.digest, .layers = &digests,
+	struct strv *layers = arena_alloc(&x->arena, sizeof *layers);
+	*layers = digests;
+	*ret = (struct save_image){.names = &s->names, .config = config.digest, .layers = layers,
 		.manifest = {.media_type = type, .digest = (char *)(uintptr_t)manifest.digest, .size = manifest.len}};
-	return save_add(x->out, &out, e);
+	return 0;
 }
 
 /* ---- an index */
@@ -329,7 +328,7 @@ static int put_attest_blob(struct saving *x, const struct attest_blob *b, struct
 	return save_put(x->out, &(struct save_blob){.digest = b->digest, .size = b->len, .text = b->text, .fd = -1}, e);
 }
 
-/* What is attested of an image that is in the archive by now; d: its entry in the index. */
+/* What is attested of an image that is in the archive by now; d: its entry in the index. 0: it is not here. */
 static int save_attestation(struct saving *x, const struct image_index *index, size_t i, struct json *list, struct err *e)
 {
 	struct attest t, moved;
@@ -337,7 +336,7 @@ static int save_attestation(struct saving *x, const struct image_index *index, s
 	struct json *d = json_at(list, i);
 	int r = attest_load(&x->g->store, &x->arena, index->manifests.v[i].digest, &t, e);
 	if (r != 1)
-		return r < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "index %.19s: not all that it names is here", x->r->index);
+		return r;
 	for (size_t k = 0; k < index->manifests.n; k++) {
 		const char *now = json_get_str(json_at(list, k), "digest");
 		if (strcmp(index->manifests.v[k].digest, of) != 0 || strcmp(now, of) == 0)
@@ -352,48 +351,136 @@ static int save_attestation(struct saving *x, const struct image_index *index, s
 	for (size_t k = 0; k < t.statements.n; k++)
 		if (put_attest_blob(x, &t.statements.v[k].blob, e) < 0)
 			return -1;
-	return put_attest_blob(x, &t.config, e) < 0 ? -1 : put_attest_blob(x, &t.manifest, e);
+	return put_attest_blob(x, &t.config, e) < 0 || put_attest_blob(x, &t.manifest, e) < 0 ? -1 : 1;
 }
 
-/* All that it names; what has another manifest in the archive is named by that. */
-static int save_index(struct saving *x, struct err *e)
+/* An image of an index; 0: it is not here. `whole`: the one that was asked for, as the archive lists it. */
+static int save_child(struct saving *x, const char *digest, struct json *d, const struct saved *whole, struct save_image *ret, struct err *e)
+{
+	own(image) struct image image = {};
+	struct saved one = {.image = &image};
+	struct save_image now;
+	bool is_whole = whole && str_eq(whole->image->record.manifest, digest);
+	if (!is_whole && !image_of_manifest(x->g, digest, &image))
+		return 0;
+	if (save_image(x, is_whole ? whole : &one, &now, e) < 0)
+		return -1;
+	if (is_whole)
+		*ret = now;
+	if (strcmp(now.manifest.digest, digest) != 0) {
+		json_set_str(d, "digest", now.manifest.digest);
+		json_set(d, "size", json_new_u64(now.manifest.size));
+		json_set_str(d, "mediaType", now.manifest.media_type);
+	}
+	return 1;
+}
+
+struct entry_list { struct json *v; bool is_new; };
+
+/* Puts what the index names, the images first: what is attested of them follows their digests. What is not here is left out of the list. */
+static int save_entries(struct saving *x, const struct image_index *index, const struct saved *whole, struct json *list, struct entry_list *left,
+	struct save_image *out, struct err *e)
+{
+	bool *there = arena_alloc(&x->arena, index->manifests.n + 1);
+	for (int attests = 0; attests < 2; attests++)
+		for (size_t i = 0; i < index->manifests.n; i++) {
+			const struct descriptor *m = &index->manifests.v[i];
+			if (attest_is(m) != (attests == 1))
+				continue;
+			int r = attests ? save_attestation(x, index, i, list, e) : save_child(x, m->digest, json_at(list, i), whole, out, e);
+			if (r < 0)
+				return -1;
+			if (r == 0 && !whole)
+				return err_set(e, ERR_NOT_FOUND, "index %.19s: not all that it names is here", x->r->index);
+			there[i] = r;
+		}
+	for (size_t i = 0; i < index->manifests.n; i++) {
+		left->is_new |= !there[i] || strcmp(json_get_str(json_at(list, i), "digest"), index->manifests.v[i].digest) != 0;
+		if (there[i])
+			json_add(left->v, json_ref(json_at(list, i)));
+	}
+	return 0;
+}
+
+/* All that it names; what has another manifest in the archive is named by that. whole: an image of it, and then what of the rest is here. */
+static int save_index(struct saving *x, const char *digest, const struct saved *whole, struct save_image *out, struct err *e)
 {
 	own(buf) struct buf text = {};
 	own(buf) struct buf new = BUF(DOCUMENT_MAX);
-	own(json) struct json *j = NULL;
+	own(json) struct json *j = NULL, *list = NULL;
 	struct image_index index;
-	struct strv names = {};
-	if (store_get_blob(&x->g->store, x->r->index, DOCUMENT_MAX, &text, e) < 0 || json_parse(buf_text(&text), text.len, &j, e) < 0 ||
-		image_index_parse(j, &x->arena, &index, e) < 0)
-		return err_wrap(e, "index %.19s", x->r->index);
-	for (size_t i = 0; i < index.manifests.n; i++) {
-		own(image) struct image image = {};
-		struct descriptor now;
-		if (attest_is(&index.manifests.v[i])) {
-			if (save_attestation(x, &index, i, json_get(j, "manifests"), e) < 0)
-				return -1;
-			continue;
-		}
-		if (!image_of_manifest(x->g, index.manifests.v[i].digest, &image))
-			return err_set(e, ERR_NOT_FOUND, "index %.19s: not all that it names is here", x->r->index);
-		struct saved s = {.image = &image};
-		if (save_image(x, &s, &now, e) < 0)
-			return -1;
-		struct json *d = json_at(json_get(j, "manifests"), i);
-		json_set_str(d, "digest", now.digest);
-		json_set(d, "size", json_new_u64(now.size));
-		json_set_str(d, "mediaType", now.media_type);
+	struct entry_list left = {json_new_array(), false};
+	if (store_get_blob(&x->g->store, digest, DOCUMENT_MAX, &text, e) < 0 || json_parse(buf_text(&text), text.len, &j, e) < 0 ||
+		image_index_parse(j, &x->arena, &index, e) < 0) {
+		json_drop(&left.v);
+		return err_wrap(e, "index %.19s", digest);
 	}
-	json_format(j, 2, &new);
-	struct text d = {.text = arena_ndup(&x->arena, buf_text(&new), new.len), .len = new.len};
-	if (buf_check(&new, e) < 0 || put_document(x, &d, NULL, e) < 0)
+	list = json_ref(json_get(j, "manifests"));
+	int r = save_entries(x, &index, whole, list, &left, out, e);
+	json_set(j, "manifests", left.v);
+	if (r < 0)
+		return -1;
+	if (left.is_new)
+		json_format(j, 2, &new);
+	const struct buf *b = left.is_new ? &new : &text;
+	struct text d = {.text = arena_ndup(&x->arena, buf_text(b), b->len), .len = b->len};
+	if (buf_check(&new, e) < 0 || put_document(x, &d, left.is_new ? NULL : digest, e) < 0)
+		return -1;
+	out->manifest = (struct descriptor){.media_type = index.media_type ? index.media_type : (char *)(uintptr_t)TYPE_OCI_INDEX,
+		.digest = (char *)(uintptr_t)d.digest, .size = d.len};
+	return 0;
+}
+
+/* The index of a build. */
+static int save_built(struct saving *x, struct err *e)
+{
+	struct strv names = {};
+	struct save_image out = {.names = &names};
+	if (save_index(x, x->r->index, NULL, &out, e) < 0)
 		return -1;
 	for (size_t i = 0; i < x->r->references->n; i++)
 		arena_strv_add(&x->arena, &names, x->r->references->v[i]);
-	struct save_image out = {.names = &names, .manifest = {.media_type = index.media_type ? index.media_type : (char *)(uintptr_t)TYPE_OCI_INDEX,
-		.digest = (char *)(uintptr_t)d.digest, .size = d.len}};
 	if (x->r->annotations)
 		out.manifest.annotations = *x->r->annotations;
+	return save_add(x->out, &out, e);
+}
+
+/* The index that an image came with, if more of it is here than the image; NULL: there is none. */
+static const char *index_of(struct saving *x, const struct image *image)
+{
+	for (size_t i = image->record.digests.n; i-- > 0;) {
+		const char *at = strchr(image->record.digests.v[i], '@');
+		own(buf) struct buf text = {};
+		own(json) struct json *j = NULL;
+		struct image_index index = {};
+		struct err ignored = {};
+		bool named = false, more = false;
+		if (!at || str_eq(at + 1, image->record.manifest) || store_get_blob(&x->g->store, at + 1, DOCUMENT_MAX, &text, &ignored) < 0 ||
+			json_parse(buf_text(&text), text.len, &j, &ignored) < 0 || types_document(NULL, j) != DOCUMENT_INDEX ||
+			image_index_parse(j, &x->arena, &index, &ignored) < 0)
+			continue;
+		for (size_t k = 0; k < index.manifests.n; k++) {
+			own(image) struct image other = {};
+			struct attest t;
+			const struct descriptor *m = &index.manifests.v[k];
+			bool own_one = str_eq(m->digest, image->record.manifest);
+			named |= own_one;
+			more |= !own_one && (attest_is(m) ? attest_load(&x->g->store, &x->arena, m->digest, &t, &ignored) == 1 :
+				image_of_manifest(x->g, m->digest, &other));
+		}
+		if (named && more)
+			return at + 1;
+	}
+	return NULL;
+}
+
+static int save_named(struct saving *x, const struct saved *s, struct err *e)
+{
+	struct save_image out = {.names = &s->names};
+	bool alone = x->form == SAVE_DOCKER_DIR || x->r->single || !str_is_empty(x->r->platform);
+	const char *index = alone ? NULL : index_of(x, s->image);
+	if (index ? save_index(x, index, s, &out, e) < 0 : save_image(x, s, &out, e) < 0)
+		return -1;
 	return save_add(x->out, &out, e);
 }
 
@@ -447,9 +534,9 @@ static int save_all(struct saving *x, struct err *e)
 	if (save_open(x->form, t.fd, &x->out, e) < 0)
 		return err_wrap(e, "%.300s", t.path ? t.path : "archive");
 	for (size_t i = 0; i < x->all.n; i++)
-		if (save_image(x, &x->all.v[i], NULL, e) < 0)
+		if (save_named(x, &x->all.v[i], e) < 0)
 			return err_wrap(e, "image %.80s", x->all.v[i].names.n ? x->all.v[i].names.v[0] : x->all.v[i].image->record.id);
-	if (x->r->index && save_index(x, e) < 0)
+	if (x->r->index && save_built(x, e) < 0)
 		return -1;
 	if (save_end(x->out, e) < 0)
 		return -1;

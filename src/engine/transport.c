@@ -223,5 +223,6 @@ int image_copy_out(struct engine *g, const struct image_copy_request *r, struct 
 		return image_save(g, &q, e);
 	own(fd) int file = engine_scratch(g, e);
 	q.fd = file;
+	q.single = true;
 	return file < 0 || image_save(g, &q, e) < 0 ? -1 : transport_hand_over(g, &r->to, file, e);
 }

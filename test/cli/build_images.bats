@@ -240,6 +240,11 @@ DOCKERFILE
     # The same build attests the same; with mode=max values too.
     hull build -q --no-cache -t attested --provenance --sbom -o type=oci,tar=false,dest=again .
     [ "$(jq -r '.manifests[0].digest' again/index.json)" = "$index" ]
+    # What is kept here is saved with it.
+    hull build -q -t attested --provenance --sbom .
+    hull save -q --format oci-dir -o saved attested
+    [ "$(jq -r '.manifests[0].digest' saved/index.json)" = "$index" ]
+    diff -r out/blobs saved/blobs
     hull build -q --provenance=mode=max --build-arg SECRET_NAME=value -o type=oci,tar=false,dest=max .
     grep -rlq 'build-arg:SECRET_NAME' max
     run ! grep -rlq 'build-arg:SECRET_NAME' out

@@ -163,6 +163,50 @@ def test_damaged_and_wrong_places():
             assert p.returncode == 125 and p.err.count("\n") == 1, (words, p.err)
 
 
+def test_save_carries_the_index():
+    with Fake() as fake, Hull() as hull:
+        images = [Image([SMALL]), Image([BIG], architecture="arm64"), Image([SMALL, BIG], architecture="riscv64")]
+        # Layers that are kept as they came: nothing has to be made anew.
+        for image, layers in zip(images, ([SMALL], [BIG], [SMALL, BIG])):
+            image.document["layers"] = [image.blob(layer, "application/vnd.oci.image.layer.v1.tar") for layer in layers]
+        index = fake.add(images, "x")
+        name = f"{fake.host}/x"
+        hull.ok("pull", "-q", "--platform", "linux/amd64", name)
+        alone = os.path.join(hull.path, "alone")
+        hull.ok("save", "--format", "oci-dir", "-o", alone, name)
+        with open(os.path.join(alone, "index.json")) as f:
+            assert json.load(f)["manifests"][0]["digest"] == digest_of(images[0].manifest)
+        hull.ok("pull", "-q", "--platform", "linux/arm64", name)
+        some = os.path.join(hull.path, "some")
+        hull.ok("save", "--format", "oci-dir", "-o", some, name)
+
+        def listed(path):
+            with open(os.path.join(path, "index.json")) as f:
+                top = json.load(f)["manifests"][0]
+            assert top["mediaType"].endswith("index.v1+json"), top
+            with open(os.path.join(path, "blobs/sha256", top["digest"][7:])) as f:
+                return top, [m["digest"] for m in json.load(f)["manifests"]]
+        assert listed(some)[1] == [digest_of(i.manifest) for i in images[:2]]
+        hull.ok("pull", "-q", "--platform", "linux/riscv64", name)
+        whole = os.path.join(hull.path, "whole")
+        hull.ok("save", "--format", "oci-dir", "-o", whole, name)
+        assert listed(whole)[0]["digest"] == digest_of(index)
+        # One of them, when it is asked for.
+        one = os.path.join(hull.path, "one")
+        hull.ok("save", "--format", "oci-dir", "--platform", "linux/arm64", "-o", one, name)
+        with open(os.path.join(one, "index.json")) as f:
+            assert json.load(f)["manifests"][0]["digest"] == digest_of(images[1].manifest)
+        # docker's list has the image that the name stands for.
+        hull.ok("save", "-o", os.path.join(hull.path, "x.tar"), name)
+        with tarfile.open(os.path.join(hull.path, "x.tar")) as tar:
+            docker = json.load(tar.extractfile("manifest.json"))
+        assert [d["RepoTags"] for d in docker] == [[f"{name}:latest"]], docker
+        for path in (whole, os.path.join(hull.path, "x.tar")):
+            hull.ok("rmi", "-f", *{i.id for i in images if i.id in hull.images()})
+            hull.ok("load", "-q", "-i", path)
+            assert hull.inspect(name)["Id"] == images[0].id
+
+
 class Docker(socketserver.ThreadingUnixStreamServer):
     """docker's socket: /images/NAME/get and /images/load."""
 
