@@ -23,7 +23,7 @@
 
 enum { ENTRY_MAX = 4 << 20 };
 
-struct kept { char *hex, *step; int64_t used; uint64_t bytes; bool goes; };
+struct kept { char *hex, *step; int64_t used; uint64_t bytes; bool goes; char *mount /* the volume of a cache mount; NULL: a layer */; };
 struct keys {
 	struct arena arena;
 	struct { struct kept *v; size_t n; } layers;
@@ -189,7 +189,7 @@ static int forget(struct cache *c, struct keys *k, bool everything, struct strv 
 	}
 	for (size_t i = 0; i < k->layers.n; i++) {
 		own(mem) char *path = mem_printf("layers/%s", k->layers.v[i].hex);
-		if (!k->layers.v[i].goes)
+		if (!k->layers.v[i].goes || k->layers.v[i].mount)
 			continue;
 		if (unlinkat(c->dir, path, 0) < 0 && errno != ENOENT)
 			return err_sys(e, "build cache");
@@ -198,20 +198,27 @@ static int forget(struct cache *c, struct keys *k, bool everything, struct strv 
 	return 0;
 }
 
+/* Unless somebody has it. 1: it is gone. */
+static int remove_mount(struct engine *g, const char *name, const char *place, int64_t unused_since, uint64_t *ret_bytes)
+{
+	uint64_t users = 0;
+	struct err why = {};
+	own(fd) int dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir >= 0 && flock(dir, LOCK_EX | LOCK_NB) == 0 && (!unused_since || mount_used(place) < unused_since) &&
+		volume_size(g, name, ret_bytes, &users, &why) == 0 && !users && volume_remove(g, name, false, &why) == 0;
+}
+
 int prune_mounts(struct engine *g, int64_t unused_ns, struct strv *ret_names, uint64_t *ret_bytes, struct err *e)
 {
 	own(json) struct json *list = mounts(g, e);
-	int64_t before = num_now_ns() - unused_ns;
+	int64_t before = unused_ns ? num_now_ns() - unused_ns : 0;
 	*ret_bytes = 0;
 	if (!list)
 		return -1;
 	for (size_t i = 0; i < json_len(list); i++) {
 		const char *name = json_get_str(json_at(list, i), "Name"), *place = json_get_str(json_at(list, i), "Mountpoint");
-		uint64_t bytes = 0, users = 0;
-		struct err why = {};
-		own(fd) int dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0 || (unused_ns && mount_used(place) >= before) ||
-			volume_size(g, name, &bytes, &users, &why) < 0 || users || volume_remove(g, name, false, &why) < 0)
+		uint64_t bytes = 0;
+		if (!remove_mount(g, name, place, before, &bytes))
 			continue;
 		strv_add(ret_names, name);
 		*ret_bytes += bytes;
@@ -219,22 +226,52 @@ int prune_mounts(struct engine *g, int64_t unused_ns, struct strv *ret_names, ui
 	return 0;
 }
 
+/* Cache mounts among the layers, by when they were used. */
+static void read_mounts(struct engine *g, struct keys *k, const struct json *list)
+{
+	for (size_t i = 0; i < json_len(list); i++) {
+		const char *name = json_get_str(json_at(list, i), "Name"), *place = json_get_str(json_at(list, i), "Mountpoint");
+		uint64_t bytes, users;
+		struct err gone = {};
+		if (volume_size(g, name, &bytes, &users, &gone) == 0)
+			*arena_push(&k->arena, &k->layers) = (struct kept){.hex = arena_dup(&k->arena, ""), .step = arena_dup(&k->arena, place),
+				.used = mount_used(place), .bytes = bytes, .mount = arena_dup(&k->arena, name)};
+	}
+	if (k->layers.n)
+		qsort(k->layers.v, k->layers.n, sizeof *k->layers.v, by_use);
+}
+
+/* Those that were used longest ago; what somebody has stays, and younger ones go for it. */
+static void choose_any(struct engine *g, struct keys *k, uint64_t limit)
+{
+	uint64_t all = 0, bytes;
+	for (size_t i = 0; i < k->layers.n; i++)
+		all += k->layers.v[i].bytes;
+	for (size_t i = 0; i < k->layers.n && all > limit; i++) {
+		struct kept *l = &k->layers.v[i];
+		l->goes = !l->mount || remove_mount(g, l->mount, l->step, 0, &bytes);
+		all -= l->goes ? l->bytes : 0;
+	}
+}
+
 int prune_to_limit(struct engine *g, uint64_t limit, struct err *e)
 {
 	own(cache) struct cache c = {.dir = -1};
 	own(keys) struct keys k = {};
 	own(json) struct json *gone = json_new_array();
+	own(json) struct json *list = mounts(g, e);
 	own(strv) struct strv ids = {};
 	uint64_t all = 0;
-	if (engine_need_snap(g, e) < 0 || engine_need_store(g, e) < 0 || cache_open(&c, g, e) < 0 || read_layers(&c, g, &k, e) < 0)
+	if (!list || engine_need_snap(g, e) < 0 || engine_need_store(g, e) < 0 || cache_open(&c, g, e) < 0 || read_layers(&c, g, &k, e) < 0)
 		return -1;
+	read_mounts(g, &k, list);
 	for (size_t i = 0; i < k.layers.n; i++)
 		all += k.layers.v[i].bytes;
 	if (all <= limit)
 		return 0;
 	if (read_keys(&c, &k, e) < 0)
 		return -1;
-	choose(&k, 0, limit);
+	choose_any(g, &k, limit);
 	return forget(&c, &k, false, &ids, e) < 0 ? -1 : layers_collect(g, gone, e);
 }
 

@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "build/agent.h"
 #include "build/hide.h"
+#include "build/interrupt.h"
 #include "build/place.h"
 #include "build/prune.h"
 #include "build/tree.h"
@@ -29,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CACHES_MAX = 64 };
+enum { CACHES_MAX = 64, ASK_LAST_MS = 20 };
 enum { ALL = 31, B = 1 << RUN_BIND, C = 1 << RUN_CACHE, T = 1 << RUN_TMPFS, S = 1 << RUN_SECRET, H = 1 << RUN_SSH };
 static const char *const kinds[] = {"bind", "cache", "tmpfs", "secret", "ssh"};
 
@@ -416,8 +417,8 @@ static int hold_cache(struct run *r, struct run_mount *m, const char *name, stru
 	own(fd) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, "cache %s", name);
-	if (flock(dir, private ? LOCK_EX | LOCK_NB : locked ? LOCK_EX : LOCK_SH) < 0)
-		return private && errno == EWOULDBLOCK ? 1 : err_sys(e, "cache %s", name);
+	if (flock(dir, (private || locked ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 1 : err_sys(e, "cache %s", name);
 	/* When it was used last: prune.c. */
 	(void)!utimensat(AT_FDCWD, above, NULL, 0);
 	m->lock = take_fd(dir);
@@ -440,6 +441,35 @@ static int fill_cache(struct run *r, struct run_mount *m, const char *name, size
 	return fill < 0 ? err_sys(e, "cache %s", name) : volume_fill(g, name, fill, m->uid, m->gid, e);
 }
 
+/* A private one is that of who comes first; who is there meanwhile has another, which is used again too. 1: somebody else has it. */
+static int hold_some(struct run *r, struct run_mount *m, char *base, char **ret_name, struct err *e)
+{
+	int held = hold_cache(r, m, *ret_name = base, e);
+	if (held != 1 || !str_eq(m->sharing, "private"))
+		return held;
+	for (unsigned n = 2; held == 1 && n <= CACHES_MAX; n++)
+		held = hold_cache(r, m, *ret_name = arena_printf(&r->c.arena, "%s-%u", base, n), e);
+	return held == 1 ? err_set(e, ERR_CONFLICT, "cache %s: %d builds have one of their own", base, CACHES_MAX) : held;
+}
+
+/* Who waits asks now and then, as share.c does, and holds no lock meanwhile. ret_lock: volumes.lock, shared. */
+static int wait_for_cache(struct run *r, struct run_mount *m, char *base, char **ret_name, int *ret_lock, struct err *e)
+{
+	static const char told[] = "a cache mount is in use elsewhere: waiting for it\n";
+	for (int ms = 1;; ms = ms < ASK_LAST_MS ? 2 * ms : ms) {
+		*ret_lock = path_lock(r->x->b->g->root, "volumes.lock", false, true, e);
+		int held = *ret_lock < 0 ? -1 : hold_some(r, m, base, ret_name, e);
+		if (held != 1)
+			return held;
+		fd_drop(ret_lock);
+		if (ms == 1)
+			event_send(r->x->b, BUILD_OUTPUT, r->x->number, r->x->name, 0, told, sizeof told - 1);
+		(void)interrupt_poll(NULL, 0, ms);
+		if (interrupt_came())
+			return err_set(e, ERR_CONFLICT, "interrupted");
+	}
+}
+
 static int place_cache(struct run *r, struct run_mount *m, size_t i, struct err *e)
 {
 	struct build *b = r->x->b;
@@ -454,15 +484,9 @@ static int place_cache(struct run *r, struct run_mount *m, size_t i, struct err 
 		m->uid = u.uid;
 		m->gid = u.gid;
 	}
-	own(fd) int lock = path_lock(b->g->root, "volumes.lock", false, true, e);
-	int held = lock < 0 ? -1 : hold_cache(r, m, name, e);
-	/* A private one is that of who comes first; who is there meanwhile has another, which is used again too. */
-	for (unsigned n = 2; held == 1 && n <= CACHES_MAX; n++) {
-		name = arena_printf(a, "%s-%u", base, n);
-		held = hold_cache(r, m, name, e);
-	}
-	if (held != 0)
-		return held < 0 ? -1 : err_set(e, ERR_CONFLICT, "cache %s: %d builds have one of their own", base, CACHES_MAX);
+	own(fd) int lock = -1;
+	if (wait_for_cache(r, m, base, &name, &lock, e) < 0)
+		return -1;
 	bool is_new = volume_is_new(b->g, name);
 	if (is_new && fill_cache(r, m, name, i, e) < 0)
 		return -1;

@@ -146,6 +146,12 @@ DOCKERFILE
     [ "$(hull builder ls --format '{{.Type}}' | grep -c regular)" -le 2 ]
     run -0 hull build --progress plain -o type=cacheonly .
     [[ $output == *'RUN head -c 3000000'*DONE* ]]
+    # Cache mounts count, and go in their turn.
+    printf 'FROM box\nRUN --mount=type=cache,id=old,target=/c head -c 3000000 /dev/zero >/c/f\n' >Dockerfile.mounts
+    printf 'RUN --mount=type=cache,id=young,target=/c head -c 1000000 /dev/zero >/c/f\n' >>Dockerfile.mounts
+    hull build -q -o type=cacheonly --cache-max 3500000 -f Dockerfile.mounts .
+    [[ $(hull builder ls --format '{{.Description}}') == *'cache mount young'* ]]
+    [[ $(hull builder ls --format '{{.Description}}') != *'cache mount old'* ]]
     # As a setting; also after a build that failed.
     printf '{"build-cache-max": "1M"}' >settings.json
     printf 'FROM box\nRUN head -c 5000000 /dev/zero >/x\nRUN false\n' >Dockerfile

@@ -109,6 +109,27 @@ ended() { wait "$1" || { cat "$HULL_DIR"/log.* >&2; return 1; }; }
     [ "$(counted)" = 2 ]
 }
 
+@test "share: who waits for a cache mount that is locked keeps nobody from other volumes" {
+    printf 'FROM box\nRUN --mount=type=cache,id=one,sharing=locked,target=/c echo x >>/count/n; while [ ! -e /count/go ]; do sleep 0.02; done\n' >Dockerfile
+    begin a .
+    local first=$pid
+    until_ runs
+    printf 'FROM box\nRUN --mount=type=cache,id=one,sharing=locked,target=/c echo x >>/count/n\n' >Dockerfile
+    begin b .
+    local second=$pid
+    until_ grep -q 'in use elsewhere' "$HULL_DIR/log.b"
+    hull volume create other
+    hull volume rm other
+    begin c .
+    until_ grep -q 'elsewhere' "$HULL_DIR/log.c"
+    kill -TERM "$pid"
+    ! wait "$pid"
+    touch "$HULL_DIR/count/go"
+    ended "$first"
+    ended "$second"
+    [ "$(counted)" = 2 ]
+}
+
 @test "share: a build that waits can be interrupted" {
     { echo FROM box; step; } >Dockerfile
     begin a -t first .
