@@ -392,26 +392,18 @@ static int open_layout(struct copying *x, struct text *t, struct err *e)
 	return 0;
 }
 
-static int open_registry(struct copying *x, const char *name, const char *actions, struct pull *ret, struct err *e)
-{
-	struct ref ref;
-	if (ref_parse(name, &ref, e) < 0)
-		return -1;
-	own(mem) char *scope = mem_printf("repository:%s:%s", ref.repository, actions);
-	return image_remote_open(x->g, name, scope, ret, e);
-}
-
 static int open_remote(struct copying *x, struct text *t, struct err *e)
 {
 	own(buf) struct buf text = {};
 	own(mem) char *type = NULL;
 	char digest[136];
-	if (open_registry(x, x->r->from.name, "pull", &x->in, e) < 0)
+	struct ref ref;
+	if (ref_parse(x->r->from.name, &ref, e) < 0)
+		return -1;
+	own(mem) char *scope = mem_printf("repository:%s:pull", ref.repository);
+	if (image_remote_manifest(x->g, x->r->from.name, scope, &x->in, &text, &type, digest, e) < 0)
 		return -1;
 	x->has_in = true;
-	const struct ref *ref = &x->in.ref;
-	if (remote_manifest_get(&x->in, *ref->digest ? ref->digest : ref->tag, &text, &type, digest, e) < 0)
-		return -1;
 	*t = (struct text){arena_dup(&x->arena, digest), arena_dup(&x->arena, type), arena_ndup(&x->arena, buf_text(&text), text.len), text.len};
 	return 0;
 }
@@ -539,7 +531,11 @@ static int open_to(struct copying *x, struct err *e)
 	const struct place *to = &x->r->to;
 	enum save_form form = SAVE_DOCKER_ARCHIVE;
 	if (to->transport == TRANSPORT_REGISTRY) {
-		if (open_registry(x, to->name, "pull,push", &x->out, e) < 0)
+		struct ref ref;
+		if (ref_parse(to->name, &ref, e) < 0)
+			return -1;
+		own(mem) char *scope = mem_printf("repository:%s:pull,push", ref.repository);
+		if (image_remote_open(x->g, to->name, scope, &x->out, e) < 0)
 			return -1;
 		x->has_out = true;
 		return 0;

@@ -237,13 +237,6 @@ static int pull_from(struct engine *g, const struct image_pull_request *r, const
 	return result;
 }
 
-/* May another place have it? What this machine cannot do it cannot do there either. */
-static bool may_be_elsewhere(const struct err *e)
-{
-	return !e->sys && (e->kind == ERR_NOT_FOUND || e->kind == ERR_DENIED || e->kind == ERR_REMOTE || e->kind == ERR_TIMEOUT || e->kind == ERR_LIMIT ||
-		e->kind == ERR_CORRUPT);
-}
-
 /* Mirrors first, then the registry itself. */
 static int pull_name(struct engine *g, const struct image_pull_request *r, const char *name, struct arena *a, struct image_pulled_list *ret,
 	struct err *e)
@@ -257,7 +250,7 @@ static int pull_name(struct engine *g, const struct image_pull_request *r, const
 	for (size_t i = 0; i < places.n; i++) {
 		if (pull_from(g, r, name, &places.v[i], a, ret, e) == 0)
 			return 0;
-		if (i + 1 == places.n || !may_be_elsewhere(e))
+		if (i + 1 == places.n || !image_remote_may_be_elsewhere(e))
 			return -1;
 		ret->n = before;
 	}
@@ -277,7 +270,7 @@ int image_pull(struct engine *g, const struct image_pull_request *r, struct aren
 	for (size_t i = 0; i < names.n; i++) {
 		if (pull_name(g, r, names.v[i], a, ret, e) == 0)
 			return 0;
-		if (i + 1 == names.n || !may_be_elsewhere(e))
+		if (i + 1 == names.n || !image_remote_may_be_elsewhere(e))
 			return -1;
 	}
 	return -1;

@@ -6,6 +6,7 @@
 #include "engine/image_remote.h"
 
 #include "base/mem.h"
+#include "image/remote_manifest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,4 +127,37 @@ int image_remote_open(struct engine *g, const char *reference, const char *scope
 	bool same = strcmp(places.v[0].registry, ref.registry) == 0 && strcmp(places.v[0].repository, ref.repository) == 0;
 	o.scope = same ? scope : NULL;
 	return pull_open(ret, reference, &o, e);
+}
+
+bool image_remote_may_be_elsewhere(const struct err *e)
+{
+	return !e->sys && (e->kind == ERR_NOT_FOUND || e->kind == ERR_DENIED || e->kind == ERR_REMOTE || e->kind == ERR_TIMEOUT || e->kind == ERR_LIMIT ||
+		e->kind == ERR_CORRUPT);
+}
+
+int image_remote_manifest(struct engine *g, const char *reference, const char *scope, struct pull *ret, struct buf *text, char **ret_type, char digest[136],
+	struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct endpoints places = {};
+	struct ref ref;
+	const struct registries *r = image_remote_registries(g, e);
+	if (!r || ref_parse(reference, &ref, e) < 0 || registries_resolve(r, &ref, true, &a, &places, e) < 0)
+		return -1;
+	for (size_t i = 0; i < places.n; i++) {
+		struct pull_options o;
+		if (image_remote_options_at(g, &places.v[i], &a, &o, e) < 0)
+			return -1;
+		bool same = strcmp(places.v[i].registry, ref.registry) == 0 && strcmp(places.v[i].repository, ref.repository) == 0;
+		o.scope = same ? scope : NULL;
+		if (pull_open(ret, reference, &o, e) < 0)
+			return -1;
+		if (remote_manifest_get(ret, *ref.digest ? ref.digest : ref.tag, text, ret_type, digest, e) == 0)
+			return 0;
+		pull_drop(ret);
+		if (i + 1 == places.n || !image_remote_may_be_elsewhere(e))
+			return -1;
+		buf_reset(text);
+	}
+	return -1;
 }

@@ -187,12 +187,10 @@ static struct json *index_of(const struct json *list)
 static int get_remote(struct engine *g, const char *text, struct buf *ret, char **ret_type, char digest[136], struct err *e)
 {
 	struct pull p = {};
-	struct ref ref;
-	if (ref_parse(text, &ref, e) < 0 || image_remote_open(g, text, NULL, &p, e) < 0)
-		return -1;
-	int r = remote_manifest_get(&p, *ref.digest ? ref.digest : ref.tag, ret, ret_type, digest, e);
+	if (image_remote_manifest(g, text, NULL, &p, ret, ret_type, digest, e) < 0)
+		return err_wrap(e, "%s", text);
 	pull_drop(&p);
-	return r < 0 ? err_wrap(e, "%s", text) : 0;
+	return 0;
 }
 
 int manifest_inspect(struct engine *g, const char *text, struct buf *ret, struct err *e)
