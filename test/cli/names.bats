@@ -76,7 +76,7 @@ while True:
     q, a = u.recvfrom(4096)
     u.sendto(answer(q), a)
 PY
-    in_wan python3 "$HULL_DIR/upstream.py" >"$HULL_DIR/upstream.out" 2>&1 3>&- &
+    nsenter --net="$WAN" python3 "$HULL_DIR/upstream.py" >"$HULL_DIR/upstream.out" 2>&1 3>&- &
     echo $! >"$HULL_DIR/server.pid"
     wait_until 30 grep -q ready "$HULL_DIR/upstream.out"
     hull network create outer

@@ -23,6 +23,40 @@ teardown() { network_clean; }
     refuses 1 'one' network inspect one
 }
 
+@test "network ls and prune: filters; of one key any matches, of labels all; until; what is used or built in stays" {
+    local id
+    hull network create --label tier=front --label team=red fone
+    hull network create --label tier=back --label team=red ftwo
+    id=$(hull network create -d macvlan -o parent=wan0 --subnet 10.89.50.0/24 fthree)
+    names() { hull network ls --format '{{.Name}}' "$@" | tr '\n' ' '; }
+    [ "$(names --filter name=fo)" = "fone " ]
+    [ "$(names --filter name=fone --filter name=ftwo)" = "fone ftwo " ]
+    [ "$(names --filter label=team=red)" = "fone ftwo " ]
+    [ "$(names --filter label=team=red --filter label=tier=back)" = "ftwo " ]
+    [ "$(names --filter label=tier --filter name=two)" = "ftwo " ]
+    [ "$(names --filter driver=macvlan)" = "fthree " ]
+    [ "$(names --filter driver=null --filter driver=host)" = "host none " ]
+    [ "$(names --filter "id=${id:0:12}")" = "fthree " ]
+    [ "$(names --filter type=builtin)" = "bridge host none " ]
+    [[ $(names --filter type=custom) == *"fone fthree ftwo "* && $(names --filter type=custom) != *bridge* ]]
+    [ "$(names --filter scope=swarm)" = "" ]
+    hull run -d --name user --network fone box sleep 1000
+    [[ $(names --filter dangling=true) == *"fthree ftwo "* && $(names --filter dangling=true) != *fone* ]]
+    [[ $(names --filter dangling=false) == *"fone "* && $(names --filter dangling=false) != *ftwo* ]]
+    refuses 125 'filter.*dangling' network ls --filter colour=red
+    refuses 125 'type' network ls --filter type=own
+    refuses 125 'whenever' network prune -f --filter until=whenever
+    run -0 hull network prune -f --filter until=1h
+    [ -z "$output" ]
+    run -0 hull network prune -f --filter label!=team
+    [[ $output == *fthree* && $output != *fone* && $output != *ftwo* ]]
+    run -0 hull network prune -f --filter label=team=red --filter label=tier=front
+    [ -z "$output" ]
+    run -0 hull network prune -f --filter label=team=red
+    [[ $output == *ftwo* && $output != *fone* ]]
+    [[ $(names) == *fone* && $(names) != *ftwo* && $(names) == *bridge* ]]
+}
+
 @test "network create: bad input is one line" {
     hull network create --subnet 10.89.2.0/24 two
     refuses 1 'already exists' network create two
@@ -412,6 +446,33 @@ no_ports() {
     run -0 hull port six
     [ "${#lines[@]}" = 2 ]
     run -0 hull exec six ping -c 1 -W 20 2001:db8::1
+}
+
+@test "IPv6: a static address, networks apart, itself by its own port, ports at an address" {
+    need_nft
+    [ -e /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"
+    local page='mkdir /www; hostname >/www/name; exec httpd -f -p [::]:80 -h /www'
+    hull network create --subnet 10.89.51.0/24 --ipv6 --subnet fd00:51::/64 left6
+    hull network create --subnet 10.89.52.0/24 --ipv6 --subnet fd00:52::/64 right6
+    hull run -d --name lefty --network name=left6,ip6=fd00:51::33 -p 8107:80 -p '[2001:db8::2]:8108:80' box sh -c "$page"
+    wait_until 30 in_host "$HULL_FETCH" 'http://[2001:db8::2]:8107/name'
+    [ "$(hull inspect -f '{{.NetworkSettings.Networks.left6.GlobalIPv6Address}}' lefty)" = fd00:51::33 ]
+    refuses 125 'fd00:51::33.*in use' run --rm --network name=left6,ip6=fd00:51::33 box true
+    refuses 125 'fd00:99::1.*not in the subnet' run --rm --network name=left6,ip6=fd00:99::1 box true
+    refuses 125 'IPv6' run --rm --ip6 fd00:51::34 box true
+    hull run --rm --network left6 box ping -c 1 -W 20 fd00:51::33
+    # Another network does not reach it but by what is published.
+    run ! hull run --rm --init --network right6 box timeout 1 wget -q -O - 'http://[fd00:51::33]/name'
+    run ! in_wan "$HULL_FETCH" 'http://[fd00:51::33]/name'
+    for from in right6 left6; do
+        [ "$(hull run --rm --init --network $from box timeout 20 wget -q -O - 'http://[2001:db8::2]:8107/name')" = "$(hull exec lefty hostname)" ]
+    done
+    [ "$(hull exec lefty timeout 20 wget -q -O - 'http://[2001:db8::2]:8107/name')" = "$(hull exec lefty hostname)" ]
+    [ "$(hull exec lefty timeout 20 wget -q -O - 'http://[2001:db8::2]:8108/name')" = "$(hull exec lefty hostname)" ]
+    [ "$(in_wan "$HULL_FETCH" 'http://[2001:db8::2]:8108/name')" = "$(hull exec lefty hostname)" ]
+    run ! in_host "$HULL_FETCH" 'http://[fd00:52::1]:8108/name'
+    hull restart -t 0 lefty
+    [ "$(hull inspect -f '{{.NetworkSettings.Networks.left6.GlobalIPv6Address}}' lefty)" = fd00:51::33 ]
 }
 
 @test "-p [::]: and [::1]: lead to a container that has only IPv4, TCP and UDP" {

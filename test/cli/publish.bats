@@ -75,6 +75,27 @@ bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
     [[ $output == *"81/tcp -> 127.0.0.1:9001"*"83/tcp -> 127.0.0.1:9003"* && $output != *9002* && $output != *90/tcp* ]]
 }
 
+@test "a range of thousands: one element each, in one go; in the middle of it, at its ends, and gone with the container" {
+    need_nft
+    need_cmd nft
+    hull run -d --name wide -p 20000-24095:20000-24095 box sh -c 'mkdir /www; hostname >/www/name; httpd -p 24095 -h /www; exec httpd -f -p 20000 -h /www'
+    wait_until 30 hull exec wide wget -q -O - http://127.0.0.1:20000/name
+    for port in 20000 24095; do [ "$(fetch "127.0.0.1:$port")" = "$(hull exec wide hostname)" ]; done
+    [ "$(in_host nft list map inet hull any4 | grep -o 'tcp \. 2[0-4][0-9]* :' | wc -l)" = 4096 ]
+    [ "$(hull ps --format '{{.Ports}}')" = "0.0.0.0:20000-24095->20000-24095/tcp" ]
+    refuses 125 '22000/tcp.*already allocated' run --rm -p 22000:80 box true
+    refuses 125 '24090/tcp.*already allocated' run --rm -p 24090-24100:80-90 box true
+    # What it had taken of that range is free.
+    hull run --rm -p 24096-24100:80-84 box true
+    hull update --publish-rm 21000-21999:21000-21999 wide
+    [ "$(in_host nft list map inet hull any4 | grep -o 'tcp \. 2[0-4][0-9]* :' | wc -l)" = 3096 ]
+    hull run --rm -p 21500:80 box true
+    [ "$(hull ps --format '{{.Ports}}')" = "0.0.0.0:20000-20999->20000-20999/tcp, 0.0.0.0:22000-24095->22000-24095/tcp" ]
+    hull rm -f wide
+    run -0 in_host nft list map inet hull any4
+    [[ $output != *"tcp . 2"* ]]
+}
+
 @test "one that does not run has it in its record, and at its next start" {
     need_nft
     hull create --name later -p 8084:80 box sh -c 'mkdir /www; hostname >/www/name; exec httpd -f -p 80 -h /www' >/dev/null
