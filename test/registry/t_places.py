@@ -34,10 +34,10 @@ def test_mirror_comes_first():
         # So do copies, and who looks only.
         n = len(origin.requests)
         hull.ok("copy", "-q", f"docker://{origin.host}/x", f"oci:{hull.path}/x:1")
-        assert json.loads(hull.ok("image", "inspect", "--raw", f"docker://{origin.host}/x")) == json.loads(image.manifest)
+        assert json.loads(hull.ok("image", "inspect", "--raw", f"{origin.host}/x")) == json.loads(image.manifest)
         assert len(origin.requests) == n
         hull.ok("copy", "-q", f"docker://{origin.host}/y", f"oci:{hull.path}/y:1")
-        hull.ok("image", "inspect", "--raw", f"docker://{origin.host}/y")
+        hull.ok("image", "inspect", "--raw", f"{origin.host}/y")
         # A mirror is never pushed to.
         n = len(mirror.requests)
         hull.ok("tag", f"{origin.host}/x", f"{origin.host}/pushed")
