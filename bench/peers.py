@@ -97,6 +97,12 @@ class Engine:
             "cp-in": self.cmd("cp", self.gigabyte(), "bench:/gigabyte"),
             "cp-out": self.cmd("cp", "bench:/gigabyte", self.dir + "/out"),
             "ps": self.cmd("ps", "-a"),
+            "ps-logs": self.cmd("ps", "-a"),
+            "inspect": self.cmd("inspect", "bench"),
+            "inspect-logs": self.cmd("inspect", "much"),
+            "commit": self.cmd("commit", *self.commit_options, "big", "committed"),
+            # As somebody leaves it open in a pipe: CPU / wall is its share of one core.
+            "stats": ["sh", "-c", f"timeout 10 {' '.join(self.cmd('stats'))}; test $? = 124"],
             "load": self.cmd("load", "-q", "-i", self.args.archive or ""),
             "save": self.cmd("save", *self.save_options, "-o", self.dir + "/saved.tar", make_image.NAME),
             "rmi": self.cmd("rmi", make_image.NAME),
@@ -137,18 +143,30 @@ class Engine:
                 os.unlink(self.dir + "/saved.tar")
         if case in ("save", "rmi") and not self.do("images", "-q", make_image.NAME).strip():
             self.do("load", "-q", "-i", self.args.archive)
+        if case == "commit" and self.base:
+            self.do("rmi", "-f", "committed", check=False)
         if case in ("push", "push-loaded"):
             shutil.rmtree(os.path.join(self.args.registry.folder, "data"), ignore_errors=True)
 
-    pull_options = run_options = save_options = ()
+    pull_options = run_options = save_options = commit_options = ()
 
     def prepare(self, case):
-        if case in ("cp-in", "cp-out"):
+        if case in ("cp-in", "cp-out", "commit"):
             self.make_gigabyte()
             os.makedirs(self.dir, exist_ok=True)
-        if case in ("exec", "memory", "cp-in", "cp-out") and "bench" not in self.done:
+        if case in ("exec", "memory", "cp-in", "cp-out", "inspect", "inspect-logs", "ps-logs") and "bench" not in self.done:
             self.do("run", *self.run_options, "-d", "--name", "bench", "--network", "none", "box", "sleep", "100000")
             self.done.add("bench")
+        if case in ("ps-logs", "inspect-logs") and "much" not in self.done:
+            self.make_much()
+        if case == "commit" and "big" not in self.done:
+            self.do("create", *self.run_options, "--name", "big", "--network", "none", "box", "true")
+            self.do("cp", self.gigabyte(), "big:/gigabyte")
+            self.done.add("big")
+        if case == "stats" and "stats" not in self.done:
+            for i in range(self.args.running - len(self.done & {"bench"})):
+                self.do("run", "-d", *self.run_options, "--name", f"s{i}", "--network", "none", "box", "sleep", "100000")
+            self.done.add("stats")
         if case == "cp-out":
             self.do("cp", self.gigabyte(), "bench:/gigabyte")
         if case == "push-loaded":
@@ -165,6 +183,14 @@ class Engine:
                 self.do("create", *self.run_options, "--name", f"n{i}", "--network", "none", "box", "true")
             self.done.add("ps")
 
+    def make_much(self):
+        """A container that has said 64 MB and been started a hundred times."""
+        self.do("run", *self.run_options, "--name", "much", "--network", "none", "box", "sh", "-c",
+                "[ -e /said ] || yes 0123456789012345678901234567890123456789012345678901234567890123 | head -n 1000000; : >/said")
+        for _ in range(100):
+            self.do("start", "-a", "much")
+        self.done.add("much")
+
     def beside_container(self):
         return []
 
@@ -172,8 +198,9 @@ class Engine:
         pass
 
     def teardown(self):
-        if "bench" in self.done:
-            self.do("rm", "-f", "bench", check=False)
+        names = [*(self.done & {"bench", "big", "much"}), *(f"s{i}" for i in range(self.args.running) if "stats" in self.done)]
+        if names:
+            self.do("rm", "-f", *names, check=False)
 
 
 def process_named(name, match):
@@ -435,17 +462,19 @@ class Unshare(Engine):
 
 
 class Cp(Engine):
-    """What copying costs by itself."""
+    """What copying costs by itself, and copying with a digest."""
     name, programs = "cp", ("cp",)
 
     def command(self, case):
+        if case == "commit":
+            return ["sh", "-c", f"tee {self.dir}/gigabyte <{self.gigabyte()} | sha256sum"]
         return ["cp", self.gigabyte(), self.dir + "/gigabyte"] if case in ("cp-in", "cp-out") else None
 
     def setup(self):
         os.makedirs(self.dir, exist_ok=True)
 
     def prepare(self, case):
-        if case in ("cp-in", "cp-out"):
+        if case in ("cp-in", "cp-out", "commit"):
             self.make_gigabyte()
 
     def teardown(self):
