@@ -268,7 +268,10 @@ static int fill_bridge(struct netlink *n, const struct network *w, unsigned inde
 static int look_after(struct netlink *n, const struct network *w, const char *name, bool fresh, struct err *e)
 {
 	unsigned index;
+	/* Neighbours are asked for from a link-local address, and the kernel's own is none until nobody claims it for a second or two. */
+	static const struct addr link_local = {16, {0xfe, 0x80, [15] = 1}};
 	if (get_index(n, name, &index, NULL, e) < 0 || (fresh && !w->ipv6 && set_quiet(n, index, e) < 0) ||
+		(fresh && w->ipv6 && add_address(n, index, &link_local, 64, e) < 0) ||
 		(fresh && !has_own_name(name) && mark(n, index, e) < 0))
 		return -1;
 	return fill_bridge(n, w, index, e);

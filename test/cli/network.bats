@@ -446,6 +446,10 @@ no_ports() {
     run -0 hull port six
     [ "${#lines[@]}" = 2 ]
     run -0 hull exec six ping -c 1 -W 20 2001:db8::1
+    # The bridge can ask for neighbours from its first moment on: its own link-local address has to wait.
+    hull network create --ipv6 prompt
+    hull run --rm --network prompt box true
+    in_host ip -6 -o addr show dev "hl-$(hull network inspect -f '{{slice .Id 0 12}}' prompt)" -tentative | grep 'fe80::1/64'
 }
 
 @test "IPv6: a static address, networks apart, itself by its own port, ports at an address" {
