@@ -252,12 +252,21 @@ static size_t guests_want(void *arg, struct pollfd *ret, size_t room, int *ms)
 	return n;
 }
 
+/* One that is frozen by a freezer of cgroup v1 dies when it is thawed. */
+static void kill_now(struct start *s)
+{
+	struct err ignored = {};
+	proc_pidfd_signal(s->running->pidfd, SIGKILL);
+	if (cgroup_is_frozen(&s->running->cgroup))
+		(void)!cgroup_freeze(&s->running->cgroup, false, &ignored);
+}
+
 /* An unhealthy container is killed; what is to become of it then is its restart policy's business, but where it was said. */
 static void unhealthy(struct start *s)
 {
 	s->must_come_back = s->on_unhealthy == HEALTH_RESTART;
 	if (s->on_unhealthy == HEALTH_KILL)
-		proc_pidfd_signal(s->running->pidfd, SIGKILL);
+		kill_now(s);
 	s->monitor.stop_now |= s->on_unhealthy == HEALTH_RESTART || s->on_unhealthy == HEALTH_STOP;
 	s->monitor.is_final |= s->on_unhealthy == HEALTH_STOP;
 }
@@ -277,7 +286,7 @@ static void guests_have(void *arg, const struct pollfd *p, size_t n unused)
 	if (s->deadline && num_monotonic_ns() >= s->deadline) {
 		s->deadline = 0;
 		s->monitor.is_final = true;
-		proc_pidfd_signal(s->running->pidfd, SIGKILL);
+		kill_now(s);
 	}
 }
 

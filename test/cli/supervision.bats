@@ -275,6 +275,11 @@ waits_to_restart() {
     [ "$output" = 137 ]
     sleep 0.3
     field_is limited .State.Status exited
+    # A frozen one, too.
+    hull run -d --name frozen --timeout 2 box sleep 1000
+    hull pause frozen || skip "nothing can be paused here"
+    run -0 timeout 30 "$HULL" wait frozen
+    [ "$output" = 137 ]
 }
 
 @test "--requires: what it needs is started first, whenever it starts" {
