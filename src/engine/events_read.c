@@ -145,12 +145,31 @@ static bool passes(const struct strv *v, const struct json *event)
 	return true;
 }
 
+/* Behind a line that a crash or a full disk tore there is the next event, in the same line. In a text a quote would have a backslash. */
+static const char *next_begin(const char *line, size_t n)
+{
+	static const char *const begins[] = {"{\"status\":", "{\"Type\":"};
+	const char *found = NULL;
+	for (size_t i = 0; n && i < countof(begins); i++) {
+		const char *at = memmem(line + 1, n - 1, begins[i], strlen(begins[i]));
+		if (at && (!found || at < found))
+			found = at;
+	}
+	return found;
+}
+
 static int take_line(struct reading *r, const char *line, size_t n, struct err *e)
 {
 	own(json) struct json *event = NULL;
 	struct err torn = {};
-	if (json_parse(line, n, &event, &torn) < 0 || json_kind(event) != JSON_OBJECT)
-		return 0;
+	while (json_parse(line, n, &event, &torn) < 0 || json_kind(event) != JSON_OBJECT) {
+		const char *next = next_begin(line, n);
+		if (!next)
+			return 0;
+		json_drop(&event);
+		n -= (size_t)(next - line);
+		line = next;
+	}
 	int64_t at = json_i64(json_get(event, "timeNano"));
 	if (at < r->since_ns || !passes(r->q->filters, event))
 		return 0;

@@ -257,3 +257,14 @@ first" ]
     [ "$(grep -c create <<<"$output")" -eq 7600 ]
     ! grep -q torn <<<"$output"
 }
+
+@test "a line that a crash tore takes no other with it" {
+    hull volume create before
+    printf '{"Type":"volume","Action":"create","Actor":{"ID":"torn {\\"Type' >>"$HULL_ROOT/events.log"
+    hull volume create after
+    head -c 100 /dev/zero >>"$HULL_ROOT/events.log"
+    hull volume create last
+    run -0 hull events --since 1h --until 0s --filter type=volume --filter event=create --format '{{.Actor.ID}}'
+    [ "${lines[*]: -3}" = "before after last" ]
+    hull volume rm before after last
+}
