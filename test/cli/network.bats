@@ -406,8 +406,9 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     hull network create shaky
     for i in 1 2 3 4 5 6; do
         hull run -d --name victim -p 8093:80 box sleep 1000
-        for verb in connect disconnect; do
-            nsenter --net="$HULL_NET" "$HULL" network $verb shaky victim >/dev/null 2>&1 3>&- &
+        for step in "connect shaky" "disconnect bridge" "connect bridge" "disconnect shaky"; do
+            # shellcheck disable=SC2086
+            nsenter --net="$HULL_NET" "$HULL" network $step victim >/dev/null 2>&1 3>&- &
             pid=$!
             sleep 0.00$i
             kill -9 $pid 2>/dev/null || true

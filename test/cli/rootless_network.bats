@@ -232,3 +232,37 @@ PY
     run -0 hull run --rm box ip -4 -o addr show eth0
     [[ $output == *172.17.0.2* ]]
 }
+
+# The command itself, in the background: it is what is killed.
+behind() {
+    nsenter --net="$HULL_NET" unshare -m --propagation private sh "$HULL_DIR/enter" "$@" >/dev/null 2>&1 3>&- &
+}
+
+@test "kill -9 of the command or of the monitor in the middle of connect, disconnect and rm: the next ones work and nothing is left" {
+    local i
+    hull network create shaky
+    for i in 1 2 3 4; do
+        hull run -d --name victim -p 8096:80 box sleep 1000
+        for verb in connect disconnect; do
+            behind network $verb shaky victim
+            sleep 0.0$((i * 2))
+            kill -9 $! 2>/dev/null || true
+            wait $! || true
+        done
+        behind network connect shaky victim
+        sleep 0.0$((i * 2))
+        [ $((i % 2)) = 0 ] || kill -9 "$(pgrep -r R,S,D -u $HULL_UID hull-monitor)" "$(hull inspect -f '{{.State.Pid}}' victim)" || true
+        wait $! || true
+        behind rm -f victim
+        sleep 0.0$((i * 2))
+        kill -9 $! 2>/dev/null || true
+        wait $! || true
+        hull rm -f victim >/dev/null 2>&1 || true
+        refute_container victim
+    done
+    run -0 hull run --rm -p 8096:80 --network shaky box true
+    run -0 hull network inspect -f '{{len .Containers}}' bridge shaky
+    [ "$output" = $'0\n0' ]
+    hull network rm shaky
+    wait_until 30 nothing_left
+}
