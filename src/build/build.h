@@ -50,6 +50,7 @@ struct build_request {
 	const char *target, *platform /* of platforms, the one at hand */, *pull, *network, *debug_at /* STAGE:LINE or LINE */;
 	bool no_cache, explain, squash, shell_on_error, docker_types /* docker's media types */, has_format, sbom;
 	bool allow_insecure, allow_host; /* --allow: security.insecure, network.host */
+	struct strv allow_devices; /* --allow device[=NAME]; "": all */
 	enum build_provenance provenance;
 	unsigned jobs;           /* 0: as many as there are CPUs */
 	int64_t cache_max;       /* the build cache is pruned to that many bytes at the end; 0: as the settings say */

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/cdi.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -143,6 +144,8 @@ static void make_key(struct run *r, struct key *k)
 		own(mem) char *text = mem_printf("%s:%s:%d", v->source, v->target, v->ro);
 		key_add(k, "volume", text);
 	}
+	for (size_t i = 0; i < r->devices.n; i++)
+		key_add(k, "device", r->devices.v[i].name);
 	run_mounts_key(r, k);
 }
 
@@ -234,14 +237,43 @@ static void history(struct run *r)
 	state_history(r->x, buf_text(&text), false);
 }
 
+/* NAME[,required], name=NAME,required=true */
+static int read_device(struct run *r, const char *text, struct err *e)
+{
+	struct run_device *d = arena_push(&r->x->s->arena, &r->devices);
+	own(strv) struct strv words = {};
+	strv_split(&words, text, ',');
+	for (size_t i = 0; i < words.n; i++) {
+		const char *name = str_after(words.v[i], "name="), *yes = str_after(words.v[i], "required=");
+		if (str_eq(words.v[i], "required") || str_eq(yes, "true") || str_eq(yes, "1"))
+			d->required = true;
+		else if (!str_eq(yes, "false") && !str_eq(yes, "0"))
+			d->name = d->name ? d->name : step_expanded(r->x, name ? name : words.v[i], e);
+	}
+	if (e->kind)
+		return -1;
+	if (!d->name || !cdi_is_name(d->name, true))
+		return lex_error(&r->x->b->df.text, r->x->i->node, "--device", e, "--device=%.100s: as in VENDOR/CLASS=NAME[,required]", text);
+	return 0;
+}
+
+static int read_devices(struct run *r, struct err *e)
+{
+	const char *text;
+	for (size_t i = 0; (text = inst_flag(r->x->i, "device", i)); i++)
+		if (read_device(r, text, e) < 0)
+			return -1;
+	return 0;
+}
+
 static int read_modes(struct run *r, struct err *e)
 {
 	struct build *b = r->x->b;
 	const char *network = inst_flag(r->x->i, "network", 0), *security = inst_flag(r->x->i, "security", 0);
 	r->network = network && !str_eq(network, "default") ? network : str_is_empty(b->q->network) ? "default" : b->q->network;
 	r->security = security ? security : "sandbox";
-	if (inst_flag(r->x->i, "device", 0))
-		return lex_error(&b->df.text, r->x->i->node, "--device", e, "--device: devices by CDI names are not known here");
+	if (read_devices(r, e) < 0)
+		return -1;
 	if (network && !str_eq(r->network, "default") && !str_eq(r->network, "none") && !str_eq(r->network, "host"))
 		return lex_error(&b->df.text, r->x->i->node, "--network", e, "--network=%.40s: default, none and host are known", r->network);
 	if (str_eq(network, "host") && !b->q->allow_host && !str_eq(b->q->network, "host"))

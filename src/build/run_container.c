@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "build/interrupt.h"
 #include "build/place.h"
+#include "engine/cdi.h"
 #include "engine/network.h"
 #include "engine/request.h"
 #include "engine/spec.h"
@@ -57,6 +58,28 @@ static void fill_host(struct run *r, struct host_config *h)
 	h->ulimits.n = q->ulimits.n;
 }
 
+/* What may be missing is left out when it is; what is there has to be allowed: it may bring hooks of this machine with it. */
+static int add_devices(struct run *r, struct err *e)
+{
+	const struct build *b = r->x->b;
+	struct device_request named = {.driver = text_of("cdi")};
+	for (size_t i = 0; i < r->devices.n; i++) {
+		const struct run_device *d = &r->devices.v[i];
+		bool is_there, allowed = strv_has(&b->q->allow_devices, "") || strv_has(&b->q->allow_devices, d->name);
+		if (cdi_has(b->g, d->name, &is_there, e) < 0)
+			return -1;
+		if (!is_there && !d->required)
+			continue;
+		if (is_there && !allowed)
+			return lex_error((struct lexed *)(uintptr_t)&b->df.text, r->x->i->node, "--device", e,
+				"--device=%.100s has to be allowed: --allow device=%.100s", d->name, d->name);
+		arena_strv_add(&r->c.arena, &named.ids, d->name);
+	}
+	if (named.ids.n)
+		*arena_push(&r->c.arena, &r->c.record.host.device_requests) = named;
+	return 0;
+}
+
 static int fill_record(struct run *r, struct err *e)
 {
 	struct container_record *c = &r->c.record;
@@ -84,7 +107,7 @@ static int fill_record(struct run *r, struct err *e)
 	f->hostname = text_of(r->hostname);
 	f->tty = r->is_shell && run_shell_has_terminal();
 	fill_host(r, &c->host);
-	if (request_complete(r->x->b->g, &r->c, settings, e) < 0 ||
+	if (add_devices(r, e) < 0 || request_complete(r->x->b->g, &r->c, settings, e) < 0 ||
 		spec_choose_apparmor(r->x->b->g, &c->host, &profile, e) < 0)
 		return -1;
 	c->apparmor = arena_dup(a, profile ? profile : "");

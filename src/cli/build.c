@@ -13,6 +13,8 @@
 #include "cli/commands.h"
 #include "cli/run_request.h"
 
+#include "engine/cdi.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -29,7 +31,8 @@ struct build_cli {
 #define AT(m) offset_of(struct build_cli, m)
 static const struct opt options[] = {
 	{"add-host", 0, OPT_STRV, AT(extra_hosts), "HOST:IP", "One more line of /etc/hosts while building"},
-	{"allow", 0, OPT_STRV, AT(allow), "ENTITLEMENT", "Let the Dockerfile do more: security.insecure, network.host", 0, "security.insecure network.host"},
+	{"allow", 0, OPT_STRV, AT(allow), "ENTITLEMENT", "Let the Dockerfile do more: security.insecure, network.host, device, "
+		"device=VENDOR/CLASS=NAME", 0, "security.insecure network.host device"},
 	{"annotation", 0, OPT_STRV, AT(annotations), "[LEVEL:]NAME=VALUE", "One more annotation; the level is manifest, index, manifest-descriptor or "
 		"index-descriptor"},
 	{"attest", 0, OPT_STRV, AT(attest), "type=provenance|sbom", "As --provenance and --sbom", OPT_HIDDEN},
@@ -163,8 +166,13 @@ static int read_keys(const struct build_cli *o, struct arena *a, struct build_re
 			.source = eq ? arena_dup(a, eq + 1) : NULL};
 	}
 	for (size_t i = 0; i < o->allow.n; i++) {
-		if (!str_eq(o->allow.v[i], "security.insecure") && !str_eq(o->allow.v[i], "network.host") && !str_eq(o->allow.v[i], "device"))
-			return err_set(e, ERR_USAGE, "invalid --allow \"%s\": security.insecure and network.host are known", o->allow.v[i]);
+		const char *device = str_after(o->allow.v[i], "device");
+		if (device && (!*device || (*device == '=' && cdi_is_name(device + 1, true)))) {
+			arena_strv_add(a, &q->allow_devices, *device ? device + 1 : "");
+			continue;
+		}
+		if (!str_eq(o->allow.v[i], "security.insecure") && !str_eq(o->allow.v[i], "network.host"))
+			return err_set(e, ERR_USAGE, "invalid --allow \"%s\": security.insecure, network.host and device[=NAME] are known", o->allow.v[i]);
 		q->allow_host |= str_eq(o->allow.v[i], "network.host");
 		q->allow_insecure |= str_eq(o->allow.v[i], "security.insecure");
 	}

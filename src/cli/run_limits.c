@@ -6,6 +6,7 @@
 #include "cli/run_request.h"
 
 #include "base/num.h"
+#include "engine/cdi.h"
 
 #include <sys/stat.h>
 
@@ -140,8 +141,6 @@ static int one_device(struct arena *a, const char *text, struct device_mapping *
 {
 	own(strv) struct strv f = {};
 	strv_split(&f, text, ':');
-	if (strchr(text, '=') && *text != '/')
-		return err_set(e, ERR_USAGE, "--device %.200s: CDI devices are not known: give the path of a device file", text);
 	const char *access = "rwm", *inside = f.n ? f.v[0] : "";
 	if (f.n == 3) {
 		inside = f.v[1];
@@ -152,7 +151,7 @@ static int one_device(struct arena *a, const char *text, struct device_mapping *
 		access = f.v[1];
 	}
 	if (f.n < 1 || f.n > 3 || f.v[0][0] != '/' || inside[0] != '/' || !is_access(access))
-		return err_set(e, ERR_USAGE, "invalid --device \"%.200s\": it is PATH[:PATH][:rwm], with absolute paths", text);
+		return err_set(e, ERR_USAGE, "invalid --device \"%.200s\": it is PATH[:PATH][:rwm], with absolute paths, or VENDOR/CLASS=NAME", text);
 	struct stat st;
 	if (stat(f.v[0], &st) < 0)
 		return err_sys(e, "--device: %.200s", f.v[0]);
@@ -164,12 +163,19 @@ static int one_device(struct arena *a, const char *text, struct device_mapping *
 
 int run_request_devices(const struct run_options *o, struct run_request *r, struct err *e)
 {
+	struct device_request named = {.driver = arena_dup(&r->arena, "cdi")};
 	for (size_t i = 0; i < o->device.n; i++) {
 		struct device_mapping d = {};
+		if (cdi_is_name(o->device.v[i], false)) {
+			arena_strv_add(&r->arena, &named.ids, o->device.v[i]);
+			continue;
+		}
 		if (one_device(&r->arena, o->device.v[i], &d, e) < 0)
 			return -1;
 		*arena_push(&r->arena, &r->host.devices) = d;
 	}
+	if (named.ids.n)
+		*arena_push(&r->arena, &r->host.device_requests) = named;
 	r->host.device_rules = o->device_cgroup_rule;
 	return 0;
 }

@@ -32,7 +32,7 @@ const struct opt run_options[] = {
 	{"cpuset-mems", 0, OPT_STR, R(cpuset_mems), "LIST", "Memory nodes it may use"},
 	{"detach", 'd', OPT_BOOL, R(detach), NULL, "Print the id and let it run in the background"},
 	{"detach-keys", 0, OPT_STR, R(detach_keys), "KEYS", "Keys that leave it running (ctrl-p,ctrl-q)"},
-	{"device", 0, OPT_STRV, R(device), "PATH[:PATH][:rwm]", "Give it a device of the host", 0, "@file"},
+	{"device", 0, OPT_STRV, R(device), "PATH[:PATH][:rwm]", "Give it a device of the host, by its path or as VENDOR/CLASS=NAME (CDI)", 0, "@file"},
 	{"device-cgroup-rule", 0, OPT_STRV, R(device_cgroup_rule), "RULE", "Allow devices by number, as in 'c 42:* rmw'"},
 	{"device-read-bps", 0, OPT_STRV, R(read_bps), "PATH:RATE", "Limit reads from a device, bytes a second", 0, "@file"},
 	{"device-read-iops", 0, OPT_STRV, R(read_iops), "PATH:RATE", "Limit reads from a device, operations a second", 0, "@file"},
@@ -153,7 +153,7 @@ void create_options_fill(void)
 static const struct {
 	const char *option, *why;
 } refused[RUN_REFUSED] = {
-	[REFUSED_GPUS] = {"--gpus", "hull has no GPU support: give the device files with --device"},
+	[REFUSED_GPUS] = {"--gpus", "hull has no GPU support: give the devices with --device, as files or by their CDI names"},
 	[REFUSED_LINK] = {"--link", "docker's old way to names: connect both to a network of their own, where names resolve"},
 	[REFUSED_STORAGE_OPT] = {"--storage-opt", "the size of a container's files cannot be limited: leave it away"},
 	[REFUSED_KERNEL_MEMORY] = {"--kernel-memory", "Linux has no such limit any more: use --memory"},

@@ -98,6 +98,8 @@ static int read_things(struct update_options *o, struct run_request *into, struc
 	const struct run_options run = {.volume = *volumes, .mount = *mounts, .device = o->device_add};
 	if (run_request_mounts(&run, into, e) < 0 || run_request_devices(&run, into, e) < 0)
 		return -1;
+	if (into->host.device_requests.n)
+		return err_set(e, ERR_USAGE, "--device-add %.200s: devices are added by their path", into->host.device_requests.v[0].ids.v[0]);
 	for (size_t i = 0; i < o->mount_remove.n; i++)
 		if (o->mount_remove.v[i][0] != '/')
 			return err_set(e, ERR_USAGE, "invalid --mount-rm \"%.200s\": the path in the container must be absolute", o->mount_remove.v[i]);

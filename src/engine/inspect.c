@@ -73,7 +73,6 @@ static struct json *host_json(const struct container_record *r)
 	json_del(j, "HullNetworks");
 	json_set(j, "Links", NULL);
 	json_set_str(j, "Cgroup", "");
-	json_set(j, "DeviceRequests", NULL);
 	json_set_str(j, "Isolation", "");
 	for (size_t i = 0; i < countof(zeros); i++)
 		set_i64(j, zeros[i], 0);

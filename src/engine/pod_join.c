@@ -80,6 +80,8 @@ static void inherit(const struct container_entry *pod, struct container_entry *c
 	add_all(a, &from->binds, &h->binds);
 	for (size_t i = 0; i < from->mounts.n; i++)
 		add_mount(a, &from->mounts.v[i], h);
+	for (size_t i = 0; i < from->device_requests.n; i++)
+		*arena_push(a, &h->device_requests) = from->device_requests.v[i];
 	for (size_t i = 0; i < from->devices.n; i++)
 		add_device(a, &from->devices.v[i], h);
 	for (size_t i = 0; i < from->sysctls.n; i++)

@@ -36,6 +36,7 @@ static const struct jfield fields[] = {
 	JF(S, "default-network", network, JT_STR),
 	JF(S, "ip", publish_address, JT_STR),
 	JF(S, "publish", publish, JT_STR),
+	JF(S, "cdi-spec-dirs", cdi_dirs, JT_STRV),
 	JF(S, "cni-bin-dirs", cni_bin_dirs, JT_STRV),
 	JF(S, "cni-conf-dir", cni_conf_dir, JT_STR),
 	JF(S, "cni-timeout", cni_timeout, JT_I64),
@@ -45,7 +46,7 @@ static const struct jtable table = JTABLE(struct settings, fields);
 
 /* Keys of docker's daemon.json that say how its daemon works, or what is not decided here. */
 static const char *const skipped[] = {"allow-direct-routing", "allow-nondistributable-artifacts", "api-cors-header",
-	"authorization-plugins", "bip", "bip6", "bridge", "bridge-accept-fwmark", "builder", "cdi-spec-dirs", "cluster-advertise",
+	"authorization-plugins", "bip", "bip6", "bridge", "bridge-accept-fwmark", "builder", "cluster-advertise",
 	"cluster-store", "cluster-store-opts", "containerd", "containerd-namespace", "containerd-plugin-namespace", "cpu-rt-period",
 	"cpu-rt-runtime", "data-root", "debug", "default-address-pools", "default-gateway", "default-gateway-v6",
 	"default-network-opts", "default-runtime", "default-ulimits", "exec-opts", "exec-root", "experimental", "features",

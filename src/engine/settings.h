@@ -27,6 +27,7 @@ struct settings {
 	char *publish;                   /* "publish": nat, or proxy: how ports are published where the network says nothing */
 	struct strv cni_bin_dirs;        /* "cni-bin-dirs", "cni-conf-dir", "cni-timeout" in seconds: net/cni.h */
 	char *cni_conf_dir;
+	struct strv cdi_dirs;            /* "cdi-spec-dirs": instead of /etc/cdi and /var/run/cdi */
 	int64_t cni_timeout;
 	char *platform, *storage, *network; /* hull's own: "platform", "storage", "default-network" */
 };

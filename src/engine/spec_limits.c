@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/cdi.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -198,6 +199,17 @@ static int add_devices(struct spec_build *b, struct spec_resources *r, struct er
 	return 0;
 }
 
+/* By name: what they need besides nodes too. */
+static int add_requested(struct spec_build *b, struct err *e)
+{
+	const struct host_config *h = &b->c->record.host;
+	for (size_t i = 0; b->g && i < h->device_requests.n; i++)
+		for (size_t k = 0; k < h->device_requests.v[i].ids.n; k++)
+			if (cdi_apply(b, h->device_requests.v[i].ids.v[k], e) < 0)
+				return -1;
+	return 0;
+}
+
 /* On v1 a container has a group only where it needs one; where its pod has a limit it needs one below the pod's, which limits it no further. */
 static void follow_pod(struct spec_build *b, struct spec_resources *r)
 {
@@ -233,5 +245,5 @@ int spec_build_limits(struct spec_build *b, struct err *e)
 	if (b->g && b->g->rootless)
 		path = str_is_empty(h->cgroup_parent) ? arena_dup(b->arena, "") : arena_dup(b->arena, in_pod ? in_pod : path + strspn(path, "/"));
 	b->spec->linux_->cgroups_path = path;
-	return add_block_io(b, r, e) < 0 || add_devices(b, r, e) < 0 ? -1 : 0;
+	return add_block_io(b, r, e) < 0 || add_devices(b, r, e) < 0 || add_requested(b, e) < 0 ? -1 : 0;
 }

@@ -44,6 +44,7 @@ struct container_config {
 struct log_config { char *type; struct map config; };
 struct restart_policy { char *name; int64_t maximum_retries; };
 struct device_mapping { char *host, *container, *permissions; };
+struct device_request { char *driver; struct strv ids; }; /* of the driver cdi: devices by name */
 struct weight_device { char *path; uint64_t weight; };
 struct throttle_device { char *path; uint64_t rate; };
 struct throttle_devices { struct throttle_device *v; size_t n; };
@@ -105,6 +106,7 @@ struct host_config {
 	char *cpuset_cpus, *cpuset_mems;
 	struct { struct device_mapping *v; size_t n; } devices;
 	struct strv device_rules;
+	struct { struct device_request *v; size_t n; } device_requests;
 	int64_t memory_reservation, memory_swap;
 	struct opt_i64 memory_swappiness;
 	struct opt_bool oom_kill_disable;

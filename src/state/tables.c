@@ -63,6 +63,11 @@ static const struct jfield device_fields[] = {
 };
 static const struct jtable device_table = JTABLE(struct device_mapping, device_fields);
 
+static const struct jfield device_request_fields[] = {
+	JFF(struct device_request, "Driver", driver, JT_STR, JF_ALWAYS), JFF(struct device_request, "DeviceIDs", ids, JT_STRV, JF_ALWAYS),
+};
+static const struct jtable device_request_table = JTABLE(struct device_request, device_request_fields);
+
 static const struct jfield weight_fields[] = {
 	JFF(struct weight_device, "Path", path, JT_STR, JF_ALWAYS),
 	JFF(struct weight_device, "Weight", weight, JT_U64, JF_ALWAYS),
@@ -214,6 +219,7 @@ static const struct jfield host_fields[] = {
 	JFF(S, "CpusetCpus", cpuset_cpus, JT_STR, JF_ALWAYS),
 	JFF(S, "CpusetMems", cpuset_mems, JT_STR, JF_ALWAYS),
 	JFSF(S, "Devices", devices, JT_LIST, device_table, JF_ALWAYS),
+	JFSF(S, "DeviceRequests", device_requests, JT_LIST, device_request_table, JF_ALWAYS | JF_NULL),
 	JFF(S, "DeviceCgroupRules", device_rules, JT_STRV, JF_ALWAYS | JF_NULL),
 	JFF(S, "MemoryReservation", memory_reservation, JT_I64, JF_ALWAYS),
 	JFF(S, "MemorySwap", memory_swap, JT_I64, JF_ALWAYS),
