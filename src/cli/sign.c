@@ -8,7 +8,7 @@
 struct sign_options { char *key; bool referrer; };
 #define O(m) offset_of(struct sign_options, m)
 static const struct opt sign_opts[] = {
-	{"key", 0, OPT_STR, O(key), "FILE", "A private key on the curve P-256 in PEM", 0, "@file"},
+	{"key", 0, OPT_STR, O(key), "FILE", "A private key on the curve P-256 in PEM, also as cosign encrypts it", 0, "@file"},
 	{"referrer", 0, OPT_BOOL, O(referrer), NULL, "As an OCI referrer of the image, not under the tag sha256-….sig"},
 };
 static const struct opt verify_opts[] = {
@@ -48,7 +48,8 @@ const struct cmd cmd_sign = {"sign", "NAME[:TAG|@DIGEST]", "Sign an image in a r
 	.about = "The signature is what cosign makes with a key: ECDSA over a payload that names the image and its digest, kept in the image's repository. "
 		"Who checks it says so in policy.json (containers-policy.json(5)): sigstoreSigned with keyPath or keyData. hull reads the file that "
 		"HULL_POLICY names, else ~/.config/containers/policy.json, else /etc/containers/policy.json, for pull, load, copy and run; signedBy (GPG) and "
-		"Fulcio's certificates cannot be checked, and what asks for them is refused.",
+		"Fulcio's certificates cannot be checked, and what asks for them is refused. A key that `cosign generate-key-pair` encrypted is opened with "
+		"the password in COSIGN_PASSWORD (libsodium does it).",
 	.examples = "$ openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out key.pem\n"
 		"$ openssl ec -in key.pem -pubout -out key.pub\n"
 		"$ hull image sign --key key.pem registry.example/box:1\n$ hull image verify --key key.pub registry.example/box:1"};

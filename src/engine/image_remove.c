@@ -7,6 +7,7 @@
 #include "engine/layers.h"
 
 #include "engine/events.h"
+#include "engine/trust.h"
 
 #include <string.h>
 
@@ -109,6 +110,7 @@ static int delete(struct engine *g, const struct image *image, bool keep_layers,
 		note_untagged(ret, image->record.digests.v[i]);
 	if (store_remove(&g->store, image->record.id, &unused_layers, e) < 0)
 		return -1;
+	trust_forget(g, image->record.manifest);
 	note(ret, "Deleted", image->record.id);
 	for (size_t i = 0; i < image->record.names.n; i++)
 		event_of_name(g, "untag", image->record.id, image->record.names.v[i]);

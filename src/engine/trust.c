@@ -141,6 +141,15 @@ int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, st
 	return r;
 }
 
+void trust_forget(struct engine *g, const char *manifest)
+{
+	char path[DIGEST_TEXT + 32];
+	if (str_is_empty(manifest) || !digest_is_valid(manifest))
+		return;
+	path_of(manifest, path);
+	unlinkat(g->root, path, 0);
+}
+
 struct kept { struct engine *g; const char *manifest; struct arena arena; };
 
 static bool take_text(struct arena *a, const struct json *s, const char *key, char **ret, size_t *ret_len)

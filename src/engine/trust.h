@@ -19,6 +19,7 @@ int trust_pull(struct engine *g, struct pull *p, struct trust *t, struct err *e)
 /* The same for any image of an open registry. */
 int trust_remote(struct engine *g, struct pull *p, const struct ref *ref, const char *const *digests, size_t n, struct trust *t, struct err *e) must_use;
 int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, struct err *e) must_use; /* when its record is written */
+void trust_forget(struct engine *g, const char *manifest); /* with its image */
 /* It was built or loaded here, and at most pushed since. */
 bool trust_is_own(const struct image_record *r);
 /* An image that came from a registry, where it starts. */

@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "codec/base64.h"
 #include "codec/digest.h"
+#include "codec/sealed_key.h"
 #include "codec/signature.h"
 #include "engine/image_remote.h"
 #include "image/push.h"
@@ -15,6 +16,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -115,6 +117,23 @@ static int read_key(const char *path, struct buf *ret, struct err *e)
 	return path_read(AT_FDCWD, path, ret, e) < 0 ? err_wrap(e, "key %.200s", path) : 0;
 }
 
+/* A private key: with the password of COSIGN_PASSWORD where it is sealed. */
+static int read_private_key(const char *path, struct buf *ret, struct err *e)
+{
+	own(buf) struct buf text = {};
+	const char *password = getenv("COSIGN_PASSWORD");
+	if (read_key(path, &text, e) < 0)
+		return -1;
+	*ret = BUF(KEY_MAX);
+	if (!sealed_key_is(buf_text(&text)))
+		buf_add(ret, text.data, text.len);
+	else if (!password)
+		return err_set(e, ERR_USAGE, "key %.200s is encrypted: COSIGN_PASSWORD must be its password", path);
+	else if (sealed_key_open(buf_text(&text), password, ret, e) < 0)
+		return err_wrap(e, "key %.200s", path);
+	return buf_check(ret, e);
+}
+
 static struct json *descriptor(const char *type, const char *digest, uint64_t size)
 {
 	struct json *j = json_new_object();
@@ -211,7 +230,7 @@ int image_sign(struct engine *g, const struct image_sign_request *r, char ret_di
 	struct pull p = {.sock = -1, .pid = -1};
 	own(buf) struct buf key = {}, text = {};
 	own(mem) char *type = NULL;
-	if (read_key(r->key, &key, e) < 0 || open_image(g, r->reference, "pull,push", &p, ret_digest, &text, &type, e) < 0)
+	if (read_private_key(r->key, &key, e) < 0 || open_image(g, r->reference, "pull,push", &p, ret_digest, &text, &type, e) < 0)
 		return -1;
 	int result = put_signature(&p, r, buf_text(&key), key.len, ret_digest, str_is_empty(type) ? TYPE_OCI_MANIFEST : type, text.len, e);
 	pull_drop(&p);

@@ -3,6 +3,8 @@
 """t_trust: policy.json where images come in and where they start; signatures made and checked, here and by openssl."""
 
 import base64
+import ctypes
+import hashlib
 import os
 import shutil
 import sys
@@ -209,6 +211,58 @@ def test_signature_of_something_else():
         assert name
         policy(hull, ANY, **{fake.host: by(keys.good_pub)})
         hull.refuses("is by the policy's key", "pull", y)
+
+
+def seal(pem, password, n=32768):
+    """A private key as `cosign generate-key-pair` writes it."""
+    try:
+        sodium = ctypes.CDLL("libsodium.so.23")
+    except OSError:
+        raise Skip("libsodium23 is not installed")
+    der = subprocess.run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", pem, "-outform", "DER"], check=True, capture_output=True).stdout
+    salt, nonce = bytes(range(32)), bytes(range(24))
+    key = hashlib.scrypt(password.encode(), salt=salt, n=n, r=8, p=1, maxmem=256 << 20, dklen=32)
+    box = ctypes.create_string_buffer(len(der) + 16)
+    assert sodium.crypto_secretbox_easy(box, der, ctypes.c_ulonglong(len(der)), nonce, key) == 0
+
+    def text(data):
+        return base64.b64encode(data).decode()
+    sealed = json.dumps({"kdf": {"name": "scrypt", "params": {"N": n, "r": 8, "p": 1}, "salt": text(salt)},
+                         "cipher": {"name": "nacl/secretbox", "nonce": text(nonce)}, "ciphertext": text(box.raw)}).encode()
+    lines = text(sealed)
+    return "\n".join(["-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----", *(lines[i:i + 64] for i in range(0, len(lines), 64)),
+                      "-----END ENCRYPTED SIGSTORE PRIVATE KEY-----", ""])
+
+
+def test_keys_that_cosign_encrypts():
+    with Fake() as fake, Hull() as hull:
+        keys = Keys(hull.path)
+        here(fake)
+        name, sealed = f"{fake.host}/x", os.path.join(hull.path, "cosign.key")
+
+        def write(data):
+            with open(sealed, "w") as f:
+                f.write(data)
+        whole = seal(keys.good, "open sesame")
+        write(whole)
+        p = hull.run("image", "sign", "--key", sealed, name)
+        assert p.returncode and "COSIGN_PASSWORD must be" in p.err, p.err
+        hull.env["COSIGN_PASSWORD"] = "wrong"
+        hull.refuses("the password is wrong", "image", "sign", "--key", sealed, name)
+        hull.env["COSIGN_PASSWORD"] = "open sesame"
+        hull.ok("image", "sign", "--key", sealed, name)
+        hull.ok("image", "verify", "--key", keys.good_pub, name)
+        write(whole.replace("SIGSTORE", "COSIGN"))
+        hull.ok("image", "sign", "--key", sealed, name)
+        # what is no such key
+        body = json.loads(base64.b64decode("".join(whole.split("\n")[1:-2])))
+        for change, word in (({"ciphertext": "AAAA"}, "no such"), ({"ciphertext": None}, "no ciphertext"), ({"cipher": {"name": "rot13"}}, "nacl/secretbox"),
+                             ({"kdf": {"name": "x"}}, "scrypt"), ({"kdf": {**body["kdf"], "params": {"N": 1 << 40, "r": 8, "p": 1}}}, "too much"),
+                             ({"kdf": {**body["kdf"], "params": {"N": 1000, "r": 8, "p": 1}}}, "too much"), ({"kdf": None}, "scrypt")):
+            write("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n" + base64.b64encode(json.dumps({**body, **change}).encode()).decode() +
+                  "\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n")
+            p = hull.run("image", "sign", "--key", sealed, name)
+            assert p.returncode and p.err.count("\n") == 1 and word in p.err, (change, p.err)
 
 
 def test_two_registries_sign_the_same_image():
