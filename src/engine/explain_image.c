@@ -24,6 +24,7 @@ struct layer {
 };
 enum { BIGGEST = 10, NAMED = 20 };
 struct big { char *path; uint64_t bytes; uint32_t layer; bool hidden; };
+struct inodes { ino_t *v; size_t n, room; }; /* room: a power of two */
 struct stack {
 	struct arena arena;
 	struct node **table;
@@ -33,7 +34,7 @@ struct stack {
 	uint32_t at;              /* the layer that is being laid on */
 	struct { struct node **v; size_t n; } order;
 	struct big biggest[BIGGEST];
-	struct { uint64_t *v; size_t n; } seen; /* files with several names in this layer */
+	struct inodes seen; /* those of this layer that have several names */
 };
 
 static uint64_t hash_of(const char *path)
@@ -134,15 +135,35 @@ static void hide_below(struct stack *s, struct node *n)
 	}
 }
 
+/* Its place in the table, or the free one where it belongs. */
+static ino_t *find_inode(const struct inodes *t, ino_t ino)
+{
+	size_t i = (size_t)(ino * 0x9e3779b97f4a7c15) & (t->room - 1);
+	while (t->v[i] && t->v[i] != ino)
+		i = (i + 1) & (t->room - 1);
+	return &t->v[i];
+}
+
 /* A file with several names has its bytes once. */
 static bool is_counted(struct stack *s, const struct stat *st)
 {
+	struct inodes *t = &s->seen;
 	if (st->st_nlink < 2)
 		return false;
-	for (size_t i = 0; i < s->seen.n; i++)
-		if (s->seen.v[i] == st->st_ino)
-			return true;
-	*arena_push(&s->arena, &s->seen) = st->st_ino;
+	if (2 * t->n >= t->room) {
+		struct inodes more = {.room = t->room ? 2 * t->room : 256, .n = t->n};
+		more.v = mem_alloc(more.room * sizeof *more.v);
+		for (size_t i = 0; i < t->room; i++)
+			if (t->v[i])
+				*find_inode(&more, t->v[i]) = t->v[i];
+		mem_drop(&t->v);
+		*t = more;
+	}
+	ino_t *at = find_inode(t, st->st_ino);
+	if (*at)
+		return true;
+	*at = st->st_ino;
+	t->n++;
 	return false;
 }
 
@@ -247,8 +268,8 @@ struct json *explain_image(struct engine *g, const char *text, struct err *e)
 		s.layers[k].hidden = json_new_array();
 	for (size_t k = 0; r == 0 && k < n; k++) {
 		s.at = (uint32_t)k;
-		s.seen.n = 0;
-		s.seen.v = NULL;
+		mem_drop(&s.seen.v);
+		s.seen = (struct inodes){};
 		r = snap_contents(&g->snap, i.config.rootfs.diff_ids.v[k], lay, &s, e);
 	}
 	if (r == 0) {
@@ -258,6 +279,7 @@ struct json *explain_image(struct engine *g, const char *text, struct err *e)
 	for (size_t k = 0; k < n; k++)
 		json_drop(&s.layers[k].hidden);
 	mem_drop(&s.table);
+	mem_drop(&s.seen.v);
 	arena_drop(&s.arena);
 	return doc;
 }

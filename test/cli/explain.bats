@@ -211,6 +211,19 @@ assert "COPY" in a["CreatedBy"] and 0 < d["Efficiency"] < 1' <doc
     hull rmi layered
 }
 
+@test "--image: many files with several names" {
+    mkdir linked
+    for i in $(seq 700); do
+        echo "$i" >"linked/a$i"
+        ln "linked/a$i" "linked/b$i"
+    done
+    tar -C linked -cf - . | hull import - linked >/dev/null
+    hull explain --image --format json linked >doc
+    json "l = d['Layers'][0]
+assert (l['Files'], l['Bytes']) == (1400, $(cat linked/a* | wc -c)), l" <doc
+    hull rmi linked
+}
+
 @test "what is wrong" {
     refuses 1 'no such container: nosuch' explain nosuch
     refuses 1 'no such image: nosuch' explain --image nosuch
