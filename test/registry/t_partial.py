@@ -261,5 +261,75 @@ def test_layers_of_one_blob():
         hull.refuses("digest", "pull", f"{fake.host}/y")
 
 
+class Disk:
+    """A file system of its own for the store of a Hull; `fill` leaves so many bytes of it."""
+
+    def __init__(self, hull, size):
+        need("mkfs.ext4", "mount")
+        self.file, self.path, self.ballast = os.path.join(hull.path, "disk"), hull.root, os.path.join(hull.root, "ballast")
+        with open(self.file, "wb") as f:
+            f.truncate(size)
+        os.makedirs(self.path)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", self.file], check=True)
+        if subprocess.run(["mount", "-o", "loop", self.file, self.path], capture_output=True).returncode:
+            raise Skip("a file cannot be mounted here")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        subprocess.run(["umount", "-l", self.path], check=True)
+
+    def free(self):
+        os.sync()
+        s = os.statvfs(self.path)
+        return s.f_bavail * s.f_frsize
+
+    def fill(self, left):
+        with open(self.ballast, "wb", buffering=0) as f:
+            try:
+                while f.write(bytes(64 << 10)):
+                    pass
+            except OSError:
+                f.truncate(max(f.tell() - left, 0))
+
+
+def test_a_disk_that_is_full_in_the_middle():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    layers = [make_layer({"a": noise(3 << 20, 1)}), make_layer({"b": noise(5 << 20, 2), **{f"d/{i}": b"x" for i in range(3000)}})]
+    for storage in ("erofs", "files"):
+        with Fake() as fake, Hull() as hull, Disk(hull, 64 << 20) as disk:
+            p = hull.run("--storage", storage, "info")
+            if p.returncode:
+                continue
+            fake.add(Image(layers), "x")
+            name = f"{fake.host}/x"
+            hull.ok("images")
+            failed = 0
+            for left in (0, 40 << 10, 1 << 20, 4 << 20, 9 << 20, 12 << 20):
+                disk.fill(left)
+                before = disk.free()
+                p = hull.run("--storage", storage, "pull", "-q", name)
+                if p.returncode == 0:
+                    break
+                failed += 1
+                lines = [line for line in p.err.splitlines() if "warning" not in line]
+                assert p.returncode == 1 and len(lines) == 1 and "No space left on device" in lines[0], (storage, left, p.err)
+                hull.clean()
+                # What is left is what goes on with: whole layers, and what is whole of a blob.
+                hull.ok("system", "gc")
+                assert disk.free() >= before - (64 << 10), (storage, left, before, disk.free(), hull.files("layers"), hull.files("images/partial"))
+                assert not hull.images()
+                os.unlink(disk.ballast)
+            assert failed >= 3, failed
+            if os.path.exists(disk.ballast):
+                os.unlink(disk.ballast)
+            hull.ok("--storage", storage, "pull", "-q", name)
+            hull.ok("system", "check")
+            hull.ok("rmi", name)
+            assert not hull.layers() and not hull.files("images/partial")
+
+
 if __name__ == "__main__":
     run(dict(globals()))
