@@ -114,8 +114,7 @@ struct save_options {
 static const struct opt save_opts[] = {
 	{"all", 'a', OPT_BOOL, O(all), NULL, "Every container that runs"},
 	{"file-locks", 0, OPT_BOOL, O(file_locks), NULL, "Their file locks are saved too"},
-	/* podman's: criu's logs. They are kept with the files. */
-	{"keep", 'k', OPT_BOOL, O(keep), NULL, "No effect", OPT_HIDDEN},
+	{"keep", 'k', OPT_BOOL, O(keep), NULL, "Criu's log and statistics are kept with the files"},
 	{"leave-running", 'R', OPT_BOOL, O(leave_running), NULL, "The containers go on"},
 	{"pre-checkpoint", 'P', OPT_BOOL, O(pre), NULL, "Save memory alone, so that the checkpoint later has less to do"},
 	{"tcp-established", 0, OPT_BOOL, O(tcp_established), NULL, "Their TCP connections are saved too"},
@@ -128,7 +127,7 @@ static int save_one(const char *name, void *arg, struct err *e)
 	const struct save_options *o = arg;
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	const struct checkpoint_request r = {.name = o->pre ? pre : latest, .previous = o->with_previous ? pre : NULL, .leave_running = o->leave_running,
-		.tcp_established = o->tcp_established, .file_locks = o->file_locks, .pre_dump = o->pre, .replace = true};
+		.tcp_established = o->tcp_established, .file_locks = o->file_locks, .pre_dump = o->pre, .replace = true, .drop_logs = !o->keep};
 	return get(o->g, name, ENTRY_LOCK, &c, e) < 0 ? -1 : container_save_processes(o->g, &c, &r, e);
 }
 

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum { NAME_LEN = 128 };
-static const char own_place[] = "checkpoints", word[] = "checkpoint";
+static const char own_place[] = "checkpoints", word[] = "checkpoint", *const logs[] = {"dump.log", "stats-dump"};
 
 /* With one fd, the directory of the files. */
 struct wish {
@@ -142,6 +142,8 @@ int container_save_processes(struct engine *g, struct container_entry *c, const 
 		(void)!path_remove_tree(place, made, &ignored);
 		return -1;
 	}
+	for (size_t i = 0; r->drop_logs && i < countof(logs); i++)
+		unlinkat(images, logs[i], 0);
 	if (publish(place, made, r, e) < 0) {
 		/* The processes are in these files and nowhere else. */
 		if (!r->leave_running && !r->pre_dump)
@@ -172,8 +174,8 @@ int checkpoint_open(struct engine *g unused, struct container_entry *c, const ch
 int checkpoint_remove(struct engine *g, struct container_entry *c, const char *dir, const char *name, struct err *e)
 {
 	own(fd) int fd = checkpoint_open(g, c, dir, name, e);
-	/* Whatever criu has done there, it wrote its log. */
-	if (fd >= 0 && dir && !path_exists(fd, "dump.log"))
+	/* Whatever criu has done there, it wrote its log; only one in a container's own place may be without. */
+	if (fd >= 0 && dir && !path_exists(fd, logs[0]))
 		return err_set(e, ERR_NOT_FOUND, "%.300s/%s is no checkpoint", dir, name);
 	own(fd) int place = fd < 0 ? -1 : open_place(c, dir, false, e);
 	return place < 0 ? -1 : path_remove_tree(place, name, e);

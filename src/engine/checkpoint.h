@@ -25,6 +25,7 @@ struct checkpoint_request {
 	const char *previous;  /* the name of a pre-dump beside it, whose pages it leaves out, or NULL */
 	bool leave_running, tcp_established, file_locks, pre_dump;
 	bool replace;          /* one of that name goes */
+	bool drop_logs;        /* what criu told of its work is not kept */
 };
 /* The container is running; its lock is held. ERR_UNSUPPORTED: there is no criu. ERR_CONFLICT: there is one of that name. */
 int container_save_processes(struct engine *g, struct container_entry *c, const struct checkpoint_request *r, struct err *e) must_use;

@@ -115,6 +115,11 @@ no_rest() { [ -z "$(find "$HULL_ROOT" -name '*.tmp-*')" ]; }
     hull run -d --name bb --network none box sleep 1000
     run -0 hull container checkpoint aa
     [ "$output" = aa ]
+    # Criu's log is kept when that is asked for.
+    [ -z "$(find "$HULL_ROOT" -name dump.log)" ]
+    hull container restore aa
+    hull container checkpoint --keep aa
+    [ "$(find "$HULL_ROOT" -name dump.log | wc -l)" = 1 ]
     run -0 hull container checkpoint --all
     [ "$(says bb '{{.State.Checkpointed}}')" = true ]
     run -0 hull container restore --keep --all
