@@ -242,13 +242,28 @@ static int on_dumped(void *arg, struct err *e)
 	return container_save_state(s->c->dir, st, false, e);
 }
 
-static void take_back(struct saving *s)
+static void take_back(struct container_entry *c)
 {
 	struct err ignored = {};
-	own(fd) int lock = container_change_state(s->c, &ignored);
-	s->c->state.checkpointed = false;
-	if (lock >= 0)
-		(void)!container_save_state(s->c->dir, &s->c->state, false, &ignored);
+	own(fd) int lock = container_change_state(c, &ignored);
+	if (lock < 0 || !c->state.checkpointed)
+		return;
+	c->state.checkpointed = false;
+	c->state.checkpointed_at = NULL;
+	(void)!container_save_state(c->dir, &c->state, false, &ignored);
+}
+
+void checkpoint_reap(struct container_entry *c, pid_t *pid, bool wait)
+{
+	int status = 0;
+	pid_t r = 0;
+	while (*pid > 0 && (r = waitpid(*pid, &status, wait ? 0 : WNOHANG)) < 0 && errno == EINTR)
+		;
+	if (*pid <= 0 || r == 0)
+		return;
+	*pid = 0;
+	if (r > 0 && WIFSIGNALED(status))
+		take_back(c);
 }
 
 /* In the fork. */
@@ -271,7 +286,7 @@ static int save(struct saving *s, const struct container *ct, const struct monit
 		.status_fd = -1, .options = &o, .dumped = on_dumped, .arg = s};
 	int r = container_checkpoint(&x, e);
 	if (r < 0 && s->noted)
-		take_back(s);
+		take_back(s->c);
 	return r;
 }
 
@@ -281,9 +296,8 @@ int checkpoint_begin(struct engine *g, struct container_entry *c, const struct c
 		return EINVAL;
 	/* One that has answered is about to end. */
 	for (int i = 0; *ret > 0 && i < 100; i++) {
-		if (waitpid(*ret, NULL, WNOHANG) != 0)
-			*ret = 0;
-		else
+		checkpoint_reap(c, ret, false);
+		if (*ret > 0)
 			usleep(1000);
 	}
 	if (*ret > 0) {

@@ -49,3 +49,5 @@ int container_launch_from(struct engine *g, struct container_entry *c, const str
 bool checkpoint_is_word(const void *p, size_t n);
 struct monitor;
 int checkpoint_begin(struct engine *g, struct container_entry *c, const struct container *ct, const struct monitor *m, int fd, pid_t *ret);
+/* *pid: the fork, 0 when it has ended (now, or when that is waited for). One that was killed has saved nothing, whatever the state says. */
+void checkpoint_reap(struct container_entry *c, pid_t *pid, bool wait);

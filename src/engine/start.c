@@ -75,6 +75,7 @@ struct start {
 	struct criu_options criu;
 	struct container_restore restore;
 	pid_t saving;  /* checkpoint_begin()'s, or 0 */
+	int saver;     /* a pidfd of it */
 };
 
 static void start_drop(struct start *s)
@@ -173,9 +174,8 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	char now[NUM_TEXT];
 	bool removed = s->c->record.host.auto_remove;
 	/* Before anybody hears of the end its files are whole, and nobody else holds what is ours. */
-	while (s->saving > 0 && waitpid(s->saving, NULL, 0) < 0 && errno == EINTR)
-		;
-	s->saving = 0;
+	checkpoint_reap(s->c, &s->saving, true);
+	fd_drop(&s->saver);
 	if (s->health)
 		health_end(s->health);
 	(void)!path_remove_tree(s->g->containers.run, s->c->id, &e);
@@ -232,8 +232,9 @@ static void on_finished(void *arg)
 static size_t guests_want(void *arg, struct pollfd *ret, size_t room, int *ms)
 {
 	struct start *s = arg;
-	if (s->saving > 0 && waitpid(s->saving, NULL, WNOHANG) != 0)
-		s->saving = 0;
+	checkpoint_reap(s->c, &s->saving, false);
+	if (!s->saving)
+		fd_drop(&s->saver);
 	s->nresolver = s->net.resolver ? resolver_polls(s->net.resolver, ret, room, ms) : 0;
 	size_t n = s->nresolver + (s->health ? health_polls(s->health, ret + s->nresolver, room - s->nresolver, ms) : 0);
 	if (s->net.relay) {
@@ -242,6 +243,8 @@ static size_t guests_want(void *arg, struct pollfd *ret, size_t room, int *ms)
 		if (left >= 0 && (*ms < 0 || left < *ms))
 			*ms = left;
 	}
+	if (s->saver >= 0 && n < room)
+		ret[n++] = (struct pollfd){s->saver, POLLIN, 0};
 	if (s->notify.sock >= 0 && n < room)
 		ret[n++] = (struct pollfd){s->notify.sock, POLLIN, 0};
 	if (s->deadline) {
@@ -290,12 +293,20 @@ static void guests_have(void *arg, const struct pollfd *p, size_t n unused)
 	}
 }
 
+static int begin_saving(struct start *s, int fd)
+{
+	int r = checkpoint_begin(s->g, s->c, s->running, &s->monitor, fd, &s->saving);
+	fd_drop(&s->saver);
+	s->saver = s->saving > 0 ? proc_pidfd_open(s->saving) : -1;
+	return r;
+}
+
 static int on_told(void *arg, const void *p, size_t n, int fd)
 {
 	struct start *s = arg;
 	struct err ignored = {};
 	if (checkpoint_is_word(p, n))
-		return checkpoint_begin(s->g, s->c, s->running, &s->monitor, fd, &s->saving);
+		return begin_saving(s, fd);
 	if (connect_is_word(p, n))
 		return connect_told(s->g, &s->net, s->run_dir, fd);
 	if (!health_is_word(p, n))
@@ -586,7 +597,7 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 int container_launch_from(struct engine *g, struct container_entry *c, const struct checkpoint_use *from, int client, unsigned streams, struct err *e)
 {
 	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .from = from, .notify = {.host = -1, .sock = -1}, .pod = POD_USE_INIT,
-		.rootfs = -1, .run_dir = -1, .seccomp_cache = -1};
+		.rootfs = -1, .run_dir = -1, .saver = -1, .seccomp_cache = -1};
 	const char *status = container_status(g, c);
 	s.again = str_eq(status, "restarting") && c->state.monitor_pid == getpid();
 	if (!s.again && !str_eq(status, "created") && !str_eq(status, "exited")) {

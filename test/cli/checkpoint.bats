@@ -216,3 +216,24 @@ no_rest() { [ -z "$(find "$HULL_ROOT" -name '*.tmp-*')" ]; }
     hull start --checkpoint c held
     hull rm -f held
 }
+
+@test "who saves and is killed has saved nothing: the container is not told to be, and comes back" {
+    hull run -d --name cut --restart always --network none box sleep 1000
+    mkfifo "$FAKE_CRIU/hold-after"
+    "$HULL" checkpoint create cut c 3>&- >told 2>&1 &
+    client=$!
+    wait_until 30 test -s "$FAKE_CRIU/asker"
+    [ "$(says cut '{{.State.Checkpointed}}')" = true ]
+    kill -9 "$(cat "$FAKE_CRIU/asker")"
+    code=0
+    wait "$client" || code=$?
+    [ $code = 1 ]
+    wait_until 30 sh -c "! '$HULL' inspect -f '{{json .State}}' cut | grep -q Checkpointed"
+    # Criu's own end is not waited for.
+    timeout 5 sh -c ": >'$FAKE_CRIU/hold-after'" || true
+    kill -9 "$(says cut '{{.State.Pid}}')"
+    wait_until 30 sh -c "[ \"\$('$HULL' inspect -f '{{.State.Status}} {{.RestartCount}}' cut)\" = 'running 1' ]"
+    rm "$FAKE_CRIU/hold-after" told
+    no_rest
+    hull rm -f cut
+}
