@@ -95,6 +95,7 @@ int ports_return(struct engine *g, struct container_entry *c, const struct port_
 int ports_arrive(struct engine *g, struct container_entry *c, struct err *e) must_use;
 /* The connection that a port at this address of the host leads to; NULL: none of them publishes. */
 struct connection *ports_way(struct connections *x, const struct addr *host);
+bool ports_has_six(struct connections *x); /* does one publish that has IPv6 itself */
 /* Of SCTP, where the kernel has none: is this what holds the port? */
 bool ports_is_name_of(int fd, const struct addr *host, uint16_t port);
 /* In the monitor: a socket comes, or goes. An errno, 0: done. */

@@ -254,6 +254,11 @@ struct connection *ports_way(struct connections *x, const struct addr *host)
 	return k ? k : target(x, host->len != 16);
 }
 
+bool ports_has_six(struct connections *x)
+{
+	return target(x, 1) != NULL;
+}
+
 /* Where no address was said: the network's own preset, the settings', else any address. */
 static void preset_address(struct engine *g, const struct connection *k, struct addr *ret)
 {

@@ -412,12 +412,56 @@ static bool is_way_of_plugins(struct live *l)
 	return k && cni_is(&k->network);
 }
 
+/* Has somebody named the address? */
+static bool is_said(const struct container_entry *c, const struct port_request *p)
+{
+	for (size_t i = 0; i < c->record.host.ports.n; i++)
+		if (!str_is_empty(c->record.host.ports.v[i].host_ip) && means(&c->record.host.ports.v[i], p, 0))
+			return true;
+	return false;
+}
+
+static bool has_six(const struct port_requests *list, const struct port_request *p)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (str_eq(list->v[i].host_ip, "::") && str_eq(list->v[i].protocol, p->protocol) && list->v[i].host_port == p->host_port)
+			return true;
+	return false;
+}
+
+/* What was published without an address is at [::], too, just where a network has IPv6: list, whose ports were let go, is made so. */
+static struct port_requests with_six(struct live *l, const struct port_requests *list)
+{
+	const struct port_requests kept = of_state(&l->c->arena, &l->c->state), *both[] = {list, &kept};
+	struct port_requests ret = {};
+	for (size_t i = 0; i < list->n; i++)
+		if (!str_eq(list->v[i].host_ip, "::") || is_said(l->c, &list->v[i]))
+			*arena_push(&l->c->arena, &ret) = list->v[i];
+	for (size_t k = 0; k < countof(both) && ports_has_six(&l->x); k++)
+		for (size_t i = 0; i < both[k]->n; i++) {
+			struct port_request six = both[k]->v[i];
+			if (!str_eq(six.host_ip, "0.0.0.0") || is_said(l->c, &six) || has_six(&kept, &six) || has_six(&ret, &six))
+				continue;
+			six.host_ip = arena_dup(&l->c->arena, "::");
+			*arena_push(&l->c->arena, &ret) = six;
+		}
+	return ret;
+}
+
 int ports_return(struct engine *g, struct container_entry *c, const struct port_requests *list, struct err *e)
 {
 	struct live l = {.g = g, .c = c, .sock = -1};
 	int r = list->n ? begin(&l, e) : 0;
-	if (r == 0 && list->n && !is_way_of_plugins(&l))
-		r = take_in(&l, list, e);
+	if (r == 0 && list->n && !is_way_of_plugins(&l)) {
+		struct err why = {};
+		const struct port_requests all = with_six(&l, list);
+		r = take_in(&l, &all, &why);
+		/* Then as many as can be. */
+		for (size_t i = 0; r < 0 && i < all.n; i++)
+			if (take_in(&l, &(struct port_requests){all.v + i, 1}, &why) < 0)
+				engine_warn(g, "container %s: %s", container_label(c), why.text);
+		r = 0;
+	}
 	end(&l);
 	return r;
 }
@@ -430,9 +474,12 @@ static int arrive(struct live *l, struct port_requests *list, struct err *e)
 		return -1;
 	if (!fresh)
 		*list = those_of(l, &l->x.list.v[l->x.list.n - 1]);
-	if (!list->n || is_way_of_plugins(l))
+	if (is_way_of_plugins(l))
 		return 0;
-	if ((fresh || let_go(l, list, e) == 0) && take_in(l, list, e) == 0)
+	if (!fresh && list->n && let_go(l, list, e) < 0)
+		return -1;
+	const struct port_requests come = fresh ? *list : with_six(l, list);
+	if (!come.n || take_in(l, &come, e) == 0)
 		return 0;
 	/* As before it came. */
 	l->x.list.n--;

@@ -122,6 +122,7 @@ bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
     [ "$(hull port web)" = "80/tcp -> 127.0.0.1:8087" ]
 }
 
+leads_to_at() { [ "$(fetch "$2")" = "$(hull exec "$1" hostname)" ]; }
 leads_to() { [ "$(fetch "127.0.0.1:$2")" = "$(hull exec "$1" hostname)" ]; }
 
 @test "network connect and disconnect: what is published moves to a network that is left, goes with the last, comes with the next" {
@@ -177,6 +178,32 @@ leads_to() { [ "$(fetch "127.0.0.1:$2")" = "$(hull exec "$1" hostname)" ]; }
     hull restart -t 0 moves
     run -0 hull exec moves ip route
     [[ $output == *"default via 10.89.32.1"* ]]
+}
+
+@test "network connect and disconnect: [::] comes and goes with IPv6 where no address was said" {
+    need_nft
+    [ -e /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"
+    hull network create --subnet 10.89.36.0/24 four
+    hull network create --subnet 10.89.37.0/24 --ipv6 --subnet fd00:37::/64 both
+    hull run -d --name twice --network four -p 8109:80 -p 127.0.0.1:8110:80 -p 8111:9/sctp box \
+        sh -c 'mkdir /www; hostname >/www/name; exec httpd -f -p [::]:80 -h /www'
+    wait_until 30 hull exec twice wget -q -O - http://127.0.0.1/name
+    local before after
+    before=$(hull port twice)
+    [[ $before != *::* ]]
+    hull network connect both twice
+    after=$(hull port twice)
+    [[ $after == *"80/tcp -> [::]:8109"*"9/sctp -> [::]:8111"* && $after != *"[::]:8110"* ]]
+    for host in 127.0.0.1 198.51.100.2 '[2001:db8::2]'; do leads_to_at twice "$host:8109"; done
+    hull network disconnect four twice
+    [ "$(hull port twice | sort)" = "$(sort <<<"$after")" ]
+    for host in 127.0.0.1 198.51.100.2 '[2001:db8::2]'; do leads_to_at twice "$host:8109"; done
+    hull network connect four twice
+    hull network disconnect both twice
+    [ "$(hull port twice | sort)" = "$(sort <<<"$before")" ]
+    leads_to_at twice 127.0.0.1:8109
+    leads_to_at twice 127.0.0.1:8110
+    run ! fetch '[2001:db8::2]:8109'
 }
 
 @test "network connect of one that began without a network: its ports come, and end with it" {
