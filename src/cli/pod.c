@@ -251,6 +251,7 @@ static const struct cmd cmd_exists_pod = {"exists", "POD", "Is there such a pod?
 static const struct cmd cmd_prune_pod = {"prune", "", "Remove all pods that do not run", prune_opts, countof(prune_opts),
 	sizeof(struct verb_options), 0, 0, prune};
 static const struct cmd *const below[] = {
+	&cmd_pod_clone,
 	&cmd_pod_create,
 	&cmd_exists_pod,
 	&cmd_pod_inspect,

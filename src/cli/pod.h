@@ -13,9 +13,9 @@ int pod_create_for(struct engine *g, struct run_request *r, const char *name, st
 struct pod_choice { bool all, latest; };
 int pod_choose(struct engine *g, const struct pod_choice *c, int argc, char **argv, struct strv *ret, struct err *e) must_use;
 
-/* pod_create.c, pod_ls.c, pod_watch.c */
+/* pod_clone.c, pod_create.c, pod_ls.c, pod_watch.c */
 extern struct cmd cmd_pod_create;
-extern const struct cmd cmd_pod_inspect, cmd_pod_ls, cmd_pod_ps, cmd_pod_list, cmd_pod_top, cmd_pod_logs;
+extern const struct cmd cmd_pod_clone, cmd_pod_inspect, cmd_pod_ls, cmd_pod_ps, cmd_pod_list, cmd_pod_top, cmd_pod_logs;
 extern struct cmd cmd_pod_stats;
 void pod_create_fill(void);
 void pod_watch_fill(void);

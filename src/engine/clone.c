@@ -54,6 +54,21 @@ static void make_its_own(struct container_entry *from)
 		h->networks.v[i].ip = h->networks.v[i].ip6 = h->networks.v[i].mac = NULL;
 }
 
+static void replace(struct arena *a, const struct map *made, struct host_config *h)
+{
+	char **const modes[] = {&h->network_mode, &h->ipc_mode, &h->pid_mode, &h->uts_mode};
+	for (size_t i = 0; made && i < countof(modes); i++) {
+		const char *id = *modes[i] ? str_after(*modes[i], "container:") : NULL, *other = id ? map_get(made, id) : NULL;
+		if (other)
+			*modes[i] = arena_printf(a, "container:%s", other);
+	}
+	for (size_t i = 0; made && i < h->requires.n; i++) {
+		const char *other = map_get(made, h->requires.v[i]);
+		if (other)
+			h->requires.v[i] = arena_dup(a, other);
+	}
+}
+
 /* A name that is free: web-clone, web-clone1 … */
 static int choose_name(struct engine *g, struct container_entry *from, const char **ret, struct err *e)
 {
@@ -91,6 +106,13 @@ int container_clone(struct engine *g, const char *text, const struct clone_reque
 		take_away(&from.arena, &image.config.config, c);
 	}
 	make_its_own(&from);
-	struct create_request q = {.name = name, .config = c, .host = &from.record.host, .arena = &from.arena};
+	struct host_config *h = &from.record.host;
+	replace(&from.arena, r->made, h);
+	if (r->pod)
+		h->pod = arena_dup(&from.arena, r->pod);
+	/* Said by --uidmap and --gidmap, not by a mode, and not by its pod. */
+	bool mapped = str_is_empty(h->userns_mode) && str_is_empty(h->pod);
+	struct create_request q = {.name = name, .config = c, .host = h, .arena = &from.arena, .uid_map = mapped ? from.record.uid_map : NULL,
+		.gid_map = mapped ? from.record.gid_map : NULL};
 	return container_new(g, &q, ret_id, e) < 0 ? err_wrap(e, "clone container %.200s", container_label(&from)) : 0;
 }

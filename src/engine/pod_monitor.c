@@ -32,6 +32,7 @@
 #include "engine/network.h"
 #include "engine/pod_namespaces.h"
 #include "engine/spec.h"
+#include "sys/cgroupfs.h"
 #include "sys/proc.h"
 #include "sys/signals.h"
 
@@ -176,6 +177,8 @@ static int let_go(const struct pod_monitor *m, int report, struct err *e)
 		return err_sys(e, "the pod's monitor");
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
+	/* Who forked us may have worked on groups. */
+	cgroupfs_forget();
 	fd_close_from(3, keep, (size_t)keep_fds(m, report, keep));
 	null = -1;
 	m->c->lock = -1;

@@ -84,3 +84,12 @@ RUN true" | hull build -q -t made -
     hull system reset -f
     rm -r "$HULL_ROOT" "$HULL_RUN_ROOT"
 }
+
+@test "ids of its own are had again" {
+    need_root
+    hull create --name mapped --uidmap 0:100000:1000 --gidmap 0:100000:1000 box cat /proc/self/uid_map
+    hull clone mapped
+    run -0 hull start -a mapped-clone
+    [ "$(echo $output)" = "0 100000 1000" ]
+    hull rm mapped mapped-clone
+}

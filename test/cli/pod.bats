@@ -302,3 +302,28 @@ nothing_of_pods() {
     wait_until 10 gone "$monitor"
     [ -z "$(find "$HULL_DIR/other" -type f ! -name '*.lock')" ]
 }
+
+@test "pod clone: the pod, its containers, and what one of them needs of another" {
+    hull pod create --name pattern --network none --memory 64m --label kind=one -v shared:/shared
+    hull create --pod pattern --name pattern-db -e A=1 box sleep 1000
+    hull create --pod pattern --name pattern-web --requires pattern-db box sh -c 'echo x >/mine; sleep 1000'
+    hull pod start pattern
+    run -0 hull pod clone pattern
+    [ "$(hull pod inspect -f '{{.Name}} {{.Labels.kind}} {{len .Containers}}' "$output")" = "pattern-clone one 2" ]
+    [ "$(hull inspect -f '{{.HostConfig.Memory}} {{.State.Status}}' pattern-web-clone)" = "$(hull inspect -f '{{.HostConfig.Memory}}' pattern-web) created" ]
+    hull start pattern-web-clone
+    # It needs the new one, not the other.
+    [ "$(hull inspect -f '{{.State.Status}}' pattern-db-clone)" = running ]
+    [ "$(hull exec pattern-db-clone hostname)" = pattern-clone ]
+    [ "$(hull exec pattern-db-clone sh -c 'echo $A; ls -d /shared')" = $'1\n/shared' ]
+    refuses 1 'containers that run' pod clone --destroy pattern again
+    run ! hull pod exists again
+    hull pod clone --destroy --force --start pattern again
+    run ! hull pod exists pattern
+    [ "$(hull inspect -f '{{.State.Status}}' pattern-web-clone1 pattern-db-clone1)" = $'running\nrunning' ]
+    refuses 1 'no such pod' pod clone nobody
+    refuses 125 'give that too' pod clone --force again
+    refuses 1 'in use' pod clone again pattern-clone
+    hull pod rm -f again pattern-clone
+    hull volume rm shared
+}
