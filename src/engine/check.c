@@ -216,7 +216,7 @@ static int finish(struct check *c, bool remove, struct err *e)
 			continue;
 		if (discard(c, d, e) < 0)
 			return -1;
-		d->removed = true;
+		d->removed = !spare;
 		d->mended = spare || str_eq(d->kind, "image");
 	}
 	return 0;
