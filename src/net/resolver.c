@@ -166,7 +166,8 @@ struct search {
 	const struct addr *reverse; /* its address */
 	struct addr found[DNS_ADDRS];
 	size_t n;
-	char first[DNS_NAME];      /* the name of who has the address */
+	char first[DNS_NAME];      /* the name of who has the address, and */
+	const char *network;       /* of its network; NULL: not known */
 };
 
 /* A line is CONTAINER ENDPOINT INTERFACE HOST-INTERFACE MAC IP IP6 NAMES …: endpoint.h. */
@@ -237,11 +238,13 @@ static void search_one(int networks, const struct setting *set, size_t i, struct
 	unmap(&once);
 }
 
-/* NAME in all of them, else NAME.NETWORK in that one. */
+/* NAME in all of them, else NAME.NETWORK in that one; an address in the first that has it. */
 static void search_all(int networks, const struct setting *set, struct mapped *kept, struct search *s)
 {
-	for (size_t i = 0; i < set->nnetworks; i++)
+	for (size_t i = 0; i < set->nnetworks && !*s->first; i++) {
 		search_one(networks, set, i, kept, s);
+		s->network = set->names[i];
+	}
 	size_t len = s->name ? strlen(s->name) : 0;
 	for (size_t i = 0; i < set->nnetworks && !s->n; i++) {
 		size_t n = set->names[i] && len ? strlen(set->names[i]) : len;
@@ -269,8 +272,12 @@ static size_t answer(int networks, const struct setting *set, struct mapped *kep
 	if (q.class_ == 1 && q.type == DNS_PTR && dns_reverse(q.name, &reverse)) {
 		struct search s = {.reverse = &reverse};
 		search_all(networks, set, kept, &s);
-		s.first[strcspn(s.first, ",")] = 0;
-		if (*s.first && strcmp(s.first, "-") != 0)
+		size_t len = strcspn(s.first, ",");
+		s.first[len] = 0;
+		/* As docker has it. A name that nobody could ask for again is left as it is. */
+		if (s.network && len + strlen(s.network) + 2 < sizeof s.first)
+			snprintf(s.first + len, sizeof s.first - len, ".%s", s.network);
+		if (len && *s.first != '-')
 			return dns_pointer(question, &q, s.first, out, room);
 	} else if (q.class_ == 1 && *q.name) {
 		struct search s = {.name = q.name};

@@ -16,6 +16,8 @@ import socket, struct, sys
 name, kind, how = sys.argv[1:]
 kind = {"A": 1, "AAAA": 28, "PTR": 12}[kind]
 q = struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + b"".join(bytes([len(l)]) + l.encode() for l in name.split(".")) + b"\0" + struct.pack(">2H", kind, 1)
+def words(d):
+    return d[1:1 + d[0]].decode() + ("." + words(d[1 + d[0]:]) if d[1 + d[0]] else "") if d[0] else ""
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if how == "tcp" else socket.SOCK_DGRAM)
 s.settimeout(60)
 s.connect(("127.0.0.11", 53))
@@ -26,7 +28,7 @@ n, at, out = struct.unpack(">H", a[6:8])[0], len(q), []
 for _ in range(n):
     t, _, _, size = struct.unpack(">HHIH", a[at + 2:at + 12])
     data = a[at + 12:at + 12 + size]
-    out.append(socket.inet_ntoa(data) if t == 1 else socket.inet_ntop(socket.AF_INET6, data) if t == 28 else data[1:1 + data[0]].decode())
+    out.append(socket.inet_ntoa(data) if t == 1 else socket.inet_ntop(socket.AF_INET6, data) if t == 28 else words(data))
     at += 12 + size
 print(a[3] & 15, *sorted(out))
 PY
@@ -42,7 +44,7 @@ PY
         [ "$(dns web DATA A $how)" = "0 10.89.9.2" ]
         [ "$(dns web "$(hull inspect -f '{{.Id}}' db | head -c 12)" A $how)" = "0 10.89.9.2" ]
         [ "$(dns web db AAAA $how)" = 0 ]
-        [ "$(dns web 2.9.89.10.in-addr.arpa PTR $how)" = "0 db" ]
+        [ "$(dns web 2.9.89.10.in-addr.arpa PTR $how)" = "0 db.names" ]
     done
     for i in 1 2 3 4 5; do
         run -0 hull run --rm --name "early$i" --network names box ping -c 1 -W 20 "early$i"
@@ -150,7 +152,7 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
     [ "$(dns asks second A udp)" = "0 10.89.14.9" ]
     [ "$(dns asks other A udp)" = "0 10.89.14.9" ]
     [ "$(dns asks first A udp | cut -c1)" != 0 ]
-    [ "$(dns asks 9.14.89.10.in-addr.arpa PTR udp)" = "0 second" ]
+    [ "$(dns asks 9.14.89.10.in-addr.arpa PTR udp)" = "0 second.called" ]
     run -0 hull inspect -f '{{.NetworkSettings.Networks.called.DNSNames}}' second
     [[ $output == "[second other "* ]]
     run -0 hull network inspect -f '{{range .Containers}}{{.Name}} {{end}}' called
