@@ -8,6 +8,7 @@
 #include "engine/network.h"
 
 #include "engine/events.h"
+#include "engine/pod.h"
 #include "engine/spec.h"
 
 #include "base/fd.h"
@@ -50,12 +51,17 @@ static int save(struct container_entry *c, struct err *e)
 	return container_save_record(c, true, e) < 0 || container_save_state(c->dir, &c->state, false, e) < 0 ? -1 : 0;
 }
 
-static int open_namespace(const struct container_entry *c, struct err *e)
+static int open_namespace(struct engine *g, const struct container_entry *c, struct err *e)
 {
 	char path[48];
 	snprintf(path, sizeof path, "/proc/%lld/ns/net", (long long)c->state.pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, "the container's network namespace") : fd;
+	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "the container's network namespace");
+	/* Its number may be another process's by now, one of the host's. */
+	if (!container_state_is_alive(&g->containers, &c->state))
+		return err_set(e, ERR_CONFLICT, "container %s is not running", container_label(c));
+	return take_fd(fd);
 }
 
 static const char word[] = "resolver";
@@ -90,10 +96,12 @@ void connect_heal(struct engine *g, const char *container)
 {
 	struct err ignored = {};
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	if (containers_load(&g->containers, container, ENTRY_STATE_ONLY, &c, &ignored) < 0 || !runs(&c))
+	if (containers_load(&g->containers, container, ENTRY_STATE_ONLY, &c, &ignored) < 0 || !runs(&c)) {
+		pod_heal(g, container);
 		return;
+	}
 	own(fd) int run = containers_run_dir(&g->containers, c.id, false, &ignored);
-	own(fd) int netns = open_namespace(&c, &ignored);
+	own(fd) int netns = open_namespace(g, &c, &ignored);
 	if (run >= 0 && netns >= 0 && path_exists(run, "resolver"))
 		(void)!tell_monitor(run, netns, &ignored);
 }
@@ -152,7 +160,7 @@ static int add_interface(struct engine *g, struct container_entry *c, const stru
 	bool there;
 	if (private_net_is_needed(g) && !c->state.networks.n)
 		return err_set(e, ERR_UNSUPPORTED, "container %s was started without a network: it is connected when it starts again", container_label(c));
-	own(fd) int netns = open_namespace(c, e);
+	own(fd) int netns = open_namespace(g, c, e);
 	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || link_free_name(netns, prefix ? prefix : "eth", name, e) < 0)
 		return -1;
 	struct network_request named = *q;
@@ -233,7 +241,7 @@ static int remove_interface(struct engine *g, struct container_entry *c, const s
 	struct port_requests ports;
 	struct err why = {};
 	bool there;
-	own(fd) int netns = open_namespace(c, e);
+	own(fd) int netns = open_namespace(g, c, e);
 	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || ports_leave(g, c, w->id, &ports, e) < 0 ||
 		endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
 		return -1;

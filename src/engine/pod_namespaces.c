@@ -29,7 +29,7 @@
 static const struct {
 	const char *share, *file; /* podman's word, and the one below /proc/<pid>/ns */
 	uint64_t flag;
-} kinds[POD_NAMESPACES] = {{NULL, "user", CLONE_NEWUSER}, {"net", "net", CLONE_NEWNET}, {"ipc", "ipc", CLONE_NEWIPC}, {"uts", "uts", CLONE_NEWUTS},
+} kinds[POD_NAMESPACES] = {{NULL, "user", CLONE_NEWUSER}, [POD_NET] = {"net", "net", CLONE_NEWNET}, {"ipc", "ipc", CLONE_NEWIPC}, {"uts", "uts", CLONE_NEWUTS},
 	{"pid", "pid", CLONE_NEWPID}, {"cgroup", "cgroup", CLONE_NEWCGROUP}};
 
 /* A network of the host's, or of somebody else's, is not the pod's to make. */

@@ -11,7 +11,7 @@ struct pod_namespaces_request {
 	const struct container_entry *pod;
 	const struct userns_maps *maps;
 };
-enum { POD_NAMESPACES = 6 };
+enum { POD_NET = 1, POD_NAMESPACES = 6 };
 struct pod_namespaces {
 	int fd[POD_NAMESPACES]; /* -1: not shared */
 	pid_t pid;              /* a process that is in them, until they are settled */
