@@ -4,6 +4,7 @@
  * container, called "latest" here: container checkpoint, container restore.
  */
 #include "engine/checkpoint.h"
+#include "engine/checkpoint_archive.h"
 
 #include "base/fd.h"
 #include "cli/columns.h"
@@ -108,12 +109,18 @@ static int each(int argc, char **argv, bool all, bool saved, int (*f)(const char
 
 struct save_options {
 	struct engine *g;
-	bool all, keep, leave_running, tcp_established, file_locks, pre, with_previous;
+	bool all, keep, leave_running, tcp_established, file_locks, pre, with_previous, ignore_rootfs, ignore_volumes;
+	char *export, *compress;
+	struct checkpoint_export out;
 };
 #define O(m) offset_of(struct save_options, m)
 static const struct opt save_opts[] = {
 	{"all", 'a', OPT_BOOL, O(all), NULL, "Every container that runs"},
+	{"compress", 'c', OPT_STR, O(compress), "FORMAT", "How --export is compressed: zstd, gzip, none (zstd)", 0, "zstd gzip none"},
+	{"export", 'e', OPT_STR, O(export), "FILE", "Write it to a file too, for another machine; - is stdout", 0, "@file"},
 	{"file-locks", 0, OPT_BOOL, O(file_locks), NULL, "Their file locks are saved too"},
+	{"ignore-rootfs", 0, OPT_BOOL, O(ignore_rootfs), NULL, "With --export: without what the container changed in its files"},
+	{"ignore-volumes", 0, OPT_BOOL, O(ignore_volumes), NULL, "With --export: without the files of its volumes"},
 	{"keep", 'k', OPT_BOOL, O(keep), NULL, "Criu's log and statistics are kept with the files"},
 	{"leave-running", 'R', OPT_BOOL, O(leave_running), NULL, "The containers go on"},
 	{"pre-checkpoint", 'P', OPT_BOOL, O(pre), NULL, "Save memory alone, so that the checkpoint later has less to do"},
@@ -128,7 +135,23 @@ static int save_one(const char *name, void *arg, struct err *e)
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	const struct checkpoint_request r = {.name = o->pre ? pre : latest, .previous = o->with_previous ? pre : NULL, .leave_running = o->leave_running,
 		.tcp_established = o->tcp_established, .file_locks = o->file_locks, .pre_dump = o->pre, .replace = true, .drop_logs = !o->keep};
-	return get(o->g, name, ENTRY_LOCK, &c, e) < 0 ? -1 : container_save_processes(o->g, &c, &r, e);
+	if (get(o->g, name, ENTRY_LOCK, &c, e) < 0 || container_save_processes(o->g, &c, &r, e) < 0)
+		return -1;
+	return o->export && checkpoint_export(o->g, &c, r.name, &o->out, e) < 0 ? -1 : 0;
+}
+
+static int check_export(struct save_options *o, int argc, struct err *e)
+{
+	o->out = (struct checkpoint_export){.path = o->export, .compression = COMPRESS_ZSTD, .ignore_rootfs = o->ignore_rootfs,
+		.ignore_volumes = o->ignore_volumes};
+	if (!o->export && (o->compress || o->ignore_rootfs || o->ignore_volumes))
+		return err_set(e, ERR_USAGE, "--compress, --ignore-rootfs and --ignore-volumes are for --export");
+	if (o->export && (o->all || argc != 1 || o->pre || o->with_previous))
+		return err_set(e, ERR_USAGE, "--export is for one container, whole: without --all, --pre-checkpoint and --with-previous");
+	if (!o->compress)
+		return 0;
+	o->out.compression = COMPRESS_NONE;
+	return str_eq(o->compress, "none") ? 0 : compress_parse(o->compress, &o->out.compression, e);
 }
 
 static int save(void *opts, int argc, char **argv, struct err *e)
@@ -137,20 +160,29 @@ static int save(void *opts, int argc, char **argv, struct err *e)
 	o->g = cli_engine(e);
 	if (!o->g)
 		return -1;
+	if (check_export(o, argc, e) < 0)
+		return -1;
 	if (o->pre && o->with_previous)
 		return err_set(e, ERR_USAGE, "--pre-checkpoint and --with-previous: the one comes before the other");
+	if (str_eq(o->export, "-"))
+		return save_one(argv[0], o, e);
 	return each(argc, argv, o->all, false, save_one, o, e);
 }
 
 struct restore_options {
 	struct engine *g;
-	bool all, keep, tcp_established, tcp_close, file_locks;
+	bool all, keep, tcp_established, tcp_close, file_locks, ignore_rootfs, ignore_volumes;
+	char *import, *name;
 };
 #define O(m) offset_of(struct restore_options, m)
 static const struct opt restore_opts[] = {
 	{"all", 'a', OPT_BOOL, O(all), NULL, "Every container that was saved and does not run"},
 	{"file-locks", 0, OPT_BOOL, O(file_locks), NULL, "Their file locks too"},
+	{"ignore-rootfs", 0, OPT_BOOL, O(ignore_rootfs), NULL, "With --import: without what the container had changed in its files"},
+	{"ignore-volumes", 0, OPT_BOOL, O(ignore_volumes), NULL, "With --import: its volumes are those that are here, or new ones"},
+	{"import", 'i', OPT_STR, O(import), "FILE", "A new container, from a file of `container checkpoint --export`; - is stdin", 0, "@file"},
 	{"keep", 'k', OPT_BOOL, O(keep), NULL, "The checkpoint is kept, for another time"},
+	{"name", 'n', OPT_STR, O(name), "NAME", "With --import: its name (that of the other)"},
 	{"tcp-close", 0, OPT_BOOL, O(tcp_close), NULL, "TCP connections that were saved are closed"},
 	{"tcp-established", 0, OPT_BOOL, O(tcp_established), NULL, "Their TCP connections too"},
 };
@@ -185,15 +217,36 @@ static int restore_one(const char *name, void *arg, struct err *e)
 	return o->keep ? 0 : forget(o->g, name, images, e);
 }
 
+static int import(struct restore_options *o, struct err *e)
+{
+	const struct checkpoint_import r = {.path = o->import, .name = o->name, .ignore_rootfs = o->ignore_rootfs, .ignore_volumes = o->ignore_volumes};
+	char id[65];
+	if (checkpoint_import(o->g, &r, latest, id, e) < 0)
+		return -1;
+	if (restore_one(id, o, e) == 0)
+		return cli_printf(e, "%s\n", id);
+	checkpoint_import_undo(o->g, &r, id);
+	return -1;
+}
+
 static int restore(void *opts, int argc, char **argv, struct err *e)
 {
 	struct restore_options *o = opts;
 	o->g = cli_engine(e);
-	return o->g ? each(argc, argv, o->all, true, restore_one, o, e) : -1;
+	if (!o->import && (o->name || o->ignore_rootfs || o->ignore_volumes))
+		return err_set(e, ERR_USAGE, "--name, --ignore-rootfs and --ignore-volumes are for --import");
+	if (o->import && (o->all || argc))
+		return err_set(e, ERR_USAGE, "--import makes a container: it goes without names and --all");
+	if (!o->g)
+		return -1;
+	return o->import ? import(o, e) : each(argc, argv, o->all, true, restore_one, o, e);
 }
 
 const struct cmd cmd_container_checkpoint = {"checkpoint", "CONTAINER...", "Save running containers, to be restored later", save_opts, countof(save_opts),
 	sizeof(struct save_options), 0, -1, save, .complete = "@running",
-	.about = "By criu(8), as root. The checkpoint is the one called \"latest\" of `hull checkpoint`."};
+	.about = "By criu(8), as root. The checkpoint is the one called \"latest\" of `hull checkpoint`; with --export it is written to a file as well, with "
+		 "the container's configuration, what it changed in its files, and its volumes. The image is not in it. The file holds what was in "
+		 "memory, and is readable by its owner alone.",
+	.examples = "$ hull container checkpoint --export web.tar.zst web\n$ hull container restore --import web.tar.zst --name web-2"};
 const struct cmd cmd_restore = {"restore", "CONTAINER...", "Go on with containers that were saved", restore_opts, countof(restore_opts),
 	sizeof(struct restore_options), 0, -1, restore, .complete = "@container"};

@@ -11,7 +11,7 @@
 
 static const char *const no_entrypoint[] = {""};
 
-static void take_away(struct arena *a, const struct image_run_config *image, struct container_config *c)
+void clone_take_away(struct arena *a, const struct image_run_config *image, struct container_config *c)
 {
 	if (!c->entrypoint.n && image->entrypoint.n)
 		arena_strv_add(a, &c->entrypoint, no_entrypoint[0]);
@@ -103,7 +103,7 @@ int container_clone(struct engine *g, const char *text, const struct clone_reque
 		struct err other = {};
 		if (image_find(g, c->image, &named, &other) < 0 || !str_eq(named.record.id, image.record.id))
 			c->image = from.record.image;
-		take_away(&from.arena, &image.config.config, c);
+		clone_take_away(&from.arena, &image.config.config, c);
 	}
 	make_its_own(&from);
 	struct host_config *h = &from.record.host;

@@ -237,3 +237,66 @@ no_rest() { [ -z "$(find "$HULL_ROOT" -name '*.tmp-*')" ]; }
     no_rest
     hull rm -f cut
 }
+
+file_of() { hull cp "$1:$2" - | tar -xO; }
+
+@test "--export and --import: a container with its files, volumes and processes, in another store too" {
+    hull run -d --name moves --network none -e A=1 -v moved:/v -v /nameless --label kind=x box \
+        sh -c 'echo mine >/mine; rm /bin/ls; echo v >/v/f; echo n >/nameless/f; exec sleep 1000'
+    wait_until 30 hull exec moves test -e /nameless/f
+    run -0 hull container checkpoint --export "$HULL_DIR/ck.tar.zst" moves
+    [ "$(says moves '{{.State.Status}} {{.State.Checkpointed}}')" = "exited true" ]
+    [ "$(stat -c %a "$HULL_DIR/ck.tar.zst")" = 600 ]
+    [ "$(head -c 4 "$HULL_DIR/ck.tar.zst" | od -An -tx1 | tr -d ' ')" = 28b52ffd ]
+    no_rest
+    # Here the name and the volume are taken.
+    refuses 1 'volume moved is there already' container restore --import "$HULL_DIR/ck.tar.zst" --name second
+    refuses 1 'in use' container restore --import "$HULL_DIR/ck.tar.zst" --ignore-volumes
+    run -0 hull container restore --import "$HULL_DIR/ck.tar.zst" --ignore-volumes --name second
+    [ "$(says second '{{.State.Status}} {{.State.Restored}} {{.Config.Labels.kind}}')" = "running true x" ]
+    # What the stand-in restores is in no root of the container's.
+    hull stop -t 0 second
+    [ "$(file_of second /mine) $(file_of second /v/f)" = "mine v" ]
+    run ! hull cp second:/nameless/f -
+    run ! hull cp second:/bin/ls -
+    says second '{{.Config.Env}}' | grep -q A=1
+    [ "$(hull diff second | sort)" = "$(hull diff moves | sort)" ]
+    hull rm -fv second moves
+    hull volume rm moved
+    # Elsewhere: nothing is there but the image.
+    (
+        export HULL_ROOT=$HULL_DIR/other HULL_RUN_ROOT=$HULL_DIR/other-run
+        run -0 hull container restore --import - <"$HULL_DIR/ck.tar.zst"
+        [ "$(says moves '{{.State.Status}}')" = running ]
+        hull stop -t 0 moves
+        [ "$(file_of moves /mine) $(file_of moves /v/f) $(file_of moves /nameless/f)" = "mine v n" ]
+        [ -z "$(hull checkpoint ls -q moves)" ]
+        no_rest
+        hull rm -fv moves
+        hull volume rm moved
+        # One that cannot go on leaves nothing.
+        echo post-restore >"$FAKE_CRIU/fail"
+        run -1 hull container restore --import "$HULL_DIR/ck.tar.zst"
+        [[ $output == *"criu: "*"it was to fail"* ]]
+        rm "$FAKE_CRIU/fail"
+        [ -z "$(hull ps -aq)$(hull volume ls -q)" ]
+        hull container restore --import "$HULL_DIR/ck.tar.zst" --ignore-rootfs --keep --name bare
+        [ -z "$(hull diff bare | grep mine)" ]
+        hull container checkpoint --export "$HULL_DIR/plain.tar" --compress none --ignore-rootfs --ignore-volumes bare
+        tar -tf "$HULL_DIR/plain.tar" >list
+        grep -q '^checkpoint/' list
+        run ! grep -E 'rootfs|volumes' list
+        hull rm -f bare
+        hull volume rm moved
+        echo nonsense >"$HULL_DIR/bad.tar"
+        run -1 hull container restore --import "$HULL_DIR/bad.tar"
+        tar -C / -cf "$HULL_DIR/bad.tar" etc/hostname
+        refuses 1 'no archive of' container restore --import "$HULL_DIR/bad.tar"
+        no_rest
+    )
+    rm "$HULL_DIR"/*.tar* list
+    refuses 125 'are for --export' container checkpoint --compress gzip any
+    refuses 125 'one container' container checkpoint --export x --all
+    refuses 125 'are for --import' container restore --name x any
+    refuses 125 'without names' container restore --import x any
+}
