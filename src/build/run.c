@@ -172,7 +172,9 @@ static void close_work(struct run *r)
 	if (r->net.list.n)
 		connect_release(r->x->b->g, r->id);
 	connections_drop(&r->net);
-	(void)!path_remove_tree(r->x->b->g->containers.run, r->id, &ignored);
+	/* What cannot go now is found by the next build, as long as the directory is there. */
+	if (path_remove_tree(r->x->b->g->containers.run, r->id, &ignored) < 0)
+		return;
 	if (r->dir >= 0)
 		(void)!snap_remove(&r->x->b->g->snap, r->dir, &ignored);
 	if (r->dir >= 0)

@@ -129,20 +129,25 @@ static void drop_hostname(const struct run *r, struct spec *s)
 /* --- mount points --- */
 
 /* What the image has of the directories above a stub. */
-static void note_above(struct run *r, const char *stub)
+static int note_above(struct run *r, const char *stub, struct err *e)
 {
 	own(mem) char *path = mem_dup(stub);
 	for (char *slash; (slash = strrchr(path, '/'));) {
 		*slash = 0;
 		for (size_t i = 0; i < r->above.n; i++)
 			if (str_eq(r->above.v[i].path, path))
-				return;
-		struct err none = {};
-		own(fd) int fd = path_open_in(r->root, path, O_PATH | O_NOFOLLOW, 0, &none);
+				return 0;
+		struct err why = {};
+		own(fd) int fd = path_open_in(r->root, path, O_PATH | O_NOFOLLOW, 0, &why);
+		if (fd < 0 && why.kind != ERR_NOT_FOUND && why.sys != ENOTDIR)
+			return *e = why, -1;
 		struct run_above *a = arena_push(&r->c.arena, &r->above);
 		a->path = arena_dup(&r->c.arena, path);
-		a->is_there = fd >= 0 && fstat(fd, &a->st) == 0;
+		a->is_there = fd >= 0;
+		if (fd >= 0 && fstat(fd, &a->st) < 0)
+			return err_sys(e, "look at %.200s", path);
 	}
+	return 0;
 }
 
 int run_stubs_note(struct run *r, const char *const *paths, size_t n, struct err *e)
@@ -154,7 +159,8 @@ int run_stubs_note(struct run *r, const char *const *paths, size_t n, struct err
 		if (p.exists)
 			continue;
 		arena_push(&r->c.arena, &r->stubs)->path = arena_dup(&r->c.arena, buf_text(&p.path));
-		note_above(r, buf_text(&p.path));
+		if (note_above(r, buf_text(&p.path), e) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -223,6 +229,11 @@ static int run_it(struct run *r, const struct spec *spec, int cache, struct err 
 		.netns_socket = r->net.netns_sockets[0]};
 	if (r->x->b->g->rootless && cgroup_machine_mode() != CGROUP_V2 && !spec->linux_->resources->memory && !spec->linux_->resources->cpu)
 		c.cgroup_manager = CGROUP_MANAGER_DISABLED;
+	/* For the sweep, when this process is killed. */
+	char group[sizeof ct.cgroup.path];
+	if (cgroup_resolve(spec->linux_->cgroups_path, r->id, group, sizeof group, &why) == 0 &&
+		path_write(r->dir, "cgroup", group, strlen(group), 0600, 0, e) < 0)
+		return -1;
 	if (container_create(&c, &ct, e) < 0)
 		return -1;
 	fd_drop(&to);

@@ -20,35 +20,56 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* One of the upper directory's own; -1 with ERR_NONE: there is none. */
+static int open_upper(int upper, const char *path, int flags, struct err *e)
+{
+	struct err why = {};
+	int fd = path_open_in(upper, path, flags | O_NOFOLLOW, 0, &why);
+	if (fd < 0 && why.kind != ERR_NOT_FOUND && why.sys != ENOTDIR && why.sys != ELOOP)
+		*e = why;
+	return fd;
+}
+
 /* Does a directory of the upper one say no more than the one that was there before? */
-static bool says_nothing(int upper, const struct run_above *before)
+static int says_nothing(int upper, const struct run_above *before, struct err *e)
 {
 	struct stat now;
 	const struct stat *was = &before->st;
-	struct err none = {};
-	own(fd) int dir = path_open_in(upper, before->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
+	own(fd) int dir = open_upper(upper, before->path, O_RDONLY | O_DIRECTORY, e);
 	own(strv) struct strv names = {};
-	if (dir < 0 || !S_ISDIR(was->st_mode) || fstat(dir, &now) < 0 || path_list(dir, ".", &names, &none) < 0)
-		return false;
+	if (dir < 0 || !S_ISDIR(was->st_mode))
+		return e->kind ? -1 : 0;
+	if (fstat(dir, &now) < 0)
+		return err_sys(e, "look at %.200s", before->path);
+	if (path_list(dir, ".", &names, e) < 0)
+		return -1;
 	return !names.n && !whiteout_is_opaque(dir) && now.st_mode == was->st_mode && now.st_uid == was->st_uid && now.st_gid == was->st_gid;
 }
 
-static bool is_stub(int upper, const char *path)
+static int is_stub(int upper, const char *path, bool is_dir, struct err *e)
 {
 	struct stat st;
-	struct err none = {};
-	own(fd) int fd = path_open_in(upper, path, O_PATH | O_NOFOLLOW, 0, &none);
-	return fd >= 0 && fstat(fd, &st) == 0 && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size == 0 && st.st_nlink == 1));
+	own(fd) int fd = open_upper(upper, path, O_PATH, e);
+	if (fd < 0)
+		return e->kind ? -1 : 0;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "look at %.200s", path);
+	return S_ISDIR(st.st_mode) || (!is_dir && S_ISREG(st.st_mode) && st.st_size == 0 && st.st_nlink == 1);
 }
 
-static void remove_at(int upper, const char *path)
+/* A directory that has something in it stays. */
+static int remove_at(int upper, const char *path, struct err *e)
 {
-	struct err none = {};
 	const char *slash = strrchr(path, '/');
 	own(mem) char *parent = slash ? mem_ndup(path, (size_t)(slash - path)) : mem_dup(".");
-	own(fd) int dir = path_open_in(upper, parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
-	if (dir >= 0 && unlinkat(dir, path_base(path), 0) < 0 && (errno == EISDIR || errno == EPERM))
-		unlinkat(dir, path_base(path), AT_REMOVEDIR);
+	own(fd) int dir = path_open_in(upper, parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, e);
+	if (dir < 0)
+		return -1;
+	if (unlinkat(dir, path_base(path), 0) == 0)
+		return 0;
+	if ((errno == EISDIR || errno == EPERM) && (unlinkat(dir, path_base(path), AT_REMOVEDIR) == 0 || errno == ENOTEMPTY || errno == EEXIST))
+		return 0;
+	return err_sys(e, "remove the mount point %.200s", path);
 }
 
 static int by_length(const void *a, const void *b)
@@ -57,20 +78,24 @@ static int by_length(const void *a, const void *b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* Mount points that were made, then the directories above that were copied up, or made, for nothing else: those within others first. */
-static void remove_stubs(struct run *r, int upper)
+/* Mount points that were made, then the directories above that were copied up, or made, for nothing else: those within others first. What cannot
+ * be looked at or removed is an error: it would be in the image. */
+static int remove_stubs(struct run *r, int upper, struct err *e)
 {
-	for (size_t i = r->stubs.n; i-- > 0;)
-		if (is_stub(upper, r->stubs.v[i].path))
-			remove_at(upper, r->stubs.v[i].path);
+	for (size_t i = r->stubs.n; i-- > 0;) {
+		int goes = is_stub(upper, r->stubs.v[i].path, false, e);
+		if (goes < 0 || (goes && remove_at(upper, r->stubs.v[i].path, e) < 0))
+			return -1;
+	}
 	if (r->above.n)
 		qsort(r->above.v, r->above.n, sizeof *r->above.v, by_length);
 	for (size_t i = 0; i < r->above.n; i++) {
 		const struct run_above *a = &r->above.v[i];
-		struct stat st;
-		if (a->is_there ? says_nothing(upper, a) : is_stub(upper, a->path) && fstatat(upper, a->path, &st, 0) == 0 && S_ISDIR(st.st_mode))
-			remove_at(upper, a->path);
+		int goes = a->is_there ? says_nothing(upper, a, e) : is_stub(upper, a->path, true, e);
+		if (goes < 0 || (goes && remove_at(upper, a->path, e) < 0))
+			return -1;
 	}
+	return 0;
 }
 
 struct packing { struct run *r; int upper; bool said; int out; };
@@ -89,13 +114,6 @@ static int write_upper(void *arg, int out, struct err *e)
 	return pack_tree_until(k->upper, k->said, k->r->x->s->epoch, tar, e);
 }
 
-static bool is_empty(int upper)
-{
-	own(strv) struct strv names = {};
-	struct err none = {};
-	return path_list(upper, ".", &names, &none) == 0 && !names.n;
-}
-
 int run_layer(struct run *r, char layer[136], struct err *e)
 {
 	struct stat now;
@@ -104,10 +122,14 @@ int run_layer(struct run *r, char layer[136], struct err *e)
 	own(fd) int upper = path_open_dir(r->dir, "upper", e);
 	if (upper < 0 || fstat(upper, &now) < 0)
 		return upper < 0 ? -1 : err_sys(e, "look at the layer");
-	remove_stubs(r, upper);
+	if (remove_stubs(r, upper, e) < 0)
+		return -1;
 	struct packing k = {.r = r, .upper = upper};
 	k.said = now.st_mode != r->before.st_mode || now.st_uid != r->before.st_uid || now.st_gid != r->before.st_gid;
-	if (is_empty(upper) && !k.said && !whiteout_is_opaque(upper)) {
+	own(strv) struct strv names = {};
+	if (path_list(upper, ".", &names, e) < 0)
+		return -1;
+	if (!names.n && !k.said && !whiteout_is_opaque(upper)) {
 		*layer = 0;
 		return 0;
 	}
@@ -118,12 +140,15 @@ int run_layer(struct run *r, char layer[136], struct err *e)
 
 /* --- what a killed build left --- */
 
-static void end_container(const char *id)
+/* Its groups are where run_container.c wrote down. */
+static void end_container(int dir, const char *id)
 {
 	struct cgroup cg = {.v2 = -1};
 	struct err none = {};
-	own(mem) char *path = mem_printf("/hull/%s", id);
-	if (cgroup_open(path, &cg, &none) < 0)
+	own(buf) struct buf said = BUF(sizeof cg.path);
+	own(mem) char *usual = mem_printf("/hull/%s", id);
+	bool is_told = path_read(dir, "cgroup", &said, &none) == 0 && said.len > 0;
+	if (cgroup_open(is_told ? buf_text(&said) : usual, &cg, &none) < 0)
 		return;
 	(void)!cgroup_kill(&cg, SIGKILL, &none);
 	(void)!cgroup_remove(&cg, &none);
@@ -144,9 +169,10 @@ void run_sweep(struct build *b)
 		if (lock < 0)
 			continue;
 		if (num_is_hex(ids.v[i], 64)) {
-			end_container(ids.v[i]);
+			end_container(dir, ids.v[i]);
 			connect_release(b->g, ids.v[i]);
-			(void)!path_remove_tree(b->g->containers.run, ids.v[i], &none);
+			if (path_remove_tree(b->g->containers.run, ids.v[i], &none) < 0)
+				continue;
 		}
 		(void)!path_remove_tree(b->cache.dir, path, &none);
 	}

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "build/interrupt.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -19,12 +20,14 @@ enum { ASK_FIRST_MS = 1, ASK_LAST_MS = 20 };
 /* -1 with ERR_CONFLICT: somebody has it. A file that was removed meanwhile is nobody's. */
 static int try(int dir, const char *path, struct err *e)
 {
-	struct stat mine, there;
 	for (;;) {
+		struct stat mine, there = {};
 		own(fd) int fd = path_lock(dir, path, true, false, e);
 		if (fd < 0)
 			return -1;
-		if (fstat(fd, &mine) == 0 && fstatat(dir, path, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino)
+		if (fstat(fd, &mine) < 0 || (fstatat(dir, path, &there, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT))
+			return err_sys(e, "%s", path);
+		if (mine.st_nlink && mine.st_ino == there.st_ino)
 			return take_fd(fd);
 	}
 }

@@ -627,7 +627,9 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
 
 @test "build: what is not done says so" {
     printf 'FROM box\nRUN --device=vendor.com/x=y true\n' >Dockerfile
-    fails 'device' .
+    build .
+    printf 'FROM box\nRUN --device=vendor.com/x=y,required true\n' >Dockerfile
+    fails 'device vendor.com/x=y is not described' .
 }
 
 @test "builder: ls, prune; an image keeps its layers" {
