@@ -145,7 +145,7 @@ static void make_key(struct run *r, struct key *k)
 		key_add(k, "volume", text);
 	}
 	for (size_t i = 0; i < r->devices.n; i++)
-		key_add(k, "device", r->devices.v[i].name);
+		key_add(k, r->devices.v[i].required ? "device" : "device, if it is here", r->devices.v[i].name);
 	run_mounts_key(r, k);
 }
 
