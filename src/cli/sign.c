@@ -55,4 +55,5 @@ const struct cmd cmd_sign = {"sign", "NAME[:TAG|@DIGEST]", "Sign an image in a r
 		"$ hull image sign --key key.pem registry.example/box:1\n$ hull image verify --key key.pub registry.example/box:1"};
 const struct cmd cmd_verify = {"verify", "NAME[:TAG|@DIGEST]", "Check the signatures of an image in a registry", verify_opts, countof(verify_opts),
 	sizeof(struct sign_options), 1, 1, verify,
-	.about = "Prints the payloads that the key has signed, one a line. None: exit status 1."};
+	.about = "Prints the payloads that the key has signed, one a line; of cosign's bundles, which it makes since version 3, the statements. None: exit "
+		"status 1."};

@@ -30,29 +30,36 @@ static char *tag_of(const char *digest)
 	return mem_printf("%.*s-%s.sig", (int)strcspn(digest, ":"), digest, digest_hex(digest));
 }
 
+int trust_blob(struct pull *p, const char *digest, uint64_t size, struct buf *ret, struct err *e)
+{
+	own(digest) struct digest *hash = NULL;
+	char found[DIGEST_TEXT];
+	own(fd) int fd = memfd_create("hull-payload", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "memory file");
+	if (!digest || !digest_is_valid(digest) || size >= ret->max)
+		return err_set(e, ERR_CORRUPT, "the signature's manifest names no blob");
+	if (pull_blob(p, digest, size, fd, e) < 0 || digest_begin(digest, &hash, e) < 0)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) < 0 || fd_read_to_end(fd, ret) < 0)
+		return err_sys(e, "memory file");
+	digest_add(hash, buf_text(ret), ret->len);
+	digest_end(hash, found);
+	return strcmp(found, digest) == 0 ? 0 : err_set(e, ERR_CORRUPT, "the registry sent another payload than the signature's manifest says");
+}
+
 /* A payload, checked. 1: it is one that counts; 0: it is nothing of ours. */
 static int get_payload(struct pull *p, const struct json *layer, struct arena *a, struct signed_payload *ret, struct err *e)
 {
 	const char *digest = json_get_str(layer, "digest"), *signature = json_get_str(json_get(layer, "annotations"), SIGNATURE);
 	uint64_t size = json_u64(json_get(layer, "size"));
 	own(buf) struct buf text = BUF(PAYLOAD_MAX), der = BUF(PAYLOAD_MAX);
-	own(digest) struct digest *hash = NULL;
-	char found[DIGEST_TEXT];
 	struct err ignored = {};
 	if (!str_eq(json_get_str(layer, "mediaType"), PAYLOAD_TYPE) || !digest || !digest_is_valid(digest) || !signature || size > PAYLOAD_MAX - 1 ||
 		base64_decode(signature, &der, &ignored) < 0)
 		return 0;
-	own(fd) int fd = memfd_create("hull-payload", MFD_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "memory file");
-	if (pull_blob(p, digest, size, fd, e) < 0 || digest_begin(digest, &hash, e) < 0)
+	if (trust_blob(p, digest, size, &text, e) < 0)
 		return -1;
-	if (lseek(fd, 0, SEEK_SET) < 0 || fd_read_to_end(fd, &text) < 0)
-		return err_sys(e, "memory file");
-	digest_add(hash, buf_text(&text), text.len);
-	digest_end(hash, found);
-	if (strcmp(found, digest) != 0)
-		return err_set(e, ERR_CORRUPT, "the registry sent another payload than the signature's manifest says");
 	*ret = (struct signed_payload){arena_ndup(a, buf_text(&text), text.len), arena_ndup(a, buf_text(&der), der.len), text.len, der.len};
 	return 1;
 }
@@ -257,9 +264,12 @@ static int list_good(struct pull *p, const char *digest, const struct buf *key, 
 			buf_char(ret, '\n');
 		}
 	}
+	size_t bundles = 0;
+	if (trust_bundles(p, digest, key, ret, &bundles, e) < 0)
+		return -1;
 	if (ret->len)
 		return buf_check(ret, e);
-	return err_set(e, ERR_DENIED, found.n ? "no signature of it is by that key" : "it has no signature");
+	return err_set(e, ERR_DENIED, found.n || bundles ? "no signature of it is by that key" : "it has no signature");
 }
 
 int image_verify(struct engine *g, const struct image_sign_request *r, struct buf *ret, struct err *e)

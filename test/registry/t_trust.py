@@ -306,6 +306,48 @@ def test_what_was_pushed_is_still_ones_own():
             does_not_start(hull, "create", f"{fake.host}/{name}")
 
 
+def test_bundles():
+    """As cosign 3 has them: the envelope is signed by openssl here."""
+    with Fake() as fake, Hull() as hull:
+        keys = Keys(hull.path)
+        image = here(fake)
+        name, digest = f"{fake.host}/x", digest_of(image.manifest)
+        bundle_type, sign_type = "application/vnd.dev.sigstore.bundle.v0.3+json", "https://sigstore.dev/cosign/sign/v1"
+
+        def attach(key, subject=digest, predicate=sign_type, damage=False):
+            statement = json.dumps({"_type": "https://in-toto.io/Statement/v1", "subject": [{"digest": {"sha256": subject[7:]}}],
+                                    "predicateType": predicate, "predicate": {}}).encode()
+            kind = b"application/vnd.in-toto+json"
+            signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(statement), statement)
+            raw = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key], input=signed, check=True, capture_output=True).stdout
+            if damage:
+                statement = statement.replace(b"{}", b"{ }")
+            bundle = json.dumps({"mediaType": bundle_type, "verificationMaterial": {"publicKey": {"hint": "x"}}, "dsseEnvelope": {
+                "payload": base64.b64encode(statement).decode(), "payloadType": kind.decode(), "signatures": [{"sig": base64.b64encode(raw).decode()}]}}).encode()
+            fake.blobs[digest_of(bundle)] = bundle
+            fake.blobs[digest_of(b"{}")] = b"{}"
+            manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": bundle_type, "config": {
+                "mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}"), "size": 2}, "layers": [{
+                    "mediaType": bundle_type, "digest": digest_of(bundle), "size": len(bundle)}]}).encode()
+            fake.add_manifest("x", None, OCI_MANIFEST, manifest)
+            listed.append({"mediaType": OCI_MANIFEST, "digest": digest_of(manifest), "size": len(manifest), "artifactType": bundle_type})
+            fake.add_manifest("x", digest.replace(":", "-"), OCI_INDEX,
+                              json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}).encode())
+        listed = []
+        hull.refuses("it has no signature", "image", "verify", "--key", keys.good_pub, name)
+        attach(keys.other)
+        attach(keys.good, subject="sha256:" + "1" * 64)
+        attach(keys.good, predicate="https://slsa.dev/provenance/v1")
+        attach(keys.good, damage=True)
+        hull.refuses("no signature of it is by that key", "image", "verify", "--key", keys.good_pub, name)
+        attach(keys.good)
+        lines = hull.ok("image", "verify", "--key", keys.good_pub, name).splitlines()
+        assert [json.loads(line)["subject"][0]["digest"]["sha256"] for line in lines] == [digest[7:]], lines
+        # It says no name: no policy is met.
+        policy(hull, ANY, **{fake.host: by(keys.good_pub)})
+        hull.refuses("it has no signature", "pull", name)
+
+
 def test_index_and_referrer():
     with Fake() as fake, Hull() as hull:
         keys = Keys(hull.path)
