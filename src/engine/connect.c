@@ -396,6 +396,14 @@ int connect_end(struct engine *g, struct container_entry *c, struct connection *
 	return link_add(&l, e);
 }
 
+int connect_serve(struct engine *g, struct connections *x, int run_dir, int netns, struct err *e)
+{
+	if (x->relayed.n && relay_open(x->relayed.v, x->relayed.n, private_net_is_needed(g), &x->relay, e) < 0)
+		return -1;
+	/* The file is there when it is wanted. */
+	return path_exists(run_dir, "resolver") ? resolver_open(netns, g->networks.run, run_dir, &x->resolver, e) : 0;
+}
+
 int connect_wire(struct engine *g, struct container_entry *c, struct connections *x, int run_dir, pid_t pid, struct err *e)
 {
 	if (!x->list.n)
@@ -411,10 +419,7 @@ int connect_wire(struct engine *g, struct container_entry *c, struct connections
 	for (size_t i = 0; i < x->list.n; i++)
 		if (x->list.v[i].endpoint.ports.n && !cni_is(&x->list.v[i].network) && firewall_publish(&x->list.v[i].endpoint, e) < 0)
 			return -1;
-	if (x->relayed.n && relay_open(x->relayed.v, x->relayed.n, private_net_is_needed(g), &x->relay, e) < 0)
-		return -1;
-	/* The file is there when it is wanted. */
-	return path_exists(run_dir, "resolver") ? resolver_open(netns, g->networks.run, run_dir, &x->resolver, e) : 0;
+	return connect_serve(g, x, run_dir, netns, e);
 }
 
 bool connect_has_any(struct engine *g, const struct container_entry *c)

@@ -65,6 +65,8 @@ bool connect_has_resolver(const struct container_state *s);
 /* The resolver's file in the container's run directory; servers: --dns. */
 int connect_put_resolver(const struct container_state *s, const struct strv *servers, int run_dir, struct err *e) must_use;
 int connect_wire(struct engine *g, struct container_entry *c, struct connections *x, int run_dir, pid_t pid, struct err *e) must_use;
+/* In a monitor that comes in the place of one that was killed: names and ports are served again. */
+int connect_serve(struct engine *g, struct connections *x, int run_dir, int netns, struct err *e) must_use;
 /* Neither running nor being started: what it has in an endpoint file a killed process left. */
 bool connect_is_gone(void *g, const char *container);
 /* Has it something to release? One that was killed while plugins worked (net/cni.h) has it only there. */
@@ -93,6 +95,8 @@ int ports_update(struct engine *g, struct container_entry *c, const struct port_
 int ports_leave(struct engine *g, struct container_entry *c, const char *network_id, struct port_requests *ret, struct err *e) must_use;
 int ports_return(struct engine *g, struct container_entry *c, const struct port_requests *list, struct err *e) must_use;
 int ports_arrive(struct engine *g, struct container_entry *c, struct err *e) must_use;
+/* Of one that runs and whose monitor was killed: its networks by its state, and the same ports bound again. */
+int ports_take_again(struct engine *g, struct container_entry *c, struct connections *x, struct err *e) must_use;
 /* The connection that a port at this address of the host leads to; NULL: none of them publishes. */
 struct connection *ports_way(struct connections *x, const struct addr *host);
 bool ports_has_six(struct connections *x); /* does one publish that has IPv6 itself */

@@ -20,8 +20,9 @@
  *                                                  open. Else it gives everything back and goes
  *
  * The kernel closes a FIFO for whoever dies, however; so whoever is killed at any moment, the monitor knows when it is not needed.
- * A monitor that was killed leaves its containers in their namespaces, and an address that stays the pod's as long as they run; the pod is
- * stopped, then, before it can be started (pod_get() cleans up).
+ * A monitor that was killed leaves its containers in their namespaces, and an address that stays the pod's as long as they run. Who starts a
+ * container then starts another monitor, which takes from one that runs what the first one made: the namespaces, /dev/shm; it binds the ports
+ * again and answers names. When no container runs any more the pod is stopped (pod_get() cleans up).
  */
 #include "engine/pod.h"
 
@@ -33,6 +34,7 @@
 #include "engine/pod_namespaces.h"
 #include "engine/spec.h"
 #include "sys/cgroupfs.h"
+#include "sys/mount.h"
 #include "sys/proc.h"
 #include "sys/signals.h"
 
@@ -63,6 +65,8 @@ struct pod_monitor {
 	struct pod_namespaces ns;
 	struct cgroup cgroup;
 	int run_dir, members;
+	bool adopts; /* it comes in the place of one that was killed */
+	int shm;     /* then: /dev/shm of a container that runs; -1 */
 	bool is_over;              /* its first process is gone: nobody can come any more */
 };
 
@@ -81,6 +85,7 @@ static void monitor_drop(struct pod_monitor *m)
 	arena_drop(&m->arena);
 	fd_drop(&m->run_dir);
 	fd_drop(&m->members);
+	fd_drop(&m->shm);
 }
 
 void pod_use_drop(struct pod_use *u)
@@ -124,6 +129,53 @@ static int add_names(struct engine *g, struct container_entry *c, struct err *e)
 	return 0;
 }
 
+static bool has_own_shm(const struct container_record *r)
+{
+	for (size_t i = 0; i < r->mounts.n; i++)
+		if (str_eq(r->mounts.v[i].destination, "/dev/shm"))
+			return true;
+	return map_get(&r->host.tmpfs, "/dev/shm") != NULL;
+}
+
+/* From a container that runs, and that still does afterwards: so the number was its own. */
+static int take_from(struct pod_monitor *m, const char *id, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct pod_namespaces_request r = {.pod = m->c, .maps = &m->maps};
+	bool shm = pod_shares(m->c, "ipc");
+	if (containers_load(&m->g->containers, id, 0, &c, e) < 0)
+		return -1;
+	if (!container_state_is_alive(&m->g->containers, &c.state) || (shm && has_own_shm(&c.record)))
+		return err_set(e, ERR_CONFLICT, "container %.200s does not have what is the pod's", container_label(&c));
+	if (pod_namespaces_adopt(&r, (pid_t)c.state.pid, &m->ns, e) < 0)
+		return -1;
+	m->shm = shm ? spec_clone_in((pid_t)c.state.pid, container_label(&c), "/dev/shm", e) : -1;
+	if ((!shm || m->shm >= 0) && container_state_is_alive(&m->g->containers, &c.state))
+		return 0;
+	return e->kind ? -1 : err_set(e, ERR_CONFLICT, "container %.200s ended meanwhile", container_label(&c));
+}
+
+static int take_over(struct pod_monitor *m, struct pod_use *u, struct err *e)
+{
+	struct container_entry *c = m->c;
+	own(strv) struct strv ids = {};
+	m->run_dir = containers_run_dir(&m->g->pods, c->id, false, e);
+	if (m->run_dir < 0 || userns_parse(&c->record, &m->maps, e) < 0 || pod_members(m->g, c->id, true, &ids, e) < 0)
+		return -1;
+	m->members = openat(m->run_dir, members_file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	u->member = m->members < 0 ? -1 : openat(m->run_dir, members_file, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (u->member < 0)
+		return err_sys(e, "its run directory");
+	int taken = err_set(e, ERR_CONFLICT, "no container of it runs any more");
+	for (size_t i = 0; taken < 0 && i < ids.n; i++) {
+		pod_namespaces_drop(&m->ns);
+		fd_drop(&m->shm);
+		*e = (struct err){};
+		taken = take_from(m, ids.v[i], e);
+	}
+	return taken < 0 || (c->state.networks.n && ports_take_again(m->g, c, &m->net, e) < 0) ? -1 : 0;
+}
+
 static int prepare(struct pod_monitor *m, struct pod_use *u, struct err *e)
 {
 	struct container_entry *c = m->c;
@@ -147,20 +199,23 @@ static int keep_fds(const struct pod_monitor *m, int report, int *ret)
 {
 	const struct engine *g = m->g;
 	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->pods.root, g->pods.names, g->pods.run,
-		g->user.lock, m->c->dir, g->networks.root, g->networks.run, g->private_net.netns, g->private_net.lock, m->run_dir, m->members, report};
+		g->user.lock, m->c->dir, g->networks.root, g->networks.run, g->private_net.netns, g->private_net.lock, m->run_dir, m->members, m->shm, report};
 	int n = 0;
 	for (size_t i = 0; i < countof(fds); i++)
 		if (fds[i] >= 0)
 			ret[n++] = fds[i];
 	for (size_t i = 0; i < m->net.nfds; i++)
 		ret[n++] = m->net.fds[i];
+	for (size_t i = 0; i < POD_NAMESPACES; i++)
+		if (m->ns.fd[i] >= 0)
+			ret[n++] = m->ns.fd[i];
 	return n;
 }
 
 /* In no session, at no terminal, with nothing open that is not ours. Only SIGTERM and SIGUSR1 reach us, where we wait for them. */
 static int let_go(const struct pod_monitor *m, int report, struct err *e)
 {
-	own(mem) int *keep = mem_alloc((32 + m->net.nfds) * sizeof *keep);
+	own(mem) int *keep = mem_alloc((40 + m->net.nfds) * sizeof *keep);
 	struct sigaction quiet = {.sa_handler = SIG_IGN}, told = {.sa_handler = on_told};
 	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
 	sigset_t mask;
@@ -197,6 +252,9 @@ static int mount_shm(const struct pod_monitor *m, struct err *e)
 		m->maps.ngids ? m->maps.gids[0].outside : 0);
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return err_sys(e, "the pod's mounts");
+	own(fd) int at = m->shm >= 0 ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (m->shm >= 0)
+		return at < 0 ? err_sys(e, "the pod's /dev/shm") : mount_attach(m->shm, at, e);
 	return mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0 ? err_sys(e, "mount the pod's /dev/shm") : 0;
 }
 
@@ -238,7 +296,8 @@ static int save_running(struct pod_monitor *m, struct err *e)
 	st->monitor_pid = getpid();
 	st->monitor_start = proc_start_time(getpid());
 	st->boot = arena_dup(a, m->g->pods.boot);
-	st->started_at = arena_dup(a, num_format_time(num_now_ns(), now));
+	if (!m->adopts)
+		st->started_at = arena_dup(a, num_format_time(num_now_ns(), now));
 	pod_namespaces_note(&m->ns, a, &st->namespaces);
 	return container_save_state(m->c->dir, st, false, e);
 }
@@ -246,6 +305,12 @@ static int save_running(struct pod_monitor *m, struct err *e)
 static int start(struct pod_monitor *m, struct err *e)
 {
 	struct pod_namespaces_request r = {.pod = m->c, .maps = &m->maps};
+	if (m->adopts) {
+		if (mount_shm(m, e) < 0 || (m->net.list.n && connect_serve(m->g, &m->net, m->run_dir, pod_namespaces_net(&m->ns), e) < 0))
+			return -1;
+		cgroup_leave_unit();
+		return save_running(m, e);
+	}
 	if (mount_shm(m, e) < 0 || make_cgroup(m, e) < 0 || pod_namespaces_make(&r, &m->ns, e) < 0)
 		return -1;
 	if (m->net.list.n && connect_wire(m->g, m->c, &m->net, m->run_dir, m->ns.pid, e) < 0)
@@ -345,14 +410,17 @@ static _Noreturn void monitor_main(struct pod_monitor *m, int report)
 {
 	struct err e = {};
 	if (let_go(m, report, &e) < 0 || start(m, &e) < 0) {
-		give_back(m);
+		/* What containers use stays theirs. */
+		if (!m->adopts)
+			give_back(m);
 		(void)!write(report, &e, sizeof e);
 		_exit(1);
 	}
 	e = (struct err){.kind = ERR_NONE};
 	(void)!write(report, &e, sizeof e);
 	close(report);
-	event_pod(m->g, m->c, "start");
+	if (!m->adopts)
+		event_pod(m->g, m->c, "start");
 	serve(m);
 	_exit(0);
 }
@@ -384,28 +452,37 @@ static int fork_monitor(struct pod_monitor *m, struct err *e)
 	return err_set(e, ERR_SYSTEM, "the pod's monitor ended before it had begun");
 }
 
-static int start_pod(struct engine *g, struct pod_use *u, struct err *e)
+static int start_pod(struct engine *g, struct pod_use *u, bool adopts, struct err *e)
 {
 	struct pod_monitor m __attribute__((cleanup(monitor_drop))) = {.g = g, .c = &u->pod, .ns = POD_NAMESPACES_INIT, .cgroup = {.v2 = -1}, .run_dir = -1,
-		.members = -1};
+		.members = -1, .shm = -1, .adopts = adopts};
 	struct err ignored = {};
-	int r = prepare(&m, u, e);
+	int r = adopts ? take_over(&m, u, e) : prepare(&m, u, e);
 	if (r == 0)
 		r = fork_monitor(&m, e);
 	if (r == 0)
 		return container_reload_state(&u->pod, e);
+	if (adopts)
+		return err_wrap(e, "pod %.200s has lost its monitor: stop it, then start it", container_label(&u->pod));
 	if (m.net.list.n)
 		connect_release(g, u->pod.id);
 	(void)!path_remove_tree(g->pods.run, u->pod.id, &ignored);
 	return err_wrap(e, "pod %.200s", container_label(&u->pod));
 }
 
-static int join_pod(struct engine *g, const char *name, struct pod_use *u, struct err *e)
+static int add_name(struct engine *g, const char *name, const struct pod_use *u, struct err *e)
 {
 	const struct container_state *st = &u->pod.state;
 	for (size_t i = 0; name && i < st->networks.n; i++)
 		if (engine_need_networks(g, e) < 0 || endpoint_add_name(&g->networks, st->networks.v[i].network_id, u->pod.id, name, e) < 0)
 			return -1;
+	return 0;
+}
+
+static int join_pod(struct engine *g, const char *name, struct pod_use *u, struct err *e)
+{
+	if (add_name(g, name, u, e) < 0)
+		return -1;
 	own(fd) int run = containers_run_dir(&g->pods, u->pod.id, false, e);
 	u->member = run < 0 ? -1 : openat(run, members_file, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	return u->member < 0 ? err_set(e, ERR_CONFLICT, "pod %.200s: its monitor does not answer", container_label(&u->pod)) : 0;
@@ -415,13 +492,14 @@ int pod_use(struct engine *g, const char *id, const char *name, struct pod_use *
 {
 	if (pod_get(g, id, ENTRY_LOCK, &u->pod, e) < 0)
 		return -1;
+	bool has_monitor = container_state_has_monitor(&g->pods, &u->pod.state), lost = !has_monitor && str_eq(u->pod.state.status, "running");
 	int r;
-	if (container_state_has_monitor(&g->pods, &u->pod.state))
+	if (has_monitor)
 		r = join_pod(g, name, u, e);
-	else if (str_eq(u->pod.state.status, "running"))
-		r = err_set(e, ERR_CONFLICT, "pod %.200s has lost its monitor while containers of it run: stop it, then start it", container_label(&u->pod));
 	else
-		r = start_pod(g, u, e);
+		r = start_pod(g, u, lost, e);
+	if (r == 0 && lost)
+		r = add_name(g, name, u, e);
 	fd_drop(&u->pod.lock);
 	return r;
 }

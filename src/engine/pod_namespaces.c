@@ -168,6 +168,22 @@ int pod_namespaces_make(const struct pod_namespaces_request *r, struct pod_names
 	return said.kind != ERR_NONE ? (*e = said, -1) : open_all(n, flags, e);
 }
 
+int pod_namespaces_adopt(const struct pod_namespaces_request *r, pid_t pid, struct pod_namespaces *n, struct err *e)
+{
+	n->pid = pid;
+	int result = open_all(n, flags_of(r), e);
+	n->pid = 0;
+	return result;
+}
+
+int pod_namespaces_net(const struct pod_namespaces *n)
+{
+	for (size_t i = 0; i < POD_NAMESPACES; i++)
+		if (kinds[i].flag == CLONE_NEWNET)
+			return n->fd[i];
+	return -1;
+}
+
 static void wait_for_child(struct pod_namespaces *n)
 {
 	fd_drop(&n->go);

@@ -201,21 +201,20 @@ struct live {
 };
 
 /* What its networks are now. */
-static int recall(struct live *l, struct err *e)
+static int recall(struct engine *g, struct container_entry *c, struct connections *x, struct err *e)
 {
-	const struct container_state *s = &l->c->state;
-	struct connections *x = &l->x;
+	const struct container_state *s = &c->state;
 	bool there;
-	if (private_net_join(l->g, true, &there, e) < 0)
+	if (private_net_join(g, true, &there, e) < 0)
 		return -1;
 	for (size_t i = 0; i < s->networks.n; i++) {
 		struct connection k = {};
 		struct endpoints all;
 		size_t at = 0;
-		if (network_find(l->g, s->networks.v[i].network, &x->arena, &k.network, e) < 0 ||
-			endpoints_read(&l->g->networks, k.network.id, &x->arena, &all, e) < 0)
+		if (network_find(g, s->networks.v[i].network, &x->arena, &k.network, e) < 0 ||
+			endpoints_read(&g->networks, k.network.id, &x->arena, &all, e) < 0)
 			return -1;
-		while (at < all.n && !str_eq(all.v[at].container, l->c->id))
+		while (at < all.n && !str_eq(all.v[at].container, c->id))
 			at++;
 		if (at < all.n)
 			k.endpoint = all.v[at];
@@ -223,14 +222,14 @@ static int recall(struct live *l, struct err *e)
 		*arena_push(&x->arena, &x->list) = k;
 	}
 	connect_choose_default(x);
-	return firewall_ensure(&l->g->networks, false, e);
+	return firewall_ensure(&g->networks, false, e);
 }
 
 static int begin(struct live *l, struct err *e)
 {
 	own(fd) int run = containers_run_dir(&l->g->containers, l->c->id, false, e);
 	l->sock = run < 0 ? -1 : attach_connect_words(run, e);
-	return l->sock < 0 ? -1 : recall(l, e);
+	return l->sock < 0 ? -1 : recall(l->g, l->c, &l->x, e);
 }
 
 static void end(struct live *l)
@@ -606,4 +605,20 @@ int ports_update(struct engine *g, struct container_entry *c, const struct port_
 		(void)!change_live(&back, &l.came, &gone, &ignored);
 	end(&back);
 	return -1;
+}
+
+int ports_take_again(struct engine *g, struct container_entry *c, struct connections *x, struct err *e)
+{
+	if (engine_need_networks(g, e) < 0)
+		return -1;
+	own(fd) int lock = networks_lock(&g->networks, false, e);
+	if (lock < 0 || recall(g, c, x, e) < 0)
+		return -1;
+	struct port_requests list = of_state(&c->arena, &c->state);
+	/* They are in the endpoint files and the firewall as they were. */
+	for (size_t i = 0; i < x->list.n; i++)
+		x->list.v[i].endpoint.ports.n = 0;
+	c->state.published.v = NULL;
+	c->state.published.n = 0;
+	return list.n ? ports_publish(g, c, x, &list, e) : 0;
 }

@@ -29,6 +29,8 @@ struct spec_build {
 
 int spec_build(struct spec_build *b, struct err *e) must_use;
 /* What its mounts (c->record's) need that are added while it runs, or taken away. */
+/* What is mounted at path in the mounts of that process, as a detached clone. label: whose. */
+int spec_clone_in(pid_t pid, const char *label, const char *path, struct err *e) must_use;
 int spec_build_live(struct spec_build *b, struct err *e) must_use;
 /* What one more process of a running container needs of it: process and security. */
 int spec_build_exec(struct spec_build *b, struct err *e) must_use;

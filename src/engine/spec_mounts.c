@@ -66,7 +66,7 @@ static int take_ready(struct spec_build *b, struct spec_mount *m, int fd, struct
 }
 
 /* A mount of another mount namespace can only be cloned in there: by a child of ours, which hands it over. */
-static int clone_in_peer(pid_t peer, const char *label, const char *path, struct err *e)
+int spec_clone_in(pid_t peer, const char *label, const char *path, struct err *e)
 {
 	int s[2], got = -1;
 	size_t n = 1;
@@ -142,13 +142,13 @@ static int add_shm(struct spec_build *b, struct err *e)
 			return -1;
 		struct spec_mount *m = add(b, "/dev/shm", "bind", "/dev/shm", "rbind,rw");
 		own(mem) char *label = mem_printf("container %.200s", container_label(&peer));
-		return take_ready(b, m, clone_in_peer((pid_t)peer.state.pid, label, "/dev/shm", e), e);
+		return take_ready(b, m, spec_clone_in((pid_t)peer.state.pid, label, "/dev/shm", e), e);
 	}
 	if (h->ipc_mode && str_has_prefix(h->ipc_mode, "pod:") && b->pod) {
 		struct spec_mount *m = add(b, "/dev/shm", "bind", "/dev/shm", "rbind,rw");
 		own(mem) char *label = mem_printf("pod %.200s", container_label(b->pod));
 		own(mem) char *path = pod_shm_path(b->g, b->pod->id);
-		return take_ready(b, m, clone_in_peer((pid_t)b->pod->state.monitor_pid, label, path, e), e);
+		return take_ready(b, m, spec_clone_in((pid_t)b->pod->state.monitor_pid, label, path, e), e);
 	}
 	char options[80];
 	snprintf(options, sizeof options, "nosuid,noexec,nodev,mode=1777,size=%lld",

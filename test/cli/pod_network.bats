@@ -92,6 +92,33 @@ fetch() { "$HULL_FETCH" "http://$1/name"; }
     hull network rm small
 }
 
+@test "a pod whose monitor was killed: names and ports are served again when a container comes" {
+    hull network create lasting >/dev/null
+    hull run -d --network lasting --name other box sleep 1000 >/dev/null
+    hull pod create --name orphan --network lasting -p 127.0.0.1:8099:80 >/dev/null
+    hull run -d --pod orphan --name orphan-a box sh -c 'mkdir /www; echo still >/www/index.html; exec httpd -f -p 80 -h /www' >/dev/null
+    wait_until 30 in_host "$HULL_FETCH" http://127.0.0.1:8099/
+    address=$(hull exec orphan-a ip -4 -o addr show eth0)
+    monitor=$(hull pod inspect -f '{{.MonitorPid}}' orphan)
+    kill -9 "$monitor"
+    wait_until 30 sh -c "! ps -o stat= -p $monitor | grep -qv Z"
+    hull run -d --pod orphan --name orphan-b box sleep 1000 >/dev/null
+    [ "$(hull exec orphan-b ip -4 -o addr show eth0)" = "$address" ]
+    run -0 in_host "$HULL_FETCH" http://127.0.0.1:8099/
+    [ "$output" = still ]
+    hull exec orphan-b nslookup other
+    hull exec other nslookup orphan-b
+    # Its port is nobody else's.
+    refuses 125 'already allocated|in use' run --rm -p 127.0.0.1:8099:80 box true
+    id=$(hull pod inspect -f '{{.Id}}' orphan)
+    hull pod rm -f orphan
+    hull rm -f other
+    [ "$(hull network inspect -f '{{len .Containers}}' lasting)" = 0 ]
+    hull network rm lasting
+    run ! in_host "$HULL_FETCH" http://127.0.0.1:8099/
+    hull run --rm -p 127.0.0.1:8099:80 box true
+}
+
 @test "--network host and none: the machine's, and a lo of their own" {
     hull pod create --name as-host --network host >/dev/null
     run -0 hull run --rm --pod as-host box readlink /proc/self/ns/net
