@@ -93,6 +93,7 @@ static int add_all(struct arena *a, struct cgroup_named *g)
 	own(strv) struct strv words = {};
 	int root = cgroupfs_get()->row[CGROUPFS_V2].fd;
 	g->rows = cgroup_named_all();
+	g->any = true;
 	if (root >= 0 && path_read(root, "cgroup.controllers", &b, &ignored) == 0)
 		strv_split(&words, str_trim(b.data), ' ');
 	for (size_t i = 0; i < words.n; i++)
@@ -163,7 +164,7 @@ int cgroup_named_find(const struct cgroup_named *g, uint32_t *ret, struct err *e
 		own(fd) int fd = wanted & 1u << i ? open_quietly(g, i) : -1;
 		if (fd >= 0)
 			*ret |= 1u << i;
-		else if (g->rows & 1u << i)
+		else if (g->rows & 1u << i && !g->any)
 			return cgroup_named_open(g, i, e) < 0 ? -1 : 0;
 	}
 	return *ret ? 0 : err_set(e, ERR_NOT_FOUND, "no such cgroup: %.300s", g->path);

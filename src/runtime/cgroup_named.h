@@ -12,6 +12,7 @@
 struct cgroup_named {
 	char *path;          /* "/a/b"; "/": the root */
 	uint32_t rows;       /* bit per enum cgroupfs_row, first ones only; 0: no controller was named */
+	bool any;            /* "*": of those it is looked for in, each that has it will do */
 	struct strv enable;  /* controllers of the v2 tree that were named (in the arena) */
 };
 /* ERR_NOT_FOUND: this machine has no such controller; ERR_USAGE: no such path can be. */
@@ -20,7 +21,7 @@ int cgroup_named_parse(const char *text, struct arena *a, struct cgroup_named *r
 int cgroup_named_row(const char *controller, const char **v2_name, struct err *e) must_use;
 /* All that are here, each hierarchy once. */
 uint32_t cgroup_named_all(void);
-/* The hierarchies that have the group: of those named, or of all. ERR_NOT_FOUND: none. */
+/* The hierarchies that have the group: those that were named, each; of all, those that have it. ERR_NOT_FOUND: none, or not one that was named. */
 int cgroup_named_find(const struct cgroup_named *g, uint32_t *ret, struct err *e) must_use;
 /* Its directory in one of them. */
 int cgroup_named_open(const struct cgroup_named *g, int row, struct err *e) must_use;

@@ -50,6 +50,14 @@ need_group() {
     [ ! -d "$(dir_of $ONE $LAB/a)" ]
     refuses 1 "no such cgroup: $LAB/a" cgroup rm $ONE:$LAB/a
     refuses 1 'no such cgroup' cgroup ls $ONE:$LAB/a
+    # On a machine with several hierarchies it is in one of them.
+    hull cgroup create -g $ONE:$LAB/one-of-them
+    run -0 hull cgroup ls -q "*:$LAB/one-of-them"
+    [ "$output" = "$LAB/one-of-them" ]
+    run -0 hull cgroup ls -q $LAB/one-of-them
+    [ "$output" = "$LAB/one-of-them" ]
+    hull cgroup rm "*:$LAB/one-of-them"
+    refuses 1 'no such cgroup' cgroup ls "*:$LAB/one-of-them"
 }
 
 @test "create: owners and modes, as cgcreate has them" {
