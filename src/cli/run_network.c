@@ -214,9 +214,9 @@ static int fill_port(struct run_request *r, const char *text, const char *ip, si
 			return bad_port(r, text, "what stands first is no address", e);
 	}
 	if (!parse_range(port, port_len, &first, &last) || !first)
-		return bad_port(r, text, "the container's port is from 1 to 65535", e);
+		return bad_port(r, text, "the container's port is from 1 to 65535, a range goes upwards", e);
 	if (host_len && !parse_range(host, host_len, &host_first, &host_last))
-		return bad_port(r, text, "the host's port is from 1 to 65535", e);
+		return bad_port(r, text, "the host's port is from 1 to 65535, a range goes upwards", e);
 	q.port = first;
 	q.count = last - first + 1;
 	q.host_port = host_first;

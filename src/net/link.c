@@ -12,10 +12,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -277,6 +279,14 @@ static int look_after(struct netlink *n, const struct network *w, const char *na
 	return fill_bridge(n, w, index, e);
 }
 
+static bool is_bridge(struct netlink *n, const char *name)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq r = {.ifr_data = (char *)&info};
+	memcpy(r.ifr_name, name, strnlen(name, sizeof r.ifr_name - 1));
+	return ioctl(n->fd, SIOCETHTOOL, &r) == 0 && strcmp(info.driver, "bridge") == 0;
+}
+
 int link_bridge(const struct network *w, bool *made, struct err *e)
 {
 	own(netlink) struct netlink n = NETLINK_INIT;
@@ -291,6 +301,8 @@ int link_bridge(const struct network *w, bool *made, struct err *e)
 	int r = get_index(&n, name, &index, &flags, &why);
 	if (r == 0 && flags & IFF_UP && has_own_name(name))
 		return 0;
+	if (r == 0 && !is_bridge(&n, name))
+		return err_set(e, ERR_CONFLICT, "network %s: the interface %s is there and is no bridge", w->name, name);
 	if (r < 0 && make_bridge(&n, w, name, e) < 0) {
 		if (e->sys == EOPNOTSUPP)
 			return err_set(e, ERR_UNSUPPORTED, "network %s: this kernel has no bridges (module bridge)", w->name);

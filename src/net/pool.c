@@ -77,6 +77,17 @@ static bool inside(const struct subnet *s, const char *text, struct addr *ret)
 	return addr_parse(text, ret) && subnet_has(s, ret);
 }
 
+/* What no machine on a network can have; a subnet around it would take the host's own or default routes. */
+static bool is_nobodys(const struct subnet *s)
+{
+	static const struct subnet list[] = {{{4, {0}}, 8}, {{4, {127}}, 8}, {{4, {224}}, 4}, {{4, {255, 255, 255, 255}}, 32},
+		{{16, {0}}, 127}, {{16, {0xfe, 0x80}}, 10}, {{16, {0xff}}, 8}};
+	bool found = false;
+	for (size_t i = 0; i < countof(list); i++)
+		found |= list[i].base.len == s->base.len && subnet_overlaps(s, &list[i]);
+	return found;
+}
+
 static int check_row(struct arena *a, struct ipam *p, const struct subnet *s, bool gateway, struct err *e)
 {
 	char text[ADDR_TEXT];
@@ -85,6 +96,8 @@ static int check_row(struct arena *a, struct ipam *p, const struct subnet *s, bo
 	p->subnet = arena_dup(a, subnet_format(s, text));
 	if (s->prefix > s->base.len * 8U - (s->base.len == 4 ? 1 : 2))
 		return err_set(e, ERR_USAGE, "subnet %s has no room for containers", p->subnet);
+	if (is_nobodys(s))
+		return err_set(e, ERR_USAGE, "subnet %s has addresses that are no machine's: loopback, multicast, link-local or none", p->subnet);
 	if (!str_is_empty(p->range)) {
 		if (subnet_parse(p->range, false, &range, "--ip-range", e) < 0)
 			return -1;

@@ -58,6 +58,8 @@ teardown() { network_clean; }
 }
 
 @test "network create: bad input is one line" {
+    for net in 0.0.0.0/0 0.0.0.0/8 127.3.0.0/16 224.0.0.0/24 255.255.255.0/24; do refuses 125 "no machine's" network create --subnet $net three; done
+    for net in ::/0 ::/120 fe80::/64 ff05::/64; do refuses 125 "no machine's" network create --ipv6 --subnet $net three; done
     hull network create --subnet 10.89.2.0/24 two
     refuses 1 'already exists' network create two
     refuses 1 'overlap' network create --subnet 10.89.2.128/25 three
@@ -565,6 +567,11 @@ print(u.recv(100).decode())'
     hull run -d --network bare box sleep 1000
     run -0 in_host ip -4 -o addr show dev bare0
     [ -z "$output" ]
+    # The machine's own way out is not made one.
+    hull network create --subnet 10.89.26.0/24 -o com.docker.network.bridge.name=wan0 wrong
+    refuses 125 'no bridge' run --rm --network wrong box true
+    run -0 in_host ip -4 -o addr show dev wan0
+    [[ $output != *10.89.26* ]]
 }
 
 @test "mtu, and an address range: on the interface" {
