@@ -178,11 +178,17 @@ static int add_interface(struct engine *g, struct container_entry *c, const stru
 	struct container_state before = c->state;
 	connect_note(&c->arena, k, q, arena_push(&c->arena, &c->state.networks));
 	struct err ignored = {};
-	if (save(c, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 && note(c, &x, e) == 0 &&
-		settle_names(g, c, &before, netns, e) == 0 && ports_arrive(g, c, e) == 0 && save(c, e) == 0)
+	bool arrived = save(c, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 && note(c, &x, e) == 0 &&
+		settle_names(g, c, &before, netns, e) == 0 && ports_arrive(g, c, e) == 0;
+	if (arrived && save(c, e) == 0)
 		return 0;
 	struct container_state with = c->state;
+	struct port_requests ports = {};
+	/* No rule leads to an address that is somebody else's in a moment. */
+	if (arrived)
+		(void)!ports_leave(g, c, k->network.id, &ports, &ignored);
 	c->state.networks.n = before.networks.n;
+	(void)!ports_return(g, c, &ports, &ignored);
 	if (cni_is(&k->network))
 		(void)!cni_remove(&g->networks, k->network.id, c->id, &ignored);
 	else
@@ -232,24 +238,34 @@ int network_connect(struct engine *g, const char *network, const char *container
 	return -1;
 }
 
-static int remove_interface(struct engine *g, struct container_entry *c, const struct network *w, size_t at, struct err *e)
+/* What leads to it, then the interface. */
+static int take_away(struct engine *g, const struct container_entry *c, const struct network *w, const char *interface, int netns, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct endpoints all;
+	if (endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++)
+		if (str_eq(all.v[i].container, c->id) && all.v[i].ports.n && firewall_withdraw(&all.v[i], e) < 0)
+			return -1;
+	return cni_is(w) ? cni_remove(&g->networks, w->id, c->id, e) : link_remove_in(netns, interface, e);
+}
+
+static int remove_interface(struct engine *g, struct container_entry *c, const struct network *w, size_t at, struct err *e)
+{
+	own(arena) struct arena a = {};
 	struct endpoint_state gone = c->state.networks.v[at];
 	struct container_state before = c->state;
 	struct port_requests ports;
 	struct err why = {};
 	bool there;
 	own(fd) int netns = open_namespace(g, c, e);
-	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || ports_leave(g, c, w->id, &ports, e) < 0 ||
-		endpoints_read(&g->networks, w->id, &a, &all, e) < 0)
+	if (netns < 0 || private_net_join(g, true, &there, e) < 0 || ports_leave(g, c, w->id, &ports, e) < 0)
 		return -1;
-	for (size_t i = 0; i < all.n; i++)
-		if (str_eq(all.v[i].container, c->id) && all.v[i].ports.n && firewall_withdraw(&all.v[i], e) < 0)
-			return -1;
-	if ((cni_is(w) ? cni_remove(&g->networks, w->id, c->id, e) : link_remove_in(netns, gone.interface, e)) < 0)
+	if (take_away(g, c, w, gone.interface, netns, e) < 0) {
+		(void)!ports_return(g, c, &ports, &why);
 		return -1;
+	}
 	before.networks.v = arena_alloc(&a, before.networks.n * sizeof *before.networks.v);
 	memcpy(before.networks.v, c->state.networks.v, before.networks.n * sizeof *before.networks.v);
 	for (size_t i = at + 1; i < c->state.networks.n; i++)

@@ -225,11 +225,18 @@ static int recall(struct engine *g, struct container_entry *c, struct connection
 	return firewall_ensure(&g->networks, false, e);
 }
 
-static int begin(struct live *l, struct err *e)
+/* Also when a word failed: what the two ends think of a connection then is not the same. */
+static int dial(struct live *l, struct err *e)
 {
 	own(fd) int run = containers_run_dir(&l->g->containers, l->c->id, false, e);
+	fd_drop(&l->sock);
 	l->sock = run < 0 ? -1 : attach_connect_words(run, e);
-	return l->sock < 0 ? -1 : recall(l->g, l->c, &l->x, e);
+	return l->sock < 0 ? -1 : 0;
+}
+
+static int begin(struct live *l, struct err *e)
+{
+	return dial(l, e) < 0 ? -1 : recall(l->g, l->c, &l->x, e);
 }
 
 static void end(struct live *l)
@@ -262,17 +269,33 @@ static void fill_host(struct word *w, const struct port_request *p, uint32_t k)
 	w->host_port = (uint16_t)(p->host_port + k);
 }
 
+/* Nothing leads to them any more, or all does as before. */
+static int lead_nowhere(struct live *l, const struct port_requests *gone, struct err *e)
+{
+	struct err ignored = {};
+	struct endpoint *before = arena_alloc(&l->x.arena, (l->x.list.n + 1) * sizeof *before);
+	for (size_t i = 0; i < l->x.list.n; i++) {
+		struct connection *k = &l->x.list.v[i];
+		before[i] = k->endpoint;
+		for (size_t p = 0; p < gone->n; p++)
+			take_from_endpoint(&l->x.arena, &k->endpoint, &gone->v[p]);
+		if (put_endpoint(l, k, &before[i], e) == 0)
+			continue;
+		for (size_t u = i + 1; u-- > 0;) {
+			struct endpoint without = l->x.list.v[u].endpoint;
+			l->x.list.v[u].endpoint = before[u];
+			(void)!put_endpoint(l, &l->x.list.v[u], &without, &ignored);
+		}
+		return -1;
+	}
+	return 0;
+}
+
 static int let_go(struct live *l, const struct port_requests *gone, struct err *e)
 {
 	struct port_requests published = of_state(&l->c->arena, &l->c->state), ignored = {};
-	for (size_t i = 0; i < l->x.list.n; i++) {
-		struct connection *k = &l->x.list.v[i];
-		struct endpoint before = k->endpoint;
-		for (size_t p = 0; p < gone->n; p++)
-			take_from_endpoint(&l->x.arena, &k->endpoint, &gone->v[p]);
-		if (put_endpoint(l, k, &before, e) < 0)
-			return -1;
-	}
+	if (lead_nowhere(l, gone, e) < 0)
+		return -1;
 	for (size_t i = 0; i < gone->n; i++) {
 		take_out(&l->c->arena, &published, &gone->v[i], &ignored);
 		for (uint32_t k = 0; k < gone->v[i].count; k++) {
@@ -318,7 +341,7 @@ static int take_in(struct live *l, const struct port_requests *list, struct err 
 		for (size_t k = 0; k < before[i].ports.n; k++)
 			*arena_push(a, &x->list.v[i].endpoint.ports) = before[i].ports.v[k];
 	}
-	size_t published = l->c->state.published.n;
+	const __typeof__(l->c->state.published) published = l->c->state.published;
 	x->relayed.n = 0;
 	int r = ports_publish(l->g, l->c, x, list, e);
 	if (r == 0)
@@ -329,10 +352,12 @@ static int take_in(struct live *l, const struct port_requests *list, struct err 
 	connections_close(x);
 	struct err ignored = {};
 	struct port_requests all = of_state(&l->c->arena, &l->c->state);
-	l->came = (struct port_requests){all.v + published, all.n - published};
+	l->came = (struct port_requests){all.v + published.n, all.n - published.n};
 	if (r == 0)
 		return 0;
-	(void)!let_go(l, &l->came, &ignored);
+	if (dial(l, &ignored) == 0)
+		(void)!let_go(l, &l->came, &ignored);
+	l->c->state.published = published;
 	return -1;
 }
 

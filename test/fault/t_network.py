@@ -3,6 +3,8 @@
 """t_network: run with a network and a published port, network connect and disconnect, broken at every system call."""
 
 import os
+import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -37,6 +39,29 @@ def has(*names):
     return check
 
 
+def run_with_port(place):
+    place.ok("run", "-d", "--name", "c1", "--cgroup-parent", place.parent, "--network", "n1", "-p", "127.0.0.1:8080:80", "--stop-signal", "KILL", "box",
+             "sleep", "1000")
+
+
+def run_with_port_on_both(place):
+    run_with_port(place)
+    place.ok("network", "connect", "n2", "c1")
+
+
+class Moving(Verb):
+    """Of a container whose port moves: whatever failed, it leads where the record says, to an address that the container has, or is told to be gone."""
+
+    def recover(self, place):
+        listed = place.ok("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", "c1").split()
+        elements = subprocess.run(["nft", "list", "map", "inet", "hull", "at4"], capture_output=True, text=True).stdout
+        leads = re.findall(r": (10\.231\.[0-9.]+) \. 80", elements)
+        port = place.ok("port", "c1")
+        if any(a not in listed for a in leads) or len(leads) != (1 if port else 0):
+            raise Failure(f"the port leads to {leads}, the container has {listed} and says {port!r}")
+        super().recover(place)
+
+
 def works(place):
     run_on_both(place)
     has("n1", "n2")(place, None)
@@ -59,6 +84,11 @@ VERBS = [
                                           "sleep", "1000"], begin=networks, done=runs_on, again=works, detach=True, statuses=RUN),
     Verb("network connect", ["network", "connect", "n2", "c1"], begin=networks, setup=run, done=has("n1", "n2"), again=works),
     Verb("network disconnect", ["network", "disconnect", "n2", "c1"], begin=networks, setup=run_on_both, done=has("n1"), again=works),
+    # Not killed: who is killed leaves a container that is right at its next start.
+    Moving("network connect with a port", ["network", "connect", "--gw-priority", "9", "n2", "c1"], begin=networks, setup=run_with_port, done=has("n1", "n2"),
+           again=works, ways=("-e",), calls=("renameat", "renameat2")),
+    Moving("network disconnect with a port", ["network", "disconnect", "n1", "c1"], begin=networks, setup=run_with_port_on_both, done=has("n2"), again=works,
+           ways=("-e",), calls=("renameat", "renameat2")),
 ]
 tests(globals(), VERBS)
 
