@@ -52,6 +52,13 @@ def run_with_port_on_both(place):
 class Moving(Verb):
     """Of a container whose port moves: whatever failed, it leads where the record says, to an address that the container has, or is told to be gone."""
 
+    is_lost = False
+
+    def judge(self, way, o):
+        super().judge(way, o)
+        # From there on it works in the wrong namespace, which nothing but a fault can bring about.
+        self.is_lost = "leave a network namespace" in o.err
+
     def recover(self, place):
         listed = place.ok("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", "c1").split()
         elements = subprocess.run(["nft", "list", "map", "inet", "hull", "at4"], capture_output=True, text=True).stdout
@@ -59,7 +66,7 @@ class Moving(Verb):
         port = place.ok("port", "c1")
         # When the answer to its end was lost an interface is gone, and the verb has to be said again.
         whole = all(f" {a}/" in place.ok("exec", "c1", "ip", "-o", "-4", "addr") for a in listed)
-        if any(a not in listed for a in leads) or (whole and len(leads) != (1 if port else 0)):
+        if any(a not in listed for a in leads) or (whole and not self.is_lost and len(leads) != (1 if port else 0)):
             raise Failure(f"the port leads to {leads}, the container has {listed} and says {port!r}")
         super().recover(place)
 
