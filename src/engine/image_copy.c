@@ -37,6 +37,7 @@ struct copying {
 	/* where it comes from: one of the three */
 	struct pull in;
 	bool has_in;
+	size_t in_at;            /* which of its places: mirrors, then the registry itself */
 	struct archive_index *layout;
 	struct archive docker;
 	bool has_docker;
@@ -89,6 +90,37 @@ static char *blob_name(const struct copying *x, const char *digest)
 	return x->flat ? mem_dup(digest_hex(digest)) : mem_printf("blobs/%.*s/%s", (int)strcspn(digest, ":"), digest, digest_hex(digest));
 }
 
+static char *in_scope(const struct copying *x)
+{
+	struct ref ref;
+	struct err ignored = {};
+	return ref_parse(x->r->from.name, &ref, &ignored) < 0 ? NULL : mem_printf("repository:%s:pull", ref.repository);
+}
+
+/* What one place lacks, or has damaged, the next may have. */
+static bool next_place(struct copying *x, const struct err *why)
+{
+	struct pull next = {.sock = -1, .pid = -1};
+	struct err ignored = {};
+	own(mem) char *scope = in_scope(x);
+	if (!image_remote_may_be_elsewhere(why) || image_remote_open_at(x->g, x->r->from.name, scope, x->in_at + 1, &next, &ignored) != 1)
+		return false;
+	pull_drop(&x->in);
+	x->in = next;
+	x->in_at++;
+	return true;
+}
+
+static int get_remote_blob(struct copying *x, const struct descriptor *d, int fd, struct err *e)
+{
+	char found[DIGEST_TEXT];
+	if (pull_blob(&x->in, d->digest, d->size, fd, e) < 0 || hash_range(fd, 0, d->size, d->digest, found, e) < 0)
+		return -1;
+	if (strcmp(found, d->digest) != 0)
+		return err_set(e, ERR_CORRUPT, "%.19s… is damaged: its content is %.19s…", d->digest, found);
+	return 0;
+}
+
 /* A manifest or an index, checked. */
 static int get_text(struct copying *x, const struct descriptor *d, struct text *ret, struct err *e)
 {
@@ -99,8 +131,12 @@ static int get_text(struct copying *x, const struct descriptor *d, struct text *
 	if (!digest_is_valid(d->digest))
 		return err_set(e, ERR_CORRUPT, "invalid digest");
 	if (x->has_in) {
-		if (remote_manifest_get(&x->in, d->digest, &text, &type, digest, e) < 0)
-			return -1;
+		while (remote_manifest_get(&x->in, d->digest, &text, &type, digest, e) < 0) {
+			if (!next_place(x, e))
+				return -1;
+			buf_reset(&text);
+			mem_drop(&type);
+		}
 	} else {
 		own(mem) char *name = blob_name(x, d->digest);
 		if (archive_index_read(x->layout, name, DOCUMENT_MAX, &text, e) < 0 || digest_begin(d->digest, &hash, e) < 0)
@@ -150,7 +186,10 @@ static int get_blob(struct copying *x, const struct descriptor *d, struct save_b
 	if (*ret_fd < 0)
 		return -1;
 	b->fd = *ret_fd;
-	return pull_blob(&x->in, d->digest, d->size, *ret_fd, e);
+	while (get_remote_blob(x, d, *ret_fd, e) < 0)
+		if (!next_place(x, e) || ftruncate(*ret_fd, 0) < 0 || lseek(*ret_fd, 0, SEEK_SET) < 0)
+			return -1;
+	return 0;
 }
 
 /* ---- to */
@@ -397,11 +436,8 @@ static int open_remote(struct copying *x, struct text *t, struct err *e)
 	own(buf) struct buf text = {};
 	own(mem) char *type = NULL;
 	char digest[136];
-	struct ref ref;
-	if (ref_parse(x->r->from.name, &ref, e) < 0)
-		return -1;
-	own(mem) char *scope = mem_printf("repository:%s:pull", ref.repository);
-	if (image_remote_manifest(x->g, x->r->from.name, scope, &x->in, &text, &type, digest, e) < 0)
+	own(mem) char *scope = in_scope(x);
+	if (image_remote_manifest(x->g, x->r->from.name, scope, &x->in, &x->in_at, &text, &type, digest, e) < 0)
 		return -1;
 	x->has_in = true;
 	*t = (struct text){arena_dup(&x->arena, digest), arena_dup(&x->arena, type), arena_ndup(&x->arena, buf_text(&text), text.len), text.len};

@@ -135,29 +135,44 @@ bool image_remote_may_be_elsewhere(const struct err *e)
 		e->kind == ERR_CORRUPT);
 }
 
-int image_remote_manifest(struct engine *g, const char *reference, const char *scope, struct pull *ret, struct buf *text, char **ret_type, char digest[136],
-	struct err *e)
+int image_remote_open_at(struct engine *g, const char *reference, const char *scope, size_t at, struct pull *ret, struct err *e)
 {
 	own(arena) struct arena a = {};
 	struct endpoints places = {};
+	struct pull_options o;
 	struct ref ref;
 	const struct registries *r = image_remote_registries(g, e);
 	if (!r || ref_parse(reference, &ref, e) < 0 || registries_resolve(r, &ref, true, &a, &places, e) < 0)
 		return -1;
-	for (size_t i = 0; i < places.n; i++) {
-		struct pull_options o;
-		if (image_remote_options_at(g, &places.v[i], &a, &o, e) < 0)
-			return -1;
-		bool same = strcmp(places.v[i].registry, ref.registry) == 0 && strcmp(places.v[i].repository, ref.repository) == 0;
-		o.scope = same ? scope : NULL;
-		if (pull_open(ret, reference, &o, e) < 0)
-			return -1;
-		if (remote_manifest_get(ret, *ref.digest ? ref.digest : ref.tag, text, ret_type, digest, e) == 0)
-			return 0;
-		pull_drop(ret);
-		if (i + 1 == places.n || !image_remote_may_be_elsewhere(e))
+	if (at >= places.n)
+		return 0;
+	if (image_remote_options_at(g, &places.v[at], &a, &o, e) < 0)
+		return -1;
+	bool same = strcmp(places.v[at].registry, ref.registry) == 0 && strcmp(places.v[at].repository, ref.repository) == 0;
+	o.scope = same ? scope : NULL;
+	return pull_open(ret, reference, &o, e) < 0 ? -1 : 1;
+}
+
+int image_remote_manifest(struct engine *g, const char *reference, const char *scope, struct pull *ret, size_t *ret_at, struct buf *text, char **ret_type,
+	char digest[136], struct err *e)
+{
+	struct ref ref;
+	if (ref_parse(reference, &ref, e) < 0)
+		return -1;
+	for (size_t at = 0;; at++) {
+		struct pull p = {.sock = -1, .pid = -1};
+		struct err why = {};
+		int r = image_remote_open_at(g, reference, scope, at, &p, &why);
+		if (r < 0)
+			return *e = why, -1;
+		if (r == 0)
+			return -1; /* as the last place said */
+		if (remote_manifest_get(&p, *ref.digest ? ref.digest : ref.tag, text, ret_type, digest, e) == 0)
+			return *ret = p, *ret_at = at, 0;
+		pull_drop(&p);
+		if (!image_remote_may_be_elsewhere(e))
 			return -1;
 		buf_reset(text);
+		mem_drop(ret_type);
 	}
-	return -1;
 }

@@ -11,9 +11,11 @@
 
 /* scope: NULL: what is asked for by the registry. Never a mirror. */
 int image_remote_open(struct engine *g, const char *reference, const char *scope, struct pull *ret, struct err *e) must_use;
-/* For reading: mirrors first. The manifest of the reference, and *ret open at the place that has it. */
-int image_remote_manifest(struct engine *g, const char *reference, const char *scope, struct pull *ret, struct buf *text, char **ret_type, char digest[136],
-	struct err *e) must_use;
+/* For reading, in turn: mirrors, then the registry itself. 1: *ret is open at the place `at`; 0: there are not as many. */
+int image_remote_open_at(struct engine *g, const char *reference, const char *scope, size_t at, struct pull *ret, struct err *e) must_use;
+/* The manifest of the reference, and *ret open at the first place that has it. */
+int image_remote_manifest(struct engine *g, const char *reference, const char *scope, struct pull *ret, size_t *ret_at, struct buf *text, char **ret_type,
+	char digest[136], struct err *e) must_use;
 /* May another place have it? What this machine cannot do it cannot do there either. */
 bool image_remote_may_be_elsewhere(const struct err *e);
 /* The options for all of them; o's texts live as long as the process. */

@@ -187,7 +187,8 @@ static struct json *index_of(const struct json *list)
 static int get_remote(struct engine *g, const char *text, struct buf *ret, char **ret_type, char digest[136], struct err *e)
 {
 	struct pull p = {};
-	if (image_remote_manifest(g, text, NULL, &p, ret, ret_type, digest, e) < 0)
+	size_t at;
+	if (image_remote_manifest(g, text, NULL, &p, &at, ret, ret_type, digest, e) < 0)
 		return err_wrap(e, "%s", text);
 	pull_drop(&p);
 	return 0;

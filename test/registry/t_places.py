@@ -60,6 +60,19 @@ def test_mirror_that_lies_or_is_gone():
                   f"[[registry.mirror]]\nlocation = '{nobody}'\n")
         hull.ok("pull", "-q", f"{origin.host}/x")
         assert hull.images().strip() == image.id
+        # A copy goes on where it was: what the mirror has damaged or not at all comes from the next place.
+        hull.ok("copy", "-q", f"docker://{origin.host}/x", f"oci:{hull.path}/damaged:1")
+        mirror.blobs.clear()
+        hull.ok("copy", "-q", f"docker://{origin.host}/x", f"oci-archive:{hull.path}/lacking.tar:1")
+        with Fake() as other:
+            hull.ok("copy", "-q", f"docker://{origin.host}/x", f"docker://{other.host}/x")
+            assert other.manifests["x", "latest"][1] == image.manifest
+        hull.ok("rmi", f"{origin.host}/x")
+        hull.ok("load", "-q", "-i", f"{hull.path}/lacking.tar")
+        assert hull.images().strip() == image.id
+        origin.blobs.clear()
+        p = hull.run("copy", "-q", f"docker://{origin.host}/x", f"oci:{hull.path}/never:1")
+        assert p.returncode == 1 and origin.host in p.err, p.err
 
 
 def test_credentials_are_the_places_own():
