@@ -221,7 +221,8 @@ void ref_scopes(const struct ref *r, struct strv *ret)
 		strv_add_take(ret, mem_printf("%s/%s:%s@%s", r->registry, r->repository, r->tag, r->digest));
 	if (*r->digest)
 		strv_add_take(ret, mem_printf("%s/%s@%s", r->registry, r->repository, r->digest));
-	if (*r->tag)
+	/* Beside a digest a tag says nothing: whoever asks may write any. */
+	if (*r->tag && !*r->digest)
 		strv_add_take(ret, mem_printf("%s/%s:%s", r->registry, r->repository, r->tag));
 	own(mem) char *name = mem_printf("%s/%s", r->registry, r->repository);
 	for (char *slash = name; slash; *slash = 0) {

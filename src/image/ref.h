@@ -20,7 +20,7 @@ enum { REF_TEXT = 256 + 256 + 129 + 136 + 4 };
 char *ref_format(const struct ref *r, char out[REF_TEXT]);          /* whole: docker.io/library/nginx:latest */
 char *ref_format_familiar(const struct ref *r, char out[REF_TEXT]); /* nginx:latest */
 char *ref_repository_familiar(const struct ref *r, char out[REF_TEXT]); /* nginx */
-/* What a policy or a table may call it, the narrowest first (containers-policy.json(5)): with its tag, with its digest; the repository, its namespaces,
+/* What a policy or a table may call it, the narrowest first (containers-policy.json(5)): with its digest, else with its tag; the repository, its namespaces,
  * the registry; then "*.domain" of the host, which is meant for any port of it. */
 void ref_scopes(const struct ref *r, struct strv *ret);
 /* May this be an image id or its prefix (hex, 4 to 64 digits, "sha256:" in front allowed)? */

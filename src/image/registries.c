@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * registries: see registries.h. An entry's prefix is one of the name's scopes (ref_scopes), the narrowest wins. What follows the prefix follows the
- * location; behind "*.example.com", which stands for any host below, that is what follows the host.
+ * location; behind "*.example.com", which stands for any host below, that is what follows the host. A prefix with a tag or a digest is of one image:
+ * that has the same tag or digest where the location is, which may repeat it.
  */
 #include "image/registries.h"
 
@@ -48,6 +49,34 @@ static int check_location(const char *text, const char *what, struct err *e)
 	return 0;
 }
 
+/* ":tag" or "@digest" at the end of a name, or "". */
+static char *suffix_of(char *text)
+{
+	char *slash = strrchr(text, '/');
+	return slash ? slash + strcspn(slash, ":@") : text + strlen(text);
+}
+
+static int check_prefix(const char *prefix, const char *suffix, struct err *e)
+{
+	struct ref ref;
+	bool wild = prefix && str_has_prefix(prefix, "*.");
+	if (*suffix && (wild || ref_parse(prefix, &ref, e) < 0))
+		return err_set(e, ERR_USAGE, "prefix \"%.200s\": must be host[:port][/path], or an image of it with a tag or a digest", prefix);
+	own(mem) char *bare = mem_ndup(prefix ? prefix : "", prefix ? strlen(prefix) - strlen(suffix) : 0);
+	return check_location(wild ? bare + 2 : bare, "prefix", e);
+}
+
+/* Of one image's entry: without what it repeats of the prefix. */
+static int check_place(char *location, const char *suffix, const char *what, struct err *e)
+{
+	char *own_suffix = location ? suffix_of(location) : NULL;
+	if (own_suffix && *own_suffix && strcmp(own_suffix, suffix) != 0)
+		return err_set(e, ERR_USAGE, "%s \"%.200s\": must be host[:port][/path]%s%.150s", what, location, *suffix ? ", or that and " : "", suffix);
+	if (own_suffix)
+		*own_suffix = 0;
+	return check_location(location, what, e);
+}
+
 static int parse_entry(struct registries *r, const struct json *j, struct err *e)
 {
 	struct registry_entry x = {};
@@ -55,13 +84,13 @@ static int parse_entry(struct registries *r, const struct json *j, struct err *e
 	if (jmap_parse(&entry_table, j, 0, &r->arena, &x, "registry", e) < 0)
 		return -1;
 	if (!x.prefix)
-		x.prefix = x.location;
-	bool wild = x.prefix && str_has_prefix(x.prefix, "*.");
-	if (check_location(wild ? x.prefix + 2 : x.prefix, "prefix", e) < 0 || (x.location && check_location(x.location, "location", e) < 0))
+		x.prefix = arena_dup(&r->arena, x.location);
+	const char *suffix = x.prefix ? suffix_of(x.prefix) : "";
+	if (check_prefix(x.prefix, suffix, e) < 0 || (x.location && check_place(x.location, suffix, "location", e) < 0))
 		return -1;
 	for (size_t i = 0; i < json_len(mirrors); i++) {
 		struct registry_place m = {};
-		if (jmap_parse(&place_table, json_at(mirrors, i), 0, &r->arena, &m, "mirror", e) < 0 || check_location(m.location, "mirror", e) < 0)
+		if (jmap_parse(&place_table, json_at(mirrors, i), 0, &r->arena, &m, "mirror", e) < 0 || check_place(m.location, suffix, "mirror", e) < 0)
 			return -1;
 		if (m.pull_from && !str_eq(m.pull_from, "all") && !str_eq(m.pull_from, "digest-only") && !str_eq(m.pull_from, "tag-only"))
 			return err_set(e, ERR_USAGE, "pull-from-mirror \"%.40s\": all, digest-only and tag-only are known", m.pull_from);
@@ -185,13 +214,13 @@ int registries_load(const struct strv *docker_mirrors, struct registries *ret, s
 static const struct registry_entry *find(const struct registries *r, const struct ref *ref, size_t *ret_covered)
 {
 	own(strv) struct strv scopes = {};
-	struct ref bare = *ref;
-	*bare.tag = *bare.digest = 0;
-	ref_scopes(&bare, &scopes);
+	size_t name = strlen(ref->registry) + 1 + strlen(ref->repository);
+	ref_scopes(ref, &scopes);
 	for (size_t i = 0; i < scopes.n; i++)
 		for (size_t k = 0; k < r->entries.n; k++)
 			if (strcmp(r->entries.v[k].prefix, scopes.v[i]) == 0) {
-				*ret_covered = strlen(*scopes.v[i] == '*' ? ref->registry : scopes.v[i]);
+				size_t n = strlen(*scopes.v[i] == '*' ? ref->registry : scopes.v[i]);
+				*ret_covered = n < name ? n : name;
 				return &r->entries.v[k];
 			}
 	return NULL;

@@ -129,6 +129,11 @@ def test_reject_and_scopes():
         hull.refuses("it is rejected", "pull", f"{fake.host}/a/y")
         policy(hull, ANY, **{f"{fake.host}/a/x:latest": REJECT})
         hull.ok("pull", "-q", f"{fake.host}/a/y")
+        # a tag beside a digest is anybody's word
+        policy(hull, REJECT, **{f"{fake.host}/a/x:latest": ANY})
+        hull.ok("pull", "-q", f"{fake.host}/a/x:latest")
+        other = fake.add(Image([SMALL], config={"Cmd": ["other"]}), "a/x", "other")
+        hull.refuses("it is rejected", "pull", f"{fake.host}/a/x:latest@{digest_of(other.manifest)}")
         # "*.domain" is meant for any port of it
         for scope in ("*.0.0.1", "*.0.1", f"*.0.0.{fake.host[8:]}"):
             policy(hull, ANY, **{scope: REJECT})

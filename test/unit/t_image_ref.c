@@ -144,7 +144,7 @@ static void scopes(void **state)
 	check_scopes("a.b.example:5000/t/x:1", "a.b.example:5000/t/x:1 a.b.example:5000/t/x a.b.example:5000/t a.b.example:5000 "
 						"*.b.example:5000 *.b.example *.example:5000 *.example");
 	check_scopes("localhost:5000/x:1", "localhost:5000/x:1 localhost:5000/x localhost:5000");
-	check_scopes("a.b/x:1@sha256:" HEX, "a.b/x:1@sha256:" HEX " a.b/x@sha256:" HEX " a.b/x:1 a.b/x a.b *.b");
+	check_scopes("a.b/x:1@sha256:" HEX, "a.b/x:1@sha256:" HEX " a.b/x@sha256:" HEX " a.b/x a.b *.b");
 }
 
 int main(void)

@@ -25,6 +25,10 @@ static const char conf[] = "unqualified-search-registries = ['quay.io', 'docker.
 			   "[[registry]]\nprefix = '*.deep.wild.example'\nblocked = true\n"
 			   "[[registry]]\nprefix = 'a.deep.wild.example'\n"
 			   "[[registry]]\nprefix = '*.moved.example'\nlocation = 'new.example/moved'\n[[registry.mirror]]\nlocation = 'near.example'\n"
+			   "[[registry]]\nlocation = 'tagged.example/x:bad'\nblocked = true\n"
+			   "[[registry]]\nprefix = 'tagged.example/x:moved'\nlocation = 'new.example/y:moved'\n"
+			   "[[registry.mirror]]\nlocation = 'near.example/z'\n"
+			   "[[registry]]\nprefix = 'tagged.example/x@sha256:" ZEROS "'\nlocation = 'new.example/by/digest'\n"
 			   "[aliases]\nfedora = 'registry.fedoraproject.org/fedora'\n";
 
 static void load(struct registries *r)
@@ -74,6 +78,11 @@ static void test_places(void **state unused)
 	check(&r, "a.moved.example/t/x", true, "near.example/t/x~ new.example/moved/t/x");
 	check(&r, "a.moved.example:5000/x", false, "new.example/moved/x");
 	check(&r, "quay.io/x/y", true, "quay.io/x/y");
+	check(&r, "tagged.example/x:bad", true, "registry tagged.example/x:bad is blocked by test.conf");
+	check(&r, "tagged.example/x:badly", true, "tagged.example/x");
+	check(&r, "tagged.example/x:moved", true, "near.example/z~ new.example/y");
+	check(&r, "tagged.example/x@sha256:" ZEROS, true, "new.example/by/digest");
+	check(&r, "tagged.example/x/moved", true, "tagged.example/x/moved");
 	registries_drop(&r);
 }
 
@@ -120,7 +129,9 @@ static void test_refused(void **state unused)
 	static const char *const rows[] = {"[[registry]]\ninsecure = true\n", "[[registry]]\nlocation = 'https://x'\n", "[[registry]]\nlocation = 'x/'\n",
 		"[[registry]]\nlocation = 7\n", "[registries.search]\nregistries = ['x']\n", "unqualified-search-registries = ['http://x']\n",
 		"[[registry]]\nlocation = 'x'\n[[registry.mirror]]\ninsecure = true\n",
-		"[[registry]]\nlocation = 'x'\n[[registry.mirror]]\nlocation = 'y'\npull-from-mirror = 'never'\n", "x"};
+		"[[registry]]\nlocation = 'x'\n[[registry.mirror]]\nlocation = 'y'\npull-from-mirror = 'never'\n", "x",
+		"[[registry]]\nprefix = '*.x.example/y:1'\n", "[[registry]]\nprefix = 'x.example/y:'\n", "[[registry]]\nprefix = 'x.example/y@z'\n",
+		"[[registry]]\nprefix = 'x.example/y'\nlocation = 'x.example/y:1'\n", "[[registry]]\nprefix = 'x.example/y:1'\nlocation = 'x.example/y:2'\n"};
 	for (size_t i = 0; i < countof(rows); i++) {
 		struct registries r = {};
 		struct err e = {};
