@@ -48,6 +48,17 @@ int cli_set_globals(const struct cli_globals *o, struct err *e)
 	return 0;
 }
 
+void cli_add_globals(struct strv *args)
+{
+	const struct { const char *option, *value; } words[] = {{"--root", globals.root}, {"--run-root", globals.run_root}, {"--storage", globals.storage},
+		{"--config", globals.config}, {"--log-level", globals.log_level}};
+	for (size_t i = 0; i < countof(words); i++)
+		if (words[i].value) {
+			strv_add(args, words[i].option);
+			strv_add(args, words[i].value);
+		}
+}
+
 const char *cli_exe(void)
 {
 	return proc_self_path();

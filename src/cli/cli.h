@@ -26,6 +26,9 @@ struct cli_globals {
 /* Takes them over for this process (borrows the strings). ERR_USAGE for what makes no sense. */
 int cli_set_globals(const struct cli_globals *o, struct err *e) must_use;
 
+/* The same words again, for a hull that this one starts. */
+void cli_add_globals(struct strv *args);
+
 /* The engine of this process, opened at the first call; warnings go to stderr. */
 struct engine *cli_engine(struct err *e);
 const char *cli_exe(void); /* path of the running program */

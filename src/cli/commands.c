@@ -169,6 +169,8 @@ const struct cmd *const cli_commands[] = {
 	&cmd_secret,
 	&cmd_network,
 	&cmd_pod,
+	&cmd_kube,
+	&cmd_play,
 	&cmd_system,
 	&cmd_systemd,
 	&cmd_oci,

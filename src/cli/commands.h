@@ -84,6 +84,9 @@ extern const struct cmd cmd_completion;
 extern const struct cmd cmd_man;
 /* pod.c */
 extern const struct cmd cmd_pod;
+/* kube.c */
+extern const struct cmd cmd_kube;
+extern const struct cmd cmd_play;
 /* systemd.c */
 extern const struct cmd cmd_systemd;
 /* The generator that argv[0] names, or NULL. */

@@ -20,7 +20,7 @@ static struct quadlet_type types[] = {
 	{".volume", "Volume", "-volume", "VolumeName", KEYS(volume), 0, quadlet_volume, NULL},
 	{".image", "Image", "-image", "ImageTag", KEYS(image), 0, quadlet_image, NULL},
 	{".build", "Build", "-build", "ImageTag", KEYS(build), 0, quadlet_build, NULL},
-	{".kube", "Kube", "", NULL, NULL, 0, NULL, "hull has no kube play: write it as .pod and .container units"},
+	{".kube", "Kube", "", NULL, KEYS(kube), 0, quadlet_kube, NULL},
 	{".artifact", "Artifact", "-artifact", NULL, NULL, 0, NULL, "hull has no artifacts"},
 };
 
@@ -415,7 +415,7 @@ static void refuse_doubles(struct quadlet *q)
 void quadlet_convert(struct quadlet *q)
 {
 	const size_t *n[] = {&quadlet_container_nkeys, &quadlet_pod_nkeys, &quadlet_network_nkeys, &quadlet_volume_nkeys, &quadlet_image_nkeys,
-		&quadlet_build_nkeys};
+		&quadlet_build_nkeys, &quadlet_kube_nkeys};
 	for (size_t i = 0; i < countof(n); i++)
 		types[i].nkeys = *n[i];
 	for (size_t i = 0; i < q->units.n; i++)

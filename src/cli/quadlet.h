@@ -7,7 +7,7 @@
  *   quadlet.c           names, what one unit says of another, what all services have
  *   quadlet_add.c       a key and its values into options of a command
  *   quadlet_sources.c   the same for keys that name files or other units
- *   quadlet_container.c quadlet_pod.c quadlet_network.c quadlet_image.c
+ *   quadlet_container.c quadlet_pod.c quadlet_kube.c quadlet_network.c quadlet_image.c
  *                       the keys of a kind of unit, in the order of their options, and its service
  *   quadlet_install.c   the services and the links of [Install] into a directory
  */
@@ -83,15 +83,16 @@ struct quadlet_type {
 	const char *missing; /* why hull cannot: such a unit is an error */
 };
 extern const struct quadlet_key quadlet_container_keys[], quadlet_pod_keys[], quadlet_network_keys[], quadlet_volume_keys[],
-	quadlet_image_keys[], quadlet_build_keys[];
+	quadlet_image_keys[], quadlet_build_keys[], quadlet_kube_keys[];
 extern const size_t quadlet_container_nkeys, quadlet_pod_nkeys, quadlet_network_nkeys, quadlet_volume_nkeys, quadlet_image_nkeys,
-	quadlet_build_nkeys;
+	quadlet_build_nkeys, quadlet_kube_nkeys;
 int quadlet_container(struct quadlet_call *c, struct err *e) must_use;
 int quadlet_pod(struct quadlet_call *c, struct err *e) must_use;
 int quadlet_network(struct quadlet_call *c, struct err *e) must_use;
 int quadlet_volume(struct quadlet_call *c, struct err *e) must_use;
 int quadlet_image(struct quadlet_call *c, struct err *e) must_use;
 int quadlet_build(struct quadlet_call *c, struct err *e) must_use;
+int quadlet_kube(struct quadlet_call *c, struct err *e) must_use;
 
 /* quadlet.c. FILE:LINE: KEY=: text; line NULL: FILE: text. */
 #define quadlet_bad(c, line, e, ...) ({ quadlet_bad_((c), (line), (e), __VA_ARGS__); -1; })
@@ -134,5 +135,7 @@ const char *quadlet_path(struct quadlet_call *c, const char *path);
 const char *quadlet_image_name(struct quadlet_call *c, const char *key, struct err *e);
 /* quadlet_pod.c */
 quadlet_add add_remap;
+/* quadlet_container.c: a label or an annotation, and a warning that nothing comes of it */
+quadlet_add add_update;
 /* Type=oneshot, RemainAfterExit=yes, unless the unit says otherwise. */
 void quadlet_oneshot(struct quadlet_call *c);

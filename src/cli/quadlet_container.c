@@ -168,7 +168,7 @@ static int add_health(struct quadlet_call *c, const struct quadlet_key *k, struc
 	return add_last(c, k, e);
 }
 
-static int add_update(struct quadlet_call *c, const struct quadlet_key *k, struct err *e)
+int add_update(struct quadlet_call *c, const struct quadlet_key *k, struct err *e)
 {
 	struct err why = {};
 	const char *policy = quadlet_get(c, k->name);

@@ -139,3 +139,20 @@ fetch() { "$HULL_FETCH" "http://$1/name"; }
     hull network reload
     wait_until 30 hull exec nurse nslookup sick
 }
+
+@test "kube play: without --network pods are on one that is made, and find each other by their names" {
+    cd "$BATS_TEST_TMPDIR"
+    printf '{kind: Pod, metadata: {name: back}, spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: box, command: [sh, -c, "%s"], ports: [{containerPort: 80, hostPort: 18089}]}]}}
+---
+{kind: Pod, metadata: {name: front}, spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: box, args: [sleep, "1000"]}]}}
+' "$PAGE" >two.yaml
+    hull kube play two.yaml >/dev/null
+    wait_until 30 hull exec front-c wget -q -O - http://back/name
+    run -0 in_host "$HULL_FETCH" http://127.0.0.1:18089/name
+    [ "$output" = page ]
+    run -0 hull network inspect -f '{{range .Containers}}{{.Name}} {{end}}' kube
+    [[ $output == *back* && $output == *front* ]]
+    hull kube down two.yaml >/dev/null
+    run -0 hull network inspect -f '{{len .Containers}}' kube
+    [ "$output" = 0 ]
+}

@@ -80,7 +80,7 @@ generate() {
 
 @test "quadlet: units one by one: those that are wrong name file and line, the others are made" {
     unit good.container '[Container]' 'Image=box'
-    unit kube.kube '[Kube]' 'Yaml=x.yml'
+    unit kube.kube '[Kube]' 'Network=none'
     unit art.artifact '[Artifact]' 'Artifact=x'
     unit key.container '# c' '[Container]' 'Image=box' '' 'Imagine=x'
     unit line.container '[Container]' 'Image'
@@ -97,7 +97,7 @@ generate() {
     services 2
     value_is good ExecStart "$(readlink -f "$HULL") run --name systemd-%N --replace --rm --sdnotify=monitor -d box"
     value_has a-volume ExecStart "*volume create*"
-    complains kube.kube 'kube.kube: hull has no kube play'
+    complains kube.kube 'Yaml= is missing in [Kube]'
     complains art.artifact 'hull has no artifacts'
     complains key.container 'key.container:5: unsupported key "Imagine" in [Container]: did you mean "Image"?'
     complains line.container 'line.container:2: "Image" is no KEY=VALUE'

@@ -12,11 +12,11 @@ import re
 import subprocess
 import sys
 
-SECTIONS = {"container": "Container", "pod": "Pod", "network": "Network", "volume": "Volume", "image": "Image", "build": "Build"}
-FIRST = {"container": "Image=box", "build": "ImageTag=t"}
+SECTIONS = {"container": "Container", "pod": "Pod", "network": "Network", "volume": "Volume", "image": "Image", "build": "Build", "kube": "Kube"}
+FIRST = {"container": "Image=box", "build": "ImageTag=t", "kube": "Yaml=x.yaml"}
 # What stands in front of the options of a row.
 BEFORE = {"container": "HULL run --name systemd-%N --replace --rm --sdnotify=monitor -d ", "pod": "HULL pod create --replace --name systemd-{} ",
-          "network": "HULL network create --ignore ", "volume": "HULL volume create ", "image": "HULL pull ", "build": "HULL build --tag t "}
+          "network": "HULL network create --ignore ", "volume": "HULL volume create ", "image": "HULL pull ", "build": "HULL build --tag t ", "kube": "HULL kube play --replace "}
 # What rows name.
 OTHERS = {"named.network": "[Network]\nNetworkName=net-k", "plain.network": "[Network]", "inst@.network": "[Network]", "named.volume": "[Volume]\nVolumeName=vol-k",
           "plain.volume": "[Volume]", "other.container": "[Container]\nImage=box", "group.pod": "[Pod]", "plain.image": "[Image]\nImage=docker.io/library/x:1",

@@ -93,6 +93,25 @@ restarts_are() { [ "$(property "$1" NRestarts)" = "$2" ] && is_active "$1"; }
     refute_container systemd-fine
 }
 
+@test "a file of Kubernetes as a service: its pod is there as long as the service is" {
+    units=/etc/hull/systemd
+    mkdir -p $units
+    printf '{kind: ConfigMap, metadata: {name: say}, data: {word: hello}}\n---\n{kind: Pod, metadata: {name: app}, spec: {terminationGracePeriodSeconds: 0, volumes: [{name: words, configMap: {name: say}}],
+        containers: [{name: one, image: box, args: [sleep, "1000"], volumeMounts: [{name: words, mountPath: /words}]}]}}\n' >$units/app.yaml
+    unit app.kube '[Kube]' 'Yaml=app.yaml' 'Network=none'
+    systemctl daemon-reload
+    systemctl start app.service
+    is_active app.service
+    run -0 hull exec app-one cat /words/word
+    [ "$output" = hello ]
+    systemctl restart app.service
+    run -0 hull exec app-one true
+    systemctl stop app.service
+    succeeded app.service
+    refute_container app-one
+    [ -z "$(hull pod ls -q)$(hull volume ls -q)" ]
+}
+
 @test "a plain user's: in his manager, below his own group, with the limits" {
     units=/home/tester/.config/hull/systemd
     unit mine.container '[Container]' 'Image=box' 'Network=none' 'Memory=64m' 'StopTimeout=300' "Exec=sh -c 'trap \"exit 0\" TERM; while :; do sleep 0.1; done'"
