@@ -455,10 +455,25 @@ int container_erase(struct engine *g, struct container_entry *c, bool volumes, s
 	return containers_remove(&g->containers, c->id, e);
 }
 
+/* By force also one whose record is damaged, which nobody could use nor remove: its state says what there is to end. */
+static int get_for_removal(struct engine *g, const char *text, bool force, struct container_entry *ret, struct err *e)
+{
+	struct err ignored = {};
+	char id[65];
+	if (container_get(g, text, ENTRY_LOCK, ret, e) == 0)
+		return 0;
+	if (!force || e->kind == ERR_NOT_FOUND || (e->sys && e->sys != EIO) || containers_find(&g->containers, text, id, &ignored) < 0 ||
+		containers_load(&g->containers, id, ENTRY_LOCK | ENTRY_STATE_ONLY, ret, &ignored) < 0)
+		return -1;
+	engine_warn(g, "%s: it is removed without; volumes that it alone has stay", e->text);
+	(void)container_status(g, ret);
+	return 0;
+}
+
 int container_delete(struct engine *g, const char *text, bool force, bool volumes, struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
+	if (get_for_removal(g, text, force, &c, e) < 0)
 		return -1;
 	if (says_restarting(&c.state) && force)
 		restart_cancel(g, &c);

@@ -289,4 +289,15 @@ hurt() {
     run -0 --separate-stderr hull rmi goes
     [[ $stderr == *"container ${made:0:12}: "*"no layer is freed"* ]]
     [ "$(layers | wc -l)" -eq 2 ]
+    # It can be removed, by force.
+    run -1 hull rm "$made"
+    run -0 --separate-stderr hull rm -f "$made"
+    [[ $stderr == *"container ${made:0:12}: "*"it is removed without"* ]]
+    [ ! -e "$HULL_ROOT/containers/$made" ]
+    [ -z "$(hull ps -aq)" ]
+    made=$(hull run -d --name spoilt --network none box sleep 1000)
+    echo broken >"$HULL_ROOT/containers/$made/config.json"
+    run -0 hull rm -f spoilt
+    [ ! -e "$HULL_ROOT/containers/$made" ]
+    run -0 hull run --rm --name spoilt --network none box true
 }
