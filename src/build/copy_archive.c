@@ -83,8 +83,11 @@ static int put(struct copy *c, struct lay *l, struct tar_reader *r, const struct
 			return -1;
 		t.link = target;
 	}
-	if (copy_dress(c, &t, e) < 0)
-		return -1;
+	/* Modes are the archive's, whatever --chmod says, as BuildKit has it. */
+	if (c->has_owner) {
+		t.uid = c->uid;
+		t.gid = c->gid;
+	}
 	if (t.type == TAR_DIR)
 		return lay_dir(l, name, &t, e);
 	if (lay_parents(l, name, e) < 0 || lay_entry(l, &t, e) < 0)

@@ -125,7 +125,7 @@ void step_key(const struct step *x, const char *kind, bool linked, struct key *k
 	own(mem) char *epoch = mem_printf("%lld", (long long)x->s->epoch);
 	k->parts.max = 32 << 20;
 	key_add(k, "step", kind);
-	key_add(k, "version", "2");
+	key_add(k, "version", "3");
 	key_add(k, "epoch", epoch);
 	key_add(k, "architecture", x->s->config.architecture);
 	if (linked)
