@@ -275,6 +275,9 @@ static int check(const struct network *w, struct err *e)
 		return err_set(e, ERR_CONFLICT, "operation is not permitted on the predefined network %s", w->name);
 	for (size_t i = 0; i < countof(drivers); i++)
 		known |= strcmp(drivers[i], w->driver) == 0;
+	if (strcmp(w->driver, "host") == 0 || strcmp(w->driver, "null") == 0 || strcmp(w->driver, "none") == 0)
+		return err_set(e, ERR_CONFLICT, "only one network of the driver %s is allowed: it is there, under the name %s", w->driver,
+			*w->driver == 'h' ? "host" : "none");
 	if (!known)
 		return err_set(e, ERR_USAGE, "unknown network driver \"%.60s\": bridge, macvlan, ipvlan and cni are known", w->driver);
 	for (size_t i = 0; i < w->options.n; i++)

@@ -67,6 +67,7 @@ teardown() { network_clean; }
     refuses 125 'ip-range|subnet' network create --subnet 10.89.3.0/24 --ip-range 10.89.4.0/25 three
     refuses 125 '10.89.3.0/24' network create --subnet 10.89.3.5/24 three
     refuses 125 'driver' network create -d carrier-pigeon three
+    for driver in host null none; do refuses 1 'only one network' network create -d $driver three; done
     refuses 125 'option' network create -o color=red three
     for flag in --config-only --config-from=x --ingress; do refuses 125 'swarm' network create $flag three; done
     refuses 125 'ipv6' network create --subnet fd00:1::/64 three

@@ -102,8 +102,8 @@ moved() {
         [ "$(dig $how page A)" = 10.89.77.2 ]
         [ "$(dig $how LEAF A)" = 10.89.77.2 ]
         [ "$(dig $how page AAAA)" = fd00:89:77::77 ]
-        [ "$(dig $how -x 10.89.77.2)" = page. ]
-        [ "$(dig $how -x fd00:89:77::77)" = page. ]
+        [ "$(dig $how -x 10.89.77.2)" = page.book. ]
+        [ "$(dig $how -x fd00:89:77::77)" = page.book. ]
     done
     # A kind of record that a container has none of is an empty answer, not an unknown name.
     run -0 hull exec reader dig page MX
