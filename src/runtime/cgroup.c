@@ -394,11 +394,11 @@ static int move_all(const struct cgroup *c, int row, struct err *e)
 static int update_devices_v1(const struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
 	own(fd) int dir = cgroup_open_row(c, CGROUPFS_DEVICES);
-	struct err ignored = {};
-	bool freeze = r->devices.n && !cgroup_is_frozen(c) && cgroup_freeze(c, true, &ignored) == 0;
+	struct cgroup_hold hold = {.fd = -1};
+	if (r->devices.n)
+		cgroup_hold(c, &hold);
 	int result = cgroup_v1_devices(dir, r, e);
-	if (freeze)
-		(void)!cgroup_freeze(c, false, &ignored);
+	cgroup_let_go(&hold);
 	return result;
 }
 

@@ -145,6 +145,23 @@ static int put_freezer(int dir, bool v1, bool frozen, struct err *e)
 	return v1 ? path_put(dir, "freezer.state", frozen ? "FROZEN" : "THAWED", e) : path_put(dir, "cgroup.freeze", frozen ? "1" : "0", e);
 }
 
+/* The file that freezes, open: so who froze can thaw, whatever else fails meanwhile. */
+static int open_control(const struct cgroup *c, bool *ret_v1)
+{
+	own(fd) int dir = open_freezer(c, ret_v1);
+	return dir < 0 ? -1 : openat(dir, *ret_v1 ? "freezer.state" : "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+}
+
+static int put_control(int control, bool v1, bool frozen, struct err *e)
+{
+	const char *word = v1 ? frozen ? "FROZEN" : "THAWED" : frozen ? "1" : "0";
+	ssize_t n;
+	do
+		n = write(control, word, strlen(word));
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? err_sys(e, "freeze") : 0;
+}
+
 int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 {
 	bool v1;
@@ -152,11 +169,14 @@ int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 	own(fd) int events = dir < 0 || v1 ? -1 : openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set(e, ERR_UNSUPPORTED, "freeze: the freezer is not available here");
+	own(fd) int control = open_control(c, &v1);
+	if (control < 0)
+		return err_sys(e, "freeze");
 	int64_t until = patience();
 	for (int i = 0; num_monotonic_ns() < until; i++) {
 		/* v1 may stay FREEZING while processes are born: asking again helps it on. */
-		if ((i == 0 || v1) && put_freezer(dir, v1, frozen, e) < 0)
-			return err_wrap(e, "freeze");
+		if ((i == 0 || v1) && put_control(control, v1, frozen, e) < 0)
+			return -1;
 		if (v1 ? is_frozen_v1(dir) == frozen : events_say(events, "frozen", frozen))
 			return 0;
 		/* It ends just now, and whoever sees to that may be waiting for us. */
@@ -169,8 +189,27 @@ int cgroup_freeze(const struct cgroup *c, bool frozen, struct err *e)
 	}
 	struct err ignored = {};
 	if (frozen)
-		(void)!put_freezer(dir, v1, false, &ignored);
+		(void)!put_control(control, v1, false, &ignored);
 	return err_set(e, ERR_TIMEOUT, "cgroup %s did not %s", c->path, frozen ? "freeze" : "thaw");
+}
+
+void cgroup_hold(const struct cgroup *c, struct cgroup_hold *ret)
+{
+	struct err ignored = {};
+	*ret = (struct cgroup_hold){.fd = -1};
+	if (cgroup_is_frozen(c))
+		return;
+	ret->fd = open_control(c, &ret->v1);
+	if (ret->fd >= 0 && cgroup_freeze(c, true, &ignored) < 0)
+		cgroup_let_go(ret);
+}
+
+void cgroup_let_go(struct cgroup_hold *h)
+{
+	struct err ignored = {};
+	if (h->fd >= 0)
+		(void)!put_control(h->fd, h->v1, false, &ignored);
+	fd_drop(&h->fd);
 }
 
 /* Waits a moment for one of them to be gone. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""t_life: create, start, stop, restart, kill, pause, exec, cp, commit, rename, rm and the verbs that only look, broken at every system call."""
+"""t_life: create, start, stop, restart, kill, pause, exec, cp, commit, update, rename, rm and the verbs that only look, broken at every system call."""
 
 import os
 import sys
@@ -9,6 +9,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from sweep import BOX, Failure, Verb, alone, registry, tests  # noqa: E402
 
+# Where all calls of a kind fail, what was done cannot be undone.
+UNDONE = {"-e": "a call fails"}
 LOOKS = {"-e": "a call fails", "-E": "from one call on all of its kind fail"}
 
 
@@ -125,6 +127,23 @@ def commit_works(place):
     place.check_blobs()
 
 
+def update_is_true(place):
+    """What the record says is what is: both of it, or nothing. Then the other way."""
+    said = place.ok("inspect", "-f", "{{range .Mounts}}{{.Destination}} {{end}}{{range .HostConfig.Devices}}{{.PathInContainer}} {{end}}{{.HostConfig.Memory}}", "c1").split()
+    seen = place.ok("exec", "c1", "sh", "-c", "cut -d ' ' -f 5 /proc/self/mountinfo | grep -x /more; ls -d /dev/more 2>/dev/null; true").split()
+    if [w for w in said if w.startswith("/")] != seen or (said[-1] == "0") != (not seen):
+        raise Failure(f"the record says {said}, in the container there is {seen}")
+    if seen:
+        place.ok("update", "--mount-rm", "/more", "--device-rm", "/dev/more", "c1")
+    place.ok("update", "--memory", "0", "c1")
+    exec_works(place)
+
+
+def is_updated(place, o):
+    if "/more" not in place.ok("inspect", "-f", "{{range .Mounts}}{{.Destination}} {{end}}", "c1").split():
+        raise Failure("it is not in the record")
+
+
 def end(place):
     """What looks only changes nothing: this container is the same all the time."""
     is_now("running")(place, None)
@@ -146,6 +165,8 @@ VERBS = [
     Verb("cp", ["cp", HERE, "c1:/in"], begin=box, setup=run_once, done=is_copied("c1:/in"), again=cp_works, keep=True),
     Verb("cp to a stopped one", ["cp", HERE, "c1:/v/in"], begin=box, setup=lambda p: create(p, "-v", "v1:/v"), done=is_copied("c1:/v/in"), again=works),
     Verb("cp out", ["cp", "c1:/etc/.", "-"], begin=box, setup=run_once, again=cp_works, keep=True),
+    Verb("update", ["update", "--memory", "64M", "--mount-add", "type=tmpfs,target=/more", "--device-add", "/dev/null:/dev/more", "c1"],
+         begin=box, setup=run_once, done=is_updated, again=update_is_true, keep=True, ways=UNDONE),
     Verb("commit", ["commit", "c1", "made"], begin=box, setup=run_to_commit, done=is_committed("made"), again=commit_works, keep=True),
     *(Verb(argv[0], argv, begin=box, setup=run_once, again=end, keep=True, ways=LOOKS)
       for argv in (["ps", "-a"], ["inspect", "c1"], ["logs", "c1"], ["top", "c1"], ["info"], ["images"], ["history", "box"])),
