@@ -55,7 +55,7 @@ CORPUS = {
     "metadata": "ENV A=1 B=\"two words\" C=$A\nENV D ${A:-x}${Z:-z}${B:+b} e\nLABEL one=1 two=\"2 $A\"\nEXPOSE 80 90-92/udp $A\nVOLUME /v \"/w\"\nSTOPSIGNAL SIGUSR1\n"
                 "SHELL [\"/bin/sh\", \"-ec\"]\nENTRYPOINT exec a\nCMD [\"b\", \"c\"]\nHEALTHCHECK --interval=5s --retries=2 CMD true\nUSER a:b\nONBUILD RUN true\nMAINTAINER me\n",
     "arguments": "ARG X=1\nARG Y\nARG GIVEN=no\nENV Z=$X$Y\nRUN echo \"$X $Y $Z $GIVEN\" >/out\nLABEL v=$GIVEN\nCMD echo $X\n",
-    "modes": "COPY --chmod=600 dir /d\nCOPY --chmod=4755 exec.sh /e/f/\nCOPY --chmod=0644 --chown=1 a.txt b.txt /g/\nADD --chmod=600 --chown=4 tree.tar /t/\n",
+    "modes": "COPY --chmod=600 dir /d\nCOPY --chmod=4755 exec.sh /e/f/\nCOPY --chmod=0644 --chown=1 a.txt b.txt /g/\nADD --chmod=600 tree.tar /t/\n",
     "volumes and what is below": "RUN mkdir /v && echo 1 >/v/one\nVOLUME /v\nRUN echo 2 >/v/two\nCOPY a.txt /v/\nVOLUME /v/deep /w\n",
     "from scratch": "FROM scratch\nCOPY a.txt /\nCOPY dir /x/y/\nWORKDIR /w\nENV A=1\n",
     "entry points": "CMD [\"old\"]\nENV E=1\nENTRYPOINT [\"e\"]\nCMD [\"new\"]\nENTRYPOINT [\"f\"]\nENV PATH=/x:$PATH\nHEALTHCHECK NONE\n",
