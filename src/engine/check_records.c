@@ -115,7 +115,7 @@ static void check_layers(struct records *r, const struct owner *o)
 {
 	const struct strv *layers = &o->c->record.layers;
 	for (size_t i = 0; i < layers->n; i++)
-		if (!strv_has(&r->layers, layers->v[i]))
+		if (!strv_has(&r->layers, layers->v[i]) && !snap_has_layer(&r->g->snap, layers->v[i])) /* it may have come since */
 			note(r, o->kind, o->c->id, o->name, "its layer %.80s is missing", layers->v[i]);
 }
 

@@ -79,7 +79,8 @@ int store_users(struct store *s, struct store_users *ret, struct err *e)
 
 bool store_is_damage(const struct err *why)
 {
-	return !why->sys || why->sys == ENOENT || why->sys == EIO;
+	/* A library or a kernel's facility that is missing says nothing of what is to be read. */
+	return why->kind != ERR_UNSUPPORTED && (!why->sys || why->sys == ENOENT || why->sys == EIO);
 }
 
 struct checking {

@@ -252,6 +252,12 @@ hurt() {
     rmdir "$blob"
     mv "$BATS_TEST_TMPDIR/aside" "$blob"
     run -0 hull system check
+    # Nor is anything damaged for want of a library to tell.
+    local crypto
+    crypto=$(ldconfig -p | sed -n 's/.*libcrypto.so.3 .* => //p' | head -n 1)
+    run -1 unshare -m sh -c "mount --bind /dev/null '$crypto' && exec '$HULL' system check --repair --remove"
+    [[ $output != *removed* ]]
+    run -0 hull system check
 }
 
 @test "a record that cannot be read keeps what it may need, and nothing else" {
