@@ -42,6 +42,7 @@ struct copying {
 	struct archive docker;
 	bool has_docker;
 	bool flat;               /* layout is skopeo's dir */
+	char *ref;               /* what the image is called in it, or NULL */
 	int file;                /* -1, or what the layout or the docker-archive is */
 	struct text config;      /* of a docker-archive */
 	struct { struct made { int fd; } *v; size_t n; } made; /* its layers, compressed */
@@ -358,8 +359,9 @@ static int check_trust(struct copying *x, const char *top, const char *digest, s
 {
 	struct trust trust __attribute__((cleanup(trust_drop))) = {};
 	const char *const digests[] = {top, digest};
+	own(mem) char *word = transport_word(x->r->from.transport);
 	if (!x->has_in)
-		return trust_place(x->g, &x->r->from, e);
+		return x->r->from.path ? trust_archive(word, x->r->from.path, x->ref, e) : trust_place(x->g, &x->r->from, e);
 	return trust_remote(x->g, &x->in, &x->in.ref, digests, strcmp(top, digest) == 0 ? 1 : 2, &trust, e);
 }
 
@@ -403,8 +405,11 @@ static int find_in_layout(struct copying *x, struct descriptor *ret, struct err 
 	for (size_t i = 0; i < all.manifests.n; i++) {
 		const struct map *notes = &all.manifests.v[i].annotations;
 		const char *full = map_get(notes, "io.containerd.image.name"), *short_name = map_get(notes, "org.opencontainers.image.ref.name");
-		if (!name || str_eq(short_name, name) || str_eq(full, whole) || str_eq(full, name))
-			return *ret = all.manifests.v[i], 0;
+		if (!name || str_eq(short_name, name) || str_eq(full, whole) || str_eq(full, name)) {
+			*ret = all.manifests.v[i];
+			x->ref = arena_dup(&x->arena, short_name);
+			return 0;
+		}
 	}
 	return err_set(e, ERR_NOT_FOUND, "%s has no image %s", x->r->from.path, name);
 }

@@ -80,6 +80,20 @@ static const char *transport_of(const struct archive *a)
 	return archive_index_has(a->index, "oci-layout") ? a->dir >= 0 ? "oci" : "oci-archive" : "docker-archive";
 }
 
+/* By the name that it was asked for, else by all that it has there. */
+static int check_trust(const struct archive *a, const char *path, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < a->images.n; i++) {
+		const struct strv *refs = &a->images.v[i].refs;
+		if (name && strv_has(refs, name))
+			return trust_archive(transport_of(a), path, name, e);
+		for (size_t k = 0; k < refs->n || k == 0; k++)
+			if (trust_archive(transport_of(a), path, refs->n ? refs->v[k] : NULL, e) < 0)
+				return -1;
+	}
+	return 0;
+}
+
 enum load_manner { LOAD_ASKED, LOAD_TRUSTED, LOAD_NAMELESS };
 static int load(struct engine *g, const char *path, int fd, const char *platform, const char *name, enum load_manner manner,
 	const struct image_progress *progress, struct strv *ret_names, struct err *e)
@@ -91,11 +105,9 @@ static int load(struct engine *g, const char *path, int fd, const char *platform
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0 || archive_open(&a, path, fd, g->root, platform, e) < 0)
 		return -1;
-	if (manner != LOAD_TRUSTED && trust_archive(transport_of(&a), path, e) < 0) {
-		archive_drop(&a);
-		return -1;
-	}
 	int r = name && archive_select(&a, name, e) < 0 ? err_wrap(e, "%.300s", path ? path : "-") : 0;
+	if (r == 0 && manner != LOAD_TRUSTED)
+		r = check_trust(&a, path, name, e);
 	if (r == 0 && manner == LOAD_NAMELESS && a.images.n != 1)
 		r = err_set(e, ERR_USAGE, "%.300s: it has %zu images: say which, as in DIR:TAG", path, a.images.n);
 	for (size_t i = 0; i < a.images.n && manner == LOAD_NAMELESS; i++)

@@ -278,13 +278,16 @@ int trust_launch(struct engine *g, const char *image_id, const char *reference, 
 	return policy_check(&policy, &ref, NULL, 0, find_nothing, NULL, &is_signed, e) < 0 ? err_wrap(e, "image %.200s", reference) : 0;
 }
 
-int trust_archive(const char *transport, const char *path, struct err *e)
+/* "/dir:tag", "/dir", "/" … */
+int trust_archive(const char *transport, const char *path, const char *name, struct err *e)
 {
 	own(policy) struct policy policy = {};
 	own(mem) char *whole = path ? realpath(path, NULL) : NULL;
 	if (policy_load(&policy, e) < 0)
 		return -1;
-	return policy_check_path(&policy, transport, whole ? whole : "", e) < 0 ? err_wrap(e, "%s%s%.200s", transport, path ? ":" : "", path ? path : "") : 0;
+	if (policy_check_path(&policy, transport, whole ? whole : "", name, e) < 0)
+		return err_wrap(e, "%s%s%.200s", transport, path ? ":" : "", path ? path : "");
+	return 0;
 }
 
 /* ---- docker's and podman's images */
@@ -331,8 +334,6 @@ int trust_place(struct engine *g, const struct place *from, struct err *e)
 {
 	own(policy) struct policy policy = {};
 	own(mem) char *transport = transport_word(from->transport), *store = NULL;
-	if (from->path)
-		return trust_archive(transport, from->path, e);
 	if (policy_load(&policy, e) < 0)
 		return -1;
 	if (from->transport == TRANSPORT_PODMAN && json_has(json_get(policy.document, "transports"), transport) && transport_podman_store(g, &store, e) < 0)

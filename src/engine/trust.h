@@ -26,11 +26,11 @@ bool trust_is_own(const struct image_record *r);
 int trust_start(struct engine *g, const char *reference, const struct image *image, struct err *e) must_use;
 /* A container that was made of an image: of one that is gone nothing can be shown. */
 int trust_launch(struct engine *g, const char *image_id, const char *reference, struct err *e) must_use;
-/* Any place but a registry. */
+/* What docker or podman gives. */
 struct place;
 int trust_place(struct engine *g, const struct place *from, struct err *e) must_use;
-/* An archive or a directory. path NULL: it has none. */
-int trust_archive(const char *transport, const char *path, struct err *e) must_use;
+/* An image of an archive or a directory. path NULL: it has none. name: what it is called there, or NULL. */
+int trust_archive(const char *transport, const char *path, const char *name, struct err *e) must_use;
 
 struct image_sign_request {
 	const char *reference;

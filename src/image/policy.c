@@ -366,10 +366,12 @@ int policy_check_scopes(const struct policy *p, const char *transport, const str
 	return p->document ? check_all(p, requirements(p, transport, scopes), NULL, &is_signed, e) : 0;
 }
 
-int policy_check_path(const struct policy *p, const char *transport, const char *path, struct err *e)
+int policy_check_path(const struct policy *p, const char *transport, const char *path, const char *name, struct err *e)
 {
 	own(strv) struct strv scopes = {};
 	own(mem) char *text = mem_dup(path ? path : "");
+	if (*text && name)
+		strv_add_take(&scopes, mem_printf("%s:%s", text, name));
 	for (char *slash; *text; *slash = 0) {
 		strv_add(&scopes, text);
 		slash = strrchr(text, '/');

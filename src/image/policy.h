@@ -30,8 +30,8 @@ int policy_check(const struct policy *p, const struct ref *ref, const char *cons
 	struct err *e) must_use;
 /* Of another transport ("docker-archive", "docker-daemon" …), which has no signatures; scopes: what it is called there, the narrowest first. */
 int policy_check_scopes(const struct policy *p, const char *transport, const struct strv *scopes, struct err *e) must_use;
-/* The same of a file or directory, and the directories it is in; path: absolute, or NULL. */
-int policy_check_path(const struct policy *p, const char *transport, const char *path, struct err *e) must_use;
+/* The same of a file or directory, and the directories it is in; path: absolute, or NULL; name: what the image is called there, or NULL. */
+int policy_check_path(const struct policy *p, const char *transport, const char *path, const char *name, struct err *e) must_use;
 
 /* Simple signing, cosign's or GPG's: does the payload speak of one of these digests, and of what does it say it is? NULL: it does not. */
 char *policy_payload_name(enum signed_kind kind, const char *payload, size_t len, const char *const *digests, size_t n) must_use;

@@ -147,6 +147,39 @@ def test_reject_and_scopes():
         does_not_start(hull, "run", f"{fake.host}/a/x")
 
 
+def test_scopes_of_a_layout():
+    """As containers-policy.json(5) has them: DIR:TAG, DIR, what DIR is in."""
+    with Hull() as hull:
+        layout = os.path.join(hull.path, "layout")
+        write_oci(layout, Image([SMALL]), Image([SMALL], config={"Cmd": ["other"]}))
+        path = os.path.join(layout, "index.json")
+        with open(path) as f:
+            index = json.load(f)
+        one = index["manifests"][1]["digest"]
+
+        def oci(scopes, default=REJECT):
+            hull.env["HULL_POLICY"] = os.path.join(hull.path, "policy.json")
+            with open(hull.env["HULL_POLICY"], "w") as f:
+                json.dump({"default": default, "transports": {"oci": scopes}}, f)
+
+        oci({f"{layout}:0": ANY})
+        hull.ok("copy", "-q", f"oci:{layout}:0", f"oci:{hull.path}/out:1")
+        hull.ok("pull", "-q", f"oci:{layout}:0")
+        for argv in (("copy", f"oci:{layout}:1", f"oci:{hull.path}/out:1"), ("pull", f"oci:{layout}:1"), ("load", "-i", layout)):
+            hull.refuses("it is rejected", *argv)
+        oci({f"{layout}:1": REJECT, hull.path: ANY})
+        hull.ok("pull", "-q", f"oci:{layout}:0")
+        for argv in (("copy", f"oci:{layout}:1", f"oci:{hull.path}/out:1"), ("pull", f"oci:{layout}:1"), ("pull", f"oci:{layout}:{one}"),
+                     ("load", "-i", layout)):
+            hull.refuses("it is rejected", *argv)
+        # The only image needs no name, and has it.
+        del index["manifests"][0]
+        with open(path, "w") as f:
+            json.dump(index, f)
+        hull.refuses("it is rejected", "copy", f"oci:{layout}", f"oci:{hull.path}/out:1")
+        hull.refuses("it is rejected", "pull", f"oci:{layout}")
+
+
 def test_signed_by_key():
     with Fake() as fake, Hull() as hull:
         keys = Keys(hull.path)
