@@ -100,6 +100,7 @@ static int print(const struct kube *k, struct err *e)
 
 static volatile sig_atomic_t stopped, undoing;
 static volatile pid_t running;
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 static void stop(int sig)
 {
@@ -112,11 +113,14 @@ static void stop(int sig)
 static void become(const struct strv *args, int in, int out)
 {
 	own(strv) struct strv argv = {};
+	struct sigaction was;
 	sigset_t none;
 	sigemptyset(&none);
+	for (size_t i = 0; i < countof(signals); i++) /* before they come through: ours only notes them */
+		if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler == stop)
+			signal(signals[i], SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (const int *sig = (const int[]){SIGINT, SIGTERM, SIGHUP, SIGPIPE, 0}; *sig; sig++)
-		signal(*sig, SIG_DFL);
 	strv_add(&argv, "hull");
 	cli_add_globals(&argv);
 	for (size_t i = 0; i < args->n; i++)
@@ -124,6 +128,9 @@ static void become(const struct strv *args, int in, int out)
 	cli_restore_umask();
 	if (dup2(in, 0) == 0 && dup2(out, 1) == 1)
 		execv(cli_exe(), argv.v);
+	struct err e = {};
+	err_sys(&e, "hull %.60s", args->v[0]); /* a word of more than 128 KiB is too long for the kernel */
+	cli_complain(&e);
 	_exit(126);
 }
 
@@ -160,6 +167,8 @@ static int run(const struct strv *args, const char *input, size_t n, bool keep, 
 {
 	int in[2], from[2] = {-1, -1}, status = 0;
 	sigset_t all, before;
+	if (stopped && !undoing)
+		return 128 + stopped;
 	if (pipe2(in, O_CLOEXEC) < 0)
 		return err_sys(e, "pipe");
 	if (keep && pipe2(from, O_CLOEXEC) < 0) {
@@ -184,7 +193,7 @@ static int run(const struct strv *args, const char *input, size_t n, bool keep, 
 	}
 	if (keep) {
 		fcntl(in[1], F_SETFL, O_NONBLOCK);
-		talk(input ? in[1] : (close(in[1]), -1), from[0], input, input ? n : 0, out);
+		talk(n ? in[1] : (close(in[1]), -1), from[0], input, n, out);
 		close(from[0]);
 	} else {
 		close(in[1]);
@@ -194,6 +203,21 @@ static int run(const struct strv *args, const char *input, size_t n, bool keep, 
 			return 128 + stopped; /* a container that does not listen ends with its pod */
 	running = 0;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Whether there is a pod or a volume of this very name. What names one may else be the beginning of another's id. */
+static int is_there(const char *kind, const char *name, bool *ret, struct err *e)
+{
+	own(mem) char *filter = mem_printf("name=%s", name);
+	own(strv) struct strv args = {};
+	own(buf) struct buf out = BUF(1 << 20);
+	own(strv) struct strv names = {};
+	for (const char *const *w = (const char *const[]){kind, "ls", "--format", "{{.Name}}", "--filter", filter, NULL}; *w; w++)
+		strv_add(&args, *w);
+	int status = run(&args, NULL, 0, true, &out, e);
+	strv_split(&names, buf_text(&out), '\n');
+	*ret = strv_has(&names, name);
+	return status;
 }
 
 static int make_path(const struct kube_step *s, struct err *e)
@@ -214,14 +238,35 @@ static int show(const struct kube_step *s, const struct buf *out, const char **t
 	return cli_printf(e, "%s%s%s%s", same ? "" : s->title, same ? "" : ":\n", buf_text(out), "");
 }
 
+/* `made`: it is to be undone when a later one fails. */
+static int one_step(const struct kube_step *s, struct buf *out, bool *made, struct err *e)
+{
+	bool there = false;
+	if (s->act != KUBE_HULL)
+		return make_path(s, e);
+	int status = s->only_pod || s->new_volume ? is_there(s->only_pod ? "pod" : "volume", s->only_pod ? s->only_pod : s->new_volume, &there, e) : 0;
+	if (status != 0 || (s->only_pod && !there))
+		return status;
+	status = run(&s->args, s->input, s->ninput, s->title || s->quiet, out, e);
+	*made = status == 0 && s->undo.n && !there;
+	return status;
+}
+
 static int run_steps(struct kube *k, struct err *e)
 {
 	const char *title = NULL;
+	own(mem) bool *made = mem_alloc(k->steps.n + 1);
+	for (size_t i = 0; i < countof(signals); i++) {
+		struct sigaction was;
+		if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN) /* nohup's is left alone */
+			sigaction(signals[i], &(struct sigaction){.sa_handler = stop}, NULL);
+	}
+	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < k->steps.n; i++) {
 		const struct kube_step *s = &k->steps.v[i];
 		own(buf) struct buf out = BUF(1 << 20);
 		struct err undone = {};
-		int status = s->act != KUBE_HULL ? make_path(s, e) : run(&s->args, s->input, s->ninput, s->title || s->quiet, &out, e);
+		int status = one_step(s, &out, &made[i], e);
 		if (stopped)
 			status = 128 + stopped;
 		if (status == 0)
@@ -230,9 +275,9 @@ static int run_steps(struct kube *k, struct err *e)
 			continue;
 		/* The pod first: it uses the others. */
 		undoing = true;
-		for (size_t u = 0; u < i; u++) {
+		for (size_t u = 0; u <= i; u++) {
 			own(buf) struct buf ignored = BUF(1 << 16);
-			if (k->steps.v[u].undo.n)
+			if (made[u])
 				(void)!run(&k->steps.v[u].undo, NULL, 0, true, &ignored, &undone);
 		}
 		return status;
@@ -243,9 +288,6 @@ static int run_steps(struct kube *k, struct err *e)
 static int go(const struct kube_options *o, const char *file, bool play, struct err *e)
 {
 	struct kube k = {.file = file, .o = o};
-	for (const int *sig = (const int[]){SIGINT, SIGTERM, SIGHUP, 0}; *sig; sig++)
-		sigaction(*sig, &(struct sigaction){.sa_handler = stop}, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	int status = kube_load(&k, e);
 	if (status == 0 && (!play || o->replace))
 		status = kube_plan_down(&k, e);

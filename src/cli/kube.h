@@ -31,7 +31,9 @@ struct kube_step {
 	bool is_secret;      /* the input is not printed */
 	const char *title;   /* its output is an id, printed below "Pod:" or "Container:" */
 	const char *quiet;   /* what it prints goes nowhere: what that is */
-	struct strv undo;    /* what is run when a later step of the same object fails */
+	struct strv undo;    /* what is run when a later step fails */
+	const char *new_volume; /* undo: only if it was not there before */
+	const char *only_pod; /* does nothing when there is no pod of this name */
 };
 struct kube_steps { struct kube_step *v; size_t n; };
 
@@ -41,6 +43,8 @@ struct kube {
 	const struct kube_options *o;
 	struct json *objects, *maps;      /* of the file; of the file and of --configmap */
 	struct kube_steps steps;
+	bool quiet;                       /* no warnings: these fields are looked at again, or will be */
+	size_t spent;                     /* see kube_spend */
 };
 
 /* kube.c. Words of a new step, until NULL. */
@@ -68,6 +72,8 @@ int kube_strings(const struct kube_node *n, const char *key, struct strv *ret, s
 int kube_at(const struct kube_node *array, size_t i, struct kube_node *ret, struct err *e) must_use;
 /* "500m", "1.5Gi", 2: in thousandths, rounded up. */
 int kube_quantity(const struct kube_node *n, const char *key, struct opt_num *ret, struct err *e) must_use;
+/* Counts each text that is read or made: aliases, and variables that name each other, make much of a small file. ERR_USAGE past 256 MiB. */
+int kube_spend(const struct kube_node *n, size_t bytes, struct err *e) must_use;
 /* Warns of each field that is not among the words of `known`; one with a minus in front is known to mean nothing on one machine. */
 void kube_check(const struct kube_node *n, const char *known);
 /* A name as Kubernetes allows it: [a-z0-9]([-.a-z0-9]*[a-z0-9])?, at most 253. */
@@ -112,7 +118,8 @@ int kube_container(struct kube_pod *p, const struct kube_node *c, bool init, str
 /* kube_env.c */
 struct kube_env { struct kube_variable *v; size_t n; };
 int kube_env(struct kube_pod *p, const struct kube_node *c, struct kube_env *ret, struct err *e) must_use;
-const char *kube_expand(struct kube *k, const struct kube_env *env, const char *text);
+/* NULL: past the bounds. */
+const char *kube_expand(const struct kube_node *at, const struct kube_env *env, const char *text, struct err *e) must_use;
 /* kube_probe.c */
 int kube_probe(struct kube_pod *p, const struct kube_node *c, struct strv *args, struct err *e) must_use;
 /* kube_volume.c */

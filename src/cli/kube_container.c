@@ -174,9 +174,10 @@ static int resources(struct kube *k, const struct kube_node *c, struct strv *arg
 		kube_option(k, args, "--cpus", arena_printf(&k->arena, "%lld.%03lld", (long long)(cpu.v / 1000), (long long)(cpu.v % 1000)));
 	if (memory.set)
 		kube_option(k, args, "--memory", arena_printf(&k->arena, "%lld", (long long)((memory.v + 999) / 1000)));
-	/* As kubelet does it: 1024 shares for a processor, and 2 at least. */
+	/* As kubelet does it: 1024 shares for a processor, 2 at least, 262144 at most. */
+	int64_t shares = share.v > 256000 ? 262144 : share.v * 1024 / 1000;
 	if (share.set)
-		kube_option(k, args, "--cpu-shares", arena_printf(&k->arena, "%lld", (long long)(share.v * 1024 / 1000 < 2 ? 2 : share.v * 1024 / 1000)));
+		kube_option(k, args, "--cpu-shares", arena_printf(&k->arena, "%lld", (long long)(shares < 2 ? 2 : shares)));
 	if (kept.set)
 		kube_option(k, args, "--memory-reservation", arena_printf(&k->arena, "%lld", (long long)((kept.v + 999) / 1000)));
 	return 0;
@@ -270,14 +271,18 @@ int kube_container(struct kube_pod *p, const struct kube_node *c, bool init, str
 	if (manner(p, c, init, &args, e) < 0 || security(p, c, &args, e) < 0 || resources(k, c, &args, e) < 0 || variables(p, &env, &args) < 0 ||
 		kube_volume_mounts(p, c, &env, &args, e) < 0 || (!init && kube_probe(p, c, &args, e) < 0))
 		return -1;
-	if (command.n)
-		kube_option(k, &args, "--entrypoint", kube_expand(k, &env, command.v[0]));
+	size_t ncommand = command.n;
+	for (size_t i = 0; i < words.n; i++)
+		kube_word(k, &command, words.v[i]);
+	for (size_t i = 0; i < command.n; i++)
+		if (!(command.v[i] = (char *)(uintptr_t)kube_expand(c, &env, command.v[i], e)))
+			return -1;
+	if (ncommand)
+		kube_option(k, &args, "--entrypoint", command.v[0]);
 	kube_word(k, &args, "--");
 	kube_word(k, &args, image);
-	for (size_t i = 1; i < command.n; i++)
-		kube_word(k, &args, kube_expand(k, &env, command.v[i]));
-	for (size_t i = 0; i < words.n; i++)
-		kube_word(k, &args, kube_expand(k, &env, words.v[i]));
+	for (size_t i = ncommand ? 1 : 0; i < command.n; i++)
+		kube_word(k, &args, command.v[i]);
 	struct kube_step *s = kube_step(k, init ? "run" : "create", NULL);
 	s->title = init ? NULL : json_len(json_get(p->spec.j, "containers")) > 1 ? "Containers" : "Container";
 	for (size_t i = 0; i < args.n; i++)

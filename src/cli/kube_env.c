@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MAX_WORD = 128 << 10 }; /* as long as the kernel lets a word be */
+
 static void set(struct kube *k, struct kube_env *env, struct kube_variable v)
 {
 	for (size_t i = 0; i < env->n; i++)
@@ -20,30 +22,38 @@ static void set(struct kube *k, struct kube_env *env, struct kube_variable v)
 	*arena_push(&k->arena, env) = v;
 }
 
-const char *kube_expand(struct kube *k, const struct kube_env *env, const char *text)
+const char *kube_expand(const struct kube_node *at, const struct kube_env *env, const char *text, struct err *e)
 {
-	own(buf) struct buf b = {};
+	own(buf) struct buf b = BUF(MAX_WORD);
+	const char *end = text;
 	if (!strchr(text, '$'))
 		return text;
 	for (const char *p = text; *p;) {
-		const char *end = p[0] == '$' && p[1] == '(' ? strchr(p, ')') : NULL;
-		size_t i = 0;
+		bool names = p[0] == '$' && p[1] == '(';
+		size_t i = 0, n;
 		if (p[0] == '$' && p[1] == '$') {
 			buf_char(&b, '$');
 			p += 2;
 			continue;
 		}
-		while (end && i < env->n && (!env->v[i].value || strlen(env->v[i].name) != (size_t)(end - p - 2) ||
-			strncmp(env->v[i].name, p + 2, (size_t)(end - p - 2)) != 0))
-			i++;
-		if (end && i < env->n) {
-			buf_str(&b, env->v[i].value);
-			p = end + 1;
-		} else {
+		if (names && end && end < p + 2)
+			end = strchr(p, ')');
+		if (!names || !end) {
 			buf_char(&b, *p++);
+			continue;
 		}
+		n = (size_t)(end - p - 2);
+		while (i < env->n && (!env->v[i].value || strlen(env->v[i].name) != n || strncmp(env->v[i].name, p + 2, n) != 0))
+			i++;
+		if (i < env->n)
+			buf_str(&b, env->v[i].value);
+		else
+			buf_add(&b, p, n + 3);
+		p = end + 1;
 	}
-	return arena_dup(&k->arena, buf_text(&b));
+	if (b.full)
+		return kube_bad(*at, e, "with its $(NAME) a text is longer than %d KiB", MAX_WORD >> 10), NULL;
+	return kube_spend(at, b.len, e) < 0 ? NULL : arena_dup(&at->k->arena, buf_text(&b));
 }
 
 static bool is_name(const char *name)
@@ -159,7 +169,9 @@ static int one(struct kube_pod *p, const struct kube_node *c, const struct kube_
 		return -1;
 	if (from.j && !ref.j)
 		return kube_bad(from, e, "configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef are known");
-	set(k, env, (struct kube_variable){name, from.j ? value : kube_expand(k, env, value ? value : ""), NULL});
+	if (!from.j && !(value = kube_expand(entry, env, value ? value : "", e)))
+		return -1;
+	set(k, env, (struct kube_variable){name, value, NULL});
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 
+enum { MAX_SECRET = 512000 };
 struct kind {
 	const char *name;
 	int (*play)(struct kube *k, const struct kube_node *object, const char *name, const struct kind *kind, struct err *e);
@@ -68,8 +69,12 @@ int kube_value(const struct kube_node *object, const char *key, const char **ret
 			return kube_bad(*object, e, "%s.%.80s has to be a string, in quotes", where[i], key);
 		*ret = json_str(v);
 		*ret_n = json_str_len(v);
+		if (kube_spend(object, *ret_n, e) < 0)
+			return -1;
 		if (i == 0)
 			return 0;
+		if (strlen(*ret) != *ret_n)
+			return kube_bad(*object, e, "%s.%.80s is no base64: it has a NUL in it", where[i], key);
 		own(mem) char *text = mem_dup(*ret);
 		char *to = text;
 		for (const char *p = text; *p; p++)
@@ -90,7 +95,7 @@ void kube_keys(const struct kube_node *object, struct strv *ret)
 	for (int i = 0; i < 2; i++) {
 		struct json_iter it = {};
 		while (json_next(json_get(object->j, members(object)[i]), &it))
-			if (!strv_has(ret, it.key))
+			if (i == 0 || !json_has(json_get(object->j, members(object)[0]), it.key))
 				arena_strv_add(&object->k->arena, ret, it.key);
 	}
 	strv_sort(ret);
@@ -124,7 +129,7 @@ static int template(const struct kube_node *object, struct kube_node *meta, stru
 		"-serviceName -podManagementPolicy -backoffLimit -completions -parallelism -ttlSecondsAfterFinished -completionMode -suspend");
 	if (kube_int(&outer, "replicas", 0, INT32_MAX, &replicas, e) < 0)
 		return -1;
-	if (replicas.v > 1)
+	if (replicas.v > 1 && !object->k->quiet)
 		cli_warn("%.200s: %.300s.replicas: one is made of %lld", object->k->file, outer.where, (long long)replicas.v);
 	return kube_object(&inner, "metadata", meta, e) < 0 || kube_object(&inner, "spec", spec, e) < 0 ? -1 : 0;
 }
@@ -191,6 +196,8 @@ static int play_secret(struct kube *k, const struct kube_node *object, const cha
 		size_t n;
 		if (kube_value(object, keys.v[i], &value, &n, e) < 0)
 			return -1;
+		if (n == 0 || n > MAX_SECRET)
+			return kube_bad(*object, e, "%.80s: a secret has 1 to %d bytes, this one has %zu", keys.v[i], MAX_SECRET, n);
 		struct kube_step *s = kube_step(k, "secret", "create", "--replace", "--", kube_secret_name(k, name, keys.v[i]), "-", NULL);
 		s->input = value;
 		s->ninput = n;
@@ -331,5 +338,8 @@ int kube_plan_play(struct kube *k, struct err *e)
 int kube_plan_down(struct kube *k, struct err *e)
 {
 	size_t pods = 0;
-	return plan(k, false, false, &pods, e) < 0 || plan(k, false, true, &pods, e) < 0 ? -1 : 0;
+	k->quiet = true;
+	int result = plan(k, false, false, &pods, e) < 0 || plan(k, false, true, &pods, e) < 0 ? -1 : 0;
+	k->quiet = false;
+	return result;
 }

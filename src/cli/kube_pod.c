@@ -189,7 +189,11 @@ int kube_pod(struct kube *k, const char *name, const struct kube_node *meta, con
 
 int kube_pod_down(struct kube *k, const char *name, const struct kube_node *spec, struct err *e)
 {
-	kube_step(k, "pod", "stop", "--ignore", "--", name, NULL)->title = "Pods stopped";
-	kube_step(k, "pod", "rm", "--ignore", "--force", "--", name, NULL)->title = "Pods removed";
+	struct kube_step *s = kube_step(k, "pod", "stop", "--ignore", "--", name, NULL);
+	s->title = "Pods stopped";
+	s->only_pod = name;
+	s = kube_step(k, "pod", "rm", "--ignore", "--force", "--", name, NULL);
+	s->title = "Pods removed";
+	s->only_pod = name;
 	return kube_volumes_down(k, name, spec, e);
 }

@@ -23,6 +23,8 @@ void kube_bad_(const struct kube_node *n, struct err *e, const char *fmt, ...)
 	err_set_(e, ERR_USAGE, "%.200s: %.300s: %s", n->k->file, n->where, why.text);
 }
 
+enum { MAX_MADE = 256 << 20 };
+
 static const char *const kind_words[] = {[JSON_NULL] = "nothing", [JSON_BOOL] = "true or false", [JSON_INT] = "a number", [JSON_DOUBLE] = "a number",
 	[JSON_STRING] = "a string", [JSON_ARRAY] = "a list", [JSON_OBJECT] = "a mapping"};
 
@@ -53,7 +55,7 @@ int kube_str(const struct kube_node *n, const char *key, const char **ret, struc
 	if (r <= 0)
 		return r;
 	*ret = json_str(j);
-	return strlen(*ret) == json_str_len(j) ? 0 : kube_bad(*n, e, "%s has a NUL in it", key);
+	return strlen(*ret) == json_str_len(j) ? kube_spend(n, json_str_len(j), e) : kube_bad(*n, e, "%s has a NUL in it", key);
 }
 
 int kube_need_str(const struct kube_node *n, const char *key, const char **ret, struct err *e)
@@ -116,14 +118,17 @@ int kube_strings(const struct kube_node *n, const char *key, struct strv *ret, s
 			return kube_bad(list, e, "[%zu] is %s: it has to be a string%s", i, json_kind(j) == JSON_STRING ? "one with a NUL" :
 				kind_words[json_kind(j)],
 				json_kind(j) < JSON_STRING ? ", in quotes" : "");
+		if (kube_spend(&list, json_str_len(j), e) < 0)
+			return -1;
 		arena_strv_add(&n->k->arena, ret, json_str(j));
 	}
 	return 0;
 }
 
-static const struct { const char *suffix; double factor; } suffixes[] = {
-	{"", 1}, {"m", 1e-3}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}, {"P", 1e15}, {"E", 1e18},
-	{"Ki", 1024.}, {"Mi", 1048576.}, {"Gi", 1073741824.}, {"Ti", 1099511627776.}, {"Pi", 1125899906842624.}, {"Ei", 1152921504606846976.},
+/* In thousandths. As long doubles, so that 0.07 is 70 of them, not a hair more. */
+static const struct { const char *suffix; long double factor; } suffixes[] = {
+	{"", 1e3}, {"n", 1e-6}, {"u", 1e-3}, {"m", 1}, {"k", 1e6}, {"M", 1e9}, {"G", 1e12}, {"T", 1e15}, {"P", 1e18}, {"E", 1e21},
+	{"Ki", 1024e3}, {"Mi", 1048576e3}, {"Gi", 1073741824e3}, {"Ti", 1099511627776e3}, {"Pi", 1125899906842624e3}, {"Ei", 1152921504606846976e3},
 };
 
 int kube_quantity(const struct kube_node *n, const char *key, struct opt_num *ret, struct err *e)
@@ -141,13 +146,15 @@ int kube_quantity(const struct kube_node *n, const char *key, struct opt_num *re
 	if (!text)
 		return kube_bad(*n, e, "%s is %s: it has to be a quantity, as in 500m or 1Gi", key, kind_words[json_kind(j)]);
 	char *end;
-	double v = isdigit((unsigned char)*text) || *text == '.' ? strtod(text, &end) : -1;
+	const char *number = text + (*text == '+');
+	bool hex = strpbrk(number, "xX");
+	long double v = !hex && (isdigit((unsigned char)*number) || *number == '.') ? strtold(number, &end) : -1;
 	for (size_t i = 0; v >= 0 && i < countof(suffixes); i++) {
-		double thousandths = v * suffixes[i].factor * 1000;
-		if (strcmp(end, suffixes[i].suffix) != 0 || text[1] == 'x' || thousandths >= 9e18)
+		long double thousandths = v * suffixes[i].factor;
+		if (end == number || strcmp(end, suffixes[i].suffix) != 0 || thousandths >= 9e18L)
 			continue;
 		*ret = (struct opt_num){true, (int64_t)thousandths};
-		ret->v += (double)ret->v < thousandths;
+		ret->v += (long double)ret->v + 1e-9L < thousandths;
 		return 0;
 	}
 	return kube_bad(*n, e, "%s is \"%.40s\": it has to be a quantity, as in 500m or 1Gi", key, text);
@@ -157,6 +164,8 @@ void kube_check(const struct kube_node *n, const char *known)
 {
 	own(strv) struct strv words = {};
 	struct json_iter it = {};
+	if (n->k->quiet)
+		return;
 	strv_split(&words, known, ' ');
 	while (json_next(n->j, &it)) {
 		bool found = false;
@@ -175,4 +184,10 @@ int kube_name(const struct kube_node *n, const char *key, const char **ret, stru
 	bool ok = len <= 253 && (*ret)[strspn(*ret, "abcdefghijklmnopqrstuvwxyz0123456789-.")] == 0 && isalnum((unsigned char)(*ret)[0]) &&
 		isalnum((unsigned char)(*ret)[len - 1]);
 	return ok ? 0 : kube_bad(*n, e, "%s is \"%.80s\": only a-z, 0-9, - and . are allowed, a letter or digit at both ends", key, *ret);
+}
+
+int kube_spend(const struct kube_node *n, size_t bytes, struct err *e)
+{
+	n->k->spent += bytes;
+	return n->k->spent <= MAX_MADE ? 0 : kube_bad(*n, e, "more than %d MiB come of this file", MAX_MADE >> 20);
 }

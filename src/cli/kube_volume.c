@@ -68,6 +68,7 @@ static void undo(struct kube *k, struct kube_step *s, const char *volume)
 {
 	for (const char *const *w = (const char *const[]){"volume", "rm", "--force", "--", volume, NULL}; *w; w++)
 		kube_word(k, &s->undo, *w);
+	s->new_volume = volume;
 }
 
 static int empty_dir(struct kube_pod *p, const struct kube_node *n, struct kube_volume *v, struct err *e)
@@ -118,12 +119,14 @@ static int choose(const struct kube_node *n, const struct kube_node *object, str
 			return -1;
 		kube_check(&item, "key path mode");
 		own(mem) char *clean = path_clean(f.path);
-		if (*f.path == '/' || strcmp(clean, f.path) != 0 || strcmp(clean, "..") == 0 || str_has_prefix(clean, "../"))
+		if (*f.path == '/' || strcmp(clean, f.path) != 0 || strcmp(clean, ".") == 0 || strcmp(clean, "..") == 0 || str_has_prefix(clean, "../"))
 			return kube_bad(item, e, "path is \"%.80s\": it has to be a clean path below the volume", f.path);
+		if (strlen(f.path) >= 1024)
+			return kube_bad(item, e, "path is longer than 1023 bytes");
 		f.mode = mode.set ? mode.v : usual.v;
 		*arena_push(&k->arena, ret) = f;
 	}
-	if (items.j)
+	if (json_len(items.j))
 		return 0;
 	if (!object->j)
 		return kube_bad(*n, e, "items is missing: a secret that is not in the file has no list of keys");
@@ -154,7 +157,7 @@ static int add_file(struct tar_writer *w, const struct file *f, const char *valu
 }
 
 /* The values as a tar. */
-static int archive(const struct kube_node *n, const struct kube_node *object, const struct files *files, struct kube_step *s, struct err *e)
+static int archive(const struct kube_node *n, const struct kube_node *object, const struct files *files, bool optional, struct kube_step *s, struct err *e)
 {
 	own(buf) struct buf b = {};
 	struct tar_writer *w = tar_writer_new(into_buf, &b);
@@ -163,10 +166,13 @@ static int archive(const struct kube_node *n, const struct kube_node *object, co
 		const char *value;
 		size_t len;
 		result = kube_value(object, files->v[i].key, &value, &len, e);
-		if (result == 0 && !value)
+		if (result == 0 && !value && !optional)
 			result = kube_bad(*n, e, "%s has no key %.80s", object->where, files->v[i].key);
-		if (result == 0)
+		size_t before = b.len;
+		if (result == 0 && value)
 			result = add_file(w, &files->v[i], value, len, e);
+		if (result == 0)
+			result = kube_spend(n, b.len - before, e);
 	}
 	if (result == 0)
 		result = tar_write_end(w, e);
@@ -199,7 +205,7 @@ static int config_map(struct kube_pod *p, const struct kube_node *n, struct kube
 	undo(k, s, v->option);
 	s = kube_step(k, "volume", "import", "--", v->option, "-", NULL);
 	s->quiet = "nothing";
-	return object.j ? archive(n, &object, &files, s, e) : archive(n, &object, &(struct files){}, s, e);
+	return archive(n, &object, &files, optional, s, e);
 }
 
 static int secret(struct kube_pod *p, const struct kube_node *n, struct kube_volume *v, struct err *e)
@@ -385,7 +391,11 @@ int kube_volume_mounts(struct kube_pod *p, const struct kube_node *c, const stru
 			return kube_bad(n, e, "there is no volume %.80s", name);
 		if (*m.path != '/')
 			return kube_bad(n, e, "mountPath is \"%.200s\": it has to be absolute", m.path);
-		m.sub = expr ? kube_expand(p->k, env, expr) : str_is_empty(m.sub) ? NULL : m.sub;
+		if (strchr(m.path, ':'))
+			return kube_bad(n, e, "mountPath is \"%.200s\": it has no colon", m.path);
+		if (expr && !(m.sub = kube_expand(&n, env, expr, e)))
+			return -1;
+		m.sub = str_is_empty(m.sub) ? NULL : m.sub;
 		own(mem) char *clean = m.sub ? path_clean(m.sub) : NULL;
 		if (m.sub && (*m.sub == '/' || strcmp(clean, "..") == 0 || str_has_prefix(clean, "../")))
 			return kube_bad(n, e, "subPath is \"%.200s\": it has to lead into the volume", m.sub);

@@ -57,6 +57,8 @@ bad() {
     becomes 'envFrom: [{prefix: P_, configMapRef: {name: conf}}, {secretRef: {name: db}}, {secretRef: {name: nope, optional: true}}]' \
         " --env P_a=1 --env 'P_b=two words' --env P_c=hi --secret db.password,type=env,target=password --secret db.user,type=env,target=user -- "
     becomes 'resources: {limits: {cpu: 500m, memory: 64M}, requests: {cpu: 0.25, memory: 1Ki}}' ' --cpus 0.500 --memory 64000000 --cpu-shares 256 --memory-reservation 1024 '
+    becomes 'args: ["$(a$(B)) $$(B) $(B", "$("], env: [{name: B, value: b}]' " -- i '\$(a\$(B)) \$(B) \$(B' '\$(' "
+    becomes 'resources: {limits: {cpu: 0.07}, requests: {cpu: 1P}}' ' --cpus 0.070 --cpu-shares 262144 '
     becomes 'resources: {limits: {cpu: 2, memory: 1e3}, requests: {cpu: 1m}}' ' --cpus 2.000 --memory 1000 --cpu-shares 2 '
     becomes 'securityContext: {runAsUser: 1000, runAsGroup: 50, runAsNonRoot: true}' ' --user 1000:50 '
     becomes 'securityContext: {privileged: true, readOnlyRootFilesystem: true}' ' --privileged --read-only '
@@ -268,6 +270,8 @@ a: 2' 'line 2: the key "a" is there twice'
     c 'env: [{name: A, valueFrom: {configMapKeyRef: {name: m, key: k}}}]' 'there is no ConfigMap m'
     c 'envFrom: [{secretRef: {name: m}}]' 'there is no Secret m'
     c 'args: [1]' 'args: [0] is a number'
+    c 'resources: {limits: {cpu: "0X10"}}' 'cpu is "0X10"'
+    c 'volumeMounts: [{name: v, mountPath: "/x:rwm"}]' 'no colon' 'volumes: [{name: v, hostPath: {path: /dev/null, type: CharDevice}}]'
     c 'command: x' 'command is a string: it has to be a list'
     c 'resources: {limits: {memory: 1Qi}}' 'memory is "1Qi"'
     c 'resources: {limits: {cpu: -1}}' 'cpu is "-1"'
@@ -293,7 +297,61 @@ a: 2' 'line 2: the key "a" is there twice'
     bad '{kind: ConfigMap, metadata: {name: m}, data: {x: "1"}}
 ---
 {kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: box}], volumes: [{name: v, configMap: {name: m, items: [{key: x, path: ../../y}]}}]}}' 'clean path below'
+    bad '{kind: ConfigMap, metadata: {name: m}, data: {x: "1"}}
+---
+{kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: box}], volumes: [{name: v, configMap: {name: m, items: [{key: x, path: .}]}}]}}' 'clean path below'
+    bad '{kind: Secret, metadata: {name: s}, stringData: {x: ""}}' 'Secret s: x: a secret has 1 to 512000 bytes'
     bad '{kind: Secret, metadata: {name: s}, data: {x: "?"}}' 'no base64'
     refuses 125 'exclude each other' kube play --down --replace bad.yaml
     refuses 125 '--force is for --down' kube play --force bad.yaml
+}
+
+@test "a small file that makes much of itself is refused" {
+    cd "$BATS_TEST_TMPDIR"
+    local i env='{name: A0, value: xxxxxxxxxx}' keys='&i {key: k, path: a}'
+    for i in {1..30}; do
+        # shellcheck disable=SC2016
+        env+=$(printf ', {name: A%d, value: "$(A%d)$(A%d)$(A%d)$(A%d)"}' "$i" $((i - 1)) $((i - 1)) $((i - 1)) $((i - 1)))
+    done
+    bad "{kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: box, env: [$env]}]}}" 'env[7]: with its $(NAME) a text is longer than 128 KiB'
+    for i in {1..300}; do keys+=', *i'; done
+    bad "{kind: ConfigMap, metadata: {name: m}, data: {k: $(head -c 1000000 /dev/zero | tr '\0' x)}}
+---
+{kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: box}], volumes: [{name: v, configMap: {name: m, items: [$keys]}}]}}" 'more than'
+}
+
+waits_for_input() { grep -q pipe_read "/proc/$1/wchan"; }
+
+@test "what was there before stays; a pod's name is no beginning of an id; a word too long for the kernel is told; a signal while it reads" {
+    cd "$BATS_TEST_TMPDIR"
+    one() { printf '{kind: Pod, metadata: {name: "%s"}, spec: {containers: [{name: c, image: %s, imagePullPolicy: Never, %s}], volumes: [{name: v, %s}]}}' "$@" >one.yaml; }
+    one before example.invalid/none 'tty: false' 'emptyDir: {}'
+    hull volume create before-v
+    attempt kube play --network none one.yaml
+    [ "$stderr" = "hull: no such image: example.invalid/none" ]
+    nothing_left before-v
+    hull volume rm before-v
+    id=$(hull pod create --name zz --network none)
+    one "${id:0:1}" box 'tty: false' 'emptyDir: {}'
+    attempt kube down one.yaml
+    [ "$status:$output$stderr" = 0: ]
+    hull pod inspect zz >/dev/null
+    hull pod rm zz
+    # All keys with an empty list, none of those that are optional and missing.
+    { printf '{kind: ConfigMap, metadata: {name: m}, data: {k: x}}\n---\n'; cat one.yaml; } >two.yaml
+    sed -i 's/emptyDir: {}/configMap: {name: m, optional: true, items: [{key: k, path: a}, {key: none, path: b}]}/' two.yaml
+    hull kube play --print two.yaml >/dev/null
+    one long box "args: [x, $(head -c 131072 /dev/zero | tr '\0' x)]" 'emptyDir: {}'
+    attempt kube play --network none one.yaml
+    [ "$status" = 126 ]
+    [[ $stderr == *"hull create: Argument list too long" ]]
+    nothing_left ''
+    mkfifo input
+    "$HULL" kube play - <input 3>&- &
+    play=$!
+    exec 9>input
+    wait_until 60 waits_for_input $play
+    kill $play
+    wait $play && return 1
+    exec 9>&-
 }
