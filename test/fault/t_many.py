@@ -9,6 +9,7 @@ HULL_TOGETHER=1000    how many containers are restarted together (200)"""
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from sweep import BOX, Failure, Place, alone, mounts, processes, registry  # noqa: E402
@@ -77,6 +78,23 @@ def test_starts_in_a_row():
         for n in range(MANY):
             forms(n)
         settled(place, before)
+
+
+def test_names_of_starts():
+    """Eight at a time: the first thing each program asks for is its own name, then another's. Nobody may miss one."""
+    with Place() as place:
+        place.ok("load", "-q", "-i", BOX)
+        place.ok("network", "create", "many")
+        place.ok("run", "-d", "--name", "db", "--cgroup-parent", place.parent, "--network", "many", "box", "sleep", "100000")
+
+        def start(n):
+            return place.hull("run", "--rm", "--name", f"s{n}", "--cgroup-parent", place.parent, "--network", "many", "box", "sh", "-c",
+                              f"nslookup s{n} && nslookup db").returncode
+        with ThreadPoolExecutor(8) as pool:
+            missed = sum(status != 0 for status in pool.map(start, range(MANY)))
+        if missed:
+            raise Failure(f"{missed} of {MANY} missed a name")
+        place.ok("rm", "-f", "db")
 
 
 def test_execs_in_one_container():
