@@ -260,25 +260,26 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 }
 
 struct connect_options {
-	struct strv aliases, link_local, links, driver_opts;
-	char *ip, *ip6;
+	struct strv aliases, link_local, driver_opts;
+	char *ip, *ip6, *mac;
 	struct opt_num priority;
 };
 #define O(m) offset_of(struct connect_options, m)
 static const struct opt connect_opts[] = {
 	{"alias", 0, OPT_STRV, O(aliases), "NAME", "A further name in this network"},
 	{"driver-opt", 0, OPT_STRV, O(driver_opts), "KEY=VALUE", "com.docker.network.endpoint.ifname=NAME: the interface's name"},
-	{"gw-priority", 0, OPT_I64, O(priority), "N", "Who has the highest gives the default route, from the next start on"},
+	{"gw-priority", 0, OPT_I64, O(priority), "N", "Who has the highest gives the default route"},
 	{"ip", 0, OPT_STR, O(ip), "IP", "Its IPv4 address"},
 	{"ip6", 0, OPT_STR, O(ip6), "IP", "Its IPv6 address"},
 	{"link-local-ip", 0, OPT_STRV, O(link_local), "IP", "A further, link-local address"},
+	{"mac-address", 0, OPT_STR, O(mac), "MAC", "Its MAC address"},
 };
 #undef O
 
 static int join(void *opts, int argc unused, char **argv, struct err *e)
 {
 	const struct connect_options *o = opts;
-	struct network_request q = {.ip = o->ip, .ip6 = o->ip6, .aliases = o->aliases, .link_local = o->link_local,
+	struct network_request q = {.ip = o->ip, .ip6 = o->ip6, .mac = o->mac, .aliases = o->aliases, .link_local = o->link_local,
 		.priority = o->priority.set ? o->priority.v : 0};
 	for (size_t i = 0; i < o->driver_opts.n; i++) {
 		const char *name = str_after(o->driver_opts.v[i], "com.docker.network.endpoint.ifname=");

@@ -144,7 +144,8 @@ int run_network_check(const struct network_request *q, struct err *e)
 	for (size_t i = 0; i < q->link_local.n; i++)
 		if (check_link_local("--link-local-ip", q->link_local.v[i], e) < 0)
 			return -1;
-	if ((q->ip && check_address("--ip", q->ip, 4, e) < 0) || (q->ip6 && check_address("--ip6", q->ip6, 16, e) < 0))
+	if ((q->ip && check_address("--ip", q->ip, 4, e) < 0) || (q->ip6 && check_address("--ip6", q->ip6, 16, e) < 0) ||
+		(q->mac && check_mac("--mac-address", q->mac, e) < 0))
 		return -1;
 	return q->interface ? check_device(q->interface, e) : 0;
 }

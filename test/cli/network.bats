@@ -305,11 +305,14 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     unset HULL_CONFIG
 }
 
-@test "--link-local-ip: on the interface, at the start and when it connects" {
+@test "--link-local-ip, --mac-address: on the interface, at the start and when it connects" {
     hull network create local
     hull network create later
     hull run -d --name near --network name=local,link-local-ip=169.254.7.7,link-local-ip=fe80::77 box sleep 1000
-    hull network connect --link-local-ip 169.254.8.8 later near
+    hull network connect --link-local-ip 169.254.8.8 --mac-address 02:11:22:33:44:66 later near
+    [ "$(hull exec near cat /sys/class/net/eth1/address)" = 02:11:22:33:44:66 ]
+    [ "$(hull inspect -f '{{(index .NetworkSettings.Networks "later").MacAddress}}' near)" = 02:11:22:33:44:66 ]
+    refuses 125 'mac-address.*rubbish' network connect --mac-address rubbish bridge near
     run -0 hull exec near ip -o addr
     [[ $output == *eth0*169.254.7.7/16* && $output == *eth0*fe80::77/64* && $output == *eth1*169.254.8.8/16* ]]
     run -0 hull inspect -f '{{json (index .NetworkSettings.Networks "local").IPAMConfig}}' near
@@ -318,6 +321,7 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     hull start near
     run -0 hull exec near ip -o addr
     [[ $output == *169.254.7.7/16* && $output == *169.254.8.8/16* ]]
+    [ "$(hull exec near cat /sys/class/net/eth1/address)" = 02:11:22:33:44:66 ]
     refuses 125 'link-local-ip.*10.0.0.1' run --rm --link-local-ip 10.0.0.1 box true
 }
 
