@@ -31,12 +31,14 @@ struct anchor {
 	const char *name;
 	struct json *value;
 	size_t values; /* in it, itself among them */
+	unsigned height; /* levels below it */
 };
 struct reader {
 	yaml_parser_t parser;
 	yaml_event_t event;
 	bool has_event;
 	size_t values;
+	unsigned deepest; /* in the value that is being read */
 	struct arena arena;
 	struct { struct anchor *v; size_t n; } anchors;
 };
@@ -217,7 +219,7 @@ static int mapping(struct reader *r, unsigned depth, struct json **ret, struct e
 	return -1;
 }
 
-static int alias(struct reader *r, struct json **ret, struct err *e)
+static int alias(struct reader *r, unsigned depth, struct json **ret, struct err *e)
 {
 	const char *name = (const char *)r->event.data.alias.anchor;
 	for (size_t i = r->anchors.n; i-- > 0;) {
@@ -225,7 +227,10 @@ static int alias(struct reader *r, struct json **ret, struct err *e)
 		if (strcmp(a->name, name) != 0)
 			continue;
 		r->values += a->values;
+		r->deepest = depth + a->height;
 		*ret = json_ref(a->value);
+		if (r->deepest > MAX_DEPTH)
+			return bad(r, e, "nested too deeply, with what aliases repeat");
 		return r->values > MAX_VALUES ? bad(r, e, "too many values, with those that aliases repeat") : 0;
 	}
 	return err_set(e, ERR_CORRUPT, "line %zu: there is no anchor %.60s before it", r->event.start_mark.line + 1, name);
@@ -239,18 +244,21 @@ static int value(struct reader *r, unsigned depth, struct json **ret, struct err
 		v->data.sequence_start.anchor : v->type == YAML_MAPPING_START_EVENT ? v->data.mapping_start.anchor : NULL;
 	const char *anchor = name ? arena_dup(&r->arena, (const char *)name) : NULL;
 	size_t before = r->values++;
+	unsigned outside = r->deepest;
 	int result;
 	if (depth > MAX_DEPTH || r->values > MAX_VALUES)
 		return bad(r, e, depth > MAX_DEPTH ? "nested too deeply" : "too many values");
+	r->deepest = depth;
 	switch (v->type) {
 	case YAML_SCALAR_EVENT: result = scalar(r, ret, e); break;
 	case YAML_SEQUENCE_START_EVENT: result = sequence(r, depth, ret, e); break;
 	case YAML_MAPPING_START_EVENT: result = mapping(r, depth, ret, e); break;
-	case YAML_ALIAS_EVENT: result = alias(r, ret, e); break;
+	case YAML_ALIAS_EVENT: result = alias(r, depth, ret, e); break;
 	default: result = bad(r, e, "a value is missing"); break;
 	}
 	if (result == 0 && anchor)
-		*arena_push(&r->arena, &r->anchors) = (struct anchor){anchor, json_ref(*ret), r->values - before};
+		*arena_push(&r->arena, &r->anchors) = (struct anchor){anchor, json_ref(*ret), r->values - before, r->deepest - depth};
+	r->deepest = r->deepest < outside ? outside : r->deepest;
 	return result;
 }
 

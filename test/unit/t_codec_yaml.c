@@ -90,6 +90,13 @@ static void bounded(void **state unused)
 		buf_str(&tower, "[");
 	assert_int_equal(yaml_parse(tower.data, tower.len, &j, &e), -1);
 	assert_non_null(strstr(e.text, "nested too deeply"));
+	/* Each list is two deep with the one before in it, which no line shows. */
+	own(buf) struct buf stairs = {};
+	for (int i = 0; i < 40; i++)
+		buf_printf(&stairs, i ? "- &a%d [[*a%d]]\n" : "- &a%d [x]\n", i, i - 1);
+	memset(&e, 0, sizeof e);
+	assert_int_equal(yaml_parse(stairs.data, stairs.len, &j, &e), -1);
+	assert_non_null(strstr(e.text, "line 32: nested too deeply, with what aliases repeat"));
 	own(mem) char *big = mem_alloc((4 << 20) + 1);
 	memset(big, ' ', (4 << 20) + 1);
 	assert_int_equal(yaml_parse(big, (4 << 20) + 1, &j, &e), -1);
