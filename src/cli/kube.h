@@ -43,6 +43,7 @@ struct kube {
 	const struct kube_options *o;
 	struct json *objects, *maps;      /* of the file; of the file and of --configmap */
 	struct kube_steps steps;
+	struct strv own_volumes;          /* POD-VOLUME of all pods */
 	bool quiet;                       /* no warnings: these fields are looked at again, or will be */
 	size_t spent;                     /* see kube_spend */
 };
@@ -89,7 +90,8 @@ int kube_plan_down(struct kube *k, struct err *e) must_use;
 int kube_value(const struct kube_node *object, const char *key, const char **ret, size_t *ret_n, struct err *e) must_use;
 /* Its keys, in order. */
 void kube_keys(const struct kube_node *object, struct strv *ret);
-const char *kube_secret_name(struct kube *k, const char *secret, const char *key);
+/* What hull calls it. NULL: a name that it would not take, as one with a comma in it. */
+const char *kube_secret_name(const struct kube_node *n, const char *secret, const char *key, struct err *e) must_use;
 
 struct kube_variable {
 	const char *name, *value; /* value NULL: hull's secret of that name has it */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char known[] = "name image command args workingDir ports env envFrom resources volumeMounts volumeDevices livenessProbe readinessProbe "
-	"startupProbe imagePullPolicy securityContext stdin tty -stdinOnce -terminationMessagePath -terminationMessagePolicy -resizePolicy";
+	"startupProbe imagePullPolicy securityContext stdin tty -stdinOnce -terminationMessagePath -terminationMessagePolicy -resizePolicy -restartPolicy";
 
 static const struct { const char *kube, *hull; } policies[] = {{"Always", "always"}, {"IfNotPresent", "missing"}, {"Never", "never"}};
 

@@ -61,7 +61,17 @@ static bool is_name(const char *name)
 	return *name && !isdigit((unsigned char)*name) && !strpbrk(name, "= \t\n");
 }
 
-/* A key of a config map or a secret. 1: there is none, and it may be so. */
+static int set_secret(const struct kube_node *ref, struct kube_env *env, const char *variable, const char *name, const char *key, struct err *e)
+{
+	const char *full = kube_secret_name(ref, name, key, e);
+	if (full && strchr(variable, ','))
+		return kube_bad(*ref, e, "the variable \"%.80s\" has a comma: one of a secret has none", variable);
+	if (full)
+		set(ref->k, env, (struct kube_variable){variable, NULL, full});
+	return full ? 0 : -1;
+}
+
+/* A key of a config map or a secret. */
 static int from_key(struct kube *k, const struct kube_node *ref, const char *kind, const char *variable, struct kube_env *env, struct err *e)
 {
 	const char *name, *key, *value;
@@ -76,8 +86,7 @@ static int from_key(struct kube *k, const struct kube_node *ref, const char *kin
 		return -1;
 	/* A secret that is not in the file may be one that hull has. */
 	if (secret && (object.j ? value != NULL : !optional)) {
-		set(k, env, (struct kube_variable){variable, NULL, kube_secret_name(k, name, key)});
-		return 0;
+		return set_secret(ref, env, variable, name, key, e);
 	}
 	if (!object.j || !value)
 		return optional ? 0 : kube_bad(*ref, e, object.j ? "%s %.80s has no key %.80s" : "there is no %s %.80s%.0s", kind, name, key);
@@ -195,10 +204,10 @@ static int all(struct kube *k, const struct kube_node *ref, const char *kind, co
 			return -1;
 		if (!is_name(variable) || strlen(value) != n)
 			cli_warn("%.200s: %.300s: %.80s can be no variable", k->file, ref->where, variable);
-		else if (strcmp(kind, "Secret") == 0)
-			set(k, env, (struct kube_variable){variable, NULL, kube_secret_name(k, name, keys.v[i])});
-		else
+		else if (strcmp(kind, "Secret") != 0)
 			set(k, env, (struct kube_variable){variable, value, NULL});
+		else if (set_secret(ref, env, variable, name, keys.v[i], e) < 0)
+			return -1;
 	}
 	return 0;
 }

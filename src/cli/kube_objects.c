@@ -8,6 +8,7 @@
 #include "codec/base64.h"
 #include "codec/yaml.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,9 +42,13 @@ struct kube_node kube_find(struct kube *k, const char *kind, const char *name)
 	return (struct kube_node){k, NULL, ""};
 }
 
-const char *kube_secret_name(struct kube *k, const char *secret, const char *key)
+const char *kube_secret_name(const struct kube_node *n, const char *secret, const char *key, struct err *e)
 {
-	return arena_printf(&k->arena, "%s.%s", secret, key);
+	const char *name = arena_printf(&n->k->arena, "%s.%s", secret, key);
+	if (strlen(name) <= 253 && isalnum((unsigned char)*name) &&
+		!name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")])
+		return name;
+	return kube_bad(*n, e, "\"%.80s\" can be no secret: letters, digits, _, . and - are allowed, at most 253", name), NULL;
 }
 
 /* Where its values are, the plain ones first, and in which a value is base64. */
@@ -198,7 +203,10 @@ static int play_secret(struct kube *k, const struct kube_node *object, const cha
 			return -1;
 		if (n == 0 || n > MAX_SECRET)
 			return kube_bad(*object, e, "%.80s: a secret has 1 to %d bytes, this one has %zu", keys.v[i], MAX_SECRET, n);
-		struct kube_step *s = kube_step(k, "secret", "create", "--replace", "--", kube_secret_name(k, name, keys.v[i]), "-", NULL);
+		const char *full = kube_secret_name(object, name, keys.v[i], e);
+		if (!full)
+			return -1;
+		struct kube_step *s = kube_step(k, "secret", "create", "--replace", "--", full, "-", NULL);
 		s->input = value;
 		s->ninput = n;
 		s->is_secret = true;
@@ -207,12 +215,15 @@ static int play_secret(struct kube *k, const struct kube_node *object, const cha
 	return 0;
 }
 
-static int down_secret(struct kube *k, const struct kube_node *object, const char *name, const struct kind *kind unused, struct err *e unused)
+static int down_secret(struct kube *k, const struct kube_node *object, const char *name, const struct kind *kind unused, struct err *e)
 {
 	struct strv keys = {};
 	kube_keys(object, &keys);
 	for (size_t i = 0; i < keys.n; i++) {
-		kube_step(k, "secret", "rm", "--ignore", "--", kube_secret_name(k, name, keys.v[i]), NULL)->quiet = "its id";
+		const char *full = kube_secret_name(object, name, keys.v[i], e);
+		if (!full)
+			return -1;
+		kube_step(k, "secret", "rm", "--ignore", "--", full, NULL)->quiet = "its id";
 	}
 	return 0;
 }

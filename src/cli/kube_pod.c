@@ -157,6 +157,22 @@ static int create(struct kube_pod *p, struct err *e)
 	return 0;
 }
 
+/* An init container with restartPolicy: Always goes on beside the others: it is made as they are, and does not hold them up. */
+static int containers(struct kube_pod *p, const struct kube_node *list, bool init, struct err *e)
+{
+	struct kube_node c;
+	for (size_t i = 0; i < json_len(list->j); i++) {
+		const char *restart;
+		if (kube_at(list, i, &c, e) < 0 || kube_str(&c, "restartPolicy", &restart, e) < 0)
+			return -1;
+		if (init && restart && strcmp(restart, "Always") != 0)
+			return kube_bad(c, e, "restartPolicy is \"%.60s\": Always is known", restart);
+		if (kube_container(p, &c, init && !restart, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int kube_pod(struct kube *k, const char *name, const struct kube_node *meta, const struct kube_node *spec, const char *restart, struct err *e)
 {
 	struct kube_pod p = {.k = k, .name = name, .meta = *meta, .spec = *spec};
@@ -178,10 +194,8 @@ int kube_pod(struct kube *k, const char *name, const struct kube_node *meta, con
 			return -1;
 	if (create(&p, e) < 0 || kube_volumes(&p, e) < 0)
 		return -1;
-	for (int l = 0; l < 2; l++)
-		for (size_t i = 0; i < json_len(list[l].j); i++)
-			if (kube_at(&list[l], i, &c, e) < 0 || kube_container(&p, &c, l == 0, e) < 0)
-				return -1;
+	if (containers(&p, &list[0], true, e) < 0 || containers(&p, &list[1], false, e) < 0)
+		return -1;
 	if (!k->o->start || strcmp(k->o->start, "false") != 0)
 		kube_step(k, "pod", "start", "--", name, NULL)->quiet = "its id";
 	return 0;

@@ -64,6 +64,16 @@ static const char *volume_name(struct kube *k, const char *pod, const char *volu
 	return arena_printf(&k->arena, "%s-%s", pod, volume);
 }
 
+/* A volume of the pod's own, which goes with it: no claim's, whose files stay, and no other pod's. */
+static int own_volume(struct kube_pod *p, const struct kube_node *n, struct kube_volume *v, struct err *e)
+{
+	v->option = volume_name(p->k, p->name, v->name);
+	if (kube_find(p->k, "PersistentVolumeClaim", v->option).j || strv_has(&p->k->own_volumes, v->option))
+		return kube_bad(*n, e, "a volume %.200s is there already: of a claim, or of another pod", v->option);
+	kube_word(p->k, &p->k->own_volumes, v->option);
+	return 0;
+}
+
 static void undo(struct kube *k, struct kube_step *s, const char *volume)
 {
 	for (const char *const *w = (const char *const[]){"volume", "rm", "--force", "--", volume, NULL}; *w; w++)
@@ -82,7 +92,8 @@ static int empty_dir(struct kube_pod *p, const struct kube_node *n, struct kube_
 	if (!str_is_empty(medium) && strcmp(medium, "Memory") != 0)
 		return kube_bad(*n, e, "medium is \"%.40s\": Memory is known", medium);
 	v->kind = KUBE_NAMED;
-	v->option = volume_name(k, p->name, v->name);
+	if (own_volume(p, n, v, e) < 0)
+		return -1;
 	struct kube_step *s = kube_step(k, "volume", "create", NULL);
 	s->quiet = "its name";
 	undo(k, s, v->option);
@@ -198,7 +209,8 @@ static int config_map(struct kube_pod *p, const struct kube_node *n, struct kube
 		return -1;
 	v->kind = KUBE_FILES;
 	v->read_only = true;
-	v->option = volume_name(k, p->name, v->name);
+	if (own_volume(p, n, v, e) < 0)
+		return -1;
 	kube_step(k, "volume", "rm", "--force", "--", v->option, NULL)->quiet = "its name";
 	struct kube_step *s = kube_step(k, "volume", "create", "--", v->option, NULL);
 	s->quiet = "its name";
@@ -229,8 +241,11 @@ static int secret(struct kube_pod *p, const struct kube_node *n, struct kube_vol
 			return -1;
 		if (object.j && !value && !optional)
 			return kube_bad(*n, e, "%s has no key %.80s", object.where, files.v[i].key);
+		const char *full = kube_secret_name(n, name, files.v[i].key, e);
+		if (!full)
+			return -1;
 		if (!object.j || value)
-			*arena_push(&k->arena, &v->files) = (struct kube_file){files.v[i].path, kube_secret_name(k, name, files.v[i].key), files.v[i].mode};
+			*arena_push(&k->arena, &v->files) = (struct kube_file){files.v[i].path, full, files.v[i].mode};
 	}
 	return 0;
 }

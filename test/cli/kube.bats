@@ -112,6 +112,7 @@ pod() {
     pod 'volumes: [{name: v, emptyDir: {medium: Memory, sizeLimit: 1Mi}}]' '/hull volume create --opt type=tmpfs --opt device=tmpfs --opt o=size=1048576 -- p-v'
     pod "volumes: [{name: v, hostPath: {path: $BATS_TEST_TMPDIR/new dir, type: DirectoryOrCreate}}]" "/mkdir -p '$BATS_TEST_TMPDIR/new dir'"
     pod 'initContainers: [{name: first, image: j, args: [x]}]' '/hull run --pod p --name p-first --rm --restart no -- j x'
+    pod 'initContainers: [{name: side, image: j, restartPolicy: Always}]' '/hull create --pod p --name p-side -- j'
     pod '' ' --name p-pod --exit-policy stop --restart always ' Deployment 'replicas: 1, template: {metadata: {}, spec: {' '}}'
     pod '' ' --name p-pod --exit-policy stop --restart no ' Job 'backoffLimit: 1, template: {spec: {' '}}'
     printf '{kind: List, items: [{kind: PersistentVolumeClaim, metadata: {name: c, labels: {a: b}, annotations: {volume.podman.io/type: tmpfs}}, spec: {}}]}' >list.yaml
@@ -269,6 +270,11 @@ a: 2' 'line 2: the key "a" is there twice'
     c 'env: [{name: A, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]' 'fieldPath is "status.podIP"'
     c 'env: [{name: A, valueFrom: {configMapKeyRef: {name: m, key: k}}}]' 'there is no ConfigMap m'
     c 'envFrom: [{secretRef: {name: m}}]' 'there is no Secret m'
+    c 'env: [{name: A, valueFrom: {secretKeyRef: {name: "m,target=/x", key: k}}}]' '"m,target=/x.k" can be no secret'
+    c 'env: [{name: "A,uid", valueFrom: {secretKeyRef: {name: m, key: k}}}]' 'has a comma'
+    c 'tty: true' 'a volume p-v is there already' 'volumes: [{name: v, emptyDir: {}}]}}
+---
+{kind: PersistentVolumeClaim, metadata: {name: p-v}, spec: {a: 1'
     c 'args: [1]' 'args: [0] is a number'
     c 'resources: {limits: {cpu: "0X10"}}' 'cpu is "0X10"'
     c 'volumeMounts: [{name: v, mountPath: "/x:rwm"}]' 'no colon' 'volumes: [{name: v, hostPath: {path: /dev/null, type: CharDevice}}]'
