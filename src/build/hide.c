@@ -92,8 +92,10 @@ int hide_ignored(const struct ignore *g, int from, const char *path, int to, boo
 	if (fstat(from, &st) < 0)
 		return err_sys(e, "look at %.200s", path);
 	(void)!fchown(to, st.st_uid, st.st_gid);
-	if (fchmod(to, st.st_mode & 07777) < 0 || hide(&h, &top, path, 0, e) < 0)
-		return e->kind ? -1 : err_sys(e, "%.200s", path);
+	if (fchmod(to, st.st_mode & 07777) < 0)
+		return err_sys(e, "%.200s", path);
+	if (hide(&h, &top, path, 0, e) < 0)
+		return -1;
 	if (path_list(to, ".", &names, e) < 0)
 		return -1;
 	*ret_hides = names.n > 0;

@@ -244,15 +244,16 @@ static int read_device(struct run *r, const char *text, struct err *e)
 {
 	struct run_device *d = arena_push(&r->x->s->arena, &r->devices);
 	own(strv) struct strv words = {};
+	const char *given = NULL;
 	strv_split(&words, text, ',');
 	for (size_t i = 0; i < words.n; i++) {
 		const char *name = str_after(words.v[i], "name="), *yes = str_after(words.v[i], "required=");
 		if (str_eq(words.v[i], "required") || str_eq(yes, "true") || str_eq(yes, "1"))
 			d->required = true;
 		else if (!str_eq(yes, "false") && !str_eq(yes, "0"))
-			d->name = d->name ? d->name : step_expanded(r->x, name ? name : words.v[i], e);
+			given = given ? given : name ? name : words.v[i];
 	}
-	if (e->kind)
+	if (given && !(d->name = step_expanded(r->x, given, e)))
 		return -1;
 	if (!d->name || !cdi_is_name(d->name, true))
 		return lex_error(&r->x->b->df.text, r->x->i->node, "--device", e, "--device=%.100s: as in VENDOR/CLASS=NAME[,required]", text);

@@ -20,14 +20,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* One of the upper directory's own; -1 with ERR_NONE: there is none. */
-static int open_upper(int upper, const char *path, int flags, struct err *e)
+/* One of the upper directory's own; *ret -1: there is none. */
+static int open_upper(int upper, const char *path, int flags, int *ret, struct err *e)
 {
 	struct err why = {};
-	int fd = path_open_in(upper, path, flags | O_NOFOLLOW, 0, &why);
-	if (fd < 0 && why.kind != ERR_NOT_FOUND && why.sys != ENOTDIR && why.sys != ELOOP)
-		*e = why;
-	return fd;
+	*ret = path_open_in(upper, path, flags | O_NOFOLLOW, 0, &why);
+	if (*ret >= 0 || why.kind == ERR_NOT_FOUND || why.sys == ENOTDIR || why.sys == ELOOP)
+		return 0;
+	*e = why;
+	return -1;
 }
 
 /* Does a directory of the upper one say no more than the one that was there before? */
@@ -35,10 +36,12 @@ static int says_nothing(int upper, const struct run_above *before, struct err *e
 {
 	struct stat now;
 	const struct stat *was = &before->st;
-	own(fd) int dir = open_upper(upper, before->path, O_RDONLY | O_DIRECTORY, e);
+	own(fd) int dir = -1;
 	own(strv) struct strv names = {};
+	if (open_upper(upper, before->path, O_RDONLY | O_DIRECTORY, &dir, e) < 0)
+		return -1;
 	if (dir < 0 || !S_ISDIR(was->st_mode))
-		return e->kind ? -1 : 0;
+		return 0;
 	if (fstat(dir, &now) < 0)
 		return err_sys(e, "look at %.200s", before->path);
 	if (path_list(dir, ".", &names, e) < 0)
@@ -49,9 +52,11 @@ static int says_nothing(int upper, const struct run_above *before, struct err *e
 static int is_stub(int upper, const char *path, bool is_dir, struct err *e)
 {
 	struct stat st;
-	own(fd) int fd = open_upper(upper, path, O_PATH, e);
+	own(fd) int fd = -1;
+	if (open_upper(upper, path, O_PATH, &fd, e) < 0)
+		return -1;
 	if (fd < 0)
-		return e->kind ? -1 : 0;
+		return 0;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "look at %.200s", path);
 	return S_ISDIR(st.st_mode) || (!is_dir && S_ISREG(st.st_mode) && st.st_size == 0 && st.st_nlink == 1);
