@@ -21,7 +21,7 @@ int kube_container_ports(struct kube_pod *p, const struct kube_node *c, struct e
 		struct opt_num inside, outside;
 		const char *ip, *protocol;
 		if (kube_at(&list, i, &port, e) < 0 || kube_int(&port, "containerPort", 1, 65535, &inside, e) < 0 ||
-			kube_int(&port, "hostPort", 1, 65535, &outside, e) < 0 || kube_str(&port, "hostIP", &ip, e) < 0 || kube_str(&port, "protocol",
+			kube_int(&port, "hostPort", 0, 65535, &outside, e) < 0 || kube_str(&port, "hostIP", &ip, e) < 0 || kube_str(&port, "protocol",
 				&protocol, e) < 0)
 			return -1;
 		kube_check(&port, "containerPort hostPort hostIP protocol name");
@@ -30,13 +30,13 @@ int kube_container_ports(struct kube_pod *p, const struct kube_node *c, struct e
 			return kube_bad(port, e, "containerPort is missing");
 		if (!str_eq(protocol, "TCP") && !str_eq(protocol, "UDP") && !str_eq(protocol, "SCTP"))
 			return kube_bad(port, e, "protocol is \"%.40s\": TCP, UDP and SCTP are known", protocol);
-		if (!outside.set && !p->k->o->publish_all)
+		if (!outside.v && !p->k->o->publish_all)
 			continue;
 		own(mem) char *lower = mem_dup(protocol);
 		bool v6 = ip && strchr(ip, ':');
 		arena_strv_add(&p->k->arena, &p->ports, arena_printf(&p->k->arena, "%s%s%s%s%lld:%lld/%s", v6 ? "[" : "", ip ? ip : "", v6 ? "]" : "", ip ?
 			":" : "",
-			(long long)(outside.set ? outside.v : inside.v), (long long)inside.v, str_lower(lower)));
+			(long long)(outside.v ? outside.v : inside.v), (long long)inside.v, str_lower(lower)));
 	}
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_WORD = 128 << 10 }; /* as long as the kernel lets a word be */
 
@@ -127,10 +128,26 @@ static int from_field(struct kube_pod *p, const struct kube_node *ref, const cha
 		path);
 }
 
+/* Where nothing is asked for a container is given its limit; where there is none, the machine. */
+static int amount(const struct kube_node *resources, bool request, const char *what, struct opt_num *ret, struct err *e)
+{
+	static const char *const names[] = {"limits", "requests"};
+	struct kube_node map;
+	for (int i = request ? 1 : 0; i >= 0; i--) {
+		if (kube_object(resources, names[i], &map, e) < 0 || kube_quantity(&map, what, ret, e) < 0)
+			return -1;
+		if (ret->v)
+			return 0;
+	}
+	bool cpu = strcmp(what, "cpu") == 0;
+	*ret = (struct opt_num){true, 1000 * (cpu ? sysconf(_SC_NPROCESSORS_ONLN) : sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE))};
+	return 0;
+}
+
 static int from_resource(struct kube_pod *p, const struct kube_node *c, const struct kube_node *ref, const char **ret, struct err *e)
 {
 	static const char *const names[] = {"limits", "requests"};
-	struct kube_node resources, map;
+	struct kube_node resources;
 	const char *path, *container;
 	struct opt_num v = {}, divisor = {};
 	kube_check(ref, "resource divisor containerName");
@@ -142,10 +159,8 @@ static int from_resource(struct kube_pod *p, const struct kube_node *c, const st
 		const char *what = str_after(path, names[i]);
 		if (!what || *what++ != '.' || (strcmp(what, "cpu") != 0 && strcmp(what, "memory") != 0))
 			continue;
-		if (kube_object(&resources, names[i], &map, e) < 0 || kube_quantity(&map, what, &v, e) < 0)
+		if (amount(&resources, i == 1, what, &v, e) < 0)
 			return -1;
-		if (!v.set)
-			return kube_bad(*ref, e, "this container has no %.60s", path);
 		int64_t by = divisor.set && divisor.v > 0 ? divisor.v : 1000;
 		*ret = arena_printf(&p->k->arena, "%lld", (long long)(v.v / by + (v.v % by != 0)));
 		return 0;

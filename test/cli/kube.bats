@@ -54,6 +54,8 @@ bad() {
     becomes 'env: [{name: A, valueFrom: {secretKeyRef: {name: other, key: user}}}]' " --secret other.user,type=env,target=A -- i "
     becomes 'env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}, {name: B, valueFrom: {fieldRef: {fieldPath: "metadata.labels[\x27app\x27]"}}}]' ' --env A=p --env B=x '
     becomes 'resources: {limits: {memory: 1Mi}}, env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Ki}}}]' ' --memory 1048576 --env A=1024 '
+    becomes 'resources: {limits: {cpu: 1500m}}, env: [{name: A, valueFrom: {resourceFieldRef: {resource: requests.cpu, divisor: 1m}}}]' ' --cpus 1.500 --env A=1500 '
+    becomes 'env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}]' " --env A=$(getconf _NPROCESSORS_ONLN) "
     becomes 'envFrom: [{prefix: P_, configMapRef: {name: conf}}, {secretRef: {name: db}}, {secretRef: {name: nope, optional: true}}]' \
         " --env P_a=1 --env 'P_b=two words' --env P_c=hi --secret db.password,type=env,target=password --secret db.user,type=env,target=user -- "
     becomes 'resources: {limits: {cpu: 500m, memory: 64M}, requests: {cpu: 0.25, memory: 1Ki}}' ' --cpus 0.500 --memory 64000000 --cpu-shares 256 --memory-reservation 1024 '
@@ -84,7 +86,7 @@ bad() {
 
 # pod FIELDS WORDS: fields of its spec, and what stands in `pod create`; or with / in front, in some line.
 pod() {
-    printf '{kind: %s, metadata: {name: p}, spec: {%scontainers: [{name: c, image: i, ports: [{containerPort: 80, hostPort: 8080, hostIP: 127.0.0.1}, {containerPort: 53, protocol: UDP}]}], %s}%s}\n' \
+    printf '{kind: %s, metadata: {name: p}, spec: {%scontainers: [{name: c, image: i, ports: [{containerPort: 80, hostPort: 8080, hostIP: 127.0.0.1}, {containerPort: 53, hostPort: 0, protocol: UDP}]}], %s}%s}\n' \
         "${3:-Pod}" "${4:-}" "$1" "${5:-}" >file.yaml
     attempt kube play --print ${6:-} file.yaml
     all=$output
