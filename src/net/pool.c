@@ -96,8 +96,6 @@ static int check_row(struct arena *a, struct ipam *p, const struct subnet *s, bo
 	p->subnet = arena_dup(a, subnet_format(s, text));
 	if (s->prefix > s->base.len * 8U - (s->base.len == 4 ? 1 : 2))
 		return err_set(e, ERR_USAGE, "subnet %s has no room for containers", p->subnet);
-	if (is_nobodys(s))
-		return err_set(e, ERR_USAGE, "subnet %s has addresses that are no machine's: loopback, multicast, link-local or none", p->subnet);
 	if (!str_is_empty(p->range)) {
 		if (subnet_parse(p->range, false, &range, "--ip-range", e) < 0)
 			return -1;
@@ -131,6 +129,8 @@ static int fill_row(struct pool *p, struct arena *a, struct network *w, struct i
 		if (subnet_parse(row->subnet, true, &s, "--subnet", e) < 0)
 			return -1;
 		/* An endpoint on the parent's own wire has the parent's subnet, which is a route. */
+		if (is_nobodys(&s))
+			return err_set(e, ERR_USAGE, "subnet %s has addresses that are no machine's: loopback, multicast, link-local or none", row->subnet);
 		const char *owner = overlaps(p, &s);
 		if (owner && *owner)
 			return err_set(e, ERR_CONFLICT, "subnet %s overlaps the subnet of network %s", row->subnet, owner);
