@@ -144,6 +144,6 @@ int kube_probe(struct kube_pod *p, const struct kube_node *c, struct strv *args,
 	if (startup.j)
 		seconds_option(p->k, args, "--health-start-interval", s.period.v);
 	if (probe != &ready)
-		kube_option(p->k, args, "--health-on-failure", "restart");
+		kube_option(p->k, args, "--health-on-failure", str_eq(p->restart, "no") ? "stop" : "restart");
 	return 0;
 }

@@ -120,6 +120,7 @@ pod() {
     printf '{kind: List, items: [{kind: PersistentVolumeClaim, metadata: {name: c, labels: {a: b}, annotations: {volume.podman.io/type: tmpfs}}, spec: {}}]}' >list.yaml
     attempt kube play --print list.yaml
     [ "$output" = "hull volume create --label a=b --opt type=tmpfs -- c" ]
+    pod 'restartPolicy: Never, initContainers: [{name: side, image: j, restartPolicy: Always, livenessProbe: {exec: {command: [a]}}}]' '/ --health-on-failure stop -- j'
     # More than one is one, and what has no meaning on one machine is said.
     pod '' ' --name p-pod ' Deployment 'replicas: 3, template: {spec: {' '}}'
     [[ $stderr == *"spec.replicas: one is made of 3"* ]]
