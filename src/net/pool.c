@@ -128,9 +128,9 @@ static int fill_row(struct pool *p, struct arena *a, struct network *w, struct i
 	if (!str_is_empty(row->subnet)) {
 		if (subnet_parse(row->subnet, true, &s, "--subnet", e) < 0)
 			return -1;
-		/* An endpoint on the parent's own wire has the parent's subnet, which is a route. */
 		if (is_nobodys(&s))
 			return err_set(e, ERR_USAGE, "subnet %s has addresses that are no machine's: loopback, multicast, link-local or none", row->subnet);
+		/* An endpoint on the parent's own wire has the parent's subnet, which is a route. */
 		const char *owner = overlaps(p, &s);
 		if (owner && *owner)
 			return err_set(e, ERR_CONFLICT, "subnet %s overlaps the subnet of network %s", row->subnet, owner);
