@@ -219,14 +219,13 @@ static int restore_one(const char *name, void *arg, struct err *e)
 
 static int import(struct restore_options *o, struct err *e)
 {
-	const struct checkpoint_import r = {.path = o->import, .name = o->name, .ignore_rootfs = o->ignore_rootfs, .ignore_volumes = o->ignore_volumes};
+	struct checkpoint_import r = {.path = o->import, .name = o->name, .ignore_rootfs = o->ignore_rootfs, .ignore_volumes = o->ignore_volumes};
 	char id[65];
-	if (checkpoint_import(o->g, &r, latest, id, e) < 0)
-		return -1;
-	if (restore_one(id, o, e) == 0)
-		return cli_printf(e, "%s\n", id);
-	checkpoint_import_undo(o->g, &r, id);
-	return -1;
+	int result = checkpoint_import(o->g, &r, latest, id, e);
+	if (result == 0 && (result = restore_one(id, o, e)) < 0)
+		checkpoint_import_undo(o->g, &r, id);
+	strv_drop(&r.there);
+	return result < 0 ? -1 : cli_printf(e, "%s\n", id);
 }
 
 static int restore(void *opts, int argc, char **argv, struct err *e)
@@ -249,4 +248,5 @@ const struct cmd cmd_container_checkpoint = {"checkpoint", "CONTAINER...", "Save
 		 "memory, and is readable by its owner alone.",
 	.examples = "$ hull container checkpoint --export web.tar.zst web\n$ hull container restore --import web.tar.zst --name web-2"};
 const struct cmd cmd_restore = {"restore", "CONTAINER...", "Go on with containers that were saved", restore_opts, countof(restore_opts),
-	sizeof(struct restore_options), 0, -1, restore, .complete = "@container"};
+	sizeof(struct restore_options), 0, -1, restore, .complete = "@container",
+	.about = "--import trusts the file: it says what of the host the new container gets, and criu makes processes of it as they say they were."};

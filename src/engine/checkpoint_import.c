@@ -6,7 +6,6 @@
 #include "engine/checkpoint_archive.h"
 
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/path.h"
 #include "engine/clone.h"
 #include "engine/image.h"
@@ -25,9 +24,9 @@ static const char prefix[] = "import.tmp-";
 
 struct import {
 	struct engine *g;
-	const struct checkpoint_import *r;
+	struct checkpoint_import *r;
 	char *path;
-	int stage, lock;
+	int top, lock, stage; /* stage: below top, what is in the archive */
 	struct container_entry from; /* the record alone */
 };
 
@@ -39,6 +38,7 @@ static void import_drop(struct import *x)
 	if (x->lock >= 0)
 		(void)!path_remove_tree(x->g->root, x->path, &ignored);
 	fd_drop(&x->lock);
+	fd_drop(&x->top);
 	mem_drop(&x->path);
 }
 
@@ -57,15 +57,33 @@ static void sweep(struct engine *g)
 	}
 }
 
+static int try_stage(struct import *x, struct err *e)
+{
+	if (mkdirat(x->g->root, x->path, 0700) < 0)
+		return err_sys(e, "%s", x->path);
+	x->top = path_open_dir(x->g->root, x->path, e);
+	x->lock = x->top < 0 ? -1 : path_lock(x->top, ".lock", true, true, e);
+	if (x->lock < 0)
+		return -1;
+	if (mkdirat(x->top, "files", 0700) < 0)
+		return err_sys(e, "%s", x->path);
+	x->stage = path_open_dir(x->top, "files", e);
+	return x->stage < 0 ? -1 : 0;
+}
+
+/* Another one may sweep it away before it is locked. */
 static int open_stage(struct import *x, struct err *e)
 {
 	sweep(x->g);
 	x->path = mem_printf("%s%d", prefix, (int)getpid());
-	if (mkdirat(x->g->root, x->path, 0700) < 0)
-		return err_sys(e, "%s", x->path);
-	x->stage = path_open_dir(x->g->root, x->path, e);
-	x->lock = x->stage < 0 ? -1 : path_lock(x->stage, ".lock", true, true, e);
-	return x->lock < 0 ? -1 : 0;
+	for (int i = 0; try_stage(x, e) < 0; i++) {
+		if (e->sys != ENOENT || i == 10)
+			return -1;
+		fd_drop(&x->lock);
+		fd_drop(&x->top);
+		*e = (struct err){};
+	}
+	return 0;
 }
 
 static int unpack(struct import *x, struct err *e)
@@ -119,9 +137,9 @@ static int read_record(struct import *x, struct err *e)
 	return 0;
 }
 
-static bool is_anonymous(const char *name)
+static int list_volumes(struct import *x, struct err *e)
 {
-	return strlen(name) == ID_LEN && num_is_hex(name, ID_LEN);
+	return path_exists(x->g->root, "volumes") ? path_list(x->g->root, "volumes", &x->r->there, e) : 0;
 }
 
 static int volume_file(const struct import *x, size_t i, struct err *e)
@@ -129,22 +147,6 @@ static int volume_file(const struct import *x, size_t i, struct err *e)
 	char name[40];
 	snprintf(name, sizeof name, "volumes/%zu.tar", i);
 	return open_file(x, name, e);
-}
-
-/* Nobody's files are mixed with others'. */
-static int check_volumes(const struct import *x, struct err *e)
-{
-	const struct container_record *r = &x->from.record;
-	for (size_t i = 0; i < r->mounts.n && !x->r->ignore_volumes; i++) {
-		const char *name = r->mounts.v[i].name;
-		struct err none = {};
-		if (!str_eq(r->mounts.v[i].type, "volume") || str_is_empty(name) || is_anonymous(name) || !volume_name_is_valid(name))
-			continue;
-		own(json) struct json *there = volume_inspect(x->g, name, &none);
-		if (there)
-			return err_set(e, ERR_CONFLICT, "volume %.200s is there already: go on with that one by --ignore-volumes", name);
-	}
-	return 0;
 }
 
 /* The very image. */
@@ -197,6 +199,17 @@ static int fill_root(struct import *x, const struct container_entry *c, struct e
 	return files_unpack(&f, plain, 0, &info, e);
 }
 
+/* Nobody's files are mixed with others': by the volumes that the new container has, whatever the old one's record says of its own. */
+static int check_volumes(const struct import *x, const struct container_entry *c, struct err *e)
+{
+	for (size_t i = 0; i < c->record.mounts.n && !x->r->ignore_volumes; i++) {
+		const struct mount_point *m = &c->record.mounts.v[i];
+		if (str_eq(m->type, "volume") && strv_has(&x->r->there, m->name))
+			return err_set(e, ERR_CONFLICT, "volume %.200s is there already: go on with that one by --ignore-volumes", m->name);
+	}
+	return 0;
+}
+
 /* By their places in the container: those without a name have other ones here. */
 static int fill_volumes(struct import *x, const struct container_entry *c, struct err *e)
 {
@@ -215,14 +228,31 @@ static int fill_volumes(struct import *x, const struct container_entry *c, struc
 	return 0;
 }
 
+/* criu opens them as it finds them, and writes its log beside them. */
+static int check_images(int images, struct err *e)
+{
+	own(strv) struct strv names = {};
+	if (path_list(images, ".", &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		struct stat st;
+		if (fstatat(images, names.v[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_sys(e, "checkpoint/%.200s", names.v[i]);
+		if (!S_ISREG(st.st_mode))
+			return err_set(e, ERR_CORRUPT, "checkpoint/%.200s: not a file", names.v[i]);
+	}
+	return 0;
+}
+
 static int fill(struct import *x, const char *id, const char *checkpoint, struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	if (container_get(x->g, id, ENTRY_LOCK, &c, e) < 0 || fill_root(x, &c, e) < 0 || fill_volumes(x, &c, e) < 0)
-		return -1;
 	own(fd) int images = openat(x->stage, "checkpoint", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (images < 0)
 		return err_sys(e, "checkpoint in the archive");
+	if (check_images(images, e) < 0 || container_get(x->g, id, ENTRY_LOCK, &c, e) < 0 || check_volumes(x, &c, e) < 0 || fill_root(x, &c, e) < 0 ||
+		fill_volumes(x, &c, e) < 0)
+		return -1;
 	if (path_mkdirs(c.dir, "checkpoints", 0700, e) < 0)
 		return -1;
 	own(fd) int place = path_open_dir(c.dir, "checkpoints", e);
@@ -237,16 +267,16 @@ void checkpoint_import_undo(struct engine *g, const struct checkpoint_import *r,
 	struct err ignored = {};
 	if (container_get(g, id, 0, &c, &ignored) < 0)
 		return;
-	(void)!container_delete(g, id, true, true, &ignored);
-	for (size_t i = 0; i < c.record.mounts.n && !r->ignore_volumes; i++)
-		if (str_eq(c.record.mounts.v[i].type, "volume") && !is_anonymous(c.record.mounts.v[i].name))
+	(void)!container_delete(g, id, true, false, &ignored);
+	for (size_t i = 0; i < c.record.mounts.n; i++)
+		if (str_eq(c.record.mounts.v[i].type, "volume") && !strv_has(&r->there, c.record.mounts.v[i].name))
 			(void)!volume_remove(g, c.record.mounts.v[i].name, false, &ignored);
 }
 
-int checkpoint_import(struct engine *g, const struct checkpoint_import *r, const char *checkpoint, char ret_id[65], struct err *e)
+int checkpoint_import(struct engine *g, struct checkpoint_import *r, const char *checkpoint, char ret_id[65], struct err *e)
 {
-	struct import x __attribute__((cleanup(import_drop))) = {.g = g, .r = r, .stage = -1, .lock = -1, .from = {.dir = -1, .lock = -1}};
-	if (open_stage(&x, e) < 0 || unpack(&x, e) < 0 || read_record(&x, e) < 0 || check_volumes(&x, e) < 0 || make_container(&x, ret_id, e) < 0)
+	struct import x __attribute__((cleanup(import_drop))) = {.g = g, .r = r, .top = -1, .lock = -1, .stage = -1, .from = {.dir = -1, .lock = -1}};
+	if (open_stage(&x, e) < 0 || unpack(&x, e) < 0 || read_record(&x, e) < 0 || list_volumes(&x, e) < 0 || make_container(&x, ret_id, e) < 0)
 		return err_wrap(e, "import %.300s", r->path);
 	if (fill(&x, ret_id, checkpoint, e) == 0)
 		return 0;

@@ -300,3 +300,48 @@ file_of() { hull cp "$1:$2" - | tar -xO; }
     refuses 125 'are for --import' container restore --name x any
     refuses 125 'without names' container restore --import x any
 }
+
+# The archive made anew, with $1 done in its directory.
+tampered() {
+    rm -rf "$HULL_DIR/forged" && mkdir "$HULL_DIR/forged"
+    tar -C "$HULL_DIR/forged" -xf "$HULL_DIR/plain.tar"
+    (cd "$HULL_DIR/forged" && eval "$1")
+    tar -C "$HULL_DIR/forged" -cf "$HULL_DIR/forged.tar" .
+}
+
+@test "--import: what others made reaches no volume and no file that is here" {
+    hull run -d --name honest --network none -v honest-v:/v box sleep 1000
+    hull container checkpoint --export "$HULL_DIR/plain.tar" --compress none honest
+    hull rm -fv honest
+    hull volume rm honest-v
+    hull volume create victim
+    hull run --rm --network none -v victim:/v box sh -c 'echo precious >/v/f'
+    before=$(hull volume ls -q)
+    # The record says that the volume is one without a name, the request names another's.
+    hex=$(printf '%064d' 7)
+    tampered "sed -i 's/honest-v:/victim:/' container.json
+        jq -c '(.. | objects | select(.Type? == \"volume\") | .Name) = \"$hex\"' container.json >new && mv new container.json
+        mkdir tree && echo forged >tree/f && tar -C tree -cf volumes/0.tar f && rm -r tree"
+    grep -q victim:/v "$HULL_DIR/forged/container.json" && grep -q "$hex" "$HULL_DIR/forged/container.json"
+    refuses 1 'volume victim is there already' container restore --import "$HULL_DIR/forged.tar"
+    [ "$(hull volume ls -q)" = "$before" ]
+    [ "$(hull run --rm --network none -v victim:/v box cat /v/f)" = precious ]
+    # One that cannot go on takes nothing with it, either, that was here.
+    echo post-restore >"$FAKE_CRIU/fail"
+    refuses 1 'criu: ' container restore --import "$HULL_DIR/forged.tar" --ignore-volumes
+    rm "$FAKE_CRIU/fail"
+    [ "$(hull volume ls -q)" = "$before" ]
+    # criu follows what it finds among its files.
+    echo kept >"$HULL_DIR/target"
+    tampered "ln -s '$HULL_DIR/target' checkpoint/restore.log"
+    refuses 1 'checkpoint/restore.log: not a file' container restore --import "$HULL_DIR/forged.tar"
+    tampered "mv checkpoint away; ln -s away checkpoint"
+    refuses 1 'checkpoint in the archive' container restore --import "$HULL_DIR/forged.tar"
+    tampered "rm hull.json; ln -s /etc/hostname hull.json"
+    refuses 1 'hull.json' container restore --import "$HULL_DIR/forged.tar"
+    [ "$(cat "$HULL_DIR/target")" = kept ]
+    [ -z "$(hull ps -aq)" ]
+    no_rest
+    hull volume rm victim
+    rm -r "$HULL_DIR"/*.tar "$HULL_DIR/forged" "$HULL_DIR/target"
+}
