@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "codec/yaml.h"
 #include "engine/settings.h"
 
 #include <ctype.h>
@@ -134,15 +135,28 @@ static int add(struct search *s, const struct description *d, size_t dir, const 
 	return 0;
 }
 
+static bool is_yaml(const char *path)
+{
+	return str_has_suffix(path, ".yaml") || str_has_suffix(path, ".yml");
+}
+
+/* As one document: a list of one. */
+static int read_yaml(const char *path, struct json **ret, struct err *e)
+{
+	own(buf) struct buf text = BUF(SPEC_MAX);
+	if (path_read(AT_FDCWD, path, &text, e) < 0 || yaml_parse(buf_text(&text), text.len, ret, e) < 0)
+		return -1;
+	return json_len(*ret) == 1 ? 0 : err_set(e, ERR_CORRUPT, "%zu documents, not one", json_len(*ret));
+}
+
 /* A file that cannot be read is as if it were not there, and told when the device is not found. */
 static int look_into(struct search *s, const char *path, size_t dir, struct err *e)
 {
 	own(json) struct json *j = NULL;
 	struct err why = {};
 	struct description *d = arena_alloc(&s->arena, sizeof *d);
-	if (str_has_suffix(path, ".yaml") || str_has_suffix(path, ".yml"))
-		err_set_(&why, ERR_UNSUPPORTED, "%s: only descriptions in JSON are read", path);
-	else if (json_read(AT_FDCWD, path, SPEC_MAX, &j, &why) < 0 || jmap_parse(&description_table, j, 0, &s->arena, d, "", &why) < 0)
+	if ((is_yaml(path) ? read_yaml(path, &j, &why) : json_read(AT_FDCWD, path, SPEC_MAX, &j, &why)) < 0 ||
+		jmap_parse(&description_table, is_yaml(path) ? json_at(j, 0) : j, 0, &s->arena, d, "", &why) < 0)
 		(void)!err_wrap(&why, "%s", path);
 	if (why.kind) {
 		s->first = s->first.kind ? s->first : why;
@@ -174,7 +188,7 @@ static int search(struct engine *g, const char *name, struct search *s, struct e
 		strv_sort(&names);
 		for (size_t k = 0; k < names.n; k++) {
 			own(mem) char *path = mem_printf("%s/%s", dir, names.v[k]);
-			if ((str_has_suffix(path, ".json") || str_has_suffix(path, ".yaml") || str_has_suffix(path, ".yml")) && look_into(s, path, i, e) < 0)
+			if ((str_has_suffix(path, ".json") || is_yaml(path)) && look_into(s, path, i, e) < 0)
 				return -1;
 		}
 	}

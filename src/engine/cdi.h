@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cdi: devices by name, VENDOR/CLASS=NAME, as the Container Device Interface describes them (CNCF's cdi SPEC.md, 1.0): what a container needs
- * of the machine for them, in JSON files of /etc/cdi and /var/run/cdi, or the setting "cdi-spec-dirs". Of one device in several directories
+ * of the machine for them, in files of JSON or YAML in /etc/cdi and /var/run/cdi, or the setting "cdi-spec-dirs". Of one device in several directories
  * that of the last counts. The files are the administrator's: their hooks run on the host.
  */
 #pragma once

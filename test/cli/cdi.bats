@@ -25,7 +25,17 @@ JSON
 {"cdiVersion": "0.6.0", "kind": "example.org/part",
  "devices": [{"name": "null", "containerEdits": {"env": ["NULL=new"], "deviceNodes": [{"path": "/dev/nothing", "type": "c", "major": 1, "minor": 3, "fileMode": 384}]}}]}
 JSON
-    echo 'kind: example.org/more' >"$HULL_DIR/cdi/more.yaml"
+    cat >"$HULL_DIR/cdi/more.yaml" <<'YAML'
+cdiVersion: 0.6.0
+kind: example.org/more
+devices:
+- name: "0"
+  containerEdits:
+    env: [MORE=yes]
+    deviceNodes:
+    - {path: /dev/nothing, type: c, major: 1, minor: 3, fileMode: 0640}
+YAML
+    printf -- '---\nkind: example.org/two\n---\nkind: example.org/three\n' >"$HULL_DIR/cdi/two.yml"
 }
 teardown_file() { hull_teardown; }
 
@@ -39,9 +49,14 @@ teardown_file() { hull_teardown; }
     hull rm with
 }
 
+@test "cdi: descriptions in YAML" {
+    run -0 hull run --rm --device example.org/more=0 box sh -c 'echo "$MORE"; stat -c "%a %t:%T" /dev/nothing'
+    [ "$output" = $'yes\n640 1:3' ]
+}
+
 @test "cdi: what is not there, or not known, says so" {
     run ! hull run --rm --device example.org/part=none box true
-    [[ $output == *'device example.org/part=none is not described in'* && $output == *'only descriptions in JSON are read'* ]]
+    [[ $output == *'device example.org/part=none is not described in'* && $output == *two.yml*'2 documents, not one'* ]]
     run ! hull run --rm --device example.org/part=gone box true
     [[ $output == *'/dev/there-is-none: there is no such device'* ]]
     run ! hull run --rm --device example.org/part=net box true
