@@ -16,6 +16,7 @@ struct run_mount {
 	const char *id, *target, *source, *from, *env, *sharing, *size;
 	bool rw, required, has_owner, is_there;
 	uint32_t mode, uid, gid;
+	char *volume;          /* of a cache */
 	const char *path;      /* where it is on the host, when it is known; "" */
 	pid_t relay;           /* who hands on what is said to an SSH agent; 0 */
 	int lock, ready;       /* ready: a detached mount that goes in place of path; -1 */

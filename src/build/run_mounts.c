@@ -475,22 +475,56 @@ static int place_cache(struct run *r, struct run_mount *m, size_t i, struct err 
 	struct build *b = r->x->b;
 	struct user u = {};
 	struct arena *a = &r->c.arena;
-	/* A namespace is a word before the id. */
-	const char *space = strv_env_get(&b->q->args, "BUILDKIT_CACHE_MOUNT_NS");
-	if (!str_is_empty(space))
-		m->id = arena_printf(a, "%s/%s", space, m->id);
-	char *base = cache_name(a, m->id), *name = base;
+	char *name = m->volume;
 	if (!m->has_owner && user_lookup(r->root, r->x->s->config.config.user ? r->x->s->config.config.user : "", a, &u, e) == 0) {
 		m->uid = u.uid;
 		m->gid = u.gid;
 	}
 	own(fd) int lock = -1;
-	if (wait_for_cache(r, m, base, &name, &lock, e) < 0)
+	if (wait_for_cache(r, m, m->volume, &name, &lock, e) < 0)
 		return -1;
 	bool is_new = volume_is_new(b->g, name);
 	if (is_new && fill_cache(r, m, name, i, e) < 0)
 		return -1;
 	return is_new && fchmod(m->lock, m->mode) < 0 ? err_sys(e, "cache %s", name) : 0;
+}
+
+/* By volumes; of one volume, who wants it alone comes first. */
+static int in_turn(const void *a, const void *b)
+{
+	const struct run_mount *x = *(struct run_mount *const *)a, *y = *(struct run_mount *const *)b;
+	int differ = strcmp(x->volume, y->volume), shares = str_is_empty(x->sharing) || str_eq(x->sharing, "shared");
+	if (differ)
+		return differ;
+	differ = shares - (str_is_empty(y->sharing) || str_eq(y->sharing, "shared"));
+	return differ ? differ : x < y ? -1 : x > y;
+}
+
+/* All steps take caches in one order, or two of them would wait for each other; one that is mounted twice is taken once. */
+static int place_caches(struct run *r, struct err *e)
+{
+	struct arena *a = &r->c.arena;
+	struct run_mount **order = arena_alloc(a, (r->mounts.n + 1) * sizeof *order);
+	/* A namespace is a word before the id. */
+	const char *space = strv_env_get(&r->x->b->q->args, "BUILDKIT_CACHE_MOUNT_NS");
+	size_t n = 0;
+	for (size_t i = 0; i < r->mounts.n; i++) {
+		struct run_mount *m = &r->mounts.v[i];
+		if (m->kind != RUN_CACHE)
+			continue;
+		if (!str_is_empty(space))
+			m->id = arena_printf(a, "%s/%s", space, m->id);
+		m->volume = cache_name(a, m->id);
+		order[n++] = m;
+	}
+	if (n)
+		qsort(order, n, sizeof *order, in_turn);
+	for (size_t i = 0; i < n; i++)
+		if (i && strcmp(order[i]->volume, order[i - 1]->volume) == 0)
+			order[i]->path = order[i - 1]->path;
+		else if (place_cache(r, order[i], (size_t)(order[i] - r->mounts.v), e) < 0)
+			return -1;
+	return 0;
 }
 
 static int read_secret(struct run *r, const struct build_secret *s, struct buf *out, struct err *e)
@@ -572,12 +606,14 @@ static int place_script(struct run *r, struct err *e)
 
 int run_mounts_place(struct run *r, struct err *e)
 {
+	if (place_caches(r, e) < 0)
+		return -1;
 	for (size_t i = 0; i < r->mounts.n; i++) {
 		struct run_mount *m = &r->mounts.v[i];
 		int result = 0;
 		switch (m->kind) {
 		case RUN_BIND: result = place_bind(r, m, i, e); break;
-		case RUN_CACHE: result = place_cache(r, m, i, e); break;
+		case RUN_CACHE: break;
 		case RUN_SECRET: result = place_secret(r, m, i, e); break;
 		case RUN_SSH: result = place_ssh(r, m, i, e); break;
 		case RUN_TMPFS: {

@@ -130,6 +130,34 @@ ended() { wait "$1" || { cat "$HULL_DIR"/log.* >&2; return 1; }; }
     [ "$(counted)" = 2 ]
 }
 
+locks() { printf 'RUN'; for id; do printf -- ' --mount=type=cache,id=%s,sharing=locked,target=/c/%s' "$id" "$id"; done; printf ' echo x >>/count/n'; }
+
+@test "share: steps that lock caches in opposite orders do not wait for each other for ever" {
+    { echo FROM box; locks gate1 gate2; echo '; while [ ! -e /count/go ]; do sleep 0.02; done'; } >Dockerfile
+    begin a .
+    local first=$pid
+    until_ runs
+    { echo FROM box; locks one gate1 two; } >Dockerfile
+    begin b .
+    local second=$pid
+    until_ grep -q 'in use elsewhere' "$HULL_DIR/log.b"
+    { echo FROM box; locks two gate2 one; } >Dockerfile
+    begin c .
+    until_ grep -q 'in use elsewhere' "$HULL_DIR/log.c"
+    touch "$HULL_DIR/count/go"
+    ended "$first"
+    ended "$second"
+    ended "$pid"
+    [ "$(counted)" = 3 ]
+}
+
+@test "share: a locked cache that a step mounts twice is one" {
+    { echo FROM box; echo 'RUN --mount=type=cache,id=one,sharing=locked,target=/c --mount=type=cache,id=one,sharing=locked,target=/d echo two >/c/f; cat /d/f >/out'; } >Dockerfile
+    begin a -t twice .
+    ended "$pid"
+    [ "$(hull run --rm twice cat /out)" = two ]
+}
+
 @test "share: a build that waits can be interrupted" {
     { echo FROM box; step; } >Dockerfile
     begin a -t first .
