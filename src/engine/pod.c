@@ -194,7 +194,7 @@ static void settle(struct engine *g, struct container_entry *c)
 	(void)!path_remove_tree(g->pods.run, c->id, &ignored);
 	c->state.status = arena_dup(&c->arena, "exited");
 	c->state.monitor_pid = 0;
-	c->state.namespaces.n = 0;
+	c->state.namespaces.n = c->state.namespace_ids.n = 0;
 	(void)!container_save_state(c->dir, &c->state, false, &ignored);
 }
 

@@ -298,7 +298,7 @@ static int save_running(struct pod_monitor *m, struct err *e)
 	st->boot = arena_dup(a, m->g->pods.boot);
 	if (!m->adopts)
 		st->started_at = arena_dup(a, num_format_time(num_now_ns(), now));
-	pod_namespaces_note(&m->ns, a, &st->namespaces);
+	pod_namespaces_note(&m->ns, a, st);
 	return container_save_state(m->c->dir, st, false, e);
 }
 
@@ -351,7 +351,7 @@ static bool end(struct pod_monitor *m)
 		return true;
 	st->status = arena_dup(&m->c->arena, "exited");
 	st->monitor_pid = 0;
-	st->namespaces.n = 0;
+	st->namespaces.n = st->namespace_ids.n = 0;
 	st->finished_at = arena_dup(&m->c->arena, num_format_time(num_now_ns(), now));
 	(void)!container_save_state(m->c->dir, st, false, &ignored);
 	event_pod(m->g, m->c, "stop");

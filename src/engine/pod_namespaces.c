@@ -168,11 +168,26 @@ int pod_namespaces_make(const struct pod_namespaces_request *r, struct pod_names
 	return said.kind != ERR_NONE ? (*e = said, -1) : open_all(n, flags, e);
 }
 
+/* "net:[4026532008]" */
+static const char *id_of(const struct pod_namespaces *n, size_t kind, char ret[48])
+{
+	char path[48];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", n->fd[kind]);
+	ssize_t len = readlink(path, ret, 47);
+	ret[len < 0 ? 0 : len] = 0;
+	return ret;
+}
+
 int pod_namespaces_adopt(const struct pod_namespaces_request *r, pid_t pid, struct pod_namespaces *n, struct err *e)
 {
 	n->pid = pid;
 	int result = open_all(n, flags_of(r), e);
 	n->pid = 0;
+	for (size_t i = 0; result == 0 && i < POD_NAMESPACES; i++) {
+		char id[48];
+		if (n->fd[i] >= 0 && !str_eq(map_get(&r->pod->state.namespace_ids, kinds[i].file), id_of(n, i, id)))
+			result = err_set(e, ERR_CONFLICT, "its %s namespace is not the pod's", kinds[i].file);
+	}
 	return result;
 }
 
@@ -218,14 +233,15 @@ void pod_namespaces_drop(struct pod_namespaces *n)
 		fd_drop(&n->fd[i]);
 }
 
-void pod_namespaces_note(const struct pod_namespaces *n, struct arena *a, struct map *ret)
+void pod_namespaces_note(const struct pod_namespaces *n, struct arena *a, struct container_state *ret)
 {
-	char path[48];
-	*ret = (struct map){};
+	char path[48], id[48];
+	ret->namespaces = ret->namespace_ids = (struct map){};
 	for (size_t i = 0; i < POD_NAMESPACES; i++) {
 		if (n->fd[i] < 0)
 			continue;
 		snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), n->fd[i]);
-		map_set(a, ret, kinds[i].file, path);
+		map_set(a, &ret->namespaces, kinds[i].file, path);
+		map_set(a, &ret->namespace_ids, kinds[i].file, id_of(n, i, id));
 	}
 }

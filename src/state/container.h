@@ -191,6 +191,7 @@ struct container_state {
 	char *started_at, *finished_at;
 	int64_t restart_count, restart_delay; /* by its policy since it was started; ms from its end to the next one */
 	struct map namespaces;   /* of a pod that runs: "net" and the others, as paths that lead there */
+	struct map namespace_ids; /* which they are: "net:[4026532008]", as /proc has it */
 	int64_t paused_ns;       /* CLOCK_MONOTONIC, of the last pause; 0: never */
 	char *health;            /* starting healthy unhealthy, while it runs and is probed */
 };

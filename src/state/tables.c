@@ -329,6 +329,7 @@ static const struct jfield state_fields[] = {
 	JF(S, "RestartCount", restart_count, JT_I64),
 	JF(S, "RestartDelay", restart_delay, JT_I64),
 	JF(S, "Namespaces", namespaces, JT_MAP),
+	JF(S, "NamespaceIds", namespace_ids, JT_MAP),
 	JF(S, "Health", health, JT_STR),
 };
 #undef S

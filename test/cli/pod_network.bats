@@ -119,6 +119,33 @@ fetch() { "$HULL_FETCH" "http://$1/name"; }
     hull run --rm -p 127.0.0.1:8099:80 box true
 }
 
+@test "a pod whose monitor was killed is not taken from a container that is elsewhere" {
+    hull network create strays >/dev/null
+    hull pod create --name herd --network strays >/dev/null
+    hull run -d --privileged --pod herd --name wanders box sh -c 'exec unshare -n sleep 1000' >/dev/null
+    pid=$(hull inspect -f '{{.State.Pid}}' wanders)
+    wait_until 30 grep -q sleep "/proc/$pid/comm"
+    monitor=$(hull pod inspect -f '{{.MonitorPid}}' herd)
+    kill -9 "$monitor"
+    wait_until 30 sh -c "! ps -o stat= -p $monitor | grep -qv Z"
+    refuses 125 "its net namespace is not the pod's" run -d --pod herd --name stray box sleep 1000
+    hull pod rm -f herd
+    # Another one that runs has them still.
+    hull pod create --name herd --network strays >/dev/null
+    hull run -d --privileged --pod herd --name wanders box sh -c 'exec unshare -n sleep 1000' >/dev/null
+    pid=$(hull inspect -f '{{.State.Pid}}' wanders)
+    wait_until 30 grep -q sleep "/proc/$pid/comm"
+    hull run -d --pod herd --name stays box sleep 1000 >/dev/null
+    address=$(hull exec stays ip -4 -o addr show eth0)
+    monitor=$(hull pod inspect -f '{{.MonitorPid}}' herd)
+    kill -9 "$monitor"
+    wait_until 30 sh -c "! ps -o stat= -p $monitor | grep -qv Z"
+    run -0 hull run --rm --pod herd box ip -4 -o addr show eth0
+    [ "$output" = "$address" ]
+    hull pod rm -f herd
+    hull network rm strays
+}
+
 @test "--network host and none: the machine's, and a lo of their own" {
     hull pod create --name as-host --network host >/dev/null
     run -0 hull run --rm --pod as-host box readlink /proc/self/ns/net
