@@ -11,8 +11,11 @@ int prune_filters_parse(const struct strv *from, struct prune_filters *ret, stru
 	for (size_t i = 0; i < from->n; i++) {
 		const char *f = from->v[i], *v;
 		if ((v = str_after(f, "until="))) {
+			if (ret->until)
+				return err_set(e, ERR_USAGE, "--filter until= is said twice");
 			if (num_time(v, num_now_ns(), &ret->until_ns, e) < 0)
 				return err_wrap(e, "--filter until");
+			ret->until = true;
 		} else if ((v = str_after(f, "label!="))) {
 			strv_add(&ret->without, v);
 		} else if (str_has_prefix(f, "label=")) {
@@ -40,7 +43,7 @@ static bool has_label(const struct json *labels, const char *text)
 
 bool prune_filters_take(const struct prune_filters *f, const struct json *row)
 {
-	if (f->until_ns && json_i64(json_get(row, "Created")) * 1000000000LL >= f->until_ns)
+	if (f->until && json_i64(json_get(row, "Created")) * 1000000000LL >= f->until_ns)
 		return false;
 	for (size_t i = 0; i < f->without.n; i++)
 		if (has_label(json_get(row, "Labels"), f->without.v[i]))

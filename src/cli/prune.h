@@ -9,7 +9,8 @@
 /* until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE] of --filter. *ret is the caller's also on failure. */
 struct prune_filters {
 	struct strv list, without; /* for the list: label=; and what no row may have */
-	int64_t until_ns;          /* 0: any */
+	bool until;                /* only what is older than: */
+	int64_t until_ns;
 };
 int prune_filters_parse(const struct strv *from, struct prune_filters *ret, struct err *e) must_use;
 void prune_filters_drop(struct prune_filters *f);

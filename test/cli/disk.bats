@@ -136,6 +136,7 @@ make_images() {
     hull create --name labels-go box >/dev/null
     refuses 125 'invalid --filter "name=x"' system prune -af --filter 'label!=keep' --filter name=x
     refuses 125 'until' system prune -af --filter until=nonsense
+    refuses 125 'until= is said twice' system prune -af --filter until=1h --filter until=2h
     hull inspect labels-go >/dev/null
     hull system prune -af --filter 'label!=keep'
     hull inspect labels-stay >/dev/null
