@@ -154,7 +154,8 @@ static int open_stack(struct snap *s, const struct snap_mount *m, struct stack *
 	return k->upper < 0 || k->work < 0 ? err_sys(e, "writable layer") : 0;
 }
 
-static int mount_stack(struct snap *s, const struct snap_mount *m, struct err *e)
+/* *ret_unmarked: the mark of a volatile mount forbade it, and is gone now. */
+static int try_stack(struct snap *s, const struct snap_mount *m, bool *ret_unmarked, struct err *e)
 {
 	struct stack k __attribute__((cleanup(stack_drop))) = {.userns = -1, .clone = -1, .upper = -1, .work = -1};
 	if (open_stack(s, m, &k, e) < 0)
@@ -163,14 +164,20 @@ static int mount_stack(struct snap *s, const struct snap_mount *m, struct err *e
 		.is_volatile = m->is_volatile && m->dir >= 0, .read_only = m->read_only || m->dir < 0,
 		.detached = k.detached, .mounts = k.mounts, .nmounts = k.nmounts, .attach_at = s->layers};
 	int fd = overlay_mount(&o, e);
-	/* A volatile mount leaves a mark that forbids the next one. What lies in upper is as good as the
-	 * page cache: whole, unless the machine went down, and then --rm has nothing to come back for. */
 	struct err ignored = {};
-	if (fd < 0 && k.work >= 0 && path_exists(k.work, VOLATILE_MARK) && path_remove_tree(k.work, VOLATILE_MARK, &ignored) == 0)
-		fd = overlay_mount(&o, e);
+	*ret_unmarked = fd < 0 && k.work >= 0 && path_exists(k.work, VOLATILE_MARK) && path_remove_tree(k.work, VOLATILE_MARK, &ignored) == 0;
 	if (o.attached)
 		kept_drop(s);
 	return fd;
+}
+
+/* A volatile mount leaves a mark that forbids the next one. What lies in upper is as good as the page cache: whole, unless the machine
+ * went down, and then --rm has nothing to come back for. The layers are opened again: older kernels attach them, and only once. */
+static int mount_stack(struct snap *s, const struct snap_mount *m, struct err *e)
+{
+	bool unmarked = false;
+	int fd = try_stack(s, m, &unmarked, e);
+	return fd < 0 && unmarked ? try_stack(s, m, &unmarked, e) : fd;
 }
 
 static int copy_layers(struct snap *s, const struct snap_mount *m, int to, struct snap_layer_info *total, struct err *e)
