@@ -11,6 +11,8 @@
  */
 #include "build/run.h"
 
+#include "build/interrupt.h"
+
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
@@ -212,9 +214,8 @@ static int make(struct step *x, void *arg, char layer[136], struct err *e)
 	int result = status == 0 ? run_layer(r, layer, e) : -1;
 	if (status > 0)
 		describe(r, status, e);
-	struct err ignored = {};
 	if (status > 0 && x->b->q->shell_on_error)
-		(void)!step_shell(x, r->dir, "the step failed", &ignored);
+		step_shell_failed(x, r->dir);
 	close_work(r);
 	return result;
 }
@@ -317,6 +318,15 @@ int step_shell(struct step *x, int upper, const char *why, struct err *e)
 	int status = shell(&r, upper, e);
 	close_work(&r);
 	return status < 0 ? -1 : 0;
+}
+
+void step_shell_failed(struct step *x, int upper)
+{
+	struct err why = {};
+	if (step_shell(x, upper, "the step failed", &why) == 0 || interrupt_came())
+		return;
+	own(mem) char *text = mem_printf("there is no shell: %s", why.text);
+	event_send(x->b, BUILD_WARNING, 0, NULL, 0, text, strlen(text));
 }
 
 int run_do(struct step *x, struct err *e)

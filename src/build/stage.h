@@ -139,6 +139,7 @@ bool step_is_debugged(const struct step *x);
 int debug_check(const struct build *b, struct err *e) must_use;
 /* run.c: a shell in the root as it is before the step; upper: a RUN's directory, to see what it has done; -1. */
 int step_shell(struct step *x, int upper, const char *why, struct err *e) must_use;
+void step_shell_failed(struct step *x, int upper); /* the same after a failure; one of its own is a warning */
 
 /* copy.c, run.c */
 int copy_do(struct step *x, struct err *e) must_use;

@@ -197,9 +197,8 @@ static int do_layer(struct step *x, const struct key *k, const char hex[65], ste
 	}
 	if (make_layer(x, make, arg, layer, e) < 0) {
 		step_end(x, BUILD_FAILED, e->text);
-		struct err ignored = {};
 		if (x->b->q->shell_on_error && x->i->kind != INST_RUN)
-			(void)!step_shell(x, -1, "the step failed", &ignored);
+			step_shell_failed(x, -1);
 		return -1;
 	}
 	state_add_layer(x->s, layer);
