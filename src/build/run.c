@@ -11,11 +11,10 @@
  */
 #include "build/run.h"
 
-#include "build/interrupt.h"
-
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "build/interrupt.h"
 #include "engine/cdi.h"
 
 #include <stdio.h>
