@@ -47,6 +47,12 @@ int container_stop(struct engine *g, struct container_entry *c, int sig, int tim
 /* Until it is not running. timeout_ns < 0: for ever; 1 = it ended, 0 = time is up. ret_status may be NULL. */
 int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_ns, int *ret_status, struct err *e) must_use;
 int container_pause(struct engine *g, struct container_entry *c, bool paused, struct err *e) must_use;
+/* For who pauses it for a moment (life.c): an fd that its monitor watches. Closed before pause_over(), as the end of its holder does, it is thawed. */
+int pause_hold(struct engine *g, const struct container_entry *c, struct err *e) must_use;
+void pause_over(int *hold);
+bool pause_is_word(const void *p, size_t n);
+/* In the monitor. *fd: -1 when there is nothing to watch any more. */
+void pause_served(struct engine *g, struct container_entry *c, int *fd);
 int container_rename(struct engine *g, const char *text, const char *name, struct err *e) must_use;
 /* volumes: anonymous volumes go too. force: a running one is killed. */
 int container_delete(struct engine *g, const char *text, bool force, bool volumes, struct err *e) must_use;

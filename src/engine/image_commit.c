@@ -182,8 +182,9 @@ static int put(struct engine *g, const struct image_config *c, const struct ref 
 	return store_put(&g->store, &record, &blob, 1, e);
 }
 
-/* A container that was paused for us goes on also when we are killed: a fork waits for our end of a pipe to go. Where that fork fails we do it. */
-struct pause { pid_t pid; int hold; bool paused; };
+/* A container that was paused for us goes on also when we are killed: a fork waits for our end of a pipe to go, and so does its monitor, which nobody
+ * kills with us. Where that fork fails we do it. */
+struct pause { pid_t pid; int hold, told; bool paused; };
 
 static int pause_begin(struct engine *g, struct container_entry *c, struct pause *ret, struct err *e)
 {
@@ -204,7 +205,7 @@ static int pause_begin(struct engine *g, struct container_entry *c, struct pause
 	}
 	int failed = pid < 0 ? err_sys(e, "fork") : 0;
 	close(p[0]);
-	*ret = (struct pause){.pid = pid, .hold = p[1]};
+	*ret = (struct pause){.pid = pid, .hold = p[1], .told = failed ? -1 : pause_hold(g, c, &ignored)};
 	/* It may have ended, or have no freezer: then it is read as it is. */
 	if (!failed)
 		ret->paused = container_pause(g, c, true, &ignored) == 0;
@@ -219,9 +220,13 @@ static void pause_end(struct engine *g, struct container_entry *c, struct pause 
 	while (p->pid > 0 && waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	p->pid = 0;
-	if (!p->paused || status == 0 || container_pause(g, c, false, &why) == 0 || why.kind == ERR_CONFLICT)
-		return;
-	engine_warn(g, "container %s is still paused: %s", container_label(c), why.text);
+	bool thawed = !p->paused || status == 0 || container_pause(g, c, false, &why) == 0 || why.kind == ERR_CONFLICT;
+	/* Else it may try in its turn. */
+	if (thawed)
+		pause_over(&p->told);
+	fd_drop(&p->told);
+	if (!thawed)
+		engine_warn(g, "container %s is still paused: %s", container_label(c), why.text);
 }
 
 static int commit(struct engine *g, struct container_entry *c, const struct image_commit_request *r, const struct ref *name, char ret_id[136], struct err *e)
@@ -231,7 +236,7 @@ static int commit(struct engine *g, struct container_entry *c, const struct imag
 	own(image) struct image base = {};
 	struct image_config config;
 	char diff_id[136];
-	struct pause pause = {.hold = -1};
+	struct pause pause = {.hold = -1, .told = -1};
 	own(fd) int hold = layers_hold(g, e);
 	if (hold < 0 || open_tree_of(c, &p, e) < 0)
 		return -1;

@@ -22,6 +22,7 @@
 #include "engine/mounts.h"
 #include "engine/network.h"
 #include "engine/restart.h"
+#include "monitor/attach.h"
 #include "sys/proc.h"
 #include "sys/signals.h"
 
@@ -363,6 +364,45 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 		return -1;
 	event_container(g, c, paused ? "pause" : "unpause");
 	return 0;
+}
+
+static const char pause_word[] = "paused by me";
+
+bool pause_is_word(const void *p, size_t n)
+{
+	return n == sizeof pause_word && memcmp(p, pause_word, sizeof pause_word) == 0;
+}
+
+int pause_hold(struct engine *g, const struct container_entry *c, struct err *e)
+{
+	int p[2];
+	own(fd) int run = containers_run_dir(&g->containers, c->id, false, e);
+	own(fd) int sock = run < 0 ? -1 : attach_connect_words(run, e);
+	if (sock < 0 || fd_pipe(p, e) < 0)
+		return -1;
+	own(fd) int theirs = p[0], ours = p[1];
+	if (fcntl(theirs, F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(e, "pipe");
+	return attach_word(sock, pause_word, sizeof pause_word, theirs, e) < 0 ? -1 : take_fd(ours);
+}
+
+void pause_over(int *hold)
+{
+	if (*hold >= 0)
+		(void)!write(*hold, "", 1);
+	fd_drop(hold);
+}
+
+void pause_served(struct engine *g, struct container_entry *c, int *fd)
+{
+	char over;
+	struct err ignored = {};
+	ssize_t n = *fd < 0 ? -1 : read(*fd, &over, 1);
+	if (n < 0)
+		return;
+	fd_drop(fd);
+	if (n == 0)
+		(void)!container_pause(g, c, false, &ignored);
 }
 
 /* Its monitor looks at the state again before it frees the name: the one that is in there then is it. */

@@ -76,6 +76,7 @@ struct start {
 	struct container_restore restore;
 	pid_t saving;  /* checkpoint_begin()'s, or 0 */
 	int saver;     /* a pidfd of it */
+	int pauser;    /* of who paused it for a moment (pause_hold) */
 };
 
 static void start_drop(struct start *s)
@@ -176,6 +177,7 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	/* Before anybody hears of the end its files are whole, and nobody else holds what is ours. */
 	checkpoint_reap(s->c, &s->saving, true);
 	fd_drop(&s->saver);
+	fd_drop(&s->pauser);
 	if (s->health)
 		health_end(s->health);
 	(void)!path_remove_tree(s->g->containers.run, s->c->id, &e);
@@ -245,6 +247,8 @@ static size_t guests_want(void *arg, struct pollfd *ret, size_t room, int *ms)
 	}
 	if (s->saver >= 0 && n < room)
 		ret[n++] = (struct pollfd){s->saver, POLLIN, 0};
+	if (s->pauser >= 0 && n < room)
+		ret[n++] = (struct pollfd){s->pauser, POLLIN, 0};
 	if (s->notify.sock >= 0 && n < room)
 		ret[n++] = (struct pollfd){s->notify.sock, POLLIN, 0};
 	if (s->deadline) {
@@ -286,6 +290,7 @@ static void guests_have(void *arg, const struct pollfd *p, size_t n unused)
 	if (s->health && str_eq(s->c->state.health, "healthy"))
 		notify_healthy(&s->notify);
 	notify_serve(&s->notify);
+	pause_served(s->g, s->c, &s->pauser);
 	if (s->deadline && num_monotonic_ns() >= s->deadline) {
 		s->deadline = 0;
 		s->monitor.is_final = true;
@@ -307,6 +312,11 @@ static int on_told(void *arg, const void *p, size_t n, int fd)
 	struct err ignored = {};
 	if (checkpoint_is_word(p, n))
 		return begin_saving(s, fd);
+	if (pause_is_word(p, n)) {
+		fd_drop(&s->pauser);
+		s->pauser = fd;
+		return 0;
+	}
 	if (connect_is_word(p, n))
 		return connect_told(s->g, &s->net, s->run_dir, fd);
 	if (!health_is_word(p, n))
@@ -597,7 +607,7 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 int container_launch_from(struct engine *g, struct container_entry *c, const struct checkpoint_use *from, int client, unsigned streams, struct err *e)
 {
 	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .from = from, .notify = {.host = -1, .sock = -1}, .pod = POD_USE_INIT,
-		.rootfs = -1, .run_dir = -1, .saver = -1, .seccomp_cache = -1};
+		.rootfs = -1, .run_dir = -1, .saver = -1, .pauser = -1, .seccomp_cache = -1};
 	const char *status = container_status(g, c);
 	s.again = str_eq(status, "restarting") && c->state.monitor_pid == getpid();
 	if (!s.again && !str_eq(status, "created") && !str_eq(status, "exited")) {

@@ -67,6 +67,25 @@ more" ]
     hull rm -f cut
 }
 
+@test "killed with all that it started: the monitor lets the container go on, and nobody else's pause ends" {
+    hull run -d --name whole box sh -c 'dd if=/dev/zero of=/big bs=1M count=200 2>/dev/null; echo done >/ready; sleep 1000'
+    wait_until 60 hull exec whole cat /ready
+    hull pause whole && hull unpause whole || skip "no freezer here"
+    setsid "$HULL" commit whole whole:1 >/dev/null 3>&- &
+    pid=$!
+    wait_until 5 status_is whole paused || skip "it was through before it could be killed"
+    kill -9 -- "-$pid"
+    wait $pid 2>/dev/null || true
+    wait_until 30 status_is whole running
+    hull exec whole true
+    hull commit whole whole:2
+    hull pause whole
+    # The monitor has heard of the end of that commit by the time it answers another.
+    run -1 hull exec whole true
+    status_is whole paused
+    hull rm -f whole
+}
+
 @test "an image of an image of a container; without a name" {
     hull run --name one box sh -c 'echo 1 >/one'
     hull commit one step:1
