@@ -69,6 +69,8 @@ int kube_int(const struct kube_node *n, const char *key, int64_t min, int64_t ma
 int kube_object(const struct kube_node *n, const char *key, struct kube_node *ret, struct err *e) must_use;
 int kube_array(const struct kube_node *n, const char *key, struct kube_node *ret, struct err *e) must_use;
 int kube_strings(const struct kube_node *n, const char *key, struct strv *ret, struct err *e) must_use; /* borrowed */
+/* Each field of a mapping of strings as OPTION KEY=VALUE. */
+int kube_pairs(const struct kube_node *n, const char *key, const char *option, struct strv *args, struct err *e) must_use;
 /* Element i of an array: an object. */
 int kube_at(const struct kube_node *array, size_t i, struct kube_node *ret, struct err *e) must_use;
 /* "500m", "1.5Gi", 2: in thousandths, rounded up. */

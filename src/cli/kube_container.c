@@ -185,16 +185,8 @@ static int resources(struct kube *k, const struct kube_node *c, struct strv *arg
 
 static int annotations(struct kube_pod *p, struct strv *args, struct err *e)
 {
-	struct kube_node map;
-	struct json_iter it = {};
-	if (kube_object(&p->meta, "annotations", &map, e) < 0)
+	if (kube_pairs(&p->meta, "annotations", "--annotation", args, e) < 0)
 		return -1;
-	while (json_next(map.j, &it)) {
-		const char *value;
-		if (kube_str(&map, it.key, &value, e) < 0)
-			return -1;
-		kube_option(p->k, args, "--annotation", arena_printf(&p->k->arena, "%s=%s", it.key, value ? value : ""));
-	}
 	for (size_t i = 0; i < p->k->o->annotations.n; i++)
 		kube_option(p->k, args, "--annotation", p->k->o->annotations.v[i]);
 	return 0;

@@ -158,20 +158,14 @@ static const struct { const char *annotation, *option; } volume_options[] = {
 
 static int play_claim(struct kube *k, const struct kube_node *object, const char *name, const struct kind *kind unused, struct err *e)
 {
-	struct kube_node meta, labels, annotations;
-	struct json_iter it = {};
+	struct kube_node meta, annotations;
 	kube_check(object, "apiVersion kind metadata -spec -status");
-	if (kube_object(object, "metadata", &meta, e) < 0 || kube_object(&meta, "labels", &labels, e) < 0 ||
-		kube_object(&meta, "annotations", &annotations, e) < 0)
+	if (kube_object(object, "metadata", &meta, e) < 0 || kube_object(&meta, "annotations", &annotations, e) < 0)
 		return -1;
 	struct kube_step *s = kube_step(k, "volume", "create", NULL);
 	s->quiet = "its name";
-	while (json_next(labels.j, &it)) {
-		const char *value;
-		if (kube_str(&labels, it.key, &value, e) < 0)
-			return -1;
-		kube_option(k, &s->args, "--label", arena_printf(&k->arena, "%s=%s", it.key, value ? value : ""));
-	}
+	if (kube_pairs(&meta, "labels", "--label", &s->args, e) < 0)
+		return -1;
 	for (size_t i = 0; i < countof(volume_options); i++) {
 		const char *value;
 		if (kube_str(&annotations, volume_options[i].annotation, &value, e) < 0)

@@ -29,21 +29,6 @@ static int restart_policy(struct kube_pod *p, const char *usual, struct err *e)
 	return p->restart ? 0 : kube_bad(p->spec, e, "restartPolicy is \"%.60s\": Always, OnFailure and Never are known", text);
 }
 
-static int labels(struct kube_pod *p, struct strv *args, struct err *e)
-{
-	struct kube_node map;
-	struct json_iter it = {};
-	if (kube_object(&p->meta, "labels", &map, e) < 0)
-		return -1;
-	while (json_next(map.j, &it)) {
-		const char *value;
-		if (kube_str(&map, it.key, &value, e) < 0)
-			return -1;
-		kube_option(p->k, args, "--label", arena_printf(&p->k->arena, "%s=%s", it.key, value ? value : ""));
-	}
-	return 0;
-}
-
 static int aliases(struct kube_pod *p, struct strv *args, struct err *e)
 {
 	struct kube_node list, entry;
@@ -149,7 +134,8 @@ static int create(struct kube_pod *p, struct err *e)
 		return -1;
 	if (hostname)
 		kube_option(k, &args, "--hostname", hostname);
-	if (labels(p, &args, e) < 0 || namespaces(p, &args, e) < 0 || aliases(p, &args, e) < 0 || dns(p, &args, e) < 0 || sysctls(p, &args, e) < 0)
+	if (kube_pairs(&p->meta, "labels", "--label", &args, e) < 0 ||
+		namespaces(p, &args, e) < 0 || aliases(p, &args, e) < 0 || dns(p, &args, e) < 0 || sysctls(p, &args, e) < 0)
 		return -1;
 	s->args = args;
 	for (const char *const *w = (const char *const[]){"pod", "rm", "--force", "--", p->name, NULL}; *w; w++)

@@ -126,6 +126,21 @@ int kube_strings(const struct kube_node *n, const char *key, struct strv *ret, s
 }
 
 /* In thousandths. As long doubles, so that 0.07 is 70 of them, not a hair more. */
+int kube_pairs(const struct kube_node *n, const char *key, const char *option, struct strv *args, struct err *e)
+{
+	struct kube_node map;
+	struct json_iter it = {};
+	if (kube_object(n, key, &map, e) < 0)
+		return -1;
+	while (json_next(map.j, &it)) {
+		const char *value;
+		if (kube_str(&map, it.key, &value, e) < 0)
+			return -1;
+		kube_option(n->k, args, option, arena_printf(&n->k->arena, "%s=%s", it.key, value ? value : ""));
+	}
+	return 0;
+}
+
 static const struct { const char *suffix; long double factor; } suffixes[] = {
 	{"", 1e3}, {"n", 1e-6}, {"u", 1e-3}, {"m", 1}, {"k", 1e6}, {"M", 1e9}, {"G", 1e12}, {"T", 1e15}, {"P", 1e18}, {"E", 1e21},
 	{"Ki", 1024e3}, {"Mi", 1048576e3}, {"Gi", 1073741824e3}, {"Ti", 1099511627776e3}, {"Pi", 1125899906842624e3}, {"Ei", 1152921504606846976e3},
