@@ -439,19 +439,35 @@ static int put_back_mount(struct update_live *j, const struct gone_mount *gone, 
 	return r;
 }
 
-static void undo_coming(struct update_live *j)
+/* One by one: what somebody in the container took away already keeps none of the others. */
+static int undo_mounts(struct update_live *j, struct err *e)
 {
 	struct container_record *r = &j->c->record;
-	struct err ignored = {};
-	struct container_entry part = with_points(j, r->mounts.v + j->added, r->mounts.n - j->added);
-	if (j->mounts && r->mounts.n > j->added)
-		(void)!change_live(j, &part, false, NULL, &ignored);
-	for (size_t i = j->volumes.n; i-- > 0;)
-		(void)!volume_delete(j->g, j->volumes.v[i], &ignored);
-	for (size_t i = j->mounted.n; i-- > 0;)
-		(void)!mount_node(j, &j->mounted.v[i], false, &ignored);
+	int result = 0;
+	for (size_t i = r->mounts.n; j->mounts && i-- > j->added;) {
+		struct err why = {};
+		struct container_entry part = with_points(j, &r->mounts.v[i], 1);
+		if (change_live(j, &part, false, NULL, &why) < 0 && why.kind != ERR_NOT_FOUND)
+			*e = why, result = -1;
+	}
+	return result;
+}
+
+static int undo_coming(struct update_live *j, struct err *e)
+{
+	int result = undo_mounts(j, e);
+	/* What is mounted still is not removed. */
+	for (size_t i = result < 0 ? 0 : j->volumes.n; i-- > 0;)
+		if (volume_delete(j->g, j->volumes.v[i], e) < 0)
+			result = -1;
+	for (size_t i = j->mounted.n; i-- > 0;) {
+		struct err why = {};
+		if (mount_node(j, &j->mounted.v[i], false, &why) < 0 && why.kind != ERR_NOT_FOUND)
+			*e = why, result = -1;
+	}
 	for (size_t i = j->nodes.n; i-- > 0;)
 		remove_node(j, &j->nodes.v[i]);
+	return result;
 }
 
 static void forget_device(struct host_config *h, const char *path)
@@ -475,8 +491,7 @@ static void forget_point(struct container_record *r, const char *path)
 
 int update_live_undo(struct update_live *j, struct container_entry *old, struct err *e)
 {
-	int result = 0;
-	undo_coming(j);
+	int result = undo_coming(j, e);
 	for (size_t i = j->gone_devices.n; i-- > 0;)
 		if (change_nodes(j, &j->gone_devices.v[i], true, e) < 0) {
 			forget_device(&old->record.host, j->gone_devices.v[i].container);

@@ -115,18 +115,20 @@ static int mount_all(struct work *w, struct setup *s, int proc, struct err *e)
 {
 	struct spec one = w->spec;
 	struct err ignored = {};
+	size_t made = 0;
+	int r = 0;
 	s->spec = &one;
-	for (size_t i = 0; i < w->spec.mounts.n; i++) {
-		one.mounts.v = &w->spec.mounts.v[i];
+	for (; r == 0 && made < w->spec.mounts.n; made += r == 0) {
+		one.mounts.v = &w->spec.mounts.v[made];
 		one.mounts.n = 1;
-		s->mapped = w->mapped ? w->mapped + i : NULL;
-		if (mounts_make(s, e) == 0)
-			continue;
-		while (i-- > 0)
-			(void)!unmount(s, proc, w->spec.mounts.v[i].destination, NULL, &ignored);
-		return -1;
+		s->mapped = w->mapped ? w->mapped + made : NULL;
+		r = mounts_make(s, e);
 	}
-	return mounts_finish(s, e);
+	if (r == 0 && mounts_finish(s, e) == 0)
+		return 0;
+	while (made-- > 0)
+		(void)!unmount(s, proc, w->spec.mounts.v[made].destination, NULL, &ignored);
+	return -1;
 }
 
 static int unmount_all(struct work *w, struct setup *s, int proc, struct err *e)
