@@ -94,6 +94,27 @@ teardown_file() { hull_teardown; }
     hull rm -f whole
 }
 
+@test "what cannot be undone is said in one line, and what is mounted still is not removed" {
+    need_root
+    inject=$HULL_BUILD/test/fault/inject
+    [ -x "$inject" ] && "$inject" -o /dev/null -- true || skip "test/fault/inject cannot be had here"
+    hull run -d --name stuck --network none box sleep 1000
+    try() { run "$inject" -o report "$@" -- "$HULL" update --mount-add fresh:/fresh --publish-add 80 stuck; }
+    try
+    [ "$status" -ne 0 ]
+    [[ $output != *undone* ]]
+    process=$(awk '/ umount2( |$)/ { print $2 }' report)
+    n=$(awk '/ umount2( |$)/ { for (i = 4; i <= NF; i++) if ($i !~ /!/) { n++; if ($i == "umount2") print n } }' report)
+    try -p "$process" -n "$n" -e
+    [ "$status" -ne 0 ]
+    [ "${#lines[@]}" = 1 ]
+    [[ $output == *"not all of it could be undone (unmount /fresh: "* ]]
+    hull volume inspect fresh
+    hull exec stuck grep -q ' /fresh ' /proc/self/mountinfo
+    hull rm -f stuck
+    hull volume rm fresh
+}
+
 @test "of a container that does not run: from its start on" {
     mkdir -p later
     echo l >later/f
