@@ -142,6 +142,7 @@ def states(cache):
         f.write("another kernel by the same recipe")
     keys.append(plans[0].key())
     machine.why_no_kvm = lambda: None
+    machine.kernel_comes_up = lambda files: True
     for words in ("one", "another"):
         machine.processor = lambda words=words: words
         keys.append(machine.Plan(cache, "v2").key())
@@ -177,19 +178,42 @@ def states(cache):
     expect("anew", len(tries), 4)
 
 
-def no_kvm(_):
+def no_kvm(cache):
     """KVM is taken where it works; who asks for it by name and has none is told why, in a line."""
     for path, want, got in (
             ("/no/such/kvm", "", "tcg"), ("/dev/null", "tcg", "tcg"), ("/no/such/kvm", "kvm", "no KVM on this machine: /no/such/kvm: No such file"),
             ("/dev/null", "kvm", "no KVM on this machine: /dev/null: Inappropriate"), ("/dev/null", "xen", "HULL_VM_ACCEL=xen: it is kvm or tcg")):
         machine.KVM, os.environ["HULL_VM_ACCEL"] = path, want
         try:
-            said = machine.accelerator()
+            said = machine.accelerator(cache, cache)
         except machine.MachineError as e:
             said = str(e)
         expect(f"{path} {want}", said[:len(got)], got)
     machine.KVM = "/dev/kvm"
     del os.environ["HULL_VM_ACCEL"]
+
+
+def lame_kvm(cache):
+    """A KVM that is there and brings no kernel up is none; it is asked once for one boot, QEMU and kernel."""
+    asked = []
+    machine.qemu_version = lambda: "QEMU 1"
+    machine.why_no_kvm = lambda: None
+    machine.kernel_comes_up = lambda files: asked.append(files)
+    with open(cache + "/vmlinuz", "w") as f:
+        f.write("a kernel")
+    expect("lame", [machine.accelerator(cache, cache) for _ in range(2)], ["tcg", "tcg"])
+    os.environ["HULL_VM_ACCEL"] = "kvm"
+    try:
+        machine.accelerator(cache, cache)
+        raise AssertionError("taken")
+    except machine.MachineError as e:
+        expect("said", str(e), f"no KVM on this machine: no kernel comes up in it within {machine.KVM_UP} s")
+    del os.environ["HULL_VM_ACCEL"]
+    expect("asked", len(asked), 1)
+    machine.kernel_comes_up = lambda files: asked.append(files) or True
+    machine.qemu_version = lambda: "QEMU 2"
+    expect("another", [machine.accelerator(cache, cache) for _ in range(2)], ["kvm", "kvm"])
+    expect("asked again", len(asked), 2)
 
 
 def litter(cache):
@@ -276,7 +300,8 @@ def mounts(cache):
         subprocess.run(["umount", "-l", cache + "/mnt"], stderr=subprocess.DEVNULL)
 
 
-PRETENDED = ((image, "make"), (machine, "save"), (machine, "qemu_version"), (machine, "why_no_kvm"), (machine, "processor"))
+PRETENDED = ((image, "make"), (machine, "save"), (machine, "qemu_version"), (machine, "why_no_kvm"), (machine, "processor"),
+             (machine, "kernel_comes_up"))
 
 
 def main():
@@ -284,7 +309,7 @@ def main():
         print("1..0 # SKIP making an image needs root")
         return 0
     image.shutil.which = lambda name: "/bin/" + name
-    tests = (recipe, at_once, no_room, killed, mounts, states, no_kvm, litter, second_start)
+    tests = (recipe, at_once, no_room, killed, mounts, states, no_kvm, lame_kvm, litter, second_start)
     good = {(module, name): getattr(module, name) for module, name in PRETENDED}
     bad = 0
     print(f"1..{len(tests)}")
