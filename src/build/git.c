@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +38,14 @@ static void said_drop(struct said *s)
 	buf_drop(&s->err);
 }
 
-static char **environment(const struct git *g, struct arena *a)
+/* The agent's socket by a path that fits into an address: by way of a descriptor of ours when its own is too long. */
+static char *agent_path(const struct git *g, int agent, pid_t holder, struct arena *a)
+{
+	bool fits = strlen(g->agent) < sizeof((struct sockaddr_un *)NULL)->sun_path;
+	return fits || agent < 0 ? arena_dup(a, g->agent) : arena_printf(a, "/proc/%d/fd/%d", (int)holder, agent);
+}
+
+static char **environment(const struct git *g, int agent, pid_t holder, struct arena *a)
 {
 	static const char *const fixed[] = {"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ASKPASS=/bin/false",
 		"GIT_ALLOW_PROTOCOL=http:https:git:ssh", "GIT_SSH_COMMAND=ssh -o BatchMode=yes -o ConnectTimeout=30", "GIT_LFS_SKIP_SMUDGE=1", "LC_ALL=C"};
@@ -50,7 +58,7 @@ static char **environment(const struct git *g, struct arena *a)
 		if (getenv(kept[i]))
 			arena_strv_add(a, &env, arena_printf(a, "%s=%s", kept[i], getenv(kept[i])));
 	if (g->agent)
-		arena_strv_add(a, &env, arena_printf(a, "SSH_AUTH_SOCK=%s", g->agent));
+		arena_strv_add(a, &env, arena_printf(a, "SSH_AUTH_SOCK=%s", agent_path(g, agent, holder, a)));
 	return env.v;
 }
 
@@ -67,11 +75,11 @@ static int confine(int dir, bool stays)
 	return setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ? -1 : 0;
 }
 
-static void child(const struct git *g, int dir, bool stays, char *const *args, const int io[2], pid_t parent) __attribute__((noreturn));
-static void child(const struct git *g, int dir, bool stays, char *const *args, const int io[2], pid_t parent)
+static void child(const struct git *g, int agent, int dir, bool stays, char *const *args, const int io[2], pid_t parent) __attribute__((noreturn));
+static void child(const struct git *g, int agent, int dir, bool stays, char *const *args, const int io[2], pid_t parent)
 {
 	struct arena a = {};
-	char **env = environment(g, &a);
+	char **env = environment(g, agent, parent, &a);
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	sigset_t none;
 	sigemptyset(&none);
@@ -150,9 +158,10 @@ static int run(const struct git *g, int dir, bool stays, const char *const *word
 		return -1;
 	}
 	own(fd) int from_err = err[0];
+	own(fd) int agent = g->agent ? open(g->agent, O_PATH | O_CLOEXEC) : -1;
 	pid_t parent = getpid(), pid = fork();
 	if (pid == 0)
-		child(g, dir, stays, (char *const *)(uintptr_t)words, (int[2]){out[1], err[1]}, parent);
+		child(g, agent, dir, stays, (char *const *)(uintptr_t)words, (int[2]){out[1], err[1]}, parent);
 	close(out[1]);
 	close(err[1]);
 	if (pid < 0)

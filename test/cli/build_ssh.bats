@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# hull build: RUN --mount=type=ssh.
+# hull build: RUN --mount=type=ssh, and git by way of ssh.
 # machines: native v2
 
 load ../lib/hull
@@ -81,5 +81,20 @@ EOT
     [[ $output == *'No such file'* ]]
     run -1 hull build -q --no-cache .
     [[ $output == *'the agent keys was not given'* ]]
+    no_agent
+}
+
+# An ssh that asks the agent, and then does here what it was to do there. The store's path is longer than a socket's address has room for.
+@test "build ssh: git speaks to the agent that holds the keys" {
+    local git="git -c user.name=n -c user.email=e -C $HULL_DIR/repo"
+    mkdir "$HULL_DIR/repo" "$HULL_DIR/bin"
+    printf 'FROM scratch\nCOPY f /f\n' >"$HULL_DIR/repo/Dockerfile"
+    echo of git >"$HULL_DIR/repo/f"
+    $git init -q && $git add . && $git commit -qm one
+    printf '#!/bin/sh\n%s/ask >>%s/asked || exit 255\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c "$1"\n' "$HULL_DIR" "$HULL_DIR" >"$HULL_DIR/bin/ssh"
+    chmod +x "$HULL_DIR/bin/ssh"
+    PATH=$HULL_DIR/bin:$PATH HULL_ROOT=$HULL_DIR/a-store-with-a-long-name hull build -q -o out --ssh "default=$HULL_DIR/key,$HULL_DIR/more" "ssh://there$HULL_DIR/repo"
+    [ "$(cat out/f)" = 'of git' ]
+    [ "$(sort -u "$HULL_DIR/asked")" = '2 keys' ]
     no_agent
 }
