@@ -55,6 +55,20 @@ static int from_context(struct build *b, const struct pair *named, const char *p
 	return 0;
 }
 
+/* Perhaps a stage was meant. */
+static int suggest(struct build *b, const struct state *of, const char *name, struct err *e)
+{
+	const char *names[64], *near;
+	size_t n = 0;
+	for (size_t i = 0; i < of->stage->index && n < countof(names); i++)
+		if (b->df.stages.v[i].name)
+			names[n++] = b->df.stages.v[i].name;
+	if (!(near = str_nearest(name, names, n)))
+		return -1;
+	own(mem) char *text = mem_dup(e->text);
+	return err_set(e, e->kind, "%s (did you mean the stage %.60s?)", text, near);
+}
+
 int source_find(struct build *b, const struct state *of, const char *name, const char *platform, struct arena *a, struct source *ret,
 	struct json **ret_document, struct err *e)
 {
@@ -65,10 +79,9 @@ int source_find(struct build *b, const struct state *of, const char *name, const
 	ssize_t index = dockerfile_stage(&b->df, name, of->stage->index);
 	if (index >= 0)
 		return from_stage(b, of, index, a, ret, e);
-	ssize_t later = dockerfile_stage(&b->df, name, b->df.stages.n);
-	if (later >= 0 && b->df.stages.v[later].name)
+	if (dockerfile_stage(&b->df, name, b->df.stages.n) >= 0)
 		return err_set(e, ERR_USAGE, "stage %.60s comes later, or is this one: a stage can use those before it", name);
 	if (strcmp(name, "scratch") == 0)
 		return 0;
-	return from_image(b, name, platform, a, ret, ret_document, e);
+	return from_image(b, name, platform, a, ret, ret_document, e) < 0 ? suggest(b, of, name, e) : 0;
 }

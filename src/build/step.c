@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "build/explain.h"
+#include "build/interrupt.h"
 #include "build/lay.h"
 #include "build/place.h"
 #include "build/share.h"
@@ -139,6 +140,21 @@ static void step_end(struct step *x, enum build_event_kind kind, const char *tex
 	event_send(x->b, kind, x->number, x->name, num_monotonic_ns() - x->began, text, text ? strlen(text) : 0);
 }
 
+/* Whatever goes wrong in a step is told with its place in the file. */
+static void say_where(struct step *x, struct err *e)
+{
+	struct lexed *l = &x->b->df.text;
+	const char *after = str_after(e->text, l->name);
+	enum err_kind kind = e->kind;
+	int sys = e->sys;
+	if (interrupt_came() || (after && *after == ':'))
+		return;
+	own(mem) char *text = mem_dup(e->text);
+	(void)!lex_error(l, x->i->node, NULL, e, "%s", text);
+	e->kind = kind;
+	e->sys = sys;
+}
+
 static bool is_never_cached(const struct step *x)
 {
 	const struct strv *filter = &x->b->q->no_cache_filter;
@@ -196,6 +212,7 @@ static int do_layer(struct step *x, const struct key *k, const char hex[65], ste
 		event_send(x->b, BUILD_OUTPUT, x->number, x->name, 0, line, strlen(line));
 	}
 	if (make_layer(x, make, arg, layer, e) < 0) {
+		say_where(x, e);
 		step_end(x, BUILD_FAILED, e->text);
 		if (x->b->q->shell_on_error && x->i->kind != INST_RUN)
 			step_shell_failed(x, -1);
@@ -603,5 +620,8 @@ int step_do(struct step *x, struct err *e)
 		if (step_shell(x, -1, "--debug-at", e) < 0)
 			return -1;
 	}
-	return steps[x->i->kind](x, e);
+	int r = steps[x->i->kind](x, e);
+	if (r < 0)
+		say_where(x, e);
+	return r;
 }
