@@ -107,6 +107,13 @@ static int put_file(struct writer *w, const struct tree_item *i, struct tar_entr
 	return r < 0 ? err_wrap(e, "%.200s", i->path) : 0;
 }
 
+/* What is below a directory does not go for a file of its name. */
+static bool is_dir_there(const struct writer *w, const char *name)
+{
+	struct stat st;
+	return names_get(&w->lay.dirs, name) || (w->lay.root >= 0 && fstatat(w->lay.root, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
+}
+
 static int put_item(struct writer *w, const struct tree_item *i, char *name, struct err *e)
 {
 	char target[PATH_MAX] = "";
@@ -131,6 +138,8 @@ static int put_item(struct writer *w, const struct tree_item *i, char *name, str
 		return -1;
 	if (t.type == TAR_DIR)
 		return lay_dir(&w->lay, name, &t, e) < 0 ? -1 : tree_add(&w->c->tree, &w->sum, i, e);
+	if (is_dir_there(w, name))
+		return err_set(e, ERR_USAGE, "cannot copy %.200s to /%.200s: it is a directory", i->path, name);
 	if (lay_parents(&w->lay, name, e) < 0)
 		return -1;
 	if (t.type == TAR_FILE)

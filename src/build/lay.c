@@ -97,6 +97,8 @@ int lay_dir(struct lay *l, const char *path, const struct tar_entry *like, struc
 	own(fd) int fd = l->root < 0 ? -1 : path_open_in(l->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &none);
 	if (fd >= 0 && fstat(fd, &st) < 0)
 		return err_sys(e, "look at %.200s", path);
+	if (fd < 0 && !like && none.sys == ENOTDIR)
+		return err_set(e, ERR_USAGE, "cannot copy to /%.200s: it is no directory", path);
 	if (fd >= 0 && !like) {
 		t.mode = st.st_mode & 07777;
 		t.uid = st.st_uid;

@@ -295,6 +295,10 @@ EOF
     fails 'no stage is called "secnd" \(did you mean second\?\)' --target secnd .
     printf 'FROM box AS a\nCOPY --from=b x y\nFROM box AS b\n' >Dockerfile
     fails 'stage b comes later' --target a .
+    printf 'FROM box\nCOPY --from=0 x y\n' >Dockerfile
+    fails 'Dockerfile:2:6: stage 0 comes later, or is this one' .
+    printf 'FROM box AS build\nFROM box\nCOPY --from=buidl x y\n' >Dockerfile
+    fails 'Dockerfile:3:1: .*did you mean the stage build\?' --pull=never .
 }
 
 @test "build: variables in --from, of the stage or the image that it begins with" {
@@ -398,6 +402,20 @@ EOF
     fails 'exit status 127' .
     printf 'FROM box\nRUN sh -c "kill -9 \\$\\$"; exit $?\n' >Dockerfile
     fails 'exit status 137' .
+    printf 'FROM box\nUSER nobody-there\nRUN true\n' >Dockerfile
+    fails 'Dockerfile:3:1: unable to find user nobody-there' .
+    printf 'FROM box\nRUN --mount=type=secret,id=s true\n' >Dockerfile
+    fails 'Dockerfile:2:1: secret s: open /nowhere' --secret id=s,src=/nowhere .
+}
+
+@test "build: COPY makes no file of a directory, and no directory of a file" {
+    mkdir -p tree/bin && echo x >file && echo x >tree/etc
+    printf 'FROM box\nCOPY file /etc/passwd/file\n' >Dockerfile
+    fails 'Dockerfile:2:1: .*/etc/passwd: it is no directory' .
+    printf 'FROM box\nCOPY tree /\n' >Dockerfile
+    fails 'Dockerfile:2:1: cannot copy tree/etc to /etc: it is a directory' .
+    printf 'FROM scratch\nCOPY tree/bin /etc/\nCOPY tree/ /\n' >Dockerfile
+    fails 'Dockerfile:3:1: cannot copy tree/etc to /etc: it is a directory' .
 }
 
 @test "build: what did not change is not done again; what gave the same bytes counts as the same" {
