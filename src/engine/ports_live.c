@@ -7,7 +7,8 @@
  *   comes    bound here, which finds conflicts; the sockets go to the monitor, which holds or serves them; endpoint file, firewall
  *   saved    record and state
  *
- * When what should come cannot, or is not recorded, what went is put back in the same way. Who is killed on the way leaves ports that end with the container.
+ * When what should come cannot, or is not recorded, what went is put back in the same way, and where that fails the state says so. Who is killed on
+ * the way leaves ports that end with the container.
  * Connections that stand go on.
  *
  * When a network comes or goes (connect_live.c) the ports are where they would be after a start: those that led to one that goes move to
@@ -361,9 +362,22 @@ static int take_in(struct live *l, const struct port_requests *list, struct err 
 	return -1;
 }
 
-static int change_live(struct live *l, const struct port_requests *gone, const struct port_requests *add, struct err *e)
+/* They lead nowhere now: the state says so, and the error does. The record has them still, for the next start. */
+static void note_lost(struct live *l, const struct err *why, struct err *e)
 {
 	struct err ignored = {};
+	const __typeof__(l->c->state.published) published = l->c->state.published;
+	err_wrap_(e, "not all of it could be undone (%.200s)", why->text);
+	own(fd) int lock = container_change_state(l->c, &ignored);
+	if (lock < 0)
+		return;
+	l->c->state.published = published;
+	(void)!container_save_state(l->c->dir, &l->c->state, false, &ignored);
+}
+
+static int change_live(struct live *l, const struct port_requests *gone, const struct port_requests *add, struct err *e)
+{
+	struct err left = {};
 	if (engine_need_networks(l->g, e) < 0)
 		return -1;
 	own(fd) int lock = networks_lock(&l->g->networks, false, e);
@@ -378,8 +392,8 @@ static int change_live(struct live *l, const struct port_requests *gone, const s
 		return -1;
 	if (!add->n || take_in(l, add, e) == 0)
 		return 0;
-	if (gone->n)
-		(void)!take_in(l, gone, &ignored);
+	if (gone->n && take_in(l, gone, &left) < 0)
+		note_lost(l, &left, e);
 	return -1;
 }
 
@@ -624,10 +638,10 @@ int ports_update(struct engine *g, struct container_entry *c, const struct port_
 	if (save(c, runs, e) == 0)
 		return 0;
 	/* The record says what is. */
-	struct err ignored = {};
+	struct err left = {};
 	c->state.published = published;
-	if (runs)
-		(void)!change_live(&back, &l.came, &gone, &ignored);
+	if (runs && change_live(&back, &l.came, &gone, &left) < 0)
+		note_lost(&back, &left, e);
 	end(&back);
 	return -1;
 }

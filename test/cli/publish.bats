@@ -56,6 +56,21 @@ bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
     [ "$(fetch 127.0.0.1:8082)" = "$(hull exec one hostname)" ]
     [ "$(hull port one)" = "80/tcp -> 0.0.0.0:8082" ]
     refuses 125 '8082.*already allocated' run --rm -p 8082:80 box true
+    # Nor can that be put back: it is said, and no list tells of the port.
+    inject=$HULL_BUILD/test/fault/inject
+    [ -x "$inject" ] && "$inject" -o /dev/null -- true || skip "test/fault/inject cannot be had here"
+    try() { run in_host "$inject" -o report "$@" -- "$HULL" update --publish-rm 8082:80 --publish-add 8083:80 one; }
+    try
+    [ "$status" = 1 ]
+    n=$(awk '$2 == "0" { for (i = 4; i <= NF; i++) if ($i !~ /!/) { n++; if ($i ~ /^bind/) last = n } print last }' report)
+    try -p 0 -n "$n" -E
+    [ "$status" = 1 ]
+    [ "${#lines[@]}" = 1 ]
+    [[ $output == *"not all of it could be undone ("*"8083/tcp: port is already allocated" ]]
+    [ -z "$(hull port one)" ]
+    run ! fetch 127.0.0.1:8082
+    hull restart -t 0 one
+    [ "$(hull port one)" = "80/tcp -> 0.0.0.0:8082" ]
 }
 
 @test "ranges, a part of one, ephemeral ports, what -P published, udp; all of it after a restart" {
