@@ -13,6 +13,8 @@
 #include "engine/restart.h"
 #include "engine/spec.h"
 
+#include <signal.h>
+
 static bool has_limits(const struct update_request *r)
 {
 	return r->memory.set || r->reservation.set || r->swap.set || r->pids.set || r->nano_cpus.set || r->shares.set || r->period.set || r->quota.set ||
@@ -190,6 +192,17 @@ static int undo(struct engine *g, const struct container_entry *c, struct contai
 	return p->told && tell_health(g, old, e) < 0 ? -1 : result;
 }
 
+/* Who interrupts it waits for it, and has all of it or nothing. */
+static void keep_out(sigset_t *ret_before)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	sigset_t set;
+	sigemptyset(&set);
+	for (size_t i = 0; i < countof(signals); i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, ret_before);
+}
+
 int container_update(struct engine *g, const char *text, const struct update_request *r, struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
@@ -207,10 +220,13 @@ int container_update(struct engine *g, const char *text, const struct update_req
 		return -1;
 	struct progress p = {};
 	struct err left = {};
+	sigset_t before;
+	keep_out(&before);
 	int result = apply(g, &c, r, &p, e);
 	if (result < 0 && undo(g, &c, &old, r, &p, &left) < 0)
 		err_wrap(e, "not all of it could be undone (%.200s)", left.text);
 	update_live_drop(&p.things);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (result < 0)
 		return err_wrap(e, "update container %.200s", container_label(&c));
 	event_container(g, &c, "update");

@@ -73,6 +73,26 @@ bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
     [ "$(hull port one)" = "80/tcp -> 0.0.0.0:8082" ]
 }
 
+@test "an update that is interrupted is whole" {
+    need_nft
+    hull run -d --name cut --memory 64m -p 8084:80 box sleep 1000
+    config=$HULL_ROOT/containers/$(hull inspect -f '{{.Id}}' cut)/config.json
+    exec 8<"$HULL_ROOT/networks/lock"
+    flock 8
+    nsenter --net="$HULL_NET" "$HULL" update --memory 128m --publish-rm 8084:80 cut >/dev/null 2>&1 3>&- 8<&- &
+    pid=$!
+    # It has that, and waits for the networks.
+    wait_until 10 grep -qs '"Memory":134217728' "$config" || { exec 8<&-; false; }
+    kill -TERM $pid
+    exec 8<&-
+    code=0
+    wait $pid || code=$?
+    [ $code = 143 ]
+    [ -z "$(hull port cut)" ]
+    [ "$(hull inspect -f '{{json .HostConfig.PortBindings}}' cut)" = '{}' ]
+    hull rm -f cut
+}
+
 @test "ranges, a part of one, ephemeral ports, what -P published, udp; all of it after a restart" {
     need_nft
     hull run -d --name many --expose 90 --expose 91 -P box sleep 1000
