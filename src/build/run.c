@@ -200,7 +200,8 @@ static void describe(struct run *r, int status, struct err *e)
 	own(mem) char *line = buf_take(&text);
 	line[strnlen(line, 300)] = 0;
 	str_harmless(line);
-	(void)!lex_error(&r->x->b->df.text, r->x->i->node, NULL, e, "RUN: \"%s\": exit status %d", line, status);
+	(void)!lex_error(&r->x->b->df.text, r->x->i->node, NULL, e, "RUN: \"%s\": exit status %d%s", line, status,
+		r->out_of_memory ? ": it ran out of memory" : "");
 	e->kind = ERR_CONFLICT;
 }
 

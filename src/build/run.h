@@ -26,6 +26,7 @@ struct run {
 	struct strv args, env;
 	const char *network, *security, *hostname;
 	struct { struct run_device { char *name; bool required; } *v; size_t n; } devices; /* by CDI names */
+	bool out_of_memory;    /* something in it was killed for that */
 	bool is_shell;         /* not the step, but somebody who looks around */
 	struct { struct run_mount *v; size_t n; } mounts;
 	struct { const char *name, *body; } script; /* a here-document that is executed; body NULL: none */

@@ -242,6 +242,7 @@ static int run_it(struct run *r, const struct spec *spec, int cache, struct err 
 		container_reap(&ct);
 	else
 		status = r->is_shell ? run_shell_serve(r, &ct, e) : serve(r, &ct, from, e);
+	r->out_of_memory = status > 0 && cgroup_oom_kills(&ct.cgroup);
 	if (container_remove(&ct, &why) < 0 && status >= 0) {
 		*e = why;
 		status = -1;

@@ -408,6 +408,12 @@ EOF
     fails 'Dockerfile:2:1: secret s: open /nowhere' --secret id=s,src=/nowhere .
 }
 
+@test "build: a step that runs out of memory says so" {
+    need_controller memory
+    printf 'FROM box\nRUN tail /dev/zero; exit 5\n' >Dockerfile
+    fails 'exit status 5: it ran out of memory$' --memory 16m --memory-swap 16m .
+}
+
 @test "build: COPY makes no file of a directory, and no directory of a file" {
     mkdir -p tree/bin && echo x >file && echo x >tree/etc
     printf 'FROM box\nCOPY file /etc/passwd/file\n' >Dockerfile
