@@ -193,11 +193,16 @@ static int resolve(struct copy *c, struct err *e)
 		if (tree_sources(&c->tree, s->path, &paths, &names, e) < 0)
 			return wrong(c, s->path, e, e->text);
 		for (size_t p = 0; p < paths.n; p++) {
-			struct copy_source *one = arena_push(a, &found);
 			own(fd) int fd = path_open_in(c->tree.root, *paths.v[p] ? paths.v[p] : ".", O_PATH | O_NOFOLLOW, 0, e);
 			struct stat st;
 			if (fd < 0 || fstat(fd, &st) < 0)
 				return fd < 0 ? -1 : err_sys(e, "look at %.200s", paths.v[p]);
+			/* No image has sockets. */
+			if (S_ISSOCK(st.st_mode) && paths.n > 1)
+				continue;
+			if (S_ISSOCK(st.st_mode))
+				return wrong(c, s->path, e, "a socket cannot be in an image");
+			struct copy_source *one = arena_push(a, &found);
 			*one = (struct copy_source){.path = arena_dup(a, paths.v[p]), .name = arena_dup(a, names.v[p]),
 				.written = s->path, .is_dir = S_ISDIR(st.st_mode)};
 			if (c->parents && find_above(c, one, e) < 0)

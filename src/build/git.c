@@ -128,7 +128,7 @@ static int listen_to(pid_t pid, int out, int err, struct said *said, struct err 
 	return 0;
 }
 
-/* The last line that says what is wrong. */
+/* The last line that says what is wrong, with what its colon announces. */
 static char *complaint(const struct said *said)
 {
 	own(strv) struct strv lines = {};
@@ -137,11 +137,13 @@ static char *complaint(const struct said *said)
 		if (*p == '\r')
 			*p = '\n';
 	strv_split(&lines, text, '\n');
-	char *last = NULL;
+	const char *last = "", *next = "";
 	for (size_t i = 0; i < lines.n; i++)
-		if (str_has_prefix(lines.v[i], "fatal: ") || str_has_prefix(lines.v[i], "error: ") || (!last && *lines.v[i]))
+		if (str_has_prefix(lines.v[i], "fatal: ") || str_has_prefix(lines.v[i], "error: ") || (!*last && *lines.v[i])) {
 			last = lines.v[i];
-	char *line = mem_ndup(last ? last : "", strnlen(last ? last : "", 300));
+			next = str_has_suffix(last, ":") && i + 1 < lines.n ? lines.v[i + 1] : "";
+		}
+	char *line = mem_printf("%.300s%s%.200s", last, *next ? " " : "", next);
 	str_harmless(line);
 	return line;
 }

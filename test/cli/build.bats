@@ -408,6 +408,16 @@ EOF
     fails 'Dockerfile:2:1: secret s: open /nowhere' --secret id=s,src=/nowhere .
 }
 
+@test "build: no socket comes into an image" {
+    echo x >file
+    python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("fsock")'
+    printf 'FROM scratch\nCOPY f* /\n' >Dockerfile
+    hull build -q -o out .
+    [ "$(ls out)" = file ]
+    printf 'FROM scratch\nCOPY fsock /\n' >Dockerfile
+    fails 'Dockerfile:2:6: a socket cannot be in an image' .
+}
+
 @test "build: a step that runs out of memory says so" {
     need_controller memory
     printf 'FROM box\nRUN tail /dev/zero; exit 5\n' >Dockerfile

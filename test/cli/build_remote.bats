@@ -249,6 +249,7 @@ while True: kept.append(s.accept())' >"$HULL_DIR/silent" 3>&- &
     local server=$! port
     wait_until 30 test -s "$HULL_DIR/silent"
     port=$(cat "$HULL_DIR/silent")
+    fails 'fatal: unable to connect to 127.0.0.1: .*errno=' "git://127.0.0.1:1/x.git"
     HULL_GIT_TIMEOUT=1 fails 'git: nothing comes for 1 seconds' "git://127.0.0.1:$port/x.git"
     printf 'FROM box\nRUN echo begun\nADD http://127.0.0.1:%s/x /x\n' "$port" >Dockerfile
     "$HULL" build --progress plain --no-cache . >out 2>&1 3>&- &
