@@ -9,6 +9,7 @@
  *    another file, what is left of ours is read, then the files that came after it, found by our inode (or, compressed
  *    meanwhile, by the time that log_write gave it).
  *
+ * Who does not follow reads what was there at the beginning: of a program that writes all the time there would be no end, and more than the last n lines.
  * A record that is not whole yet waits for its rest; in a rotated file there is none to come. Records that are not
  * ours are skipped.
  */
@@ -52,7 +53,7 @@ struct reading {
 	/* the file being read */
 	int fd;              /* borrowed from files */
 	struct stream *plain, *packed; /* packed: a compressed file below it */
-	off_t at;
+	off_t at, end;       /* not beyond: what comes meanwhile is for those who follow. -1: as far as it goes */
 	struct buf window;   /* what was read of it and not yet used up */
 	char *scratch;
 	size_t scratch_room;
@@ -129,6 +130,7 @@ static int begin(struct reading *g, const struct log_file *f, off_t offset, stru
 	g->window.max = WINDOW_MAX;
 	g->fd = f->fd;
 	g->at = offset;
+	g->end = g->r->follow || f->gz ? -1 : f->st.st_size;
 	if (!f->gz)
 		return 0;
 	if (lseek(f->fd, 0, SEEK_SET) < 0)
@@ -143,7 +145,8 @@ static ssize_t fill(struct reading *g, struct err *e)
 	char *room = buf_room(&g->window, WINDOW_MIN);
 	if (!room)
 		return err_set(e, ERR_CORRUPT, "log %s: a record of more than %d MiB", g->r->name, WINDOW_MAX >> 20);
-	ssize_t n = g->plain ? stream_read(g->plain, room, WINDOW_MIN, e) : pread(g->fd, room, WINDOW_MIN, g->at);
+	size_t max = g->end < 0 || g->end - g->at > WINDOW_MIN ? WINDOW_MIN : g->end > g->at ? (size_t)(g->end - g->at) : 0;
+	ssize_t n = g->plain ? stream_read(g->plain, room, max, e) : pread(g->fd, room, max, g->at);
 	if (n < 0)
 		return g->plain ? -1 : err_sys(e, "log %s", g->r->name);
 	g->window.len += (size_t)n;

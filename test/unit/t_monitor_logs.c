@@ -82,6 +82,7 @@ struct seen {
 	int64_t last_time;
 	char attrs[200];
 	int dir;
+	struct fixture *writes; /* while it is read */
 };
 
 static int line(void *arg, int stream, int64_t time_ns, const char *p, size_t n, const char *attrs, struct err *e)
@@ -91,6 +92,10 @@ static int line(void *arg, int stream, int64_t time_ns, const char *p, size_t n,
 	buf_add(&s->text, p, n);
 	s->last_time = time_ns;
 	snprintf(s->attrs, sizeof s->attrs, "%s", attrs ? attrs : "");
+	if (s->writes && s->calls < 20) {
+		add(s->writes, 1, "more\n", 9);
+		log_flush(s->writes->log);
+	}
 	return ++s->calls == s->stop_after ? err_set(e, ERR_LIMIT, "enough") : 0;
 }
 
@@ -108,6 +113,26 @@ static char *read_all(struct fixture *f, const struct logs_read *how)
 		fail_msg("%s", e.text);
 	assert_false(s.text.full);
 	return buf_take(&s.text);
+}
+
+/* Whoever does not follow has what was there, however much comes meanwhile. */
+static void while_it_grows(void **state)
+{
+	struct fixture *f = *state;
+	static const struct { int64_t tail; const char *text; } cases[] = {{-1, "1one\n1two\n"}, {1, "1more\n"}, {2, "1more\n1more\n"}};
+	begin(f);
+	add(f, 1, "one\ntwo\n", 5);
+	log_flush(f->log);
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct err e = {};
+		struct seen s = {.text = BUF(1 << 20), .dir = f->dir, .writes = f};
+		struct logs_read r = {.driver = f->o.driver, .dir = f->dir, .name = "c.log", .tail = cases[i].tail, .line = line, .arg = &s};
+		if (logs_read(&r, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_string_equal(buf_text(&s.text), cases[i].text);
+		buf_drop(&s.text);
+	}
+	end(f, 10);
 }
 
 static void expect(struct fixture *f, const struct logs_read *how, const char *text)
@@ -633,7 +658,7 @@ static void full_disk(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(format), TEST(long_lines), TEST(exact_length), TEST(binary_bytes),
+	const struct CMUnitTest tests[] = {TEST(format), TEST(while_it_grows), TEST(long_lines), TEST(exact_length), TEST(binary_bytes),
 		TEST(rotation), TEST(rotation_within_a_chunk),
 		TEST(one_file), TEST(record_bigger_than_a_file), TEST(compressed), TEST(compressed_in_a_hurry), TEST(torn_end),
 		TEST(strange_lines_are_skipped), TEST(nothing_there), TEST(follow), TEST(follow_begins_before_the_file), TEST(follow_until),
