@@ -179,10 +179,11 @@ static int note_code(struct dl_phdr_info *o, size_t size, void *arg)
 }
 
 /* The whole pages of a buffer that holds nothing. */
-static void empty(unsigned char *buf)
+static void empty(void *buf, size_t n)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)buf + page - 1) & ~(page - 1), to = ((uintptr_t)buf + CHUNK) & ~(page - 1);
-	madvise((void *)from, to - from, MADV_DONTNEED);
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)buf + page - 1) & ~(page - 1), to = ((uintptr_t)buf + n) & ~(page - 1);
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 /* Gives the code back, its own too, and waits. It calls nothing but syscall(), and not through the linkage table, which is another page. */
@@ -205,9 +206,11 @@ static void become_small(struct server *s)
 {
 	for (int i = 0; i < 2; i++)
 		if (!s->sources[i].len)
-			empty(s->chunks[i]);
+			empty(s->chunks[i], CHUNK);
 	if (s->input_at == s->input_len)
-		empty(s->input_buf);
+		empty(s->input_buf, CHUNK);
+	if (!s->log.len && s->log.batch)
+		empty(s->log.batch, s->log.room);
 	malloc_trim(0);
 	if (!s->ncode) {
 		uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), top = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - 2 * page;
