@@ -340,6 +340,17 @@ int container_stop(struct engine *g, struct container_entry *c, int sig, int tim
 	return 0;
 }
 
+/* Frozen by who was killed with it in hand, and not by a pause. Who has the container's lock knows that nobody is at it. */
+static bool is_stuck(const struct container_entry *c)
+{
+	struct err ignored = {};
+	struct cgroup cg = {.v2 = -1};
+	bool stuck = c->lock >= 0 && str_eq(c->state.status, "running") && !str_is_empty(c->state.cgroup) && cgroup_open(c->state.cgroup, &cg, &ignored) == 0 &&
+		cgroup_is_frozen(&cg);
+	cgroup_drop(&cg);
+	return stuck;
+}
+
 int container_pause(struct engine *g, struct container_entry *c, bool paused, struct err *e)
 {
 	container_status(g, c);
@@ -350,7 +361,7 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 	const char *status = c->state.status;
 	if (paused && str_eq(status, "paused"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is already paused", container_label(c));
-	if (!str_eq(status, paused ? "running" : "paused"))
+	if (!str_eq(status, paused ? "running" : "paused") && (paused || !is_stuck(c)))
 		return err_set(e, ERR_CONFLICT, "container %.200s is not %s", container_label(c), paused ? "running" : "paused");
 	if (str_is_empty(c->state.cgroup))
 		return err_set(e, ERR_UNSUPPORTED, "container %.200s has no cgroup of its own, so it cannot be paused", container_label(c));

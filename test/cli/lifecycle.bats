@@ -128,6 +128,13 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
     sleep 0.3
     [ "$(hull exec icy cat /tmp/n)" -gt "$before" ]
     refuses 1 'not paused' unpause icy
+    # Frozen by who was killed before it thawed it: nobody paused it, and unpause ends it.
+    hull cgroup freeze "$(jq -r .Cgroup "$HULL_ROOT/containers/$(hull inspect -f '{{.Id}}' icy)/state.json")"
+    status_is icy running
+    hull unpause icy
+    before=$(hull exec icy cat /tmp/n)
+    sleep 0.3
+    [ "$(hull exec icy cat /tmp/n)" -gt "$before" ]
     hull pause icy
     hull rm -f icy
 }
