@@ -79,14 +79,15 @@ static int make_preset(struct engine *g, struct arena *a, struct network *ret, s
 
 int network_find(struct engine *g, const char *text, struct arena *a, struct network *ret, struct err *e)
 {
+	struct err why = {};
 	if (str_eq(text, "default"))
 		text = "bridge";
 	if (engine_need_networks(g, e) < 0)
 		return -1;
-	if (networks_find(&g->networks, text, a, ret, e) == 0)
+	if (networks_find(&g->networks, text, a, ret, &why) == 0)
 		return 0;
-	if (e->kind != ERR_NOT_FOUND)
-		return -1;
+	if (why.kind != ERR_NOT_FOUND)
+		return *e = why, -1;
 	return str_eq(text, "bridge") ? make_preset(g, a, ret, e) : cni_find(&g->networks, text, a, ret, e);
 }
 

@@ -10,6 +10,12 @@ teardown_file() { network_teardown; }
 setup() { network_or_skip; }
 teardown() { network_clean; }
 
+# The first test here, as nothing has made the network yet.
+@test "run: the default network is made on the way, and that is not told when the program fails" {
+    attempt run --rm box sh -c 'exit 3'
+    [ "$status $output$stderr" = '3 ' ]
+}
+
 @test "network create, ls, inspect, rm: docker's words" {
     run -0 hull network create --subnet 10.89.1.0/24 --ip-range 10.89.1.128/25 --gateway 10.89.1.9 --aux-address printer=10.89.1.200 --label a=b one
     [[ $output =~ ^[0-9a-f]{64}$ ]]
