@@ -9,6 +9,7 @@
 #include "engine/check.h"
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "engine/container.h"
 #include "engine/network.h"
@@ -59,18 +60,25 @@ static void check_name(struct records *r, const struct owner *o)
 	d->mended = r->repair && containers_take_name(o->all, o->name, o->c->id, &none) == 0;
 }
 
+/* As the next start would; nobody takes it for half made meanwhile. */
+static bool make_volume(struct records *r, const char *name)
+{
+	struct err why = {};
+	own(fd) int lock = path_lock(r->g->root, "volumes.lock", true, true, &why);
+	return lock >= 0 && volume_ensure(r->g, name, strlen(name) == ID_LEN && num_is_hex(name, ID_LEN), &why) == 0;
+}
+
 static void check_volumes(struct records *r, const struct owner *o)
 {
 	const struct container_record *record = &o->c->record;
 	bool ran = !str_is_empty(o->c->state.started_at);
 	for (size_t i = 0; ran && i < record->mounts.n; i++) {
 		const struct mount_point *m = &record->mounts.v[i];
-		struct err why = {};
 		own(mem) char *path = str_eq(m->type, "volume") && volume_name_is_valid(m->name) ? volume_path(r->g, m->name) : NULL;
 		if (!path || path_exists(AT_FDCWD, path))
 			continue;
 		struct storage_damage *d = note(r, o->kind, o->c->id, o->name, "its volume %.100s is missing", m->name);
-		d->mended = r->repair && volume_ensure(r->g, m->name, false, &why) == 0;
+		d->mended = r->repair && make_volume(r, m->name);
 	}
 }
 
@@ -190,7 +198,7 @@ static int check_volume_dirs(struct records *r, struct err *e)
 		if (path_exists(AT_FDCWD, data))
 			continue;
 		struct storage_damage *d = note(r, "volume", names.v[i], NULL, "its files are missing");
-		d->mended = r->repair && volume_ensure(r->g, names.v[i], false, &why) == 0;
+		d->mended = r->repair && make_volume(r, names.v[i]);
 	}
 	return 0;
 }

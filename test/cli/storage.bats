@@ -169,6 +169,14 @@ hurt() {
     run -0 hull system check
     [ "$output" = "$whole" ]
     hull inspect kept >/dev/null
+    # One without a name goes with its container as before.
+    hull run --name nameless --network none -v /a box true
+    rm -r "$HULL_ROOT/volumes/$(hull inspect -f '{{(index .Mounts 0).Name}}' nameless)"
+    run -0 hull system check --repair
+    [[ $output == *"is missing (nameless): mended"* ]]
+    [ "$(hull volume ls -q | wc -l)" = 2 ]
+    hull rm -v nameless
+    [ "$(hull volume ls -q)" = data ]
     hull create --name joined --network side box true
     joined=$(hull inspect -f '{{.Id}}' joined)
     mv "$HULL_ROOT/networks/side.json" kept.json
