@@ -20,13 +20,17 @@ enum { PIPE_SIZE = 1 << 20, SMALL = 1 << 20, SHARED = 64 };
 
 struct report { struct err why; char shared[SHARED]; };
 
-static void child(struct writing *w, int out, int tell, pid_t parent) __attribute__((noreturn));
-static void child(struct writing *w, int out, int tell, pid_t parent)
+static void child(struct writing *w, const int data[2], const int told[2], pid_t parent) __attribute__((noreturn));
+static void child(struct writing *w, const int data[2], const int told[2], pid_t parent)
 {
 	struct report r = {};
+	int out = data[1], tell = told[1];
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
+	/* When the reader gives up, that is to be seen. */
+	close(data[0]);
+	close(told[0]);
 	signal(SIGPIPE, SIG_IGN);
 	if (w->shared)
 		memcpy(r.shared, w->shared, SHARED);
@@ -98,7 +102,7 @@ int writing_do(struct build *b, struct writing *w, char layer[136], struct err *
 	(void)!fcntl(data[0], F_SETPIPE_SZ, PIPE_SIZE);
 	pid_t parent = getpid(), pid = fork();
 	if (pid == 0)
-		child(w, data[1], tell[1], parent);
+		child(w, data, tell, parent);
 	close(data[1]);
 	close(tell[1]);
 	own(fd) int in = data[0];
@@ -107,11 +111,11 @@ int writing_do(struct build *b, struct writing *w, char layer[136], struct err *
 		return err_sys(e, "fork");
 	r = keep(b, in, layer, &why);
 	fd_drop(&in);
-	/* What the writer says is the cause. */
+	/* What the writer says is the cause, unless it is that nobody reads. */
 	int said = hear(heard, w, e);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	if (said == 0 && r < 0)
+	if (r < 0 && (said == 0 || e->sys == EPIPE))
 		*e = why;
 	return said < 0 ? -1 : r;
 }

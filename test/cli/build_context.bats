@@ -129,3 +129,21 @@ EOT
     printf 'FROM box\n' >Dockerfile
     build -t unused --build-context x=../nowhere .
 }
+
+@test "build: a disk that becomes full ends the step, and the next build is as any other" {
+    need_root
+    mkdir "$HULL_DIR/small"
+    mount -t tmpfs -o size=8m tmpfs "$HULL_DIR/small"
+    export HULL_ROOT=$HULL_DIR/small/root
+    head -c 20M /dev/zero >big
+    echo x >file
+    printf 'FROM scratch\nCOPY big /\n' >Dockerfile
+    run -1 timeout -k 1 60 "$HULL" build --progress plain .
+    [[ ${lines[-1]} == *'Dockerfile:2:'*'No space left on device'* ]]
+    [ -z "$(ls "$HULL_ROOT/build/running")" ]
+    printf 'FROM scratch\nCOPY file /\n' >Dockerfile
+    hull build -q -o out .
+    hull system check
+    umount "$HULL_DIR/small"
+    [ "$(cat out/file)" = x ]
+}
