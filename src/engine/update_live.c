@@ -453,13 +453,28 @@ static int undo_mounts(struct update_live *j, struct err *e)
 	return result;
 }
 
+/* Those that were made, and that nobody else has by now: until here the lock was shared. */
+static int undo_volumes(struct update_live *j, struct err *e)
+{
+	int result = 0;
+	if (!j->volumes.n)
+		return 0;
+	fd_drop(&j->plan.lock);
+	own(fd) int lock = path_lock(j->g->root, "volumes.lock", true, true, e);
+	for (size_t i = lock < 0 ? 0 : j->volumes.n; i-- > 0;) {
+		own(strv) struct strv users = {};
+		if (volume_users(j->g, j->volumes.v[i], j->c->id, &users, e) < 0 || (!users.n && volume_delete(j->g, j->volumes.v[i], e) < 0))
+			result = -1;
+	}
+	return lock < 0 ? -1 : result;
+}
+
 static int undo_coming(struct update_live *j, struct err *e)
 {
 	int result = undo_mounts(j, e);
 	/* What is mounted still is not removed. */
-	for (size_t i = result < 0 ? 0 : j->volumes.n; i-- > 0;)
-		if (volume_delete(j->g, j->volumes.v[i], e) < 0)
-			result = -1;
+	if (result == 0)
+		result = undo_volumes(j, e);
 	for (size_t i = j->mounted.n; i-- > 0;) {
 		struct err why = {};
 		if (mount_node(j, &j->mounted.v[i], false, &why) < 0 && why.kind != ERR_NOT_FOUND)
