@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * checkpoint_import: the archive is unpacked into a directory below the root, locked, so that the next import removes what a killed one left there;
+ * checkpoint_import: the archive is unpacked into a directory of the root's imports, locked, so that the next import removes what a killed one left there;
  * then a container is made of the record, as a clone is, and gets the layer, the volumes and the checkpoint.
  */
 #include "engine/checkpoint_archive.h"
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { TEXT_MAX = 16 << 20 };
-static const char prefix[] = "import.tmp-";
+static const char imports[] = "imports";
 
 struct import {
 	struct engine *g;
@@ -37,6 +37,7 @@ static void import_drop(struct import *x)
 	fd_drop(&x->stage);
 	if (x->lock >= 0)
 		(void)!path_remove_tree(x->g->root, x->path, &ignored);
+	unlinkat(x->g->root, imports, AT_REMOVEDIR);
 	fd_drop(&x->lock);
 	fd_drop(&x->top);
 	mem_drop(&x->path);
@@ -47,18 +48,21 @@ static void sweep(struct engine *g)
 {
 	own(strv) struct strv names = {};
 	struct err ignored = {};
-	if (path_list(g->root, ".", &names, &ignored) < 0)
+	own(fd) int all = openat(g->root, imports, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (all < 0 || path_list(all, ".", &names, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
-		own(fd) int dir = str_has_prefix(names.v[i], prefix) ? path_open_dir(g->root, names.v[i], &ignored) : -1;
+		own(fd) int dir = path_open_dir(all, names.v[i], &ignored);
 		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, ".lock", true, false, &ignored);
 		if (lock >= 0)
-			(void)!path_remove_tree(g->root, names.v[i], &ignored);
+			(void)!path_remove_tree(all, names.v[i], &ignored);
 	}
 }
 
 static int try_stage(struct import *x, struct err *e)
 {
+	if (path_mkdirs(x->g->root, imports, 0700, e) < 0)
+		return -1;
 	if (mkdirat(x->g->root, x->path, 0700) < 0)
 		return err_sys(e, "%s", x->path);
 	x->top = path_open_dir(x->g->root, x->path, e);
@@ -75,7 +79,7 @@ static int try_stage(struct import *x, struct err *e)
 static int open_stage(struct import *x, struct err *e)
 {
 	sweep(x->g);
-	x->path = mem_printf("%s%d", prefix, (int)getpid());
+	x->path = mem_printf("%s/%d", imports, (int)getpid());
 	for (int i = 0; try_stage(x, e) < 0; i++) {
 		if (e->sys != ENOENT || i == 10)
 			return -1;

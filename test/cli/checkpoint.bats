@@ -19,7 +19,7 @@ setup() {
 asked() { jq -c "$2" "$FAKE_CRIU/$1.json"; }
 says() { hull inspect -f "$2" "$1"; }
 # No directory of a checkpoint that came to nothing.
-no_rest() { [ -z "$(find "$HULL_ROOT" -name '*.tmp-*')" ]; }
+no_rest() { [ -z "$(find "$HULL_ROOT" -name '*.tmp-*')" ] && [ ! -e "$HULL_ROOT/imports" ]; }
 
 @test "checkpoint create ends it, start --checkpoint goes on with it" {
     hull run -d --name one --network none box sh -c 'echo out; exec sleep 1000'
@@ -340,6 +340,14 @@ tampered() {
     tampered "rm hull.json; ln -s /etc/hostname hull.json"
     refuses 1 'hull.json' container restore --import "$HULL_DIR/forged.tar"
     [ "$(cat "$HULL_DIR/target")" = kept ]
+    # What one left that was killed, and what one has that is at it.
+    mkdir -p "$HULL_ROOT/imports/1/files" "$HULL_ROOT/imports/2"
+    exec 8>"$HULL_ROOT/imports/2/.lock"
+    flock 8
+    refuses 1 'hull.json' container restore --import "$HULL_DIR/forged.tar"
+    [ "$(ls "$HULL_ROOT/imports")" = 2 ]
+    exec 8>&-
+    refuses 1 'hull.json' container restore --import "$HULL_DIR/forged.tar"
     [ -z "$(hull ps -aq)" ]
     no_rest
     hull volume rm victim
