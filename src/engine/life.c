@@ -340,18 +340,19 @@ int container_stop(struct engine *g, struct container_entry *c, int sig, int tim
 	return 0;
 }
 
-/* Frozen by who was killed with it in hand, and not by a pause. Who has the container's lock knows that nobody is at it. */
+/* Frozen by who was killed with it in hand, and not by a pause. */
 static bool is_stuck(const struct container_entry *c)
 {
 	struct err ignored = {};
 	struct cgroup cg = {.v2 = -1};
-	bool stuck = c->lock >= 0 && str_eq(c->state.status, "running") && !str_is_empty(c->state.cgroup) && cgroup_open(c->state.cgroup, &cg, &ignored) == 0 &&
+	bool stuck = str_eq(c->state.status, "running") && !str_is_empty(c->state.cgroup) && cgroup_open(c->state.cgroup, &cg, &ignored) == 0 &&
 		cgroup_is_frozen(&cg);
 	cgroup_drop(&cg);
 	return stuck;
 }
 
-int container_pause(struct engine *g, struct container_entry *c, bool paused, struct err *e)
+/* alone: nobody else can be at it who freezes it for a moment. */
+static int change_pause(struct engine *g, struct container_entry *c, bool paused, bool alone, struct err *e)
 {
 	container_status(g, c);
 	/* Two at once are told apart by the lock; the monitor waits at it, too, when the container ends just now. */
@@ -361,7 +362,7 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 	const char *status = c->state.status;
 	if (paused && str_eq(status, "paused"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is already paused", container_label(c));
-	if (!str_eq(status, paused ? "running" : "paused") && (paused || !is_stuck(c)))
+	if (!str_eq(status, paused ? "running" : "paused") && (paused || !alone || !is_stuck(c)))
 		return err_set(e, ERR_CONFLICT, "container %.200s is not %s", container_label(c), paused ? "running" : "paused");
 	if (str_is_empty(c->state.cgroup))
 		return err_set(e, ERR_UNSUPPORTED, "container %.200s has no cgroup of its own, so it cannot be paused", container_label(c));
@@ -375,6 +376,12 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 		return -1;
 	event_container(g, c, paused ? "pause" : "unpause");
 	return 0;
+}
+
+/* Who has the container's lock is alone. */
+int container_pause(struct engine *g, struct container_entry *c, bool paused, struct err *e)
+{
+	return change_pause(g, c, paused, c->lock >= 0, e);
 }
 
 static const char pause_word[] = "paused by me";
@@ -412,8 +419,9 @@ void pause_served(struct engine *g, struct container_entry *c, int *fd)
 	if (n < 0)
 		return;
 	fd_drop(fd);
+	/* Who was at it is gone, perhaps between the freezer and the record. */
 	if (n == 0)
-		(void)!container_pause(g, c, false, &ignored);
+		(void)!change_pause(g, c, false, true, &ignored);
 }
 
 /* Its monitor looks at the state again before it frees the name: the one that is in there then is it. */
