@@ -233,11 +233,14 @@ waits_to_restart() {
     hull rm -f unchecked
 }
 
+# The program that `timeout` has started: looked for each time, for it may not have by then.
+child_has_pidfd() { find "/proc/$(pgrep -P "$1")/fd" -lname "*pidfd*" | grep -q .; }
+
 @test "wait --condition healthy ends when the monitor is killed, and believes no word of before" {
     hull run -d --name watched --health-cmd 'test -e /well' --health-interval 1h --health-start-period 2h box sleep 100000
     timeout 60 "$HULL" wait --condition healthy watched >waited 2>&1 3>&- &
     waiter=$!
-    wait_until 30 sh -c "ls -l /proc/$(pgrep -P $waiter)/fd | grep -q pidfd"
+    wait_until 30 child_has_pidfd $waiter
     kill -9 "$(field watched .State.MonitorPid)"
     code=0
     wait $waiter || code=$?
