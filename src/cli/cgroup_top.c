@@ -170,13 +170,16 @@ static int key(struct top *t, char c)
 	return c == 'q' || c == 3 || c == 4;
 }
 
-/* Until it is time for the next table. 0: it is; 1: the end; 2: show the same again in another order. */
+/* Until it is time for the next table. 0: it is; 1: the end; 2: show the same again in another order. Who wants the end is heard also
+ * where a table takes longer than the delay. */
 static int pass_time(struct top *t, int signals, struct err *e)
 {
 	int64_t until = t->now.at_ns + t->delay_ns;
-	for (int64_t left; (left = until - num_monotonic_ns()) > 0;) {
+	int64_t left;
+	do {
+		left = until - num_monotonic_ns();
 		struct pollfd p[2] = {{.fd = signals, .events = POLLIN}, {.fd = t->live ? 0 : -1, .events = POLLIN}};
-		int n = poll(p, 2, (int)(left / 1000000) + 1);
+		int n = poll(p, 2, left > 0 ? (int)(left / 1000000) + 1 : 0);
 		if (n < 0 && errno != EINTR)
 			return err_sys(e, "poll");
 		if (n > 0 && p[0].revents) {
@@ -191,7 +194,7 @@ static int pass_time(struct top *t, int signals, struct err *e)
 				return 1;
 			return c == ' ' ? 0 : 2;
 		}
-	}
+	} while (left > 0);
 	return 0;
 }
 

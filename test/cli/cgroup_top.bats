@@ -75,6 +75,15 @@ row() {
     tty_stop
 }
 
+@test "one that takes longer for a table than its delay still ends when it is told to" {
+    "$HULL" cgroup top -b -d 1ms >many 2>&1 3>&- &
+    top=$!
+    wait_until 30 grep -q '^CGROUP' many
+    kill -TERM $top
+    wait_until 30 sh -c "! kill -0 $top 2>/dev/null"
+    wait $top
+}
+
 @test "on a terminal of almost no size; killed by a signal" {
     need_cmd tmux
     tty_start small "sh -c 'stty rows 1 cols 1; $HULL cgroup top -n 3 -d 100ms; echo status \$? >small; sleep 60'"
