@@ -70,13 +70,13 @@ COPY --link dir/sub /linked
 COPY --from=one /one /two /made /opq /from/
 ADD tree.tar /added/
 USER 33
-WORKDIR /work/here
+WORKDIR /place/here
 RUN id -u >/tmp/id
 EOT
     root=$(hull build -q --network none -t same --build-context more=more --secret id=key,src=key .)
     [ "$(plain build -q --network none -t same --build-context more=more --secret id=key,src=key .)" = "$root" ]
-    run -0 plain run --rm -u 0 same sh -c 'cat /got /tmp/id; stat -c "%n %u:%g %a" /copied/a /added/dir/a /work/here; ls -A /from'
-    [ "$output" = $'hush-hushm\nDockerfile\ndir\nkey\nmore\ntree.tar\nm\n33\n/copied/a 5:6 750\n/added/dir/a 7:8 640\n/work/here 33:33 755\none\ntwo' ]
+    run -0 plain run --rm -u 0 same sh -c 'cat /got /tmp/id; stat -c "%n %u:%g %a" /copied/a /added/dir/a /place/here; ls -A /from'
+    [ "$output" = $'hush-hushm\nDockerfile\ndir\nkey\nmore\ntree.tar\nm\n33\n/copied/a 5:6 750\n/added/dir/a 7:8 640\n/place/here 33:33 755\none\ntwo' ]
     run -0 plain build --progress plain --network none -t same --build-context more=more --secret id=key,src=key .
     [ "$(grep -c CACHED <<<"$output")" = 10 ]
 }
