@@ -202,6 +202,13 @@ static int choose(const struct endpoint_request *q, int family, const struct net
 	return err_set(e, ERR_LIMIT, "network %s: no address of %s is free", q->network->name, subnet_format(&r->range, whole));
 }
 
+/* What changes the endpoints of a network holds this lock. */
+static int lock_and_read(const struct networks *n, const char *network_id, struct arena *a, struct endpoints *ret, struct err *e)
+{
+	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
+	return lock < 0 || endpoints_read(n, network_id, a, ret, e) < 0 ? -1 : take_fd(lock);
+}
+
 int endpoint_take(const struct networks *n, const struct endpoint_request *q, struct arena *a, struct endpoint *ret, struct err *e)
 {
 	static const uint8_t none[MAC_LEN];
@@ -209,8 +216,8 @@ int endpoint_take(const struct networks *n, const struct endpoint_request *q, st
 	struct endpoints all;
 	struct network_range r;
 	char id[ID_LEN + 1];
-	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
-	if (lock < 0 || endpoints_read(n, w->id, a, &all, e) < 0)
+	own(fd) int lock = lock_and_read(n, w->id, a, &all, e);
+	if (lock < 0)
 		return -1;
 	/* What a killed start of it left. */
 	size_t kept = 0;
@@ -248,8 +255,8 @@ int endpoint_set(const struct networks *n, const char *network_id, const struct 
 {
 	own(arena) struct arena a = {};
 	struct endpoints all;
-	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
-	if (lock < 0 || endpoints_read(n, network_id, &a, &all, e) < 0)
+	own(fd) int lock = lock_and_read(n, network_id, &a, &all, e);
+	if (lock < 0)
 		return -1;
 	size_t i = 0;
 	while (i < all.n && strcmp(all.v[i].container, p->container) != 0)
@@ -265,8 +272,8 @@ int endpoint_add_name(const struct networks *n, const char *network_id, const ch
 {
 	own(arena) struct arena a = {};
 	struct endpoints all;
-	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
-	if (lock < 0 || endpoints_read(n, network_id, &a, &all, e) < 0)
+	own(fd) int lock = lock_and_read(n, network_id, &a, &all, e);
+	if (lock < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++)
 		if (strcmp(all.v[i].container, container) == 0 && !strv_has(&all.v[i].names, name) && !strpbrk(name, " ,\n")) {
@@ -280,8 +287,8 @@ int endpoint_drop_name(const struct networks *n, const char *network_id, const c
 {
 	own(arena) struct arena a = {};
 	struct endpoints all;
-	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
-	if (lock < 0 || endpoints_read(n, network_id, &a, &all, e) < 0)
+	own(fd) int lock = lock_and_read(n, network_id, &a, &all, e);
+	if (lock < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {
 		struct strv *names = &all.v[i].names;
@@ -301,8 +308,8 @@ int endpoint_set_names(const struct networks *n, const char *network_id, const c
 {
 	own(arena) struct arena a = {};
 	struct endpoints all;
-	own(fd) int lock = path_lock(n->run, "lock", true, true, e);
-	if (lock < 0 || endpoints_read(n, network_id, &a, &all, e) < 0)
+	own(fd) int lock = lock_and_read(n, network_id, &a, &all, e);
+	if (lock < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++)
 		if (strcmp(all.v[i].container, container) == 0) {
