@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hide: one walk over the context beside the layer in the making. What is ignored gets a whiteout, unless a pattern takes something below
+ * it back; then the walk goes on inside. A directory of the layer is made with its first whiteout, those above it before: what has
+ * nothing to hide leaves no trace, and a layer that hides nothing is not mounted.
+ */
 #include "build/hide.h"
 
 #include "base/fd.h"

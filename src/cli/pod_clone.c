@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pod_clone: podman's pod clone. */
+/*
+ * pod_clone: podman's pod clone: the new one is made, then with --destroy the other goes, then the new one's containers start. When the
+ * other cannot go, the new one does.
+ */
 #include "cli/pod.h"
 #include "engine/clone.h"
 #include "engine/pod.h"

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cdi: the files of all directories are read, in the order of the directories and of their names, before any of what they say is put into
+ * the configuration: a later directory may describe the device again. What a file says for all of its devices goes in once, before
+ * what it says for one.
+ */
 #include "engine/cdi.h"
 
 #include "base/fd.h"
