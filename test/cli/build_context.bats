@@ -4,9 +4,10 @@
 # machines: native v2
 
 load ../lib/hull
+load ../lib/build
 setup_file() { hull_setup; }
 teardown_file() {
-    [ ! -d "$HULL_ROOT/build/running" ] || [ -z "$(ls "$HULL_ROOT/build/running")" ] || { ls "$HULL_ROOT/build/running" >&2; return 1; }
+    no_step_is_left
     hull_teardown
 }
 
@@ -14,18 +15,6 @@ setup() {
     rm -rf "$HULL_DIR/ctx" "$HULL_DIR/more"
     mkdir "$HULL_DIR/ctx" "$HULL_DIR/more"
     cd "$HULL_DIR/ctx" || return 1
-}
-
-build() {
-    said=$(hull build --progress plain "$@" 2>&1) || { echo "$said"; return 1; }
-}
-
-fails() {
-    local pattern=$1 status=0
-    shift
-    said=$(hull build --progress plain "$@" 2>&1) || status=$?
-    [ "$status" = 1 ] || { echo "status $status: $said"; return 1; }
-    [[ $(tail -n 1 <<<"$said") =~ $pattern ]] || { echo "has no /$pattern/: $said"; return 1; }
 }
 
 @test "build context: a bind mount of a named one is done again when its files change, and only then" {

@@ -4,9 +4,10 @@
 # machines: native v2
 
 load ../lib/hull
+load ../lib/build
 setup_file() { hull_setup; }
 teardown_file() {
-    [ ! -d "$HULL_ROOT/build/running" ] || [ -z "$(ls "$HULL_ROOT/build/running")" ] || { ls "$HULL_ROOT/build/running" >&2; return 1; }
+    no_step_is_left
     hull_teardown
 }
 

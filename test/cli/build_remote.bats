@@ -3,6 +3,7 @@
 # hull build: ADD and contexts from elsewhere: a server on loopback.
 
 load ../lib/hull
+load ../lib/build
 
 setup_file() {
     hull_setup
@@ -19,7 +20,7 @@ setup_file() {
 
 teardown_file() {
     [ ! -e "$HULL_DIR/server.pid" ] || kill "$(cat "$HULL_DIR/server.pid")"
-    [ ! -d "$HULL_ROOT/build/running" ] || [ -z "$(ls "$HULL_ROOT/build/running")" ] || { ls "$HULL_ROOT/build/running" >&2; return 1; }
+    no_step_is_left
     hull_teardown
 }
 
@@ -29,18 +30,6 @@ setup() {
     mkdir "$HULL_DIR/ctx"
     cd "$HULL_DIR/ctx" || return 1
     : >"$HULL_DIR/log"
-}
-
-build() {
-    said=$(hull build --progress plain "$@" 2>&1) || { echo "$said"; return 1; }
-}
-
-fails() {
-    local pattern=$1 status=0
-    shift
-    said=$(hull build --progress plain "$@" 2>&1) || status=$?
-    [ "$status" = 1 ] || { echo "status $status: $said"; return 1; }
-    [[ $(tail -n 1 <<<"$said") =~ $pattern ]] || { echo "has no /$pattern/: $said"; return 1; }
 }
 
 @test "build: ADD of a URL: its name, its mode, its time; what is still the same is not fetched again" {

@@ -4,6 +4,7 @@
 # machines: native v2
 
 load ../lib/hull
+load ../lib/build
 
 setup_file() {
     hull_setup
@@ -35,7 +36,7 @@ C
     ssh-keygen -q -t ed25519 -N pass -f "$HULL_DIR/locked"
 }
 teardown_file() {
-    [ ! -d "$HULL_ROOT/build/running" ] || [ -z "$(ls "$HULL_ROOT/build/running")" ] || { ls "$HULL_ROOT/build/running" >&2; return 1; }
+    no_step_is_left
     hull_teardown
 }
 
