@@ -3,17 +3,12 @@
  * The tar reader on archives made here byte by byte, good and hostile. t_codec_tar_peers compares it
  * with other programs.
  */
-#include "codec/tar.h"
+#include "t_codec_tar.h"
 
 #include "base/str.h"
 #include "codec/tar_format.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 static void seal(struct tar_header *h)
 {
@@ -90,46 +85,6 @@ static void add_pax(struct buf *b, char type, ...)
 		record_text(&records, key, va_arg(ap, const char *));
 	va_end(ap);
 	add(b, type, "PaxHeaders/x", records.data, records.len);
-}
-
-struct archive {
-	struct stream *in;
-	struct tar_reader *r;
-};
-
-static void archive_drop(struct archive *a)
-{
-	tar_reader_drop(&a->r);
-	stream_drop(&a->in);
-}
-
-static struct archive read_archive(const struct buf *b)
-{
-	struct archive a = {.in = stream_memory(buf_text(b), b->len)};
-	a.r = tar_reader_new(a.in);
-	return a;
-}
-
-static const struct tar_entry *next(struct archive *a)
-{
-	struct err e = {};
-	const struct tar_entry *t = NULL;
-	int found = tar_next(a->r, &t, &e);
-	if (found < 0)
-		fail_msg("%s", e.text);
-	return found ? t : NULL;
-}
-
-static void assert_data(struct archive *a, const char *want)
-{
-	struct err e = {};
-	own(buf) struct buf got = {};
-	char p[7];
-	ssize_t n;
-	while ((n = tar_data(a->r, p, sizeof p, &e)) > 0)
-		buf_add(&got, p, (size_t)n);
-	assert_int_equal(n, 0);
-	assert_string_equal(buf_text(&got), want);
 }
 
 /* Reads b to its end; the error when it is refused. */

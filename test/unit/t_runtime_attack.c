@@ -272,11 +272,10 @@ static void own_executable(void **state)
 	assert_true(before == after);
 }
 
-/* CVE-2021-30465: a directory becomes a symlink and back while places are looked up. */
-static void raced_mount_place(void **state)
+/* At /v a volume in which "place" is a directory at one moment and a link to the canary at the next; the process that exchanges them. */
+static pid_t raced_volume(struct box *b, char canary[128])
 {
-	struct box *b = *state;
-	char canary[128], volume[128], dir[160], link[160];
+	char volume[128], dir[160], link[160];
 	make_canary(b, canary);
 	snprintf(volume, sizeof volume, "%s/volume", b->dir);
 	snprintf(dir, sizeof dir, "%s/place", volume);
@@ -287,13 +286,28 @@ static void raced_mount_place(void **state)
 		for (;;)
 			renameat2(AT_FDCWD, dir, AT_FDCWD, link, 2 /* RENAME_EXCHANGE */);
 	add_mount(b, "/v", "bind", volume, "rbind");
-	add_mount(b, "/v/place/sub", "tmpfs", "tmpfs", "");
-	args(b, "true", NULL);
-	for (int i = 0; i < 150; i++)
+	return racer;
+}
+
+/* So many starts, then the end of the race. */
+static void race(struct box *b, int starts, pid_t racer, const char *canary)
+{
+	for (int i = 0; i < starts; i++)
 		(void)run(b);
 	kill(racer, SIGKILL);
 	waitpid(racer, NULL, 0);
 	canary_lives(canary);
+}
+
+/* CVE-2021-30465: a directory becomes a symlink and back while places are looked up. */
+static void raced_mount_place(void **state)
+{
+	struct box *b = *state;
+	char canary[128];
+	pid_t racer = raced_volume(b, canary);
+	add_mount(b, "/v/place/sub", "tmpfs", "tmpfs", "");
+	args(b, "true", NULL);
+	race(b, 150, racer, canary);
 }
 
 /* CVE-2023-25809: the host's cgroups are not writable through /sys/fs/cgroup, in a user namespace without its own either. */
@@ -475,28 +489,15 @@ static void covered_parameters(void **state)
 static void raced_directories(void **state)
 {
 	struct box *b = *state;
-	char canary[128], volume[128], dir[160], link[160];
-	make_canary(b, canary);
-	snprintf(volume, sizeof volume, "%s/volume", b->dir);
-	snprintf(dir, sizeof dir, "%s/place", volume);
-	snprintf(link, sizeof link, "%s/other", volume);
-	assert_int_equal(mkdir(volume, 0755) | mkdir(dir, 0755) | symlink(canary, link), 0);
-	pid_t racer = fork();
-	if (racer == 0)
-		for (;;)
-			renameat2(AT_FDCWD, dir, AT_FDCWD, link, 2 /* RENAME_EXCHANGE */);
-	add_mount(b, "/v", "bind", volume, "rbind");
+	char canary[128];
+	pid_t racer = raced_volume(b, canary);
 	add_mount(b, "/v/place/a/b", "tmpfs", "tmpfs", "tmpcopyup");
 	struct spec_device *d = list_add(b, &b->spec.linux_->devices, sizeof *d);
 	*d = (struct spec_device){.path = arena_dup(&b->arena, "/v/place/c/node"), .type = arena_dup(&b->arena, "c"), .major = {true, 1}, .minor = {true, 3}};
 	arena_strv_add(&b->arena, &b->spec.linux_->masked_paths, "/v/place/a");
 	b->spec.process->cwd = arena_dup(&b->arena, "/v/place/d/e");
 	args(b, "true", NULL);
-	for (int i = 0; i < 60; i++)
-		(void)run(b);
-	kill(racer, SIGKILL);
-	waitpid(racer, NULL, 0);
-	canary_lives(canary);
+	race(b, 60, racer, canary);
 }
 
 int main(void)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits, freezing, killing, statistics; on the machine's own hierarchies, and on a v2 tree alone (in a mount namespace). */
 #include "t_runtime_box.h"
+#include "t_runtime_unified.h"
 
 #include "runtime/cgroup_stats.h"
 
-#include <sched.h>
 #include <sys/xattr.h>
 
 static const char *read_limit(const struct container *c, const char *v1, const char *v2)
@@ -345,26 +345,6 @@ static void unmarked(void **state)
 		assert_int_equal(cgroup_remove(&again, &b->e), 0);
 		cgroup_drop(&again);
 	}
-}
-
-/* A v2 tree alone, as on a current distribution; here it has few controllers, but the ways in and out are the same. */
-static void unified(void **state)
-{
-	(void)state;
-	if (cgroup_machine_mode() == CGROUP_V2)
-		skip();
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-			mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) < 0)
-			_exit(99);
-		execl("/proc/self/exe", "t_runtime_cgroup", "unified", NULL);
-		_exit(98);
-	}
-	int status;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 }
 
 /* The child joins its groups by itself and opens /dev/null before the parent has set the other limits. */

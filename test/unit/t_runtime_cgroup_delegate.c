@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whose a container's group is, and the group below it in which its processes can be. In a mount namespace with v2 alone. */
 #include "t_runtime_box.h"
+#include "t_runtime_unified.h"
 
 #include "runtime/cgroup_limits.h"
 
-#include <sched.h>
 
 static struct idmap_row row = {0, 100000, 65536};
 
@@ -135,25 +135,6 @@ static void not_on_v1(void **state)
 	ended(&c);
 	map_set(&b->arena, &b->spec.annotations, "run.oci.delegate-cgroup", "a");
 	refused(b, ERR_UNSUPPORTED, "only unified cgroups can be delegated");
-}
-
-static void unified(void **state)
-{
-	(void)state;
-	if (cgroup_machine_mode() == CGROUP_V2)
-		skip();
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-			mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) < 0)
-			_exit(99);
-		execl("/proc/self/exe", "t_runtime_cgroup_delegate", "unified", NULL);
-		_exit(98);
-	}
-	int status;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 }
 
 int main(int argc, char **argv unused)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits as the files of a v2 group get them, and those of this machine's v1 groups changed while a container runs. */
 #include "t_runtime_box.h"
-
 #include "t_runtime_group.h"
+#include "t_runtime_unified.h"
 
 #include "runtime/cgroup_stats.h"
 
-#include <sched.h>
 
 static void put(struct group *g, const struct spec_resources *r)
 {
@@ -416,26 +415,6 @@ static void device_rules(void **state)
 	close(in[1]);
 	kill(c.pid, SIGKILL);
 	reap(&c);
-}
-
-/* v2 alone: device rules are programs there. */
-static void unified(void **state)
-{
-	(void)state;
-	if (cgroup_machine_mode() == CGROUP_V2)
-		skip();
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-			mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) < 0)
-			_exit(99);
-		execl("/proc/self/exe", "t_runtime_cgroup_limits", "unified", NULL);
-		_exit(98);
-	}
-	int status;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 }
 
 int main(int argc, char **argv)

@@ -876,9 +876,9 @@ static int rootless_life(struct world *w)
 	return 0;
 }
 
-static void rootless(void **state)
+/* A life in a store of its own, in a user namespace with so many ids. */
+static void live_as(unsigned ids, int (*life)(struct world *w))
 {
-	(void)state;
 	struct world w;
 	files_only();
 	world_open(&w);
@@ -887,7 +887,7 @@ static void rootless(void **state)
 	char command[100];
 	snprintf(command, sizeof command, "rm -rf %s/layers && chown 200000:200000 %s", w.path, w.path);
 	assert_int_equal(system(command), 0);
-	int r = in_userns(200000, 65536, rootless_life, &w);
+	int r = in_userns(200000, ids, life, &w);
 	if (r == 77) {
 		world_close(&w);
 		print_message("skipped: no user namespaces here\n");
@@ -895,6 +895,12 @@ static void rootless(void **state)
 	}
 	assert_int_equal(r, 0);
 	world_close(&w);
+}
+
+static void rootless(void **state)
+{
+	(void)state;
+	live_as(65536, rootless_life);
 }
 
 /* As unshare -Ur has it: one id. */
@@ -923,22 +929,7 @@ static int one_id_life(struct world *w)
 static void one_id(void **state)
 {
 	(void)state;
-	struct world w;
-	files_only();
-	world_open(&w);
-	snap_drop(&w.snap);
-	w.snap.layers = -1;
-	char command[100];
-	snprintf(command, sizeof command, "rm -rf %s/layers && chown 200000:200000 %s", w.path, w.path);
-	assert_int_equal(system(command), 0);
-	int r = in_userns(200000, 1, one_id_life, &w);
-	if (r == 77) {
-		world_close(&w);
-		print_message("skipped: no user namespaces here\n");
-		skip();
-	}
-	assert_int_equal(r, 0);
-	world_close(&w);
+	live_as(1, one_id_life);
 }
 
 /* A copy that does not fit leaves nothing. */
