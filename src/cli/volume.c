@@ -89,7 +89,7 @@ static const struct opt create_opts[] = {
 	{"driver", 'd', OPT_STR, O(driver), "string", "Only local", 0, "local"},
 	{"label", 0, OPT_STRV, O(labels), "KEY[=VALUE]", "Labels of the volume"},
 	{"name", 0, OPT_STR, O(name), "string", "Its name", OPT_HIDDEN},
-	{"opt", 'o', OPT_STRV, O(options), "KEY=VALUE", "size=: the bytes it may have; type=, device=, o=: what is mounted in its place, as mount(8) has it"},
+	{"opt", 'o', OPT_STRV, O(options), "KEY=VALUE", "size= or o=size=,inodes=,uid=,gid=: what it may have, and its owner; type=, device=, o=: what is mounted in its place, as mount(8) has it"},
 };
 #undef O
 

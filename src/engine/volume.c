@@ -68,21 +68,33 @@ int volume_store(int dir, const struct volume *v, struct err *e)
 /* A quota is set on an empty directory: what is made in it then is counted. */
 static int make_limited(struct engine *g, const char *name, struct volume *v, struct err *e)
 {
-	const char *text = map_get(&v->options, "size");
-	int64_t size;
-	if (!text)
+	struct volume_wish w;
+	if (volume_options_wish(&v->options, &w, e) < 0)
+		return -1;
+	if (!w.bytes && !w.inodes)
 		return 0;
 	own(mem) char *path = mem_printf("volumes/%s", name);
-	if (num_size(text, false, &size, "option size", e) < 0 || path_mkdirs(g->root, path, 0755, e) < 0)
+	if (path_mkdirs(g->root, path, 0755, e) < 0)
 		return -1;
 	own(fd) int dir = volume_open(g, name, e);
 	if (dir < 0 || path_exists(dir, "volume.json"))
 		return dir < 0 ? -1 : 0;
-	if (volume_quota_set(g, dir, (uint64_t)size, &v->project, e) < 0) {
+	if (volume_quota_set(g, dir, &w, &v->project, e) < 0) {
 		(void)!unlinkat(g->root, path, AT_REMOVEDIR);
 		return -1;
 	}
 	return 0;
+}
+
+int volume_dress(int dir, const char *data, const struct volume *v, struct err *e)
+{
+	struct volume_wish w;
+	if (volume_options_wish(&v->options, &w, e) < 0)
+		return -1;
+	if (!w.has_uid && !w.has_gid)
+		return 0;
+	return fchownat(dir, data, w.has_uid ? (uid_t)w.uid : (uid_t)-1, w.has_gid ? (gid_t)w.gid : (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 ?
+		err_sys(e, "give it its owner") : 0;
 }
 
 static int ensure(struct engine *g, const char *name, struct volume *v, struct err *e)
@@ -102,7 +114,7 @@ static int ensure(struct engine *g, const char *name, struct volume *v, struct e
 		return 0;
 	char now[NUM_TEXT];
 	v->created = num_format_time(num_now_ns(), now);
-	if (volume_store(dir, v, e) < 0)
+	if (volume_dress(dir, "_data", v, e) < 0 || volume_store(dir, v, e) < 0)
 		return -1;
 	event_other(g, "volume", "create", name, "driver", "local");
 	return 0;
@@ -112,36 +124,6 @@ int volume_ensure(struct engine *g, const char *name, bool anonymous, struct err
 {
 	struct volume v = {.anonymous = anonymous};
 	return ensure(g, name, &v, e);
-}
-
-static int check_options(const struct map *o, struct err *e)
-{
-	static const char *const known[] = {"type", "device", "o", "size"};
-	const char *type = map_get(o, "type"), *device = map_get(o, "device");
-	for (size_t i = 0; i < o->n; i++) {
-		size_t k = 0;
-		while (k < countof(known) && strcmp(known[k], o->v[i].key) != 0)
-			k++;
-		if (k == countof(known))
-			return err_set(e, ERR_USAGE, "volume option \"%.60s\": type, device, o and size are known", o->v[i].key);
-	}
-	if (!type && !device && !map_get(o, "o"))
-		return 0;
-	if (map_get(o, "size"))
-		return err_set(e, ERR_USAGE, "option size is for a volume on the disk: of what is mounted, o=size=… says it where it has one");
-	if (str_is_empty(device) || (str_is_empty(type) && !volume_is_bind(o)))
-		return err_set(e, ERR_USAGE, "a volume that is mounted needs the options type and device");
-	if (volume_is_bind(o) && *device != '/')
-		return err_set(e, ERR_USAGE, "option device \"%.200s\": the path must be absolute", device);
-	return 0;
-}
-
-bool volume_is_bind(const struct map *o)
-{
-	own(strv) struct strv words = {};
-	const char *type = map_get(o, "type"), *text = map_get(o, "o");
-	strv_split(&words, text ? text : "", ',');
-	return str_eq(type, "bind") || ((str_is_empty(type) || str_eq(type, "none")) && (strv_has(&words, "bind") || strv_has(&words, "rbind")));
 }
 
 int volume_mount(struct engine *g, const char *name, struct arena *a, struct volume_mount *ret, struct err *e)
@@ -170,7 +152,7 @@ int volume_create(struct engine *g, const char *name, const struct map *labels, 
 		v.options = *options;
 		/* What it has comes from where it is mounted. */
 		v.filled = map_get(options, "type") || map_get(options, "device");
-		if (check_options(options, e) < 0)
+		if (volume_options_check(options, e) < 0)
 			return -1;
 	}
 	if (v.anonymous) {
@@ -241,12 +223,12 @@ static bool is_empty(int dir)
 }
 
 /* Whole or not at all: a copy beside it takes its place. */
-static int copy_in(int dir, int from, struct err *e)
+static int copy_in(int dir, int from, const struct volume *v, struct err *e)
 {
 	if (path_remove_tree(dir, "_data.tmp", e) < 0 || path_mkdirs(dir, "_data.tmp", 0755, e) < 0)
 		return -1;
 	own(fd) int to = path_open_dir(dir, "_data.tmp", e);
-	if (to < 0 || copy_tree(from, to, e) < 0) {
+	if (to < 0 || copy_tree(from, to, e) < 0 || volume_dress(dir, "_data.tmp", v, e) < 0) {
 		struct err ignored = {};
 		(void)!path_remove_tree(dir, "_data.tmp", &ignored);
 		return -1;
@@ -269,10 +251,12 @@ int volume_fill(struct engine *g, const char *name, int from, uid_t uid, gid_t g
 		return -1;
 	/* Something is in it: a container with nocopy had it, or its owner put it there. */
 	bool is_used = !is_empty(data);
-	if (!is_used && from >= 0 && copy_in(dir, from, e) < 0)
+	if (!is_used && from >= 0 && copy_in(dir, from, &v, e) < 0)
 		return err_wrap(e, "volume %s", name);
 	if (!is_used && from < 0 && (uid || gid) && fchown(data, uid, gid) < 0)
 		return err_sys(e, "volume %s", name);
+	if (volume_dress(dir, "_data", &v, e) < 0)
+		return -1;
 	v.filled = true;
 	return volume_store(dir, &v, e);
 }

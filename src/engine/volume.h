@@ -20,7 +20,8 @@ int volume_users(struct engine *g, const char *name, const char *except, struct 
 struct json *volume_list(struct engine *g, const struct strv *filters, struct err *e) must_use;
 struct json *volume_inspect(struct engine *g, const char *name, struct err *e) must_use;
 /* A new one by name ("": a made-up one, anonymous); one that is there already is success. options: type, device and o, of what is mounted
- * in its place in each container, as mount(8) has them; size, the bytes it may have (ERR_UNSUPPORTED where the file system has no quotas). */
+ * in its place in each container, as mount(8) has them; size, the bytes it may have (ERR_UNSUPPORTED where the file system has no quotas),
+ * or in podman's way o=size=,inodes=,uid=,gid=. */
 int volume_create(struct engine *g, const char *name, const struct map *labels, const struct map *options, char **ret_name, struct err *e) must_use;
 /* ERR_CONFLICT when a container, running or not, has it. */
 int volume_remove(struct engine *g, const char *name, bool force, struct err *e) must_use;

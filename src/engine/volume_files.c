@@ -107,12 +107,11 @@ static int fill_clone(struct engine *g, int data, int dir, const struct volume *
 {
 	char now[NUM_TEXT];
 	struct volume made = *v;
-	int64_t size = 0;
-	const char *text = map_get(&v->options, "size");
+	struct volume_wish w;
 	made.project = 0;
 	made.anonymous = false;
 	made.created = num_format_time(num_now_ns(), now);
-	if (text && (num_size(text, false, &size, "option size", e) < 0 || volume_quota_set(g, dir, (uint64_t)size, &made.project, e) < 0))
+	if (volume_options_wish(&v->options, &w, e) < 0 || ((w.bytes || w.inodes) && volume_quota_set(g, dir, &w, &made.project, e) < 0))
 		return -1;
 	if (mkdirat(dir, "_data", 0755) < 0)
 		return err_sys(e, "make it");

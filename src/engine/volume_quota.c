@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * volume_quota: a project of the file system's (quotactl(2), PRJQUOTA) for each volume with a size: ext4 with the features project and quota, or
- * xfs, mounted with prjquota. The volume's directory belongs to it and hands it on to what is made in it. The number is made up; one that has a
- * limit or use already is another's.
+ * volume_quota: a project of the file system's (quotactl(2), PRJQUOTA) for each volume with a size or a number of files: ext4 with the features
+ * project and quota, or xfs, mounted with prjquota. The volume's directory belongs to it and hands it on to what is made in it. The number is made
+ * up; one that has a limit or use already is another's.
  */
 #include "engine/volume_record.h"
 
@@ -22,9 +22,11 @@ static int quota(int dir, unsigned cmd, uint32_t project, struct if_dqblk *q)
 	return (int)syscall(SYS_quotactl_fd, dir, QCMD(cmd, PRJQUOTA), project, q);
 }
 
-static int limit(int dir, uint32_t project, uint64_t bytes)
+static int limit(int dir, uint32_t project, const struct volume_wish *w)
 {
-	struct if_dqblk q = {.dqb_bhardlimit = (bytes + BLOCK - 1) / BLOCK, .dqb_bsoftlimit = (bytes + BLOCK - 1) / BLOCK, .dqb_valid = QIF_BLIMITS};
+	uint64_t blocks = (w->bytes + BLOCK - 1) / BLOCK;
+	struct if_dqblk q = {.dqb_bhardlimit = blocks, .dqb_bsoftlimit = blocks, .dqb_ihardlimit = w->inodes, .dqb_isoftlimit = w->inodes,
+		.dqb_valid = QIF_LIMITS};
 	return quota(dir, Q_SETQUOTA, project, &q);
 }
 
@@ -37,7 +39,8 @@ static uint32_t unused_project(int dir)
 		for (int k = 0; k < 7; k++)
 			n = n * 16 + (uint32_t)(id[k] <= '9' ? id[k] - '0' : id[k] - 'a' + 10);
 		struct if_dqblk q = {};
-		if (quota(dir, Q_GETQUOTA, PROJECT_FIRST + n, &q) < 0 ? errno == ENOENT || errno == ESRCH : !q.dqb_bhardlimit && !q.dqb_curspace)
+		int r = quota(dir, Q_GETQUOTA, PROJECT_FIRST + n, &q);
+		if (r < 0 ? errno == ENOENT || errno == ESRCH : !q.dqb_bhardlimit && !q.dqb_ihardlimit && !q.dqb_curspace)
 			return PROJECT_FIRST + n;
 		if (errno != ENOENT && errno != 0)
 			break;
@@ -45,16 +48,16 @@ static uint32_t unused_project(int dir)
 	return 0;
 }
 
-int volume_quota_set(struct engine *g, int dir, uint64_t bytes, uint32_t *ret_project, struct err *e)
+int volume_quota_set(struct engine *g, int dir, const struct volume_wish *w, uint32_t *ret_project, struct err *e)
 {
 	struct fsxattr x = {};
 	struct if_dqfmt_probe { uint32_t format; } probe = {};
 	if (syscall(SYS_quotactl_fd, dir, QCMD(Q_GETFMT, PRJQUOTA), 0, &probe) < 0 || ioctl(dir, FS_IOC_FSGETXATTR, &x) < 0)
-		return err_set(e, ERR_UNSUPPORTED, "option size: the file system of %.200s keeps no quotas of projects: that needs ext4 (made with "
+		return err_set(e, ERR_UNSUPPORTED, "a quota: the file system of %.200s keeps no quotas of projects: that needs ext4 (made with "
 			"-O project,quota) or xfs, mounted with prjquota; a volume in memory has a size with type=tmpfs", g->root_path);
 	errno = 0;
 	uint32_t project = unused_project(dir);
-	if (!project || limit(dir, project, bytes) < 0)
+	if (!project || limit(dir, project, w) < 0)
 		return err_sys(e, "set its quota");
 	x.fsx_projid = project;
 	x.fsx_xflags |= FS_XFLAG_PROJINHERIT;
@@ -66,6 +69,7 @@ int volume_quota_set(struct engine *g, int dir, uint64_t bytes, uint32_t *ret_pr
 
 void volume_quota_clear(int dir, uint32_t project)
 {
+	struct volume_wish none = {};
 	if (project)
-		(void)!limit(dir, project, 0);
+		(void)!limit(dir, project, &none);
 }

@@ -15,3 +15,33 @@ teardown_file() { hull_teardown; }
     run -0 hull inspect -f '{{.GraphDriver.Name}}' stacked
     [[ $output == overlay* ]]
 }
+
+@test "volume create -o size: quotas of ext4's projects hold, and outlive a new mount, as after a reboot" {
+    need_root
+    truncate -s 256M ext4.img
+    mkfs.ext4 -q -O project,quota ext4.img
+    mkdir ext4
+    mount -o loop,prjquota ext4.img ext4
+    store="--root $PWD/ext4/root"
+    hull $store volume create -o size=2M bytes
+    hull $store volume create --opt o=size=4M,inodes=10 files
+    [ "$(hull $store volume inspect -f '{{.Options.size}}' bytes)" = 2M ]
+    [ "$(hull $store volume inspect -f '{{.Options.o}}' files)" = size=4M,inodes=10 ]
+    hull $store volume clone bytes copy
+    umount ext4
+    mount -o loop,prjquota ext4.img ext4
+    for v in bytes copy; do
+        run hull $store run --rm -v $v:/v box sh -c 'dd if=/dev/zero of=/v/f bs=1M count=4; rm /v/f; dd if=/dev/zero of=/v/g bs=1M count=1 && echo room'
+        echo "$output"
+        matches "$output" 'quota exceeded|no space'
+        [[ $output == *room* ]]
+    done
+    run hull $store run --rm -v files:/v box sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11; do echo x >/v/$i || break; done; ls /v | wc -l'
+    echo "$output"
+    matches "$output" 'quota exceeded|no space'
+    [ "${lines[-1]}" -lt 10 ]
+    hull $store volume rm bytes files copy
+    hull $store volume create -o size=8M bytes
+    hull $store run --rm -v bytes:/v box dd if=/dev/zero of=/v/f bs=1M count=4
+    umount ext4
+}
