@@ -3,7 +3,8 @@
 
 RUN has no network in them (the peers' daemon is started without a bridge). `build-cold`: ten RUN steps; `build-cached`: the same when all of it
 is in the cache, `build-cached-N` with N other images in the store; `build-context`: COPY of 10,000 files of 20 KiB, none of which changed;
-`build-context-cold`: the same with an empty cache, beside `copy+hash`, a pass that reads, hashes and writes those files and does nothing else;
+`build-context-cold`: the same with an empty cache, beside two passes in C that read, hash and write those files and do nothing else: `copy+hash` makes
+files of them, `copy+hash-1` one file. hull hashes what it copies twice, each file and the layer, and each sha256 of the whole is nearly half of `copy+hash-1`;
 `build-parallel`: two stages that sleep for 2 s and a third that copies from both.
 """
 
@@ -77,20 +78,6 @@ def make_images(target, n):
             info.size = len(data)
             t.addfile(info, io.BytesIO(data))
     return target
-
-
-def copy_and_hash(source, target):
-    """What `copy+hash` runs."""
-    whole, room = hashlib.sha256(), memoryview(bytearray(1 << 16))
-    for folder, folders, files in os.walk(source):
-        there = os.path.join(target, os.path.relpath(folder, source))
-        os.makedirs(there, exist_ok=True)
-        for name in files:
-            with open(os.path.join(folder, name), "rb", buffering=0) as f, open(os.path.join(there, name), "wb", buffering=0) as out:
-                while n := f.readinto(room):
-                    whole.update(room[:n])
-                    out.write(room[:n])
-    return whole.hexdigest()
 
 
 class Builder(peers.Engine):
@@ -210,23 +197,38 @@ class Unshare(Builder):
 
 
 class CopyHash(Builder):
-    """One pass over the files: what a COPY of them takes."""
-    name, programs = "copy+hash", ("python3",)
+    """One pass over the files in C, copyhash.c: what a COPY of them takes that makes files of them."""
+    name, programs = "copy+hash", ("cc",)
+
+    def setup(self):
+        os.makedirs(self.dir, exist_ok=True)
+        self.program = self.dir + "/copyhash"
+        peers.quiet("cc", "-O2", "-o", self.program, os.path.join(os.path.dirname(os.path.abspath(__file__)), "copyhash.c"), "-lcrypto")
 
     def takes(self, case):
         return case == "build-context-cold"
 
+    def target(self):
+        return self.dir + "/copy"
+
     def command(self, case):
-        if not self.takes(case):
-            return None
-        return ["python3", "-c", f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import builds; "
-                f"builds.copy_and_hash({self.context(case)!r}, {self.dir!r})"]
+        return [self.program, self.context(case), self.target()] if self.takes(case) else None
 
     def prepare(self, case):
         pass
 
     def before(self, case):
-        shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.target(), ignore_errors=True)
+        os.mkdir(self.target())
 
 
-ALL = (Hull, Docker, BuildKit, Buildah, Unshare, CopyHash)
+class CopyHashOne(CopyHash):
+    """And one that writes them all into one file."""
+    name = "copy+hash-1"
+
+    def before(self, case):
+        if os.path.exists(self.target()):
+            os.unlink(self.target())
+
+
+ALL = (Hull, Docker, BuildKit, Buildah, Unshare, CopyHash, CopyHashOne)

@@ -92,7 +92,7 @@ static int put_file(struct writer *w, const struct tree_item *i, struct tar_entr
 			.mtime_ns = t->mtime_ns};
 		return lay_entry(&w->lay, t, e) < 0 ? -1 : tree_add(&w->c->tree, &w->sum, i, e);
 	}
-	if (pack_xattrs(fd, &a, t, e) < 0 || tree_content_begin(&content, fd, e) < 0)
+	if (pack_xattrs(fd, &a, t, e) < 0 || tree_content_begin(&content, t, e) < 0)
 		return -1;
 	int r = lay_entry(&w->lay, t, e) < 0 || lay_data(&w->lay, fd, t->stored, tree_content_add, &content, e) < 0 ? -1 : 0;
 	if (r == 0) {

@@ -227,17 +227,15 @@ int tree_open(const struct tree_item *i, struct err *e)
 	return take_fd(fd);
 }
 
-int tree_content_begin(struct tree_content *c, int fd, struct err *e)
+int tree_content_begin(struct tree_content *c, const struct tar_entry *t, struct err *e)
 {
-	own(arena) struct arena a = {};
-	struct tar_entry t = {};
 	c->digest = NULL;
-	if (digest_begin(NULL, &c->digest, e) < 0 || pack_xattrs(fd, &a, &t, e) < 0)
+	if (digest_begin(NULL, &c->digest, e) < 0)
 		return -1;
-	for (size_t i = 0; i < t.xattrs.n; i++) {
-		digest_add(c->digest, t.xattrs.v[i].name, strlen(t.xattrs.v[i].name) + 1);
-		digest_add(c->digest, &t.xattrs.v[i].len, sizeof t.xattrs.v[i].len);
-		digest_add(c->digest, t.xattrs.v[i].value, t.xattrs.v[i].len);
+	for (size_t i = 0; i < t->xattrs.n; i++) {
+		digest_add(c->digest, t->xattrs.v[i].name, strlen(t->xattrs.v[i].name) + 1);
+		digest_add(c->digest, &t->xattrs.v[i].len, sizeof t->xattrs.v[i].len);
+		digest_add(c->digest, t->xattrs.v[i].value, t->xattrs.v[i].len);
 	}
 	digest_add(c->digest, "\0content", 9);
 	return 0;
@@ -286,7 +284,9 @@ static int read_content(const struct tree_item *i, unsigned char ret[32], struct
 	own(fd) int fd = tree_open(i, e);
 	own(mem) char *room = mem_grow(NULL, READ_MAX);
 	struct tree_content c = {};
-	int r = fd < 0 ? -1 : tree_content_begin(&c, fd, e);
+	own(arena) struct arena a = {};
+	struct tar_entry t = {};
+	int r = fd < 0 || pack_xattrs(fd, &a, &t, e) < 0 ? -1 : tree_content_begin(&c, &t, e);
 	ssize_t n = 1;
 	while (r == 0 && n > 0) {
 		n = read(fd, room, READ_MAX);

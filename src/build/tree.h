@@ -9,6 +9,7 @@
 #include "build/statcache.h"
 
 #include "codec/digest.h"
+#include "codec/tar.h"
 
 #include <sys/stat.h>
 
@@ -47,9 +48,9 @@ struct tree_sum {
 int tree_add(const struct tree *t, struct tree_sum *s, const struct tree_item *i, struct err *e) must_use;
 /* The same when the file's digest is known. */
 void tree_add_known(const struct tree *t, struct tree_sum *s, const struct tree_item *i, const unsigned char content[32]);
-/* Content and xattrs of an open file. `heard` data as lay_data gives it is added by tree_content_add. */
+/* The digest of a file: its xattrs, which `t` has, and its content. `heard` data as lay_data gives it is added by tree_content_add. */
 struct tree_content { struct digest *digest; };
-int tree_content_begin(struct tree_content *c, int fd, struct err *e) must_use;
+int tree_content_begin(struct tree_content *c, const struct tar_entry *t, struct err *e) must_use;
 void tree_content_add(void *c, const void *p, size_t n);
 void tree_content_end(struct tree_content *c, unsigned char ret[32]);
 /* Opens a regular file of the tree and sees that it is the one that was looked at. */

@@ -57,8 +57,11 @@ static int64_t time_of(const struct pack *p, const struct stat *st)
 
 int pack_xattrs(int fd, struct arena *a, struct tar_entry *t, struct err *e)
 {
-	char names[XATTR_LIST_MAX];
-	ssize_t n = flistxattr(fd, names, sizeof names);
+	/* Most files have none, and the length alone says so. */
+	ssize_t n = flistxattr(fd, NULL, 0);
+	char *names = n > 0 ? arena_alloc(a, (size_t)n) : NULL;
+	if (n > 0)
+		n = flistxattr(fd, names, (size_t)n);
 	if (n < 0)
 		return errno == EOPNOTSUPP ? 0 : err_sys(e, "list xattrs");
 	for (const char *x = names; x < names + n; x += strlen(x) + 1) {
