@@ -462,6 +462,8 @@ static void put_network(struct script *s)
 	}
 	for (size_t i = 0; i < s->c->state.published.n; i++) {
 		const struct port_state *p = &s->c->state.published.v[i];
+		if (p->host_ip && strchr(p->host_ip, ':'))
+			continue;
 		line(s, "# port %u of the machine: nft add rule ip nat prerouting %s dport %u dnat to \"${address%%/*}:%u\"", p->host_port, p->protocol,
 			p->host_port, p->port);
 	}

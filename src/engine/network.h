@@ -99,7 +99,8 @@ int ports_arrive(struct engine *g, struct container_entry *c, struct err *e) mus
 int ports_take_again(struct engine *g, struct container_entry *c, struct connections *x, struct err *e) must_use;
 /* The connection that a port at this address of the host leads to; NULL: none of them publishes. */
 struct connection *ports_way(struct connections *x, const struct addr *host);
-bool ports_has_six(struct connections *x); /* does one publish that has IPv6 itself */
+/* Of a port that is published without an address: is it at [::], too? Where a network has IPv6, and as far as the monitor can serve it. */
+bool ports_are_at_six(struct connections *x, const struct port_request *q);
 /* Of SCTP, where the kernel has none: is this what holds the port? */
 bool ports_is_name_of(int fd, const struct addr *host, uint16_t port);
 /* In the monitor: a socket comes, or goes. An errno, 0: done. */

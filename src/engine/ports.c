@@ -2,7 +2,8 @@
 /*
  * ports: a published port is a number of the host that leads to a container. It is bound by a socket as long as the container runs,
  * so two cannot have it, and no program of the host either. As a rule (nat) packets never come to that socket, the firewall rewrites them
- * before; with publish=proxy, and for a plain user, the monitor serves it (net/relay.h).
+ * before; with publish=proxy, and for a plain user, the monitor serves it (net/relay.h). It also serves what the packet filter cannot lead
+ * anywhere: IPv6 to a container that has only IPv4, and ::1, which is nobody's source outside.
  *
  * Where the kernel has no SCTP of its own (a container's may be a program's, or another machine's behind it) no socket can be bound. A name
  * among the abstract ones of Unix sockets, hull/sctp/ADDRESS/PORT, stands for it: it is the network namespace's too, and gone with who has it.
@@ -22,6 +23,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* Sockets of IPv6 that are there because no address was said, at most, and served at ::1: a range costs no more than its elements. */
+enum { SERVED_TOO = 1024 };
+
+static const struct addr any4 = {.len = 4}, any6 = {.len = 16};
 
 static socklen_t make_address(const struct addr *a, uint16_t port, struct sockaddr_storage *ret)
 {
@@ -156,11 +162,18 @@ static bool is_translated(const struct connection *to, const struct addr *host)
 	return !cni_is(&to->network) && !to->endpoint.ip[host->len == 16].len;
 }
 
+/* All else that comes to it the packet filter has led elsewhere before. */
+static bool is_served_at_loopback(const struct port_map *m)
+{
+	static const struct addr loopback6 = {.len = 16, .b = {[15] = 1}};
+	return (addr_eq(&m->host, &any6) || addr_eq(&m->host, &loopback6)) && m->protocol != IPPROTO_SCTP && m->count <= SERVED_TOO;
+}
+
 /* The i-th port of m. */
 static void keep(struct connections *x, const struct connection *to, const struct port_map *m, uint32_t i, int fd)
 {
 	bool translated = is_translated(to, &m->host), six = (m->host.len == 16) != translated;
-	if (to->is_relayed || translated)
+	if (to->is_relayed || translated || is_served_at_loopback(m))
 		*arena_push(&x->arena, &x->relayed) = (struct relay_port){.fd = fd, .protocol = m->protocol, .to = to->endpoint.ip[six],
 			.port = (uint16_t)(m->port + i)};
 	x->fds = mem_grow(x->fds, (x->nfds + 1) * sizeof *x->fds);
@@ -254,9 +267,11 @@ struct connection *ports_way(struct connections *x, const struct addr *host)
 	return k ? k : target(x, host->len != 16);
 }
 
-bool ports_has_six(struct connections *x)
+/* Also where it has no address of it: ::1 then is nobody's either. */
+static bool has_six(void)
 {
-	return target(x, 1) != NULL;
+	own(fd) int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd >= 0;
 }
 
 /* Where no address was said: the network's own preset, the settings', else any address. */
@@ -284,6 +299,46 @@ static int choose_way(struct engine *g, struct connection *k, struct err *e)
 	return 0;
 }
 
+/* A number that is free in both families, for now; 0: the kernel has no IPv6, or no such protocol. */
+static uint16_t free_number(uint8_t protocol)
+{
+	static const int off = 0;
+	struct sockaddr_storage s;
+	socklen_t n = make_address(&any6, 0, &s);
+	own(fd) int fd = protocol == IPPROTO_SCTP ? -1 : socket(AF_INET6, (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, protocol);
+	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0 || bind(fd, (struct sockaddr *)&s, n) < 0)
+		return 0;
+	return port_of(fd);
+}
+
+/* At 0.0.0.0 and [::], by the same number. */
+static int add_both(struct engine *g, struct connections *x, struct connection *four, struct connection *six, struct container_entry *c,
+	const struct port_request *q, struct err *e)
+{
+	enum { TRIES = 16 };
+	struct port_request same = *q;
+	for (int i = 0; i < TRIES; i++) { /* it may be taken meanwhile */
+		struct err taken = {};
+		same.host_port = q->host_port ? q->host_port : free_number(port_protocol_of(q->protocol));
+		int r = add_port(g, x, four, c, &same, &any4, &taken);
+		if (r == 0)
+			break;
+		if (q->host_port || taken.kind != ERR_CONFLICT || i + 1 == TRIES)
+			return *e = taken, -1;
+	}
+	same.host_port = c->state.published.v[c->state.published.n - 1].host_port;
+	same.host_last = 0;
+	return add_port(g, x, six, c, &same, &any6, e);
+}
+
+bool ports_are_at_six(struct connections *x, const struct port_request *q)
+{
+	struct connection *k = target(x, 0);
+	if (target(x, 1))
+		return true;
+	return k && !cni_is(&k->network) && !str_eq(q->protocol, "sctp") && x->relayed.n + q->count <= SERVED_TOO && has_six();
+}
+
 static int publish(struct engine *g, struct container_entry *c, struct connections *x, const struct port_request *q, struct err *e)
 {
 	struct addr host = {};
@@ -294,21 +349,25 @@ static int publish(struct engine *g, struct container_entry *c, struct connectio
 	if (k && cni_is(&k->network) && host.len == 16)
 		return err_set(e, ERR_USAGE, "[%s]:%u cannot be published: plugins are told of ports of IPv4", q->host_ip, q->host_port);
 	struct connection *six = said ? NULL : target(x, 1);
-	const struct addr any4 = {.len = 4}, any6 = {.len = 16};
 	if (!said && (k || six))
 		preset_address(g, k ? k : six, &host);
 	/* On a network of IPv6 alone too the address is the one that was preset. */
 	if (!said && !k && !addr_eq(&host, &any4))
 		k = six;
 	/* Networks without a way in have none for published ports either, as docker has it. */
-	if (k && add_port(g, x, k, c, q, &host, e) < 0)
-		return -1;
-	if (!six || (k && !addr_eq(&host, &any4)))
-		return 0;
-	struct port_request same = *q;
-	if (k && !q->host_port)
-		same.host_port = c->state.published.v[c->state.published.n - 1].host_port;
-	return add_port(g, x, six, c, &same, &any6, e);
+	if (!k)
+		return six ? add_port(g, x, six, c, q, &any6, e) : 0;
+	if (said || !addr_eq(&host, &any4) || !ports_are_at_six(x, q))
+		return add_port(g, x, k, c, q, &host, e);
+	uint32_t n = !q->host_port && q->count > 1 ? q->count : 1;
+	for (uint32_t i = 0; i < n; i++) {
+		struct port_request one = *q;
+		one.port += i;
+		one.count = n > 1 ? 1 : q->count;
+		if (add_both(g, x, k, six ? six : k, c, &one, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* One for each port the image or --expose names, unless it was published already. */

@@ -467,7 +467,7 @@ static bool has_six(const struct port_requests *list, const struct port_request 
 	return false;
 }
 
-/* What was published without an address is at [::], too, just where a network has IPv6: list, whose ports were let go, is made so. */
+/* What was published without an address is at [::], too, just where that is possible: list, whose ports were let go, is made so. */
 static struct port_requests with_six(struct live *l, const struct port_requests *list)
 {
 	const struct port_requests kept = of_state(&l->c->arena, &l->c->state), *both[] = {list, &kept};
@@ -475,10 +475,11 @@ static struct port_requests with_six(struct live *l, const struct port_requests 
 	for (size_t i = 0; i < list->n; i++)
 		if (!str_eq(list->v[i].host_ip, "::") || is_said(l->c, &list->v[i]))
 			*arena_push(&l->c->arena, &ret) = list->v[i];
-	for (size_t k = 0; k < countof(both) && ports_has_six(&l->x); k++)
+	for (size_t k = 0; k < countof(both); k++)
 		for (size_t i = 0; i < both[k]->n; i++) {
 			struct port_request six = both[k]->v[i];
-			if (!str_eq(six.host_ip, "0.0.0.0") || is_said(l->c, &six) || has_six(&kept, &six) || has_six(&ret, &six))
+			if (!str_eq(six.host_ip, "0.0.0.0") || is_said(l->c, &six) || has_six(&kept, &six) || has_six(&ret, &six) ||
+				!ports_are_at_six(&l->x, &six))
 				continue;
 			six.host_ip = arena_dup(&l->c->arena, "::");
 			*arena_push(&l->c->arena, &ret) = six;

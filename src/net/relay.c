@@ -41,8 +41,9 @@ struct client {
 };
 struct relay {
 	int epoll;
-	size_t nports, begun; /* begun: no connection at and behind it was ever used */
+	size_t nports, begun, known; /* begun, known: no connection, no client at and behind it was ever used: its memory was not touched */
 	bool keep_address;
+	struct rlimit files; /* as they were: what this process starts after the relay has them again */
 	struct relay_port ports[8192];
 	struct connection connections[CONNECTIONS];
 	struct client clients[CLIENTS];
@@ -266,15 +267,18 @@ static bool same_address(const struct sockaddr_storage *a, const struct sockaddr
 
 static struct client *find_client(struct relay *r, uint32_t port, const struct sockaddr_storage *from)
 {
-	struct client *oldest = &r->clients[0];
-	for (size_t i = 0; i < CLIENTS; i++) {
+	struct client *oldest = NULL;
+	for (size_t i = 0; i < r->known; i++) {
 		struct client *c = &r->clients[i];
 		if (c->fd >= 0 && c->port == port && same_address(&c->from, from))
 			return c;
-		if (oldest->fd >= 0 && (c->fd < 0 || c->until < oldest->until))
+		if (!oldest || (oldest->fd >= 0 && (c->fd < 0 || c->until < oldest->until)))
 			oldest = c;
 	}
-	fd_drop(&oldest->fd);
+	if ((!oldest || oldest->fd >= 0) && r->known < CLIENTS)
+		oldest = &r->clients[r->known++];
+	else
+		fd_drop(&oldest->fd);
 	size_t row = (size_t)(oldest - r->clients);
 	*oldest = (struct client){.fd = reach(r, &r->ports[port], SOCK_DGRAM, from), .port = port, .from = *from};
 	uint32_t age = ++r->ages[CONNECTIONS + row];
@@ -388,7 +392,7 @@ void relay_serve(struct relay *r)
 	int n = epoll_wait(r->epoll, v, EVENTS, 0);
 	for (int i = 0; i < n; i++)
 		serve_event(r, &v[i]);
-	for (size_t i = 0; i < CLIENTS; i++)
+	for (size_t i = 0; i < r->known; i++)
 		if (r->clients[i].fd >= 0 && r->clients[i].until <= now)
 			fd_drop(&r->clients[i].fd);
 }
@@ -401,7 +405,7 @@ int relay_fd(const struct relay *r)
 int relay_timeout(const struct relay *r)
 {
 	int64_t first = INT64_MAX, now = now_ms();
-	for (size_t i = 0; i < CLIENTS; i++)
+	for (size_t i = 0; i < r->known; i++)
 		if (r->clients[i].fd >= 0 && r->clients[i].until < first)
 			first = r->clients[i].until;
 	return first == INT64_MAX ? -1 : first <= now ? 0 : (int)(first - now) + 1;
@@ -428,7 +432,6 @@ static int open_port(struct relay *r, size_t i, struct err *e)
 
 int relay_open(const struct relay_port *v, size_t n, bool keep_address, struct relay **ret, struct err *e)
 {
-	struct rlimit limit;
 	if (n > countof(((struct relay *)0)->ports))
 		return err_set(e, ERR_LIMIT, "more than %zu ports cannot be published by a relay", countof(((struct relay *)0)->ports));
 	struct relay *r = mmap(NULL, sizeof *r, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -437,12 +440,8 @@ int relay_open(const struct relay_port *v, size_t n, bool keep_address, struct r
 	r->keep_address = keep_address;
 	r->nports = n;
 	memcpy(r->ports, v, n * sizeof *v);
-	for (size_t i = 0; i < CLIENTS; i++)
-		r->clients[i].fd = -1;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &r->files) == 0)
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit){r->files.rlim_max, r->files.rlim_max});
 	r->epoll = epoll_create1(EPOLL_CLOEXEC);
 	int ok = r->epoll < 0 ? err_sys(e, "relay") : 0;
 	for (size_t i = 0; ok == 0 && i < n; i++)
@@ -478,7 +477,7 @@ void relay_remove(struct relay *r, int fd)
 			continue;
 		epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, NULL);
 		r->ports[i].fd = -1;
-		for (size_t k = 0; k < CLIENTS; k++)
+		for (size_t k = 0; k < r->known; k++)
 			if (r->clients[k].fd >= 0 && r->clients[k].port == i)
 				fd_drop(&r->clients[k].fd);
 	}
@@ -492,9 +491,11 @@ void relay_drop(struct relay **p)
 	for (size_t i = 0; i < r->begun; i++)
 		if (r->connections[i].fd[0] >= 0)
 			hang_up(&r->connections[i], true);
-	for (size_t i = 0; i < CLIENTS; i++)
+	for (size_t i = 0; i < r->known; i++)
 		fd_drop(&r->clients[i].fd);
 	fd_drop(&r->epoll);
+	if (r->files.rlim_max)
+		setrlimit(RLIMIT_NOFILE, &r->files);
 	munmap(r, sizeof *r);
 	*p = NULL;
 }

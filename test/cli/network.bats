@@ -164,23 +164,27 @@ print(s.accept()[1][0], flush=True)' >"$HULL_DIR/seen" 3>&- &
     [ "$(tail -n 1 "$HULL_DIR/seen")" = 198.51.100.2 ]
 }
 
-@test "-p: from the host, from 127.0.0.1, from a neighbour, from another container, from itself" {
+@test "-p: from the host, from 127.0.0.1 and ::1, from a neighbour, from another container, from itself" {
     need_nft
     serves web -p 8080:80
-    for url in http://127.0.0.1:8080/name http://198.51.100.2:8080/name; do
-        [ "$(in_host "$HULL_FETCH" "$url")" = "$(hull exec web hostname)" ]
+    local six=
+    [ ! -e /proc/sys/net/ipv6 ] || six=1
+    for at in 127.0.0.1 198.51.100.2 ${six:+'[::1]' '[2001:db8::2]'}; do
+        [ "$(in_host "$HULL_FETCH" "http://$at:8080/name")" = "$(hull exec web hostname)" ]
     done
-    [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8080/name)" = "$(hull exec web hostname)" ]
+    for at in 198.51.100.2 ${six:+'[2001:db8::2]'}; do
+        [ "$(in_wan "$HULL_FETCH" "http://$at:8080/name")" = "$(hull exec web hostname)" ]
+    done
     run -0 hull run --rm --init box timeout 20 wget -q -O - http://172.17.0.1:8080/name
     run -0 hull exec web timeout 20 wget -q -O - http://172.17.0.1:8080/name
     run -0 hull port web
-    [ "$output" = "80/tcp -> 0.0.0.0:8080" ]
+    [ "$output" = "80/tcp -> 0.0.0.0:8080${six:+$'\n'80/tcp -> [::]:8080}" ]
     run -0 hull ps --format '{{.Ports}}'
-    [ "$output" = "0.0.0.0:8080->80/tcp" ]
+    [ "$output" = "0.0.0.0:8080->80/tcp${six:+, [::]:8080->80/tcp}" ]
     run -0 hull inspect -f '{{json .NetworkSettings.Ports}}' web
-    [ "$output" = '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]}' ]
+    [ "$output" = '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}'"${six:+,{\"HostIp\":\"::\",\"HostPort\":\"8080\"\}}]}" ]
     hull rm -f web
-    run ! in_host "$HULL_FETCH" http://127.0.0.1:8080/name
+    for at in 127.0.0.1 '[::1]'; do run ! in_host "$HULL_FETCH" "http://$at:8080/name"; done
 }
 
 @test "-p 127.0.0.1:, and ports that are not published: a neighbour does not reach them" {
@@ -206,11 +210,13 @@ print(s.accept()[1][0], flush=True)' >"$HULL_DIR/seen" 3>&- &
     need_nft
     hull run -d --name many -p 127.0.0.1:9000-9004:90-94/udp -p 80 -p 7000-7005:81 box sleep 1000
     run -0 hull port many
-    [ "${#lines[@]}" = 7 ]
+    [ "$(grep -vc '\[::\]' <<<"$output")" = 7 ]
+    # No address was said: the same number in both families.
+    [[ ! -e /proc/sys/net/ipv6 || $(hull port many 80) =~ ^0\.0\.0\.0:([0-9]+)$'\n'\[::\]:([0-9]+)$ && ${BASH_REMATCH[1]} = "${BASH_REMATCH[2]}" ]]
     run -0 hull port many 94/udp
     [ "$output" = 127.0.0.1:9004 ]
     run -0 hull port many 80
-    [[ $output =~ ^0.0.0.0:[0-9]+$ ]]
+    [[ ${lines[0]} =~ ^0.0.0.0:[0-9]+$ ]]
     refuses 125 '9002.*already allocated' run --name late -p 127.0.0.1:9002:1/udp box true
     status_is late created
     # A choice of ports: the first that is free.
@@ -526,6 +532,18 @@ print(u.recv(100).decode())'
     [ "$output" = HELLO ]
     hull update --publish-rm '[::1]:8096:80' --publish-add '[::1]:8097:80' web
     [ "$(in_host "$HULL_FETCH" 'http://[::1]:8097/name')" = "$(hull exec web hostname)" ]
+    # Also where it has IPv6 itself: ::1 is nobody's source on a bridge.
+    hull network create --ipv6 both6
+    hull run -d --name own6 --network both6 -p 8098:80 -p '[::1]:8099:80' box sh -c 'mkdir /www; hostname >/www/name; exec httpd -f -p [::]:80 -h /www'
+    wait_until 30 in_host "$HULL_FETCH" 'http://[2001:db8::2]:8098/name'
+    for port in 8098 8099; do [ "$(in_host "$HULL_FETCH" "http://[::1]:$port/name")" = "$(hull exec own6 hostname)" ]; done
+}
+
+@test "what the monitor raises for published ports is not the container's when it is started again" {
+    need_nft
+    (ulimit -Sn 1000 && hull run -d --restart on-failure:1 --name again -p 8080:80 box sh -c 'ulimit -Sn; exit 1')
+    wait_until 60 status_is again exited
+    [ "$(hull logs again)" = $'1000\n1000' ]
 }
 
 @test "where -p publishes when no address is said: the setting holds on every network, a network's own option wins" {

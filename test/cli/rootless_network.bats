@@ -135,7 +135,7 @@ print(u.recv(100).decode())')" = 198.51.100.1 ]
     [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8090/name)" = "$(hull exec web hostname)" ]
     [ "$(in_wan "$HULL_FETCH" http://198.51.100.2:8090/name)" = "$(hull exec web hostname)" ]
     run -0 hull run --rm --init box timeout 20 wget -q -O - http://172.17.0.1:8090/name
-    [ "$(hull port web)" = "80/tcp -> 0.0.0.0:8090" ]
+    [[ $(hull port web) == "80/tcp -> 0.0.0.0:8090"* ]]
     refuses 125 '8090.*already allocated' run --rm -p 8090:80 box true
     refuses 1 '80/tcp.*root' update --publish-add 80:80 web
     hull update --publish-rm 8090:80 --publish-add 8091:80 web
