@@ -157,20 +157,18 @@ static int users(struct engine *g, const struct network *w, struct arena *a, str
 static int remove_unused(struct engine *g, const struct network *w, struct arena *a, struct err *e)
 {
 	struct endpoints all;
-	char device[16];
 	struct err ignored = {};
 	if (users(g, w, a, &all, e) < 0)
 		return -1;
 	if (all.n)
 		return err_set(e, ERR_CONFLICT, "network %s has active endpoints: container %s is connected", w->name,
 			all.v[0].names.n ? all.v[0].names.v[0] : all.v[0].container);
-	network_device(w, device);
 	bool there;
 	if (private_net_join(g, false, &there, e) < 0)
 		return -1;
 	if (there && str_eq(w->driver, "bridge")) {
 		(void)!firewall_remove_network(w, &ignored);
-		if (link_is_made(device) && link_remove(device, e) < 0)
+		if (link_unbridge(w, e) < 0)
 			return -1;
 	}
 	if (networks_remove(&g->networks, w, e) < 0)

@@ -28,6 +28,8 @@
 
 /* Of a bridge that is ours to take away: what `ip link` shows as its alias. */
 static const char made_by[] = "hull";
+/* Of an address that is ours to take away, on a bridge that is not: what `ip addr` shows as its proto. */
+enum { GIVEN_BY = 'h' };
 
 static int family(const struct addr *a)
 {
@@ -133,15 +135,18 @@ unsigned link_index(const char *name, struct err *e)
 	return 0;
 }
 
-/* 1: it was there. */
-static int put_address(struct netlink *n, unsigned index, const struct addr *a, unsigned prefix, uint16_t flags, struct err *e)
+/* 1: it was there, and if `given` it stays whose it was. */
+static int put_address(struct netlink *n, unsigned index, const struct addr *a, unsigned prefix, bool given, struct err *e)
 {
+	static const uint8_t given_by = GIVEN_BY;
 	struct netlink_request r;
 	struct ifaddrmsg m = {.ifa_family = (uint8_t)family(a), .ifa_prefixlen = (uint8_t)prefix, .ifa_index = index,
 		.ifa_flags = a->len == 16 ? IFA_F_NODAD : 0};
-	netlink_begin(&r, RTM_NEWADDR, NLM_F_CREATE | flags, &m, sizeof m);
+	netlink_begin(&r, RTM_NEWADDR, NLM_F_CREATE | (given ? NLM_F_EXCL : NLM_F_REPLACE), &m, sizeof m);
 	netlink_add(&r, IFA_LOCAL, a->b, a->len);
 	netlink_add(&r, IFA_ADDRESS, a->b, a->len);
+	if (given)
+		netlink_add(&r, IFA_PROTO, &given_by, 1);
 	if (a->len == 4 && prefix < 31) {
 		struct subnet s = subnet_of(a, prefix);
 		struct addr last = subnet_last(&s);
@@ -155,7 +160,7 @@ static int put_address(struct netlink *n, unsigned index, const struct addr *a, 
 
 static int add_address(struct netlink *n, unsigned index, const struct addr *a, unsigned prefix, struct err *e)
 {
-	return put_address(n, index, a, prefix, NLM_F_REPLACE, e) < 0 ? -1 : 0;
+	return put_address(n, index, a, prefix, false, e) < 0 ? -1 : 0;
 }
 
 static int set_up(struct netlink *n, unsigned index, struct err *e)
@@ -211,16 +216,17 @@ static int make_bridge(struct netlink *n, const struct network *w, const char *n
 	return netlink_call(n, &r, NULL, e);
 }
 
-static bool has_own_name(const char *name)
+/* A name that nobody else would make a bridge with: the network names none. */
+static bool has_own_name(const struct network *w)
 {
-	return strncmp(name, "hl-", 3) == 0;
+	return !network_option(w, "com.docker.network.bridge.name", "parent");
 }
 
-bool link_is_made(const char *name)
+/* One that the user named may be his own. */
+static bool is_made(struct netlink *n, const struct network *w, const char *name)
 {
-	if (has_own_name(name))
+	if (has_own_name(w))
 		return true;
-	own(netlink) struct netlink n = NETLINK_INIT;
 	own(buf) struct buf answers = BUF(NETLINK_ANSWERS);
 	struct err ignored = {};
 	struct netlink_request r;
@@ -229,7 +235,7 @@ bool link_is_made(const char *name)
 	size_t at = 0;
 	netlink_begin(&r, RTM_GETLINK, 0, &which, sizeof which);
 	netlink_add_str(&r, IFLA_IFNAME, name);
-	if (open_base(&n, &ignored) < 0 || netlink_call(&n, &r, &answers, &ignored) < 0)
+	if (netlink_call(n, &r, &answers, &ignored) < 0)
 		return false;
 	while (netlink_next(&answers, &at, &m)) {
 		const struct nlattr *a[IFLA_IFALIAS + 1];
@@ -258,7 +264,7 @@ static int fill_bridge(struct netlink *n, const struct network *w, unsigned inde
 	for (uint8_t len = 4; len <= 16; len += 12) {
 		if ((len == 4 && bare) || !network_range(w, len, &range) || !range.gateway.len)
 			continue;
-		int r = put_address(n, index, &range.gateway, range.subnet.prefix, NLM_F_EXCL, e);
+		int r = put_address(n, index, &range.gateway, range.subnet.prefix, true, e);
 		if (r < 0)
 			return -1;
 		whole &= r;
@@ -274,7 +280,7 @@ static int look_after(struct netlink *n, const struct network *w, const char *na
 	static const struct addr link_local = {16, {0xfe, 0x80, [15] = 1}};
 	if (get_index(n, name, &index, NULL, e) < 0 || (fresh && !w->ipv6 && set_quiet(n, index, e) < 0) ||
 		(fresh && w->ipv6 && add_address(n, index, &link_local, 64, e) < 0) ||
-		(fresh && !has_own_name(name) && mark(n, index, e) < 0))
+		(fresh && !has_own_name(w) && mark(n, index, e) < 0))
 		return -1;
 	return fill_bridge(n, w, index, e);
 }
@@ -299,7 +305,7 @@ int link_bridge(const struct network *w, bool *made, struct err *e)
 	if (open_base(&n, e) < 0)
 		return -1;
 	int r = get_index(&n, name, &index, &flags, &why);
-	if (r == 0 && flags & IFF_UP && has_own_name(name))
+	if (r == 0 && flags & IFF_UP && has_own_name(w))
 		return 0;
 	if (r == 0 && !is_bridge(&n, name))
 		return err_set(e, ERR_CONFLICT, "network %s: the interface %s is there and is no bridge", w->name, name);
@@ -352,16 +358,63 @@ void link_route_local(const char *bridge)
 	(void)!netns_run_base(put_route_local, name, &ignored);
 }
 
-int link_remove(const char *name, struct err *e)
+static int remove_bridge(struct netlink *n, const char *name, struct err *e)
 {
-	own(netlink) struct netlink n = NETLINK_INIT;
 	struct netlink_request r;
 	struct ifinfomsg m = {};
 	netlink_begin(&r, RTM_DELLINK, 0, &m, sizeof m);
 	netlink_add_str(&r, IFLA_IFNAME, name);
+	return netlink_call(n, &r, NULL, e) < 0 && e->sys != ENODEV ? err_wrap(e, "remove interface %s", name) : 0;
+}
+
+static int remove_address(struct netlink *n, const struct ifaddrmsg *m, const struct nlattr *local, struct err *e)
+{
+	struct netlink_request r;
+	size_t len = m->ifa_family == AF_INET ? 4 : 16;
+	const void *bytes = netlink_bytes(local, len);
+	netlink_begin(&r, RTM_DELADDR, 0, m, sizeof *m);
+	if (bytes)
+		netlink_add(&r, IFA_LOCAL, bytes, len);
+	return bytes && netlink_call(n, &r, NULL, e) < 0 && e->sys != EADDRNOTAVAIL ? -1 : 0;
+}
+
+/* What the user gave it himself stays. A kernel before 5.18 keeps no proto: there all of them stay. */
+static int take_back_addresses(struct netlink *n, const char *name, struct err *e)
+{
+	own(buf) struct buf answers = BUF(NETLINK_ANSWERS);
+	struct netlink_request r;
+	struct netlink_answer m;
+	struct ifaddrmsg any = {}, t;
+	unsigned index;
+	size_t at = 0;
+	if (get_index(n, name, &index, NULL, e) < 0)
+		return e->sys == ENODEV ? 0 : -1;
+	netlink_begin(&r, RTM_GETADDR, NLM_F_DUMP, &any, sizeof any);
+	if (netlink_call(n, &r, &answers, e) < 0)
+		return -1;
+	while (netlink_next(&answers, &at, &m)) {
+		const struct nlattr *a[IFA_PROTO + 1];
+		const void *p = m.type == RTM_NEWADDR ? netlink_parse(&m, sizeof any, a, countof(a)) : NULL;
+		const uint8_t *by = p ? netlink_bytes(a[IFA_PROTO], 1) : NULL;
+		if (!by || *by != GIVEN_BY)
+			continue;
+		memcpy(&t, p, sizeof t);
+		if (t.ifa_index == index && remove_address(n, &t, a[IFA_LOCAL] ? a[IFA_LOCAL] : a[IFA_ADDRESS], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int link_unbridge(const struct network *w, struct err *e)
+{
+	own(netlink) struct netlink n = NETLINK_INIT;
+	char name[16];
+	network_device(w, name);
 	if (open_base(&n, e) < 0)
 		return -1;
-	return netlink_call(&n, &r, NULL, e) < 0 && e->sys != ENODEV ? err_wrap(e, "remove interface %s", name) : 0;
+	if (is_made(&n, w, name))
+		return remove_bridge(&n, name, e);
+	return take_back_addresses(&n, name, e) < 0 ? err_wrap(e, "addresses of the bridge %s", name) : 0;
 }
 
 static int add_veth(struct netlink *n, const struct link_end *l, struct err *e)

@@ -20,9 +20,8 @@ int link_bridge(const struct network *w, bool *made, struct err *e) must_use;
 bool link_forward(bool ipv6);
 /* A published port is reached from 127.0.0.1 too. */
 void link_route_local(const char *bridge);
-/* Did link_bridge() make this bridge; one that the user named may be his own. */
-bool link_is_made(const char *name);
-int link_remove(const char *name, struct err *e) must_use; /* one that is not there is no error */
+/* What link_bridge() made goes: the bridge, or of one that is the user's own the addresses that it was given. What is not there is no error. */
+int link_unbridge(const struct network *w, struct err *e) must_use;
 
 struct link_end {
 	const struct network *network;

@@ -576,7 +576,10 @@ print(u.recv(100).decode())'
     need_cmd nft
     in_host ip link add owned type bridge
     in_host ip link set owned up
-    for name in owned made-here; do
+    # A name as hull's own bridges have them makes it no bridge of hull's.
+    in_host ip link add hl-mine type bridge
+    in_host ip addr add 192.0.2.1/24 dev hl-mine
+    for name in owned made-here hl-mine; do
         local net=10.89.$((20 + ${#name}))
         hull network create --subnet $net.0/24 -o com.docker.network.bridge.name=$name "on-$name"
         serves web --network "on-$name" -p 8105:80
@@ -588,9 +591,14 @@ print(u.recv(100).decode())'
         hull rm -f web
         hull network rm "on-$name"
     done
-    in_host ip link show owned
     run ! in_host ip link show made-here
-    in_host ip link del owned
+    # The gateway's address went with the network, where the kernel keeps whose it is; what the user gave stays.
+    for name in owned hl-mine; do
+        run -0 in_host ip -o addr show dev "$name"
+        [[ $(uname -r) == [34].* || $output != *10.89.* ]]
+        [[ $name != hl-mine || $output == *192.0.2.1/24* ]]
+        in_host ip link del "$name"
+    done
     # No address for the host.
     hull network create --subnet 10.89.23.0/24 -o com.docker.network.bridge.inhibit_ipv4=true -o com.docker.network.bridge.name=bare0 bare
     hull run -d --network bare box sleep 1000
