@@ -218,3 +218,19 @@ void fd_close_from(int first, const int *keep, size_t nkeep)
 	}
 	close_span((unsigned)from, ~0u);
 }
+
+int fd_lock_byte(int fd, short type, off_t byte, bool wait)
+{
+	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+	int r;
+	do
+		r = fcntl(fd, wait ? F_SETLKW : F_SETLK, &l);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+pid_t fd_lock_holder(int fd, off_t byte)
+{
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+	return fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK ? 0 : l.l_pid;
+}

@@ -22,3 +22,8 @@ int fd_send(int sock, const void *p, size_t n, const int *fds, size_t nfds, stru
 ssize_t fd_recv(int sock, void *p, size_t n, int *fds, size_t *nfds, struct err *e) must_use;
 /* Closes every fd >= first that is not in keep[] (close_range with a /proc fallback). */
 void fd_close_from(int first, const int *keep, size_t nkeep);
+/* One byte of a file as a lock of this process (F_RDLCK, F_WRLCK, F_UNLCK; fcntl's, which fork does not hand on). -1 with errno; without
+ * `wait` EAGAIN where another has it. */
+int fd_lock_byte(int fd, short type, off_t byte, bool wait);
+/* The process that has such a lock in the way of a reader or writer; 0: nobody. */
+pid_t fd_lock_holder(int fd, off_t byte);

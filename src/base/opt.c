@@ -6,6 +6,7 @@
  */
 #include "base/opt.h"
 
+#include "base/buf.h"
 #include "base/num.h"
 
 #include <stdlib.h>
@@ -214,4 +215,26 @@ void opt_drop(const struct cmd *c, void *opts)
 	for (size_t i = 0; i < c->nopts; i++)
 		if (types[c->opts[i].type].drop)
 			types[c->opts[i].type].drop((char *)opts + c->opts[i].at);
+}
+
+int opt_print_help(const struct cmd *c, const char *path, opt_print *print, struct err *e)
+{
+	own(buf) struct buf b = {};
+	opt_help(c, path, &b);
+	return print(&b, e);
+}
+
+int opt_run(const struct cmd *c, const char *path, int argc, char **argv, opt_print *print, struct err *e)
+{
+	void *opts = mem_alloc(c->size ? c->size : 1);
+	int left = 0;
+	char **args = NULL;
+	int r = opt_parse(c, argc, argv, opts, &left, &args, e);
+	if (r == 1)
+		r = opt_print_help(c, path, print, e);
+	else if (r == 0)
+		r = c->run(opts, left, args, e);
+	opt_drop(c, opts);
+	mem_drop(&opts);
+	return r;
 }

@@ -71,5 +71,9 @@ void opt_drop(const struct cmd *c, void *opts);
 struct buf;
 /* path is the command line so far: "hull run", "hull container ls". */
 void opt_help(const struct cmd *c, const char *path, struct buf *out);
+typedef int opt_print(const struct buf *text, struct err *e);
+int opt_print_help(const struct cmd *c, const char *path, opt_print *print, struct err *e) must_use;
+/* Parses and runs it, or prints its help. What c->run says. */
+int opt_run(const struct cmd *c, const char *path, int argc, char **argv, opt_print *print, struct err *e) must_use;
 void opt_man(const struct cmd *c, const char *path, struct buf *out);            /* roff, section 1 */
 void opt_completion_bash(const struct cmd *top, struct buf *out);                 /* of the whole program */

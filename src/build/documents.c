@@ -66,15 +66,6 @@ static void set_annotations(struct json *to, const struct build_request *q, enum
 		json_set(to, "annotations", j);
 }
 
-static struct json *descriptor(const char *type, const char *digest, uint64_t size)
-{
-	struct json *j = json_new_object();
-	json_set_str(j, "mediaType", type);
-	json_set_str(j, "digest", digest);
-	json_set(j, "size", json_new_u64(size));
-	return j;
-}
-
 /* Of a layer that is kept as files it is not known without making its archive: then what is in it. */
 static int tar_size(struct engine *g, const char *diff_id, uint64_t *ret, struct err *e)
 {
@@ -97,13 +88,13 @@ int documents_manifest(struct engine *g, const struct build_request *q, const st
 	struct json *layers = json_new_array();
 	json_set(j, "schemaVersion", json_new_i64(2));
 	json_set_str(j, "mediaType", q->docker_types ? TYPE_DOCKER_MANIFEST : TYPE_OCI_MANIFEST);
-	json_set(j, "config", descriptor(q->docker_types ? TYPE_DOCKER_CONFIG : TYPE_OCI_CONFIG, i->id, config_size));
+	json_set(j, "config", descriptor_json(q->docker_types ? TYPE_DOCKER_CONFIG : TYPE_OCI_CONFIG, i->id, config_size));
 	json_set(j, "layers", layers);
 	for (size_t k = 0; k < i->diff_ids.n; k++) {
 		uint64_t size;
 		if (tar_size(g, i->diff_ids.v[k], &size, e) < 0)
 			return -1;
-		json_add(layers, descriptor(q->docker_types ? "application/vnd.docker.image.rootfs.diff.tar" : "application/vnd.oci.image.layer.v1.tar",
+		json_add(layers, descriptor_json(q->docker_types ? "application/vnd.docker.image.rootfs.diff.tar" : "application/vnd.oci.image.layer.v1.tar",
 			i->diff_ids.v[k], size));
 	}
 	struct json *notes = annotations(q, BUILD_MANIFEST, i);
@@ -172,7 +163,7 @@ static int attest(struct build_image *i, const struct strv *names, struct err *e
 
 static struct json *attest_entry(const struct build_image *i)
 {
-	struct json *d = descriptor(TYPE_OCI_MANIFEST, i->attest.manifest.digest, i->attest.manifest.len);
+	struct json *d = descriptor_json(TYPE_OCI_MANIFEST, i->attest.manifest.digest, i->attest.manifest.len);
 	struct json *notes = json_new_object(), *nowhere = json_new_object();
 	json_set_str(notes, ATTEST_REFERENCE, i->manifest);
 	json_set_str(notes, ATTEST_TYPE, ATTEST_MANIFEST);
@@ -191,7 +182,7 @@ static int make_index(const struct build_request *q, struct build_image *images,
 	json_set_str(j, "mediaType", q->docker_types ? TYPE_DOCKER_LIST : TYPE_OCI_INDEX);
 	json_set(j, "manifests", list);
 	for (size_t i = 0; i < n; i++) {
-		struct json *d = descriptor(q->docker_types ? TYPE_DOCKER_MANIFEST : TYPE_OCI_MANIFEST, images[i].manifest, images[i].manifest_size);
+		struct json *d = descriptor_json(q->docker_types ? TYPE_DOCKER_MANIFEST : TYPE_OCI_MANIFEST, images[i].manifest, images[i].manifest_size);
 		json_set(d, "platform", platform(&images[i]));
 		set_annotations(d, q, BUILD_MANIFEST_DESCRIPTOR, &images[i]);
 		json_add(list, d);

@@ -78,28 +78,6 @@ static int unknown(const struct cmd *const *list, const char *path, const char *
 	return err_set(e, ERR_USAGE, "unknown command \"%s %.60s\": \"%s --help\" lists them", path, word, path);
 }
 
-static int print_help(const struct cmd *c, const char *path, struct err *e)
-{
-	own(buf) struct buf b = {};
-	opt_help(c, path, &b);
-	return cli_print(&b, e);
-}
-
-static int run_command(const struct cmd *c, const char *path, int argc, char **argv, struct err *e)
-{
-	void *opts = mem_alloc(c->size ? c->size : 1);
-	int left = 0;
-	char **args = NULL;
-	int r = opt_parse(c, argc, argv, opts, &left, &args, e);
-	if (r == 1)
-		r = print_help(c, path, e);
-	else if (r == 0)
-		r = c->run(opts, left, args, e);
-	opt_drop(c, opts);
-	mem_drop(&opts);
-	return r;
-}
-
 /* argv[0] is the name of a command in the list. */
 static int dispatch(const struct cmd *const *list, const char *path, int argc, char **argv, struct err *e)
 {
@@ -108,9 +86,9 @@ static int dispatch(const struct cmd *const *list, const char *path, int argc, c
 		return unknown(list, path, argv[0], e);
 	own(mem) char *below = mem_printf("%s %s", path, c->name);
 	if (!c->sub || (c->run && (argc < 2 || !find(c->sub, argv[1]))))
-		return run_command(c, below, argc - 1, argv + 1, e);
+		return opt_run(c, below, argc - 1, argv + 1, cli_print, e);
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-		return print_help(c, below, e);
+		return opt_print_help(c, below, cli_print, e);
 	if (argv[1][0] == '-')
 		return err_set(e, ERR_USAGE, "unknown option \"%.60s\" of %s: a command comes first", argv[1], below);
 	return dispatch(c->sub, below, argc - 1, argv + 1, e);
@@ -129,7 +107,7 @@ static int help(void *opts unused, int argc, char **argv, struct err *e)
 		path = take(longer);
 		c = below;
 	}
-	return print_help(c, path, e);
+	return opt_print_help(c, path, cli_print, e);
 }
 
 const struct cmd cmd_help = {"help", "[COMMAND...]", "Say what a command does and takes", NULL, 0, 0, 0, -1, help};
@@ -142,7 +120,7 @@ static int hull(void *opts, int argc, char **argv, struct err *e)
 	if (cli_set_globals(g, e) < 0)
 		return -1;
 	if (!argc)
-		return print_help(&cmd_hull, "hull", e);
+		return opt_print_help(&cmd_hull, "hull", cli_print, e);
 	return dispatch(cli_commands, "hull", argc, argv, e);
 }
 
@@ -176,7 +154,7 @@ int main(int argc, char **argv)
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = on_pipe, .sa_flags = SA_RESTART}, NULL);
 	cli_commands_fill();
 	const struct cmd *generator = systemd_generator(argc, argv), *c = generator ? generator : &cmd_hull;
-	int status = run_command(c, c->name, argc - 1, argv + 1, &e);
+	int status = opt_run(c, c->name, argc - 1, argv + 1, cli_print, &e);
 	/* A status of its own and an error: run's 125. A status alone is the container's. */
 	if (status != 0 && e.kind != ERR_NONE)
 		cli_complain(&e);

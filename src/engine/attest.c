@@ -26,15 +26,6 @@ int attest_add(struct arena *a, struct attest *t, const char *predicate_type, co
 	return blob(a, statement, &s->blob, e);
 }
 
-static struct json *descriptor(const char *type, const struct attest_blob *b)
-{
-	struct json *j = json_new_object();
-	json_set_str(j, "mediaType", type);
-	json_set_str(j, "digest", b->digest);
-	json_set(j, "size", json_new_u64(b->len));
-	return j;
-}
-
 int attest_make(struct arena *a, struct attest *t, struct err *e)
 {
 	own(json) struct json *config = json_new_object();
@@ -50,7 +41,7 @@ int attest_make(struct arena *a, struct attest *t, struct err *e)
 	json_set_str(manifest, "mediaType", TYPE_OCI_MANIFEST);
 	for (size_t i = 0; i < t->statements.n; i++) {
 		const struct attest_statement *s = &t->statements.v[i];
-		struct json *layer = descriptor(TYPE_STATEMENT, &s->blob), *notes = json_new_object();
+		struct json *layer = descriptor_json(TYPE_STATEMENT, s->blob.digest, s->blob.len), *notes = json_new_object();
 		json_set_str(notes, PREDICATE_TYPE, s->predicate_type);
 		json_set(layer, "annotations", notes);
 		json_add(layers, layer);
@@ -60,7 +51,7 @@ int attest_make(struct arena *a, struct attest *t, struct err *e)
 		json_drop(&layers);
 		return -1;
 	}
-	json_set(manifest, "config", descriptor(TYPE_OCI_CONFIG, &t->config));
+	json_set(manifest, "config", descriptor_json(TYPE_OCI_CONFIG, t->config.digest, t->config.len));
 	json_set(manifest, "layers", layers);
 	return blob(a, manifest, &t->manifest, e);
 }

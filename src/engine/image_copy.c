@@ -514,15 +514,6 @@ static int name_layer(struct copying *x, struct archive_layer *l, struct err *e)
 	return 0;
 }
 
-static struct json *descriptor(const char *type, const char *digest, uint64_t size)
-{
-	struct json *j = json_new_object();
-	json_set_str(j, "mediaType", type);
-	json_set_str(j, "digest", digest);
-	json_set(j, "size", json_new_u64(size));
-	return j;
-}
-
 static int open_docker(struct copying *x, struct text *t, struct err *e)
 {
 	own(buf) struct buf text = BUF(DOCUMENT_MAX);
@@ -546,10 +537,10 @@ static int open_docker(struct copying *x, struct text *t, struct err *e)
 		struct archive_layer *l = &i->layers.v[k];
 		if (name_layer(x, l, e) < 0)
 			return -1;
-		json_add(layers, descriptor(l->media_type, l->blob_digest, l->length));
+		json_add(layers, descriptor_json(l->media_type, l->blob_digest, l->length));
 	}
 	x->config = (struct text){i->record.id, NULL, i->config_text, i->config_len};
-	json_set(j, "config", descriptor(TYPE_OCI_CONFIG, i->record.id, i->config_len));
+	json_set(j, "config", descriptor_json(TYPE_OCI_CONFIG, i->record.id, i->config_len));
 	json_format(j, 0, &text);
 	if (buf_check(&text, e) < 0 || digest_of(buf_text(&text), text.len, digest, e) < 0)
 		return err_wrap(e, "manifest");

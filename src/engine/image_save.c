@@ -235,15 +235,6 @@ static int put_config(struct saving *x, const struct image *i, const struct strv
 	return put_document(x, d, same ? i->record.id : NULL, e);
 }
 
-static struct json *descriptor(const char *type, const char *digest, uint64_t size)
-{
-	struct json *j = json_new_object();
-	json_set_str(j, "mediaType", type);
-	json_set_str(j, "digest", digest);
-	json_set(j, "size", json_new_u64(size));
-	return j;
-}
-
 /* The manifest that the image came with, when it is still true; 0: it is not. */
 static int put_old_manifest(struct saving *x, const struct image *i, const struct made *const *v, const struct text *config, struct text *d,
 	char **ret_type, struct json **ret_old, struct err *e)
@@ -275,10 +266,10 @@ static int put_manifest(struct saving *x, const struct image *i, const struct ma
 	own(buf) struct buf text = BUF(DOCUMENT_MAX);
 	struct json *layers = json_new_array();
 	for (size_t k = 0; k < i->config.rootfs.diff_ids.n; k++)
-		json_add(layers, descriptor("application/vnd.oci.image.layer.v1.tar", v[k]->digest, v[k]->size));
+		json_add(layers, descriptor_json("application/vnd.oci.image.layer.v1.tar", v[k]->digest, v[k]->size));
 	json_set(j, "schemaVersion", json_new_i64(2));
 	json_set_str(j, "mediaType", TYPE_OCI_MANIFEST);
-	json_set(j, "config", descriptor(TYPE_OCI_CONFIG, config->digest, config->len));
+	json_set(j, "config", descriptor_json(TYPE_OCI_CONFIG, config->digest, config->len));
 	json_set(j, "layers", layers);
 	if (json_get(old, "annotations"))
 		json_set(j, "annotations", json_ref(json_get(old, "annotations")));

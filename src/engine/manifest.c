@@ -87,10 +87,7 @@ static int fetch(struct engine *g, const char *name, struct json **ret, struct e
 	if (r == 0 && p.index_text)
 		r = err_set(e, ERR_USAGE, "%s is an index itself: name its manifests by their digests", name);
 	if (r == 0) {
-		struct json *j = json_new_object(), *d = json_new_object();
-		json_set_str(d, "mediaType", p.record.media_type);
-		json_set_str(d, "digest", p.record.manifest);
-		json_set(d, "size", json_new_u64(p.manifest_len));
+		struct json *j = json_new_object(), *d = descriptor_json(p.record.media_type, p.record.manifest, p.manifest_len);
 		json_set(d, "platform", platform_json(&p.config));
 		json_set_str(j, "ref", whole);
 		json_set(j, "raw", json_new_str_n(p.manifest_text, p.manifest_len));
@@ -251,13 +248,8 @@ struct json *manifest_inspect_all(struct engine *g, const char *text, struct err
 	char digest[136], name[REF_TEXT];
 	if (whole_name(text, &ref, name, e) < 0 || get_remote(g, text, &raw, &type, digest, e) < 0 || json_parse(buf_text(&raw), raw.len, &j, e) < 0)
 		return NULL;
-	if (types_document(type, j) != DOCUMENT_INDEX) {
-		struct json *d = json_new_object();
-		json_set_str(d, "mediaType", type);
-		json_set_str(d, "digest", digest);
-		json_set(d, "size", json_new_u64(raw.len));
-		return described(name, d, take(j));
-	}
+	if (types_document(type, j) != DOCUMENT_INDEX)
+		return described(name, descriptor_json(type, digest, raw.len), take(j));
 	own(json) struct json *list = json_new_array();
 	struct json *all = json_get(j, "manifests");
 	if (json_len(all) > MANIFESTS_MAX) {

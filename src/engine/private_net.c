@@ -41,22 +41,6 @@
 enum { GATE, USERS, HOLDER, PATIENCE_MS = 10000, STEP_MS = 2 };
 static const char file[] = "netns", tap[] = "tap0";
 
-static int set_lock(int fd, short type, off_t byte, bool wait)
-{
-	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-	int r;
-	do
-		r = fcntl(fd, wait ? F_SETLKW : F_SETLK, &l);
-	while (r < 0 && errno == EINTR);
-	return r;
-}
-
-static pid_t find_holder(int fd)
-{
-	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = HOLDER, .l_len = 1};
-	return fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK ? 0 : l.l_pid;
-}
-
 bool private_net_is_needed(struct engine *g)
 {
 	struct private_net *p = &g->private_net;
@@ -152,7 +136,7 @@ static _Noreturn void hold(struct engine *g, int tell)
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
 	fd_close_from(3, (int[]){tell, lock, words}, 3);
-	if (set_lock(lock, F_WRLCK, HOLDER, true) < 0 || pipe2(go, O_CLOEXEC) < 0 || unshare(CLONE_NEWNS) < 0 || chdir("/") < 0) {
+	if (fd_lock_byte(lock, F_WRLCK, HOLDER, true) < 0 || pipe2(go, O_CLOEXEC) < 0 || unshare(CLONE_NEWNS) < 0 || chdir("/") < 0) {
 		err_sys_(&r.failure, "network namespace");
 		(void)!write(tell, &r, sizeof r);
 		_exit(1);
@@ -168,7 +152,7 @@ static _Noreturn void hold(struct engine *g, int tell)
 	wait_for_guide(guide, words, r.warning, sizeof r.warning);
 	(void)!write(tell, &r, sizeof r);
 	close(tell);
-	while (set_lock(lock, F_WRLCK, USERS, true) < 0)
+	while (fd_lock_byte(lock, F_WRLCK, USERS, true) < 0)
 		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
 	kill(guide, SIGKILL);
 	waitpid(guide, NULL, 0);
@@ -202,10 +186,10 @@ static int make_holder(struct engine *g, struct err *e)
 static int open_namespace(struct private_net *p, struct err *e)
 {
 	char path[48];
-	pid_t pid = find_holder(p->lock);
+	pid_t pid = fd_lock_holder(p->lock, HOLDER);
 	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)pid);
 	p->netns = pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (p->netns < 0 || find_holder(p->lock) != pid)
+	if (p->netns < 0 || fd_lock_holder(p->lock, HOLDER) != pid)
 		return err_sys(e, "the network namespace of this user's containers");
 	netns_set_base(p->netns);
 	return 0;
@@ -219,24 +203,24 @@ int private_net_join(struct engine *g, bool make, bool *there, struct err *e)
 		return 0;
 	if (p->lock < 0)
 		p->lock = openat(g->run, "netns.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (p->lock < 0 || set_lock(p->lock, F_WRLCK, GATE, true) < 0 || set_lock(p->lock, F_RDLCK, USERS, true) < 0)
+	if (p->lock < 0 || fd_lock_byte(p->lock, F_WRLCK, GATE, true) < 0 || fd_lock_byte(p->lock, F_RDLCK, USERS, true) < 0)
 		return err_sys(e, "lock netns.lock");
 	int r = 0;
-	*there = find_holder(p->lock) > 0;
+	*there = fd_lock_holder(p->lock, HOLDER) > 0;
 	if (!*there && make)
 		r = make_holder(g, e);
 	*there |= make && r == 0;
 	if (r == 0 && *there)
 		r = open_namespace(p, e);
 	if (!*there)
-		(void)set_lock(p->lock, F_UNLCK, USERS, false);
-	(void)set_lock(p->lock, F_UNLCK, GATE, false);
+		(void)fd_lock_byte(p->lock, F_UNLCK, USERS, false);
+	(void)fd_lock_byte(p->lock, F_UNLCK, GATE, false);
 	return r;
 }
 
 int private_net_hold(struct private_net *p, struct err *e)
 {
-	if (p->netns >= 0 && set_lock(p->lock, F_RDLCK, USERS, true) < 0)
+	if (p->netns >= 0 && fd_lock_byte(p->lock, F_RDLCK, USERS, true) < 0)
 		return err_sys(e, "lock netns.lock");
 	return 0;
 }

@@ -60,15 +60,6 @@ static int make_config(struct push *x, struct push_one *o, struct err *e)
 	return 0;
 }
 
-static struct json *descriptor_json(const char *type, const char *digest, uint64_t size)
-{
-	struct json *j = json_new_object();
-	json_set_str(j, "mediaType", type);
-	json_set_str(j, "digest", digest);
-	json_set(j, "size", json_new_u64(size));
-	return j;
-}
-
 static const char *layer_type(enum compression c, bool docker)
 {
 	if (docker)

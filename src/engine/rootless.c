@@ -30,22 +30,6 @@
 
 enum { GATE, MEMBERS, RANGES_MAX = 32 };
 
-static int set_lock(int fd, short type, off_t byte, bool wait)
-{
-	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-	int r;
-	do
-		r = fcntl(fd, wait ? F_SETLKW : F_SETLK, &l);
-	while (r < 0 && errno == EINTR);
-	return r;
-}
-
-static pid_t lock_holder(int fd)
-{
-	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = MEMBERS, .l_len = 1};
-	return fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK ? 0 : l.l_pid;
-}
-
 /* How many ids from 0 on this namespace has; *ret_whole: all there are, so it is the machine's own. */
 static uint32_t count_ids(const char *file, bool *ret_whole)
 {
@@ -77,11 +61,11 @@ static void look_around(struct rootless *r)
 static int join(int lock, struct err *e)
 {
 	for (int i = 0; i < 100; i++) {
-		pid_t pid = lock_holder(lock);
+		pid_t pid = fd_lock_holder(lock, MEMBERS);
 		if (pid <= 0)
 			return 0;
 		own(fd) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (pidfd < 0 || lock_holder(lock) != pid)
+		if (pidfd < 0 || fd_lock_holder(lock, MEMBERS) != pid)
 			continue;
 		if (setns(pidfd, CLONE_NEWUSER) == 0)
 			return 1;
@@ -217,7 +201,7 @@ static int make(const struct rootless *r, struct err *e)
 
 static int enter(struct rootless *r, struct err *e)
 {
-	if (set_lock(r->lock, F_WRLCK, GATE, true) < 0)
+	if (fd_lock_byte(r->lock, F_WRLCK, GATE, true) < 0)
 		return err_sys(e, "lock userns.lock");
 	int joined = join(r->lock, e);
 	if (joined < 0 || (joined == 0 && make(r, e) < 0))
@@ -226,7 +210,7 @@ static int enter(struct rootless *r, struct err *e)
 		return err_sys(e, "make a mount namespace");
 	if (rootless_hold(r, e) < 0)
 		return -1;
-	(void)set_lock(r->lock, F_UNLCK, GATE, false);
+	(void)fd_lock_byte(r->lock, F_UNLCK, GATE, false);
 	return 0;
 }
 
@@ -248,7 +232,7 @@ int rootless_enter(int run, struct rootless *ret, struct err *e)
 
 int rootless_hold(struct rootless *r, struct err *e)
 {
-	if (r->lock >= 0 && set_lock(r->lock, F_RDLCK, MEMBERS, true) < 0)
+	if (r->lock >= 0 && fd_lock_byte(r->lock, F_RDLCK, MEMBERS, true) < 0)
 		return err_sys(e, "lock userns.lock");
 	return 0;
 }

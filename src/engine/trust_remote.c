@@ -141,15 +141,6 @@ static int read_private_key(const char *path, struct buf *ret, struct err *e)
 	return buf_check(ret, e);
 }
 
-static struct json *descriptor(const char *type, const char *digest, uint64_t size)
-{
-	struct json *j = json_new_object();
-	json_set_str(j, "mediaType", type);
-	json_set_str(j, "digest", digest);
-	json_set(j, "size", json_new_u64(size));
-	return j;
-}
-
 static int put_blob(struct pull *p, const struct buf *text, char digest[DIGEST_TEXT], struct err *e)
 {
 	if (buf_check(text, e) < 0 || digest_of(buf_text(text), text->len, digest, e) < 0)
@@ -196,7 +187,7 @@ static int put_config(struct pull *p, struct json *manifest, struct err *e)
 	json_format(config, 0, &text);
 	if (put_blob(p, &text, digest, e) < 0)
 		return -1;
-	json_set(manifest, "config", descriptor(TYPE_OCI_CONFIG, digest, text.len));
+	json_set(manifest, "config", descriptor_json(TYPE_OCI_CONFIG, digest, text.len));
 	return 0;
 }
 
@@ -216,13 +207,13 @@ static int put_signature(struct pull *p, const struct image_sign_request *r, con
 	if (put_blob(p, &payload, payload_digest, e) < 0)
 		return -1;
 	own(json) struct json *j = manifest_under(p, r->referrer ? NULL : tag);
-	struct json *layer = descriptor(PAYLOAD_TYPE, payload_digest, payload.len), *notes = json_new_object();
+	struct json *layer = descriptor_json(PAYLOAD_TYPE, payload_digest, payload.len), *notes = json_new_object();
 	json_set_str(notes, SIGNATURE, buf_text(&signature));
 	json_set(layer, "annotations", notes);
 	json_add(json_get(j, "layers"), layer);
 	if (r->referrer) {
 		json_set_str(j, "artifactType", ARTIFACT_TYPE);
-		json_set(j, "subject", descriptor(subject_type, digest, subject_size));
+		json_set(j, "subject", descriptor_json(subject_type, digest, subject_size));
 	}
 	if (put_config(p, j, e) < 0)
 		return -1;

@@ -137,16 +137,13 @@ int push_has_manifest(struct pull *p, const char *digest, struct err *e)
 static int note_subject(struct pull *p, const char *type, const char *text, size_t len, const char *digest, struct err *e)
 {
 	own(json) struct json *j = NULL;
-	own(json) struct json *d = json_new_object();
 	struct err ignored = {};
 	if (json_parse(text, len, &j, &ignored) < 0)
 		return 0;
 	const char *subject = json_get_str(json_get(j, "subject"), "digest"), *artifact = json_get_str(j, "artifactType");
 	if (!subject || !digest_is_valid(subject))
 		return 0;
-	json_set_str(d, "mediaType", type);
-	json_set_str(d, "digest", digest);
-	json_set(d, "size", json_new_u64(len));
+	own(json) struct json *d = descriptor_json(type, digest, len);
 	artifact = artifact ? artifact : json_get_str(json_get(j, "config"), "mediaType");
 	if (artifact)
 		json_set_str(d, "artifactType", artifact);

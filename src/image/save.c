@@ -208,10 +208,7 @@ int save_put(struct save *s, const struct save_blob *b, struct err *e)
 
 static struct json *descriptor(const struct descriptor *d)
 {
-	struct json *j = json_new_object();
-	json_set_str(j, "mediaType", str_is_empty(d->media_type) ? TYPE_OCI_MANIFEST : d->media_type);
-	json_set_str(j, "digest", d->digest);
-	json_set(j, "size", json_new_u64(d->size));
+	struct json *j = descriptor_json(str_is_empty(d->media_type) ? TYPE_OCI_MANIFEST : d->media_type, d->digest, d->size);
 	struct json *notes = d->annotations.n ? json_new_object() : NULL;
 	for (size_t i = 0; i < d->annotations.n; i++)
 		json_set_str(notes, d->annotations.v[i].key, d->annotations.v[i].value);

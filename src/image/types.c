@@ -181,6 +181,15 @@ static int check_schema(const struct json *j, struct err *e)
 	return 0;
 }
 
+struct json *descriptor_json(const char *media_type, const char *digest, uint64_t size)
+{
+	struct json *j = json_new_object();
+	json_set_str(j, "mediaType", media_type);
+	json_set_str(j, "digest", digest);
+	json_set(j, "size", json_new_u64(size));
+	return j;
+}
+
 static int check_descriptor(const struct descriptor *d, uint64_t max, const char *what, struct err *e)
 {
 	if (!digest_is_valid(d->digest))

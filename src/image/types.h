@@ -66,6 +66,9 @@ struct image_config {
 extern const struct jtable manifest_table, image_index_table, image_config_table, image_run_config_table,
 	platform_table, descriptor_table, healthcheck_table;
 
+/* A new one with the three fields that each has, for a document that is made here. */
+struct json *descriptor_json(const char *media_type, const char *digest, uint64_t size);
+
 enum document { DOCUMENT_MANIFEST, DOCUMENT_INDEX, DOCUMENT_OTHER };
 /* What the media type (may be NULL) and the document's own fields say it is. */
 enum document types_document(const char *media_type, const struct json *j);

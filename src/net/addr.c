@@ -164,3 +164,18 @@ char *mac_format(const uint8_t mac[MAC_LEN], char out[MAC_TEXT])
 	snprintf(out, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	return out;
 }
+
+unsigned addr_socket(const struct addr *a, uint16_t port, struct sockaddr_storage *ret)
+{
+	*ret = (struct sockaddr_storage){};
+	if (a->len == 4) {
+		struct sockaddr_in *s = (struct sockaddr_in *)ret;
+		*s = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+		memcpy(&s->sin_addr, a->b, 4);
+		return sizeof *s;
+	}
+	struct sockaddr_in6 *s = (struct sockaddr_in6 *)ret;
+	*s = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	memcpy(&s->sin6_addr, a->b, 16);
+	return sizeof *s;
+}

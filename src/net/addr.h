@@ -38,5 +38,9 @@ bool addr_is_link_local(const struct addr *a);
 struct subnet subnet_of(const struct addr *a, unsigned prefix);
 struct addr subnet_last(const struct subnet *s);
 
+/* For connect and bind; the length of what *ret is. */
+struct sockaddr_storage;
+unsigned addr_socket(const struct addr *a, uint16_t port, struct sockaddr_storage *ret);
+
 bool mac_parse(const char *text, uint8_t ret[MAC_LEN]);
 char *mac_format(const uint8_t mac[MAC_LEN], char out[MAC_TEXT]);

@@ -71,21 +71,6 @@ static int watch(struct relay *r, int fd, uint32_t events, uint64_t data)
 	return epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &v);
 }
 
-static socklen_t make_address(const struct addr *a, uint16_t port, struct sockaddr_storage *ret)
-{
-	*ret = (struct sockaddr_storage){};
-	if (a->len == 4) {
-		struct sockaddr_in *s = (struct sockaddr_in *)ret;
-		*s = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
-		memcpy(&s->sin_addr, a->b, 4);
-		return sizeof *s;
-	}
-	struct sockaddr_in6 *s = (struct sockaddr_in6 *)ret;
-	*s = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	memcpy(&s->sin6_addr, a->b, 16);
-	return sizeof *s;
-}
-
 static bool is_loopback(const struct sockaddr_storage *s)
 {
 	if (s->ss_family == AF_INET)
@@ -127,7 +112,7 @@ static int reach(const struct relay *r, const struct relay_port *p, int type, co
 	struct opening o = {p->to.len == 4 ? AF_INET : AF_INET6, type, -1};
 	struct sockaddr_storage to;
 	struct err ignored = {};
-	socklen_t n = make_address(&p->to, p->port, &to);
+	socklen_t n = addr_socket(&p->to, p->port, &to);
 	if (netns_run_base(open_socket, &o, &ignored) < 0)
 		return -1;
 	if (r->keep_address && from->ss_family == o.family && !is_loopback(from))

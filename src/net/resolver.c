@@ -299,25 +299,10 @@ size_t resolver_answer(int networks_run, int own_dir, const uint8_t *question, s
 	return answer(networks_run, &set, NULL, question, n, out, room, passed_on);
 }
 
-static socklen_t server_address(const struct addr *a, struct sockaddr_storage *ret)
-{
-	*ret = (struct sockaddr_storage){};
-	if (a->len == 4) {
-		struct sockaddr_in *s = (struct sockaddr_in *)ret;
-		*s = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
-		memcpy(&s->sin_addr, a->b, 4);
-		return sizeof *s;
-	}
-	struct sockaddr_in6 *s = (struct sockaddr_in6 *)ret;
-	*s = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(53)};
-	memcpy(&s->sin6_addr, a->b, 16);
-	return sizeof *s;
-}
-
 static int connect_to(const struct addr *a, int type)
 {
 	struct sockaddr_storage s;
-	socklen_t n = server_address(a, &s);
+	socklen_t n = addr_socket(a, 53, &s);
 	own(fd) int fd = socket(s.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || (connect(fd, (struct sockaddr *)&s, n) < 0 && errno != EINPROGRESS))
 		return -1;

@@ -106,28 +106,6 @@ static int print_version(const char *name, struct err *e)
 	return oci_print(&b, e);
 }
 
-static int print_help(const struct cmd *c, const char *path, struct err *e)
-{
-	own(buf) struct buf b = {};
-	opt_help(c, path, &b);
-	return oci_print(&b, e);
-}
-
-static int run_verb(const struct cmd *c, const char *path, int argc, char **argv, struct err *e)
-{
-	void *opts = mem_alloc(c->size ? c->size : 1);
-	int left = 0;
-	char **args = NULL;
-	int r = opt_parse(c, argc, argv, opts, &left, &args, e);
-	if (r == 1)
-		r = print_help(c, path, e);
-	else if (r == 0)
-		r = c->run(opts, left, args, e);
-	opt_drop(c, opts);
-	mem_drop(&opts);
-	return r;
-}
-
 static const char *program;
 
 static int dispatch(int argc, char **argv, struct err *e)
@@ -138,11 +116,11 @@ static int dispatch(int argc, char **argv, struct err *e)
 		names[n] = oci_verbs[n]->name;
 		if (strcmp(names[n], argv[0]) == 0) {
 			own(mem) char *path = mem_printf("%s %s", program, argv[0]);
-			return run_verb(oci_verbs[n], path, argc - 1, argv + 1, e);
+			return opt_run(oci_verbs[n], path, argc - 1, argv + 1, oci_print, e);
 		}
 	}
 	if (strcmp(argv[0], "help") == 0)
-		return print_help(&oci_program, program, e);
+		return opt_print_help(&oci_program, program, oci_print, e);
 	const char *near = str_nearest(argv[0], names, n);
 	if (near)
 		return err_set(e, ERR_USAGE, "unknown command \"%.60s\": did you mean \"%s\"?", argv[0], near);
@@ -173,7 +151,7 @@ static int run_program(void *opts, int argc, char **argv, struct err *e)
 	if (oci_options.version)
 		return print_version(program, e);
 	if (!argc)
-		return print_help(&oci_program, program, e);
+		return opt_print_help(&oci_program, program, oci_print, e);
 	if (oci_log_open(e) < 0 || check_options(&oci_options, e) < 0)
 		return -1;
 	if ((oci_options.systemd_cgroup || str_eq(oci_options.cgroup_manager, "systemd")) && oci_need_libraries(e) < 0)
@@ -197,7 +175,7 @@ int oci_main(const char *name, int argc, char **argv)
 	char **args = NULL;
 	int r = opt_parse(&oci_program, argc, argv, opts, &left, &args, &e);
 	if (r == 1)
-		r = print_help(&oci_program, name, &e);
+		r = opt_print_help(&oci_program, name, oci_print, &e);
 	else if (r == 0)
 		r = run_program(opts, left, args, &e);
 	/* A status and an error: run's and exec's own. A status alone is the process's. */
