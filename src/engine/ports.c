@@ -29,23 +29,6 @@ enum { SERVED_TOO = 1024 };
 
 static const struct addr any4 = {.len = 4}, any6 = {.len = 16};
 
-static socklen_t make_address(const struct addr *a, uint16_t port, struct sockaddr_storage *ret)
-{
-	*ret = (struct sockaddr_storage){};
-	if (a->len == 4) {
-		struct sockaddr_in *s = (struct sockaddr_in *)ret;
-		s->sin_family = AF_INET;
-		s->sin_port = htons(port);
-		memcpy(&s->sin_addr, a->b, 4);
-		return sizeof *s;
-	}
-	struct sockaddr_in6 *s = (struct sockaddr_in6 *)ret;
-	s->sin6_family = AF_INET6;
-	s->sin6_port = htons(port);
-	memcpy(&s->sin6_addr, a->b, 16);
-	return sizeof *s;
-}
-
 static uint16_t port_of(int fd)
 {
 	struct sockaddr_storage s;
@@ -137,7 +120,7 @@ static int hold(const struct addr *host, uint8_t protocol, uint16_t *port)
 {
 	static const int on = 1;
 	struct sockaddr_storage s;
-	socklen_t n = make_address(host, *port, &s);
+	socklen_t n = addr_socket(host, *port, &s);
 	int type = protocol == IPPROTO_UDP ? SOCK_DGRAM : protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
 	int fd = socket(s.ss_family, type | SOCK_CLOEXEC, protocol);
 	if (fd < 0 && (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) && protocol == IPPROTO_SCTP)
@@ -304,7 +287,7 @@ static uint16_t free_number(uint8_t protocol)
 {
 	static const int off = 0;
 	struct sockaddr_storage s;
-	socklen_t n = make_address(&any6, 0, &s);
+	socklen_t n = addr_socket(&any6, 0, &s);
 	own(fd) int fd = protocol == IPPROTO_SCTP ? -1 : socket(AF_INET6, (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, protocol);
 	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0 || bind(fd, (struct sockaddr *)&s, n) < 0)
 		return 0;
