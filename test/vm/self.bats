@@ -131,6 +131,7 @@ print(c.mount(sys.argv[1].encode(), b\"/mnt\", b\"erofs\", 1, None), errno.error
         one_line 125 'no KVM on this machine'
     fi
     run vm --user nobody-here -- true
+    echo "status $status: $output"
     [ "$status" -eq 125 ]
     [ "$output" = "agent: no user nobody-here" ]
     mkdir small
