@@ -74,15 +74,10 @@ bool connect_is_word(const void *p, size_t n)
 int connect_told(struct engine *g, struct connections *x, int run_dir, int netns_)
 {
 	struct err e = {};
-	uint16_t udp, tcp;
 	own(fd) int netns = netns_;
 	int r = netns < 0 ? err_set(&e, ERR_SYSTEM, "no namespace came") : engine_need_networks(g, &e);
 	if (r == 0 && !x->resolver)
 		r = resolver_open(netns, g->networks.run, run_dir, &x->resolver, &e);
-	else if (r == 0) {
-		resolver_ports(x->resolver, &udp, &tcp);
-		r = udp == 53 ? 0 : resolver_redirect(netns, udp, tcp, &e);
-	}
 	return r == 0 ? 0 : e.sys ? e.sys : EIO;
 }
 
@@ -90,20 +85,6 @@ static int tell_monitor(int run_dir, int netns, struct err *e)
 {
 	own(fd) int sock = attach_connect_words(run_dir, e);
 	return sock < 0 || attach_word(sock, word, sizeof word, netns, e) < 0 ? err_wrap(e, "resolver") : 0;
-}
-
-void connect_heal(struct engine *g, const char *container)
-{
-	struct err ignored = {};
-	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	if (containers_load(&g->containers, container, ENTRY_STATE_ONLY, &c, &ignored) < 0 || !runs(&c)) {
-		pod_heal(g, container);
-		return;
-	}
-	own(fd) int run = containers_run_dir(&g->containers, c.id, false, &ignored);
-	own(fd) int netns = open_namespace(g, &c, &ignored);
-	if (run >= 0 && netns >= 0 && path_exists(run, "resolver"))
-		(void)!tell_monitor(run, netns, &ignored);
 }
 
 /* Its monitor answers for the new network too, from now on if it did not; what it has in /etc is as at a start. Who was asked once is asked

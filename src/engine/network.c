@@ -499,8 +499,6 @@ int network_reload(struct engine *g, struct err *e)
 		char device[16];
 		if (networks_find(&g->networks, names.v[i], &a, &w, e) < 0 || users(g, &w, &a, &all, e) < 0)
 			return -1;
-		for (size_t k = 0; k < all.n; k++)
-			connect_heal(g, all.v[k].container);
 		if (!all.n || !str_eq(w.driver, "bridge"))
 			continue;
 		network_device(&w, device);

@@ -110,11 +110,9 @@ void connect_choose_default(struct connections *x);
 /* Takes an address in one network, whose lock is held; adds to x->list. */
 int connect_join(struct engine *g, struct container_entry *c, const struct network_request *q, size_t at, struct connections *x, struct err *e) must_use;
 void connect_note(struct arena *a, const struct connection *k, const struct network_request *q, struct endpoint_state *ret);
-/* connect_live.c: in the monitor: its resolver answers from here on, or is found again. An errno, 0: done. */
+/* connect_live.c: in the monitor: its resolver answers from here on. An errno, 0: done. */
 bool connect_is_word(const void *p, size_t n);
 int connect_told(struct engine *g, struct connections *x, int run_dir, int netns);
-/* What leads to a container's or a pod's resolver is there, also when it was flushed inside. */
-void connect_heal(struct engine *g, const char *container);
 /* Running or not. q: addresses and aliases; its network is not looked at. */
 int network_connect(struct engine *g, const char *network, const char *container, const struct network_request *q, struct err *e) must_use;
 int network_disconnect(struct engine *g, const char *network, const char *container, bool force, struct err *e) must_use;

@@ -43,8 +43,6 @@ void pod_use_drop(struct pod_use *u);
 int pod_use(struct engine *g, const char *id, const char *name, struct pod_use *ret, struct err *e) must_use;
 /* Its monitor goes, if nobody needs it: ERR_CONFLICT when containers run. */
 int pod_end(struct engine *g, const char *id, struct err *e) must_use;
-/* What leads to its resolver is there in a moment, also when it was flushed inside. */
-void pod_heal(struct engine *g, const char *id);
 /* Where its /dev/shm is, in its monitor's mounts. Allocated. */
 char *pod_shm_path(const struct engine *g, const char *id) must_use;
 

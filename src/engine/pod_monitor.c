@@ -13,7 +13,7 @@
  *                                                  state.json: running, where its namespaces are
  *   read the report <----------------------------- one struct err
  *   the lock is let go; the FIFO's writing end
- *   goes to the container's monitor, which has it  … answers names, serves ports; SIGUSR1 (pod_heal): they are led here again
+ *   goes to the container's monitor, which has it  … answers names, serves ports
  *   as long as it is there
  *                                                  exit policy stop: nobody writes to the FIFO any more; or SIGTERM (pod_end).
  *                                                  With the pod's lock it looks again: who wants the pod meanwhile has the FIFO
@@ -70,11 +70,11 @@ struct pod_monitor {
 	bool is_over;              /* its first process is gone: nobody can come any more */
 };
 
-static volatile sig_atomic_t told_to_end, told_to_heal;
+static volatile sig_atomic_t told_to_end;
 
-static void on_told(int sig)
+static void on_told(int sig unused)
 {
-	*(sig == SIGTERM ? &told_to_end : &told_to_heal) = 1;
+	told_to_end = 1;
 }
 
 static void monitor_drop(struct pod_monitor *m)
@@ -212,22 +212,20 @@ static int keep_fds(const struct pod_monitor *m, int report, int *ret)
 	return n;
 }
 
-/* In no session, at no terminal, with nothing open that is not ours. Only SIGTERM and SIGUSR1 reach us, where we wait for them. */
+/* In no session, at no terminal, with nothing open that is not ours. Only SIGTERM reaches us, where we wait for it. */
 static int let_go(const struct pod_monitor *m, int report, struct err *e)
 {
 	own(mem) int *keep = mem_alloc((40 + m->net.nfds) * sizeof *keep);
 	struct sigaction quiet = {.sa_handler = SIG_IGN}, told = {.sa_handler = on_told};
-	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
+	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
 	sigset_t mask;
 	setsid();
 	prctl(PR_SET_NAME, "hull-pod");
 	for (size_t i = 0; i < countof(ignored); i++)
 		sigaction(ignored[i], &quiet, NULL);
 	sigaction(SIGTERM, &told, NULL);
-	sigaction(SIGUSR1, &told, NULL);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGUSR1);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	own(fd) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || chdir("/") < 0)
@@ -358,15 +356,6 @@ static bool end(struct pod_monitor *m)
 	return true;
 }
 
-/* Somebody inside may have flushed what leads to the resolver. */
-static void heal(struct pod_monitor *m)
-{
-	int netns = m->ns.fd[POD_NET];
-	told_to_heal = 0;
-	if (m->net.resolver && netns >= 0)
-		(void)!connect_told(m->g, &m->net, m->run_dir, fcntl(netns, F_DUPFD_CLOEXEC, 0));
-}
-
 static void serve(struct pod_monitor *m)
 {
 	bool by_policy = str_eq(m->c->record.host.exit_policy, "stop");
@@ -393,8 +382,6 @@ static void serve(struct pod_monitor *m)
 		if (ppoll(polls, n, ms < 0 ? NULL : &t, &none) < 0)
 			for (size_t i = 0; i < n; i++)
 				polls[i].revents = 0;
-		if (told_to_heal)
-			heal(m);
 		if (m->net.resolver)
 			resolver_serve(m->net.resolver, polls, resolver);
 		if (m->net.relay)
@@ -502,17 +489,6 @@ int pod_use(struct engine *g, const char *id, const char *name, struct pod_use *
 		r = add_name(g, name, u, e);
 	fd_drop(&u->pod.lock);
 	return r;
-}
-
-void pod_heal(struct engine *g, const char *id)
-{
-	struct err ignored = {};
-	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	if (containers_load(&g->pods, id, ENTRY_STATE_ONLY, &c, &ignored) < 0 || c.state.monitor_pid <= 0)
-		return;
-	own(fd) int pidfd = proc_pidfd_open((pid_t)c.state.monitor_pid);
-	if (pidfd >= 0 && container_state_has_monitor(&g->pods, &c.state))
-		proc_pidfd_signal(pidfd, SIGUSR1);
 }
 
 int pod_end(struct engine *g, const char *id, struct err *e)

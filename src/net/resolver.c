@@ -8,19 +8,20 @@
  *                   connection of its own
  *
  * When all slots wait, the one that waits longest is given up.
+ *
+ * Somebody inside may flush the rules that lead here: the kernel tells of each change, and what is missing then is put back, once a second at most.
  */
 #include "net/resolver.h"
 
 #include "base/fd.h"
 #include "net/dns.h"
 #include "net/endpoint.h"
+#include "net/resolver_rules.h"
 #include "sys/netns.h"
-#include "sys/nft.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netfilter.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAITING = 32, CONNECTIONS = 8, SERVERS = 3, NETWORKS = 64, AT_ONCE = 64, MESSAGE = 65535, PATIENCE_MS = 2000, IDLE_MS = 10000 };
+enum { WAITING = 32, CONNECTIONS = 8, SERVERS = 3, NETWORKS = 64, AT_ONCE = 64, MESSAGE = 65535, PATIENCE_MS = 2000, IDLE_MS = 10000, REST_MS = 1000 };
 
 struct waiting {
 	int fd; /* -1: free */
@@ -59,6 +60,8 @@ struct mapped {
 };
 struct resolver {
 	int udp, tcp, networks, own;
+	int netns, changes; /* -1: nothing leads here, or it is not watched */
+	int64_t rest;       /* changes are looked at from then on */
 	struct mapped mapped[NETWORKS];
 	struct waiting waiting[WAITING];
 	struct connection connections[CONNECTIONS];
@@ -517,8 +520,10 @@ size_t resolver_polls(struct resolver *r, struct pollfd *ret, size_t room, int *
 {
 	size_t n = 0;
 	int64_t first = INT64_MAX;
-	if (room < 2 + WAITING + CONNECTIONS)
+	if (room < 3 + WAITING + CONNECTIONS)
 		return 0;
+	if (r->changes >= 0)
+		wait_for(ret, &n, r->rest > now_ms() ? -1 : r->changes, POLLIN, r->rest > now_ms() ? r->rest : INT64_MAX, &first);
 	wait_for(ret, &n, r->udp, POLLIN, INT64_MAX, &first);
 	wait_for(ret, &n, r->tcp, POLLIN, INT64_MAX, &first);
 	for (size_t i = 0; i < WAITING; i++)
@@ -543,9 +548,30 @@ static bool happened(const struct pollfd *p, size_t n, int fd)
 	return false;
 }
 
+static void ports_of(const struct resolver *r, uint16_t *udp, uint16_t *tcp)
+{
+	struct sockaddr_in at = {};
+	socklen_t n = sizeof at;
+	*udp = getsockname(r->udp, (struct sockaddr *)&at, &n) == 0 ? ntohs(at.sin_port) : 0;
+	n = sizeof at;
+	*tcp = getsockname(r->tcp, (struct sockaddr *)&at, &n) == 0 ? ntohs(at.sin_port) : 0;
+}
+
+static void mend(struct resolver *r, int64_t now)
+{
+	struct err ignored = {};
+	uint16_t udp, tcp;
+	ports_of(r, &udp, &tcp);
+	if (resolver_rules_changed(r->changes, r->netns))
+		(void)!resolver_redirect(r->netns, udp, tcp, &ignored);
+	r->rest = now + REST_MS;
+}
+
 void resolver_serve(struct resolver *r, const struct pollfd *p, size_t n)
 {
 	int64_t now = now_ms();
+	if (r->changes >= 0 && happened(p, n, r->changes))
+		mend(r, now);
 	for (size_t i = 0; i < WAITING; i++) {
 		struct waiting *w = &r->waiting[i];
 		if (w->fd >= 0 && happened(p, n, w->fd)) {
@@ -580,6 +606,8 @@ void resolver_drop(struct resolver **r)
 		unmap(&(*r)->mapped[i]);
 	fd_drop(&(*r)->udp);
 	fd_drop(&(*r)->tcp);
+	fd_drop(&(*r)->netns);
+	fd_drop(&(*r)->changes);
 	munmap(*r, sizeof **r);
 	*r = NULL;
 }
@@ -610,60 +638,13 @@ static int open_53(void *arg, struct err *e)
 	return open_at(arg, 53, e);
 }
 
-void resolver_ports(const struct resolver *r, uint16_t *udp, uint16_t *tcp)
-{
-	struct sockaddr_in at = {};
-	socklen_t n = sizeof at;
-	*udp = getsockname(r->udp, (struct sockaddr *)&at, &n) == 0 ? ntohs(at.sin_port) : 0;
-	n = sizeof at;
-	*tcp = getsockname(r->tcp, (struct sockaddr *)&at, &n) == 0 ? ntohs(at.sin_port) : 0;
-}
-
-static void redirect(struct nft *n, uint8_t protocol, uint16_t port)
-{
-	static const uint8_t ours[4] = {127, 0, 0, 11};
-	const uint16_t domain = htons(53), to = htons(port);
-	nft_rule(n, "output");
-	nft_payload(n, NFT_PAYLOAD_NETWORK_HEADER, 16, 4, NFT_REG32_00);
-	nft_cmp(n, NFT_CMP_EQ, NFT_REG32_00, ours, sizeof ours);
-	nft_meta(n, NFT_META_L4PROTO, NFT_REG32_00);
-	nft_cmp(n, NFT_CMP_EQ, NFT_REG32_00, &protocol, 1);
-	nft_payload(n, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG32_00);
-	nft_cmp(n, NFT_CMP_EQ, NFT_REG32_00, &domain, 2);
-	nft_immediate(n, NFT_REG32_00, ours, sizeof ours);
-	nft_immediate(n, NFT_REG32_01, &to, 2);
-	nft_dnat(n, NFPROTO_IPV4, NFT_REG32_00, NFT_REG32_01);
-	nft_rule_end(n);
-}
-
-struct ports { uint16_t udp, tcp; };
-
-static int put_rules(void *arg, struct err *e)
-{
-	const struct ports *p = arg;
-	own(nft) struct nft n = {};
-	nft_begin(&n, NFPROTO_IPV4, "hull-dns");
-	nft_add_table(&n);
-	nft_add_base_chain(&n, "output", "nat", NF_INET_LOCAL_OUT, -100);
-	nft_flush_chain(&n, "output");
-	redirect(&n, IPPROTO_UDP, p->udp);
-	redirect(&n, IPPROTO_TCP, p->tcp);
-	return nft_commit(&n, e);
-}
-
-int resolver_redirect(int netns, uint16_t udp, uint16_t tcp, struct err *e)
-{
-	struct ports p = {udp, tcp};
-	return netns_run(netns, put_rules, &p, e);
-}
-
 int resolver_open(int netns, int networks_run, int own_dir, struct resolver **ret, struct err *e)
 {
 	struct err why = {};
 	struct resolver *r = mmap(NULL, sizeof *r, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (r == MAP_FAILED)
 		return err_sys(e, "resolver");
-	r->udp = r->tcp = -1;
+	r->udp = r->tcp = r->netns = r->changes = -1;
 	r->networks = networks_run;
 	r->own = own_dir;
 	for (size_t i = 0; i < WAITING; i++)
@@ -673,9 +654,11 @@ int resolver_open(int netns, int networks_run, int own_dir, struct resolver **re
 	uint16_t udp, tcp;
 	int ok = netns_run(netns, open_any, r, e);
 	if (ok == 0) {
-		resolver_ports(r, &udp, &tcp);
+		ports_of(r, &udp, &tcp);
 		if (resolver_redirect(netns, udp, tcp, &why) < 0)
 			ok = netns_run(netns, open_53, r, e);
+		else if ((r->netns = fcntl(netns, F_DUPFD_CLOEXEC, 0)) >= 0)
+			r->changes = resolver_rules_watch(netns);
 	}
 	if (ok < 0) {
 		resolver_drop(&r);

@@ -21,9 +21,6 @@ struct resolver;
 /* Inside the container's network namespace (netns: an fd of it). Where it cannot be asked at port 53 that is taken. */
 int resolver_open(int netns, int networks_run, int own_dir, struct resolver **ret, struct err *e) must_use;
 void resolver_drop(struct resolver **r);
-/* Questions to 127.0.0.11 port 53 go to it: a rule inside the namespace, so that programs there may have port 53 themselves. */
-int resolver_redirect(int netns, uint16_t udp, uint16_t tcp, struct err *e) must_use;
-void resolver_ports(const struct resolver *r, uint16_t *udp, uint16_t *tcp);
 
 enum { RESOLVER_POLLS = 64 };
 /* For a loop of the caller's: what is waited for, how long at most (-1: for ever), and what happened. */

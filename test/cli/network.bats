@@ -676,15 +676,14 @@ print(u.recv(100).decode())'
     in_host nft flush chain inet hull hull-user
 }
 
-@test "network reload: a bridge that somebody removed, and rules that a container flushed, are put back" {
+@test "network reload: a bridge that somebody removed is put back" {
     need_nft
     need_cmd nft
     hull network create --subnet 10.89.27.0/24 mended
     serves web --network mended -p 8106:80
     hull run -d --name guest --network mended box sleep 1000
     in_host ip link del "hl-$(hull network inspect -f '{{slice .Id 0 12}}' mended)"
-    nsenter --net="/proc/$(hull inspect -f '{{.State.Pid}}' guest)/ns/net" nft flush ruleset
-    run ! hull exec guest nslookup web
+    run ! hull exec guest timeout 1 wget -q -O - "http://$(ip_of web mended)/name"
     hull network reload
     hull exec guest nslookup web
     hull exec guest timeout 20 wget -q -O - "http://$(ip_of web mended)/name"
@@ -694,6 +693,26 @@ print(u.recv(100).decode())'
     hull exec web timeout 20 wget -q -O - http://10.89.27.1:8106/name
     in_host ip link del "hl-$(hull network inspect -f '{{slice .Id 0 12}}' mended)"
     hull run --rm --network mended box ping -c 1 -W 20 guest
+}
+
+@test "rules that a container flushed lead to its resolver again, each time, without a command" {
+    need_nft
+    need_cmd nft
+    local guest
+    hull network create led
+    hull run -d --name target --network led box sleep 1000
+    hull run -d --name guest --network led box sleep 1000
+    guest=/proc/$(hull inspect -f '{{.State.Pid}}' guest)/ns/net
+    for _ in 1 2 3; do
+        nsenter --net="$guest" nft flush ruleset
+        wait_until 30 nsenter --net="$guest" nft list chain ip hull-dns output
+        wait_until 30 hull exec guest nslookup target
+    done
+    # Rules of its own stay.
+    nsenter --net="$guest" nft add table ip own
+    nsenter --net="$guest" nft delete table ip hull-dns
+    wait_until 30 hull exec guest nslookup target
+    nsenter --net="$guest" nft list table ip own
 }
 
 @test "kill -9 of the monitor: address and port are free for the next" {
