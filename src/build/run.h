@@ -48,6 +48,9 @@ void run_mounts_key(struct run *r, struct key *k);
 int run_mounts_content(struct run *r, struct key *k, struct err *e) must_use;
 /* Adds them to the container's record; what has to be mounted for them is mounted. */
 int run_mounts_place(struct run *r, struct err *e) must_use;
+int run_mounts_wrong(struct run *r, struct err *e, const char *fmt, ...) printf_like(3, 4); /* with the place in the Dockerfile */
+/* run_bind.c: what a bind shows: path or ready. i: its number, for names in the step's directory. */
+int run_bind_place(struct run *r, struct run_mount *m, size_t i, struct err *e) must_use;
 /* What --secret gave for it. 1: it is there; 0: nothing was given. */
 enum { SECRET_MAX = 500 << 10 };
 int run_mounts_secret(struct run *r, const struct run_mount *m, struct buf *out, struct err *e) must_use;

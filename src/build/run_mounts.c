@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run_mounts: RUN --mount: read by a table of options, made into mount points of the container's record. What has to be mounted first (a
- * stage or an image, a writable view of the context) is mounted nowhere, and given to the container as it is.
+ * run_mounts: RUN --mount: read by a table of options, made into mount points of the container's record.
  */
 #include "build/run.h"
 
@@ -9,25 +8,19 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "build/agent.h"
-#include "build/hide.h"
 #include "build/interrupt.h"
 #include "build/place.h"
 #include "build/prune.h"
 #include "build/tree.h"
 #include "engine/user.h"
 #include "engine/volume.h"
-#include "snap/overlay.h"
-#include "sys/mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { CACHES_MAX = 64, ASK_LAST_MS = 20 };
@@ -52,8 +45,7 @@ static const struct option {
 	{"uid", C | S | H, NUMBER, offset_of(struct run_mount, uid)}, {"gid", C | S | H, NUMBER, offset_of(struct run_mount, gid)},
 };
 
-static int wrong(struct run *r, struct err *e, const char *fmt, ...) printf_like(3, 4);
-static int wrong(struct run *r, struct err *e, const char *fmt, ...)
+int run_mounts_wrong(struct run *r, struct err *e, const char *fmt, ...)
 {
 	va_list ap;
 	own(buf) struct buf b = BUF(2000);
@@ -73,18 +65,18 @@ static int set_option(struct run *r, struct run_mount *m, const struct option *o
 	case YES:
 	case NO:
 		if (value && *value && !str_eq(value, "true") && !str_eq(value, "false") && !str_eq(value, "1") && !str_eq(value, "0"))
-			return wrong(r, e, "invalid value for %s: %.40s", o->name, value);
+			return run_mounts_wrong(r, e, "invalid value for %s: %.40s", o->name, value);
 		*(bool *)at = (str_is_empty(value) || str_eq(value, "true") || str_eq(value, "1")) == (o->kind == YES);
 		return 0;
 	case NUMBER:
 		if (num_u64(value ? value : "", INT32_MAX, &n, o->name, e) < 0)
-			return wrong(r, e, "%.200s", e->text);
+			return run_mounts_wrong(r, e, "%.200s", e->text);
 		*(uint32_t *)at = (uint32_t)n;
 		m->has_owner = true;
 		return 0;
 	case MODE:
 		*(uint32_t *)at = (uint32_t)strtoul(value ? value : "", &end, 8);
-		return str_is_empty(value) || *end || m->mode > 07777 ? wrong(r, e, "invalid mode %.40s", value ? value : "") : 0;
+		return str_is_empty(value) || *end || m->mode > 07777 ? run_mounts_wrong(r, e, "invalid mode %.40s", value ? value : "") : 0;
 	}
 	return 0;
 }
@@ -111,7 +103,8 @@ static int read_option(struct run *r, struct run_mount *m, char *word, struct er
 		return set_option(r, m, &options[i], value, e);
 	}
 	const char *near = str_nearest(word, names, n);
-	return wrong(r, e, "type=%s has no option %.40s%s%s%s", kinds[m->kind], word, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+	return run_mounts_wrong(r, e, "type=%s has no option %.40s%s%s%s", kinds[m->kind], word, near ? " (did you mean " : "", near ? near : "",
+		near ? "?)" : "");
 }
 
 static int settle(struct run *r, struct run_mount *m, struct err *e)
@@ -120,7 +113,7 @@ static int settle(struct run *r, struct run_mount *m, struct err *e)
 	bool optional = m->kind == RUN_SECRET || m->kind == RUN_SSH;
 	if (m->kind == RUN_SECRET && str_is_empty(m->id)) {
 		if (str_is_empty(m->target))
-			return wrong(r, e, "type=secret needs an id");
+			return run_mounts_wrong(r, e, "type=secret needs an id");
 		m->id = path_base(m->target);
 	}
 	if (m->kind == RUN_SSH && str_is_empty(m->id))
@@ -130,15 +123,15 @@ static int settle(struct run *r, struct run_mount *m, struct err *e)
 	if (m->kind == RUN_SSH && str_is_empty(m->target))
 		m->target = arena_printf(a, "/run/buildkit/ssh_agent.%zu", r->mounts.n - 1);
 	if (str_is_empty(m->target) && !optional)
-		return wrong(r, e, "type=%s needs a target", kinds[m->kind]);
+		return run_mounts_wrong(r, e, "type=%s needs a target", kinds[m->kind]);
 	if (!str_is_empty(m->target))
 		m->target = step_path(r->x, m->target);
 	if (m->target && strcmp(m->target, "/") == 0)
-		return wrong(r, e, "the target cannot be /");
+		return run_mounts_wrong(r, e, "the target cannot be /");
 	if (m->kind == RUN_CACHE && str_is_empty(m->id))
 		m->id = m->target;
 	if (m->kind == RUN_CACHE && m->sharing && !str_eq(m->sharing, "shared") && !str_eq(m->sharing, "private") && !str_eq(m->sharing, "locked"))
-		return wrong(r, e, "sharing=%.40s: shared, private and locked are known", m->sharing);
+		return run_mounts_wrong(r, e, "sharing=%.40s: shared, private and locked are known", m->sharing);
 	return 0;
 }
 
@@ -154,7 +147,7 @@ static int read_mount(struct run *r, const char *text, struct err *e)
 	while (kind < countof(kinds) && strcmp(kinds[kind], type) != 0)
 		kind++;
 	if (kind == countof(kinds))
-		return wrong(r, e, "unknown type %.40s: bind, cache, tmpfs, secret and ssh are known", type);
+		return run_mounts_wrong(r, e, "unknown type %.40s: bind, cache, tmpfs, secret and ssh are known", type);
 	struct run_mount *m = arena_push(&r->x->s->arena, &r->mounts);
 	*m = (struct run_mount){.kind = (enum run_mount_kind)kind, .rw = kind == RUN_CACHE, .lock = -1, .ready = -1,
 		.mode = kind == RUN_SECRET ? 0400 : kind == RUN_SSH ? 0600 : 0755};
@@ -214,9 +207,9 @@ static int add_context(struct run *r, const struct run_mount *m, const struct co
 	own(strv) struct strv paths = {};
 	char digest[DIGEST_TEXT] = "";
 	if (c->dir < 0)
-		return wrong(r, e, "there is no context to bind from");
+		return run_mounts_wrong(r, e, "there is no context to bind from");
 	if (tree_sources(&s.t, str_is_empty(m->source) ? "." : m->source, &paths, NULL, e) < 0)
-		return wrong(r, e, "%.300s", e->text);
+		return run_mounts_wrong(r, e, "%.300s", e->text);
 	int result = 0;
 	for (size_t i = 0; result == 0 && i < paths.n; i++)
 		result = tree_walk(&s.t, paths.v[i], sum_item, &s, e);
@@ -237,7 +230,7 @@ int run_mounts_content(struct run *r, struct key *k, struct err *e)
 			continue;
 		struct source of = {};
 		if (source_find(r->x->b, r->x->s, m->from, NULL, &r->x->s->arena, &of, NULL, e) < 0)
-			return e->kind == ERR_USAGE ? wrong(r, e, "%.300s", e->text) : -1;
+			return e->kind == ERR_USAGE ? run_mounts_wrong(r, e, "%.300s", e->text) : -1;
 		key_add_list(k, "from", &of.layers);
 		if (of.context && add_context(r, m, of.context, k, e) < 0)
 			return -1;
@@ -247,143 +240,12 @@ int run_mounts_content(struct run *r, struct key *k, struct err *e)
 
 /* --- places --- */
 
-/* A place inside of a mount that is attached nowhere, as a mount of its own: older kernels clone none of those, so a child attaches it in a
- * mount namespace of its own and hands the clone over. */
-static int clone_inside(struct run *r, int mounted, const char *source, struct err *e)
-{
-	int s[2], got = -1;
-	size_t n = 1;
-	struct err why = {};
-	own(mem) char *place = mem_printf("%s/build/running/%s", r->x->b->g->root_path, r->id);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s) < 0)
-		return err_sys(e, "socket");
-	own(fd) int ours = s[0];
-	own(fd) int theirs = s[1];
-	pid_t pid = fork();
-	if (pid == 0) {
-		int clone = -1;
-		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-			err_sys_(&why, "a mount namespace");
-		int at = why.kind ? -1 : open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (at >= 0 && mount_attach(mounted, at, &why) == 0) {
-			int top = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = path_open_in(top, source, O_PATH, 0, &why);
-			clone = fd < 0 ? -1 : mount_clone(fd, "", false, &why);
-		}
-		_exit(fd_send(theirs, &why, sizeof why, &clone, clone >= 0, &why) < 0);
-	}
-	fd_drop(&theirs);
-	if (pid < 0)
-		return err_sys(e, "fork");
-	ssize_t m = fd_recv(ours, &why, sizeof why, &got, &n, e);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	if (m == sizeof why && n == 1)
-		return got;
-	if (m >= 0)
-		*e = why;
-	return wrong(r, e, "source %.200s: %s", source, e->text);
-}
-
-/* A writable view: what is written goes to the work directory. mounted: what the lower directory is on, when that is attached nowhere; -1. */
-static int writable(struct run *r, int lower, int mounted, size_t i, struct err *e)
-{
-	char upper[32], work[32];
-	bool detached = mounted >= 0;
-	snprintf(upper, sizeof upper, "mount-%zu-upper", i);
-	snprintf(work, sizeof work, "mount-%zu-work", i);
-	if (mkdirat(r->dir, upper, 0755) < 0 || mkdirat(r->dir, work, 0700) < 0)
-		return err_sys(e, "--mount");
-	own(fd) int u = path_open_dir(r->dir, upper, e);
-	own(fd) int w = u < 0 ? -1 : path_open_dir(r->dir, work, e);
-	struct stat st;
-	if (w < 0 || fstat(lower, &st) < 0 || fchown(u, st.st_uid, st.st_gid) < 0 || fchmod(u, st.st_mode & 07777) < 0)
-		return w < 0 ? -1 : err_sys(e, "--mount");
-	struct overlay o = {.lowers = &lower, .n = 1, .upper = u, .work = w, .user_xattrs = r->x->b->g->rootless, .is_volatile = true,
-		.detached = &detached, .mounts = &mounted, .nmounts = detached, .attach_at = r->dir};
-	return overlay_mount(&o, e);
-}
-
-/* A bind's source below root, resolved inside of it; mounted as for writable(). */
-static int place_source(struct run *r, int root, int mounted, struct run_mount *m, size_t i, struct err *e)
-{
-	char link[64];
-	struct stat st;
-	const char *source = str_is_empty(m->source) ? "." : m->source;
-	own(fd) int fd = path_open_in(root, source, O_PATH, 0, e);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return fd < 0 ? wrong(r, e, "source %.300s", e->text) : err_sys(e, "--mount");
-	m->path = "-";
-	if (m->rw && S_ISDIR(st.st_mode)) {
-		own(fd) int lower = path_open_in(root, source, O_RDONLY | O_DIRECTORY, 0, e);
-		m->ready = lower < 0 ? -1 : writable(r, lower, mounted, i, e);
-		return m->ready < 0 ? -1 : 0;
-	}
-	m->rw = false;
-	if (mounted >= 0) {
-		m->ready = clone_inside(r, mounted, source, e);
-		return m->ready < 0 ? -1 : 0;
-	}
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	own(mem) char *whole = realpath(link, NULL);
-	if (!whole)
-		return err_sys(e, "--mount");
-	m->path = arena_dup(&r->c.arena, whole);
-	return 0;
-}
-
 void run_mounts_ready(struct run *r, struct spec *spec)
 {
 	for (size_t i = 0; i < r->mounts.n; i++)
 		for (size_t k = 0; r->mounts.v[i].ready >= 0 && k < spec->mounts.n; k++)
 			if (str_eq(spec->mounts.v[k].destination, r->mounts.v[i].target))
 				spec->mounts.v[k].ready = r->mounts.v[i].ready;
-}
-
-/* What the ignore file leaves out is not seen: a layer of its own says that it is gone. */
-static int place_context(struct run *r, const struct context *c, struct run_mount *m, size_t i, struct err *e)
-{
-	char name[32];
-	bool hides = false;
-	const char *source = str_is_empty(m->source) ? "." : m->source;
-	struct place p __attribute__((cleanup(place_drop))) = {};
-	if (!c->ignore.rows.n)
-		return place_source(r, c->dir, -1, m, i, e);
-	if (place_find(c->dir, source, true, &p, e) < 0)
-		return -1;
-	if (!p.exists || !S_ISDIR(p.st.st_mode))
-		return place_source(r, c->dir, -1, m, i, e);
-	snprintf(name, sizeof name, "mount-%zu-hidden", i);
-	if (mkdirat(r->dir, name, 0755) < 0)
-		return err_sys(e, "--mount");
-	own(fd) int hidden = path_open_dir(r->dir, name, e);
-	own(fd) int seen = hidden < 0 ? -1 : path_open_in(c->dir, p.path.len ? buf_text(&p.path) : ".", O_RDONLY | O_DIRECTORY, 0, e);
-	if (seen < 0 || hide_ignored(&c->ignore, seen, buf_text(&p.path), hidden, r->x->b->g->rootless, &hides, e) < 0)
-		return -1;
-	if (!hides)
-		return place_source(r, c->dir, -1, m, i, e);
-	struct overlay o = {.lowers = (int[]){hidden, seen}, .n = 2, .upper = -1, .work = -1, .user_xattrs = r->x->b->g->rootless, .read_only = true};
-	own(fd) int view = overlay_mount(&o, e);
-	own(fd) int below = view < 0 ? -1 : openat(view, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (below < 0)
-		return view < 0 ? -1 : err_sys(e, "--mount");
-	m->path = "-";
-	m->ready = m->rw ? writable(r, below, view, i, e) : take_fd(view);
-	return m->ready < 0 ? -1 : 0;
-}
-
-static int place_bind(struct run *r, struct run_mount *m, size_t i, struct err *e)
-{
-	struct build *b = r->x->b;
-	if (str_is_empty(m->from))
-		return place_context(r, &b->context, m, i, e);
-	struct source of = {};
-	if (source_find(b, r->x->s, m->from, NULL, &r->c.arena, &of, NULL, e) < 0)
-		return -1;
-	if (of.context)
-		return place_context(r, of.context, m, i, e);
-	struct snap_mount q = {.layers = &of.layers, .dir = -1, .read_only = true};
-	own(fd) int mounted = snap_mount(&b->g->snap, &q, e);
-	return mounted < 0 ? -1 : place_source(r, mounted, mounted, m, i, e);
 }
 
 /* A volume of that name; what no volume may be called is told by a digest. */
@@ -434,7 +296,7 @@ static int fill_cache(struct run *r, struct run_mount *m, const char *name, size
 	struct run_mount from = *m;
 	from.kind = RUN_BIND;
 	from.rw = false;
-	if (place_bind(r, &from, i, e) < 0)
+	if (run_bind_place(r, &from, i, e) < 0)
 		return -1;
 	own(fd) int ready = from.ready;
 	own(fd) int fill = ready >= 0 ? openat(ready, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : open(from.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -531,7 +393,7 @@ static int read_secret(struct run *r, const struct build_secret *s, struct buf *
 {
 	const char *value = s->is_env ? getenv(s->source) : NULL;
 	if (s->is_env && !value)
-		return wrong(r, e, "secret %.100s: the variable %.100s is not set", s->id, s->source);
+		return run_mounts_wrong(r, e, "secret %.100s: the variable %.100s is not set", s->id, s->source);
 	if (s->is_env)
 		return buf_str(out, value), 0;
 	return path_read(AT_FDCWD, s->source, out, e) < 0 ? err_wrap(e, "secret %.100s", s->id) : 0;
@@ -545,7 +407,7 @@ int run_mounts_secret(struct run *r, const struct run_mount *m, struct buf *out,
 		if (str_eq(q->secrets.v[k].id, m->id))
 			s = &q->secrets.v[k];
 	if (!s)
-		return m->required ? wrong(r, e, "secret %.100s was not given: --secret id=%.100s,src=FILE", m->id, m->id) : 0;
+		return m->required ? run_mounts_wrong(r, e, "secret %.100s was not given: --secret id=%.100s,src=FILE", m->id, m->id) : 0;
 	return read_secret(r, s, out, e) < 0 ? -1 : 1;
 }
 
@@ -573,7 +435,7 @@ static int place_ssh(struct run *r, struct run_mount *m, size_t i, struct err *e
 	char name[32];
 	const char *source = build_agent(r->x->b, m->id);
 	if (str_is_empty(source))
-		return m->required ? wrong(r, e, "the agent %.100s was not given: --ssh %.100s", m->id, m->id) : 0;
+		return m->required ? run_mounts_wrong(r, e, "the agent %.100s was not given: --ssh %.100s", m->id, m->id) : 0;
 	snprintf(name, sizeof name, "ssh-%zu", i);
 	pid_t relay = agent_relay(r->run_dir, name, source, m->mode, m->uid, m->gid, e);
 	if (relay < 0)
@@ -612,7 +474,7 @@ int run_mounts_place(struct run *r, struct err *e)
 		struct run_mount *m = &r->mounts.v[i];
 		int result = 0;
 		switch (m->kind) {
-		case RUN_BIND: result = place_bind(r, m, i, e); break;
+		case RUN_BIND: result = run_bind_place(r, m, i, e); break;
 		case RUN_CACHE: break;
 		case RUN_SECRET: result = place_secret(r, m, i, e); break;
 		case RUN_SSH: result = place_ssh(r, m, i, e); break;

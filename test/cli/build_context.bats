@@ -59,6 +59,27 @@ EOT
     fails 'the ignore file leaves it out' .
 }
 
+@test "build context: in a bind mount its owner is root, and it is read-only unless rw says otherwise" {
+    echo a >file && echo no >no.log && mkdir sub && echo b >sub/f && chmod 600 file sub/f
+    cat >Dockerfile <<'EOT'
+FROM box
+RUN --mount=target=/c cd /c && stat -c '%u:%g %n' . file sub/f >/all && cat file sub/f && ! touch new && ! touch file
+RUN --mount=source=file,target=/c stat -c '%u:%g %n' /c >>/all && cat /c && ! touch /c
+RUN --mount=rw,target=/c cd /c && echo more >>file && touch new && stat -c '%u:%g %n' . file sub/f new >>/all
+EOT
+    chown -R 1234:2345 . || skip "needs root"
+    unshare -U true || skip "no user namespaces here"
+    case $(stat -f -c %T .) in ext2/ext3 | xfs | btrfs) ;; *) skip "ids are mapped of ext4, xfs and btrfs" ;; esac
+    for ignored in nothing '*.log'; do
+        echo "$ignored" >.dockerignore
+        build --no-cache -t owners .
+        run -0 hull run --rm owners cat /all
+        [ "$output" = "$(printf '0:0 %s\n' . file sub/f /c . file sub/f new)" ]
+        [ "$(cat file)" = a ] && [ ! -e new ]
+        [ "$(stat -c %u:%g file)" = 1234:2345 ]
+    done
+}
+
 @test "build context: COPY from a named one: owners do not count, its ignore file does" {
     touch ../more/f ../more/no
     chown 5:6 ../more/f || skip "needs root"

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""t_build: a corpus of Dockerfiles, built by docker's BuildKit and by hull: the files of the images compared one by one, the configurations field by
-field. docker's is 20.10's frontend, so what came later is not here. Times are not compared: hull's are clamped. What differs on purpose is listed,
-with the reason.
+"""t_build: a corpus of Dockerfiles, built by docker's BuildKit, by buildah and by hull: the files of the images compared one by one, the configurations
+field by field. docker's is 20.10's frontend, so what came later is not here. Times are not compared: hull's are clamped. What differs on purpose is
+listed, with the reason. And images that hull built and pushed, run by docker and podman and read by skopeo.
 """
 
 import atexit
+import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -18,6 +20,7 @@ import types
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path += [os.path.join(TOP, "bench"), os.path.join(TOP, "test/lib")]
+import builds  # noqa: E402
 import peers  # noqa: E402
 import registry  # noqa: E402
 
@@ -31,6 +34,7 @@ CONTEXT = {
     "dir/link": "->one", "dir/dangling": "->nowhere", "link.txt": "->a.txt", "linkdir": "->dir", "other/sub/three": "3\n", "other/one": "other 1\n",
     "exec.sh": "#!/bin/sh\necho run\n",
 }
+OWNER = (1234, 2345)   # they count nowhere
 MODES = {"exec.sh": 0o755, "dir/sub": 0o711, "b.txt": 0o600, "other/sub": 0o700, "dir/empty": 0o1777}
 
 CORPUS = {
@@ -49,7 +53,9 @@ CORPUS = {
               "FROM box\nCOPY --from=0 /m /c\nCOPY --from=0 /m/n/f /d\nCOPY --from=0 --chown=1:2 /m/n /e/\nCOPY --from=box /etc/passwd /p\n",
     "run": "RUN rm -r /etc/group /home && mkdir /home && echo x >/home/f && chmod 1777 /home\nRUN mv /home /moved && ln -s moved /home && : >/etc/hostname2\n"
            "RUN [\"touch\", \"/exec form\"]\nRUN rm -rf /moved/f; mkdir -p /a/b/c; rmdir /a/b/c\n",
-    "run with mounts": "RUN --mount=type=bind,target=/c cat /c/a.txt >/out && ls -A /c/dir >>/out\nRUN --mount=type=cache,target=/cc touch /cc/f\n"
+    "run with mounts": "RUN --mount=type=bind,target=/c cat /c/a.txt >/out && ls -A /c/dir >>/out\n"
+                       "RUN --mount=type=bind,target=/c stat -c '%u:%g %a %n' /c /c/a.txt /c/dir/sub >/owners\n"
+                       "RUN --mount=type=cache,target=/cc touch /cc/f\n"
                        "RUN --mount=type=tmpfs,target=/tt touch /tt/f\nRUN --mount=type=bind,source=dir,target=/rw,rw touch /rw/new && ls -A /rw >/rwout\n",
     "workdir and user": "USER 33\nWORKDIR /w/x\nUSER daemon:bin\nWORKDIR y\nRUN id -u >/tmp/u; id -g >>/tmp/u; pwd >>/tmp/u\nUSER 0\nWORKDIR /tmp\n",
     "metadata": "ENV A=1 B=\"two words\" C=$A\nENV D ${A:-x}${Z:-z}${B:+b} e\nLABEL one=1 two=\"2 $A\"\nEXPOSE 80 90-92/udp $A\nVOLUME /v \"/w\"\nSTOPSIGNAL SIGUSR1\n"
@@ -66,11 +72,20 @@ CORPUS = {
     "escape": "COPY a.txt \\\n  # comment\n  /c\nRUN echo a \\\n\n  b >/r\nENV X=1 \\\n    Y=2\n",
     "quotes": "ENV Q='single $HOME' R=\"a\\\"b\" S=a\\ b T=$HOME\\$HOME\nRUN echo \"$Q|$R|$S|$T\" >/q\nLABEL \"a b\"=c\nWORKDIR \"/with blank\"\nCOPY \"a.txt\" .\n",
 }
-# {name of a case: {path: why}}
+# {builder: {name of a case: {path or Config.FIELD: why}}}
 ON_PURPOSE = {
-    "modes": {"d/empty": "--chmod is the whole mode; docker 20.10 kept a sticky bit", "e/f/exec.sh": "and left out setuid, as later ones do not"},
-    "stages": {"c/p": "a pipe is copied as what it is; docker 20.10 left it out"},
-    "run with mounts": {p: "a mount point that only the step needed does not stay" for p in ("c", "cc", "tt", "rw")},
+    "docker": {
+        "modes": {"d/empty": "--chmod is the whole mode; docker 20.10 kept a sticky bit", "e/f/exec.sh": "and left out setuid, as later ones do not"},
+        "stages": {"c/p": "a pipe is copied as what it is; docker 20.10 left it out"},
+        "run with mounts": {p: "a mount point that only the step needed does not stay" for p in ("c", "cc", "tt", "rw")},
+    },
+    "buildah": {
+        "metadata": {"Config.ExposedPorts": "of a range each port is one, as BuildKit has it", "Config.Entrypoint": "SHELL holds for it too"},
+        "entry points": {"Config.Env": "a variable that is set again keeps its place"},
+        "run with mounts": {"owners": "who owns a context does not count in a bind either, as in BuildKit"},
+        "workdir and user": {p: "a directory of WORKDIR belongs to who USER says there; buildah's to a later one" for p in ("w", "w/x")},
+        "volumes and what is below": {"v/two": "what RUN writes below a VOLUME stays, as in BuildKit", "w": "the directory of a VOLUME is made when it runs"},
+    },
 }
 
 
@@ -86,6 +101,9 @@ def write_context(top):
             os.chmod(path, 0o644)
     for name, mode in MODES.items():
         os.chmod(os.path.join(top, name), mode)
+    for folder, folders, files in os.walk(top):
+        for name in [".", *folders, *files]:
+            os.lchown(os.path.join(folder, name), *OWNER)
     for name, how in (("tree.tar", "w"), ("tree.tar.gz", "w:gz")):
         with tarfile.open(os.path.join(top, name), how) as t:
             for row in ("top", "top/sub", "top/sub/f"):
@@ -94,65 +112,151 @@ def write_context(top):
                 t.addfile(m)
 
 
-def docker_and_hull():
-    if not hasattr(docker_and_hull, "both"):
-        if os.geteuid() != 0:
-            raise registry.Skip("needs root")
-        work = tempfile.mkdtemp(prefix="hull-peers.")
-        both = [kind(work, types.SimpleNamespace(hull=HULL, image=None, containers=0, own_network=False)) for kind in (peers.Docker, peers.Hull)]
-        gone = both[0].missing()
-        if gone:
-            shutil.rmtree(work)
-            raise registry.Skip(gone)
-        atexit.register(lambda: ([e.teardown() for e in both], shutil.rmtree(work, ignore_errors=True)))
-        try:
-            both[0].setup()
-        except SystemExit as e:
-            raise registry.Skip(f"dockerd does not start here: {str(e).splitlines()[-1]}")
-        both[1].setup()
-        docker_and_hull.context = os.path.join(work, "context")
-        os.mkdir(docker_and_hull.context)
-        write_context(docker_and_hull.context)
-        docker_and_hull.both = both
-    return docker_and_hull.both
+class Docker(peers.Docker):
+    env_more = {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+    build_options = ()
+    at_once = False
+
+    def config(self):
+        return json.loads(self.do("inspect", "made"))[0]["Config"]
 
 
-def build(engine, name, text):
+class Hull(peers.Hull, Docker):
+    setup = teardown = lambda self: None
+    start = wait = None
+
+    def missing(self):
+        return peers.Hull.missing(self)
+
+
+class Buildah(builds.Buildah):
+    """With runc: crun refuses v1 controllers beside a v2 tree."""
+    programs = ("buildah", "runc")
+    env_more = {}
+    build_options = ("--layers", "--isolation", "oci", "--runtime", "runc", "--pull-never", "--format", "docker", "--identity-label=false")
+    at_once = True   # of what is cached 1.28 exports all but the last step
+
+    def config(self):
+        return json.loads(self.do("inspect", "--type", "image", "made"))["Docker"]["config"]
+
+
+class Podman(peers.Podman):
+    """With runc, for the same reason."""
+    programs = ("podman", "conmon", "runc")
+    run_options = (*peers.Podman.run_options, "--runtime", "runc")
+
+
+@functools.lru_cache(None)
+def work():
+    if os.geteuid() != 0:
+        raise registry.Skip("needs root")
+    folder = tempfile.mkdtemp(prefix="hull-peers.")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def context_of(e):
+    """One each: buildah's bind with rw writes into the context itself."""
+    folder = os.path.join(work(), "context-" + e.name)
+    if not os.path.exists(folder):
+        os.mkdir(folder)
+        write_context(folder)
+    return folder
+
+
+def engine(kind):
+    """Ready, once; why it is not here is said again each time."""
+    if kind not in engine.ready:
+        e = kind(work(), types.SimpleNamespace(hull=HULL, image=None, containers=0, own_network=False))
+        engine.ready[kind] = e.missing() or e
+        if engine.ready[kind] is e:
+            atexit.register(e.teardown)
+            try:
+                e.setup()
+            except SystemExit as why:
+                engine.ready[kind] = f"{e.name} does not start here: {str(why).splitlines()[-1]}"
+    if isinstance(engine.ready[kind], str):
+        raise registry.Skip(engine.ready[kind])
+    return engine.ready[kind]
+
+
+engine.ready = {}
+
+
+@functools.lru_cache(None)
+def build(kind, name):
     """{path: what it is}, and the configuration."""
-    context, out = docker_and_hull.context, os.path.join(os.path.dirname(docker_and_hull.context), f"{engine.name}.tar")
-    words = ["build", "--network", "none", "--build-arg", "GIVEN=yes", "-f", "-"]
-    env = dict(engine.env, DOCKER_BUILDKIT="1", BUILDKIT_PROGRESS="plain")
-    for more in (["-t", "made"], ["-o", f"type=tar,dest={out}"]):
-        p = subprocess.run(engine.cmd(*words, *more, context), env=env, input="FROM box\n" + text, capture_output=True, text=True, timeout=120)
+    e = engine(kind)
+    context, out = context_of(e), os.path.join(work(), f"{e.name}.tar")
+    env = dict(e.env, **e.env_more)
+    tag, export = ("-t", "made"), ("-o", f"type=tar,dest={out}")
+    for more in ((*tag, *export),) if e.at_once else (tag, export):
+        p = subprocess.run(e.cmd("build", *e.build_options, "--network", "none", "--build-arg", "GIVEN=yes", "-f", "-", *more, context), env=env,
+                           input="FROM box\n" + CORPUS[name], capture_output=True, text=True, timeout=120)
         if p.returncode:
-            raise AssertionError(f"{name}: {engine.name}: {p.stderr[-700:]}")
-    config = json.loads(subprocess.run(engine.cmd("inspect", "made"), env=env, capture_output=True, text=True, check=True).stdout)[0]["Config"]
+            raise AssertionError(f"{name}: {e.name}: {p.stderr[-700:]}")
     files = {}
     with tarfile.open(out) as t:
         for m in t:
-            what = t.extractfile(m).read() if m.isreg() else b""
+            what = t.extractfile(m).read() if m.isreg() or m.islnk() else b""
             path = m.name.strip("/").removeprefix("./")
-            if m.islnk():
-                what = t.extractfile(m).read()
-            kind = tarfile.REGTYPE if m.islnk() else m.type
-            files[path] = (kind, oct(m.mode & 0o7777) if not m.issym() else "", m.uid, m.gid, m.linkname if m.issym() else "", hashlib.sha256(what).hexdigest()[:12])
+            files[path] = (tarfile.REGTYPE if m.islnk() else m.type, oct(m.mode & 0o7777) if not m.issym() else "", m.uid, m.gid,
+                           m.linkname if m.issym() else "", hashlib.sha256(what).hexdigest()[:12])
     files.pop("", None)
     files.pop(".", None)
-    return files, config
+    return files, e.config()
 
 
-def compare(name):
-    (theirs, their_config), (ours, our_config) = (build(engine, name, CORPUS[name]) for engine in docker_and_hull())
-    meant = ON_PURPOSE.get(name, {})
-    wrong = [f"{p}: docker {theirs.get(p)}, hull {ours.get(p)}" for p in sorted({*theirs, *ours}) if theirs.get(p) != ours.get(p) and p not in meant]
-    wrong += [f"{p}: not another one any more" for p in meant if theirs.get(p) == ours.get(p)]
-    wrong += [f"Config.{f}: docker {their_config.get(f)}, hull {our_config.get(f)}" for f in FIELDS
-              if (their_config.get(f) or None) != (our_config.get(f) or None)]
+def compare(kind, name):
+    (theirs, their_config), (ours, our_config) = build(kind, name), build(Hull, name)
+    meant = ON_PURPOSE[kind.name].get(name, {})
+    pairs = [(p, theirs.get(p), ours.get(p)) for p in sorted({*theirs, *ours})]
+    pairs += [("Config." + f, their_config.get(f) or None, our_config.get(f) or None) for f in FIELDS]
+    wrong = [f"{p}: {kind.name} {a}, hull {b}" for p, a, b in pairs if a != b and p not in meant]
+    wrong += [f"{p}: not another one any more" for p, a, b in pairs if a == b and p in meant]
     assert not wrong, "\n".join(wrong[:20])
 
 
 for one in CORPUS:
-    globals()[f"test_{one.replace(' ', '_')}"] = lambda one=one: (docker_and_hull(), compare(one))
+    for judge in (Docker, Buildah):
+        globals()[f"test_{judge.name}:_{one.replace(' ', '_')}"] = lambda judge=judge, one=one: compare(judge, one)
+
+def run_pushed(e, image):
+    """What `docker run` there says of it: its own command, and another."""
+    e.do("pull", "-q", *e.pull_options, image)
+    run = ("run", *e.run_options, "--rm", "--network", "host")
+    return e.do(*run, image) + e.do(*run, "--entrypoint", "sh", image, "-c", "id -u; pwd; echo $A; cat /d/one; ls -A /d; test -e /home || echo gone")
+
+
+PUSHED = ("FROM box\nCOPY dir /d\nRUN echo made >/m && rm -r /home\nENV A=one\nUSER 3\nWORKDIR /w\nLABEL a=b\nENTRYPOINT [\"cat\"]\nCMD [\"/m\"]\n")
+SAID = "made\n3\n/w\none\n1\n.hidden\ndangling\nempty\nlink\none\nsub\ngone\n"
+# How it is pushed, and whether docker 20.10 knows that.
+FORMS = {"plain": ([], True), "docker": (["--format", "docker"], True), "attested": (["--provenance=mode=max", "--sbom=true"], True),
+         "two": (["--build-arg", "BUILDKIT_MULTI_PLATFORM=1"], True), "zstd": (["-o", "type=registry,compression=zstd,force-compression=true"], False)}
+
+
+def test_what_is_pushed_runs_elsewhere():
+    registry.need("docker-registry", "skopeo")
+    hull, others = engine(Hull), []
+    for kind in (Docker, Podman):
+        with contextlib.suppress(registry.Skip):
+            others.append(engine(kind))
+    with registry.Real() as real:
+        for form, (options, old) in FORMS.items():
+            image = f"{real.host}/{form}:1"
+            p = subprocess.run(hull.cmd("build", "-q", "--network", "none", "-t", image, *options, *([] if "-o" in options else ["--push"]), "-f", "-",
+                                        context_of(hull)), env=hull.env, input=PUSHED, capture_output=True, text=True)
+            assert p.returncode == 0, (form, p.stderr)
+            copied = os.path.join(work(), "copied-" + form)
+            subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", "docker://" + image, "oci:" + copied], check=True)
+            config = json.loads(subprocess.check_output(["skopeo", "inspect", "--config", "--tls-verify=false", "docker://" + image]))
+            assert config["config"]["Labels"]["a"] == "b" and config["config"]["Cmd"] == ["/m"] and config["config"]["User"] == "3", (form, config)
+            for e in others:
+                if old or e.name != "docker":
+                    assert run_pushed(e, image) == SAID, (form, e.name, run_pushed(e, image))
+    if not others:
+        raise registry.Skip("skopeo alone: neither docker nor podman starts here")
+
 
 if __name__ == "__main__":
     registry.run(globals())
