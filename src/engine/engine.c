@@ -136,6 +136,9 @@ int engine_need_snap(struct engine *g, struct err *e)
 {
 	if (!g->has_snap && snap_open(&g->snap, g->root, g->root_path, g->rootless, e) < 0)
 		return -1;
+	/* Plain users mount no layers. */
+	if (!g->has_snap && !g->rootless)
+		snap_share_mounts(&g->snap, g->run);
 	g->has_snap = true;
 	return 0;
 }

@@ -131,6 +131,8 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 	st->health = health_is_checked(&s->c->record.config) ? arena_dup(a, "starting") : NULL;
 	if (container_save_state(s->c->dir, st, false, e) < 0)
 		return -1;
+	if (s->g->has_snap)
+		snap_tell_mounts(&s->g->snap, st->monitor_start);
 	event_volumes(s->g, s->c, true);
 	event_networks(s->g, s->c, true);
 	return 0;
@@ -337,7 +339,7 @@ static int mount_root(struct start *s, struct err *e)
 	if (engine_need_snap(s->g, e) < 0)
 		return -1;
 	struct snap_mount m = {.layers = &r->layers, .dir = s->c->dir, .is_volatile = r->host.auto_remove,
-		.uids = s->maps.uids, .nuids = s->maps.nuids, .gids = s->maps.gids, .ngids = s->maps.ngids};
+		.uids = s->maps.uids, .nuids = s->maps.nuids, .gids = s->maps.gids, .ngids = s->maps.ngids, .holds = true};
 	s->rootfs = snap_mount(&s->g->snap, &m, e);
 	return s->rootfs < 0 ? -1 : 0;
 }
@@ -398,6 +400,19 @@ static void keep_fds(struct start *s)
 	s->g->has_pods = false;
 }
 
+/* What only has to be open: the sockets of ports, and the mounts of layers. */
+static void hold_fds(struct start *s)
+{
+	size_t nports = s->net.nfds, nlayers = s->g->has_snap ? snap_held(&s->g->snap, NULL) : 0;
+	int *fds = arena_alloc(&s->arena, (nports + nlayers + 1) * sizeof *fds);
+	for (size_t i = 0; i < nports; i++)
+		fds[i] = s->net.fds[i];
+	if (nlayers)
+		(void)snap_held(&s->g->snap, fds + nports);
+	s->monitor.hold = fds;
+	s->monitor.nhold = nports + nlayers;
+}
+
 static void set_monitor(struct start *s, int client, unsigned streams, int report)
 {
 	const struct container_record *r = &s->c->record;
@@ -422,8 +437,7 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	m->client = client;
 	m->client_streams = streams;
 	m->report = report;
-	m->hold = s->net.fds;
-	m->nhold = s->net.nfds;
+	hold_fds(s);
 	int sig;
 	struct err ignored = {};
 	m->stop_signal = !str_is_empty(r->config.stop_signal) && signal_parse(r->config.stop_signal, &sig, &ignored) == 0 ? sig : 15;
@@ -536,6 +550,8 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 		close(report[0]);
 		set_monitor(s, client, streams, report[1]);
 		int status = monitor_main(&s->monitor);
+		if (s->g->has_snap)
+			snap_let_go(&s->g->snap);
 		if (s->comes_back)
 			start_again(s);
 		_exit(status ? status : s->unit_status);
@@ -629,6 +645,8 @@ int container_launch_from(struct engine *g, struct container_entry *c, const str
 		err_set_(e, ERR_NOT_FOUND, "container %.200s was removed meanwhile", container_label(c));
 	if (r < 0)
 		record_failure(&s, e);
+	if (g->has_snap)
+		(r < 0 ? snap_let_go : snap_pass_on)(&g->snap);
 	fd_drop(&c->lock);
 	return r;
 }

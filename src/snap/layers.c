@@ -14,6 +14,7 @@
 #include "snap/files.h"
 #include "snap/info.h"
 #include "snap/kept.h"
+#include "snap/mounted.h"
 #include "snap/storage.h"
 
 #include <errno.h>
@@ -49,6 +50,7 @@ void snap_drop(struct snap *s)
 {
 	mem_drop(&s->distrusted.v);
 	kept_drop(s);
+	mounted_drop(s);
 	fd_drop(&s->layers);
 }
 
@@ -274,6 +276,7 @@ int snap_remove_layer(struct snap *s, const char *diff_id, struct err *e)
 		return errno == EWOULDBLOCK ? 0 : err_sys(e, "remove layer %.19s", diff_id);
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "remove layer %.19s", diff_id);
+	mounted_forget(s, diff_id);
 	if (!S_ISDIR(st.st_mode))
 		return unlinkat(s->layers, digest_hex(diff_id), 0) < 0 && errno != ENOENT ? err_sys(e, "remove layer %.19s", diff_id) : 0;
 	char name[LAYER_TMP_NAME];

@@ -6,7 +6,6 @@
 #include "snap/apply.h"
 #include "snap/erofs_head.h"
 #include "snap/erofs_mount.h"
-#include "sys/mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,40 +35,38 @@ static int open_file(int layers, const char *diff_id, struct erofs_head *ret, st
 }
 
 /* The kernel reads EROFS's metadata page by page, each for itself: where they are not in memory yet, the first of them come better at once. */
-static void read_ahead(int file, off_t from)
+static void read_ahead(int file, off_t size, off_t from)
 {
-	struct stat st;
 	char last;
 	struct iovec v = {&last, 1};
-	off_t n = fstat(file, &st) < 0 || st.st_size <= from ? 0 : st.st_size - from < METADATA_AHEAD ? st.st_size - from : METADATA_AHEAD;
+	off_t n = size <= from ? 0 : size - from < METADATA_AHEAD ? size - from : METADATA_AHEAD;
 	if (n && preadv2(file, &v, 1, from + n - 1, RWF_NOWAIT) != 1)
 		(void)!posix_fadvise(file, from, n, POSIX_FADV_WILLNEED);
 }
 
-static int mount_file(int layers, const char *diff_id, int userns, bool *ret_last, struct err *e)
+int lower_mount(int layers, const char *diff_id, struct lower *ret, struct err *e)
 {
 	struct erofs_head head;
+	struct stat st;
 	own(fd) int file = open_file(layers, diff_id, &head, e);
 	if (file < 0)
 		return -1;
-	own(fd) int m = erofs_mount(file, NULL, e);
-	if (m >= 0)
-		read_ahead(file, (off_t)(EROFS_TAR_AT + head.tar_bytes));
+	if (fstat(file, &st) < 0)
+		return err_sys(e, "layer %.19s", diff_id);
+	int m = erofs_mount(file, NULL, e);
 	if (m < 0 && (e->kind == ERR_UNSUPPORTED || e->sys == EINVAL || e->sys == ENOTBLK))
 		return err_wrap(e, "layer %.19s (\"hull system migrate files\" makes files of it)", diff_id);
-	if (m < 0 || (userns >= 0 && mount_idmap(m, userns, false, e) < 0))
+	if (m < 0)
 		return err_wrap(e, "layer %.19s", diff_id);
-	*ret_last = head.opaque;
-	return take_fd(m);
+	read_ahead(file, st.st_size, (off_t)(EROFS_TAR_AT + head.tar_bytes));
+	*ret = (struct lower){.fd = m, .mount = true, .last = head.opaque, .dev = st.st_dev, .ino = st.st_ino};
+	return 0;
 }
 
-int lower_open(int layers, const char *diff_id, int userns, struct lower *ret, struct err *e)
+int lower_open(int layers, const char *diff_id, struct lower *ret, struct err *e)
 {
 	struct lower l = {.fd = open_form(layers, diff_id, "tree", O_PATH, e)};
-	if (l.fd < 0 && e->sys == ENOTDIR) {
-		l.fd = mount_file(layers, diff_id, userns, &l.last, e);
-		l.mount = true;
-	} else if (l.fd < 0 && e->sys == ENOENT) {
+	if (l.fd < 0 && e->sys == ENOENT) {
 		l.fd = open_form(layers, diff_id, "opaque", O_PATH, e);
 		l.last = true;
 	}
@@ -90,10 +87,10 @@ int lower_open_to_read(int layers, const char *diff_id, struct err *e)
 	}
 	if (e->sys != ENOTDIR)
 		return -1;
-	bool last;
-	own(fd) int m = mount_file(layers, diff_id, -1, &last, e);
-	if (m < 0)
+	struct lower l;
+	if (lower_mount(layers, diff_id, &l, e) < 0)
 		return -1;
+	own(fd) int m = l.fd;
 	fd = openat(m, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? err_sys(e, "layer %.19s", diff_id) : fd;
 }

@@ -6,15 +6,20 @@
 
 #include "snap/snap.h"
 
+#include <sys/types.h>
+
 struct stat;
 struct lower {
 	int fd;     /* the directory */
 	bool mount; /* fd is a detached mount: of a layer that is a file */
 	bool last;  /* nothing below this layer shows */
+	dev_t dev;  /* of a mount: which file it is of */
+	ino_t ino;
 };
-/* layers: the folder, or an idmapped clone of it; userns: -1, or what the mount of a layer's file shows ids through.
- * e->sys ENOENT: there is none, or only one for copies. */
-int lower_open(int layers, const char *diff_id, int userns, struct lower *ret, struct err *e) must_use;
+/* A layer of files; layers: the folder, or an idmapped clone of it. e->sys ENOTDIR: it is a file; ENOENT: there is none, or only one for copies. */
+int lower_open(int layers, const char *diff_id, struct lower *ret, struct err *e) must_use;
+/* A new mount of a layer's file. */
+int lower_mount(int layers, const char *diff_id, struct lower *ret, struct err *e) must_use;
 /* The same to be read, those for copies too; returns an fd. */
 int lower_open_to_read(int layers, const char *diff_id, struct err *e) must_use;
 bool lower_is_plain(int layers, const char *diff_id); /* one for copies only */

@@ -3,7 +3,7 @@
  * mount: roots of containers, see snap.h.
  *
  * On the path of a start: one openat a layer (of files) or one mount (of a layer's file), upper and work, then overlay.c. No
- * directory is read, no mount table. A layer's mount is attached nowhere and lives by the overlay alone.
+ * directory is read, no mount table. A layer's mount is attached nowhere: it lives by the overlay, and by those that share it (mounted.c).
  *
  * With id maps the layers are shown through an idmapped clone of their mount, so that one layer serves all maps; a layer's
  * file is mounted so. upper is taken as it is: overlay writes to it with the ids of whoever mounts, which a clone of it could
@@ -23,6 +23,7 @@
 #include "snap/kept.h"
 #include "snap/lower.h"
 #include "snap/overlay.h"
+#include "snap/mounted.h"
 #include "sys/mount.h"
 
 #include <dirent.h>
@@ -107,14 +108,70 @@ static int files_at(const struct snap *s, struct stack *k, struct err *e)
 	return k->clone = take_fd(clone);
 }
 
+/* A mount that others have is not mapped itself: a clone of it is. *ret_cloned: the original is still to be closed, or kept. */
+static int map_layer(const struct stack *k, int mount, bool others, bool *ret_cloned, struct err *e)
+{
+	own(fd) int clone = others ? mount_clone(mount, "", false, e) : -1;
+	if (others && clone < 0)
+		return -1;
+	if (mount_idmap(others ? clone : mount, k->userns, false, e) < 0)
+		return -1;
+	*ret_cloned = others;
+	return others ? take_fd(clone) : mount;
+}
+
+/* A layer that is a file: somebody's mount of it, or a new one. *ret_borrowed: its fd is not the stack's. */
+static int add_mount(struct snap *s, struct stack *k, const char *diff_id, struct lower *l, bool *ret_borrowed, struct err *e)
+{
+	bool held = false, taken = mounted_take(s, diff_id, l, &held), cloned = false;
+	if (!taken) {
+		if (lower_mount(s->layers, diff_id, l, e) < 0)
+			return -1;
+		held = mounted_add(s, diff_id, l);
+	}
+	*ret_borrowed = held;
+	if (k->userns < 0)
+		return 0;
+	int mapped = map_layer(k, l->fd, taken || held, &cloned, e);
+	/* Before Linux 6.15 what is attached nowhere is not cloned. */
+	if (mapped < 0 && (taken || held)) {
+		if (!held)
+			close(l->fd);
+		*ret_borrowed = held = false;
+		if (lower_mount(s->layers, diff_id, l, e) < 0)
+			return -1;
+		mapped = map_layer(k, l->fd, false, &cloned, e);
+	}
+	if (cloned && !held)
+		close(l->fd);
+	if (mapped < 0) {
+		close(l->fd);
+		return err_wrap(e, "layer %.19s", diff_id);
+	}
+	l->fd = mapped;
+	*ret_borrowed = false;
+	return 0;
+}
+
 static int add_layer(struct snap *s, struct stack *k, const char *diff_id, bool *ret_last, struct err *e)
 {
 	struct lower l;
-	bool kept = k->userns < 0 && kept_get(s, diff_id, &l);
-	int at = kept || (k->userns >= 0 && lower_is_file(s->layers, diff_id)) ? s->layers : files_at(s, k, e);
-	if (at < 0 || (!kept && lower_open(at, diff_id, k->userns, &l, e) < 0))
-		return -1;
-	k->borrowed[k->n] = kept || (k->userns < 0 && kept_add(s, diff_id, &l));
+	bool borrowed = k->userns < 0 && kept_get(s, diff_id, &l);
+	if (!borrowed) {
+		bool is_file = k->userns >= 0 && lower_is_file(s->layers, diff_id);
+		int at = is_file ? -1 : files_at(s, k, e);
+		if (!is_file && at < 0)
+			return -1;
+		if (!is_file && lower_open(at, diff_id, &l, e) < 0) {
+			if (e->sys != ENOTDIR)
+				return -1;
+			is_file = true;
+		}
+		if (is_file && add_mount(s, k, diff_id, &l, &borrowed, e) < 0)
+			return -1;
+		borrowed |= k->userns < 0 && !borrowed && kept_add(s, diff_id, &l);
+	}
+	k->borrowed[k->n] = borrowed;
 	k->detached[k->n] = l.mount || k->clone >= 0;
 	k->lowers[k->n++] = l.fd;
 	if (l.mount)
@@ -158,12 +215,16 @@ static int open_stack(struct snap *s, const struct snap_mount *m, struct stack *
 static int try_stack(struct snap *s, const struct snap_mount *m, bool *ret_unmarked, struct err *e)
 {
 	struct stack k __attribute__((cleanup(stack_drop))) = {.userns = -1, .clone = -1, .upper = -1, .work = -1};
-	if (open_stack(s, m, &k, e) < 0)
+	mounted_begin(s, m->holds);
+	if (open_stack(s, m, &k, e) < 0) {
+		mounted_end(s, false);
 		return -1;
+	}
 	struct overlay o = {.lowers = k.lowers, .n = k.n, .upper = k.upper, .work = k.work, .user_xattrs = s->rootless,
 		.is_volatile = m->is_volatile && m->dir >= 0, .read_only = m->read_only || m->dir < 0,
 		.detached = k.detached, .mounts = k.mounts, .nmounts = k.nmounts, .attach_at = s->layers};
 	int fd = overlay_mount(&o, e);
+	mounted_end(s, fd >= 0 && !o.attached);
 	struct err ignored = {};
 	*ret_unmarked = fd < 0 && k.work >= 0 && path_exists(k.work, VOLATILE_MARK) && path_remove_tree(k.work, VOLATILE_MARK, &ignored) == 0;
 	if (o.attached)

@@ -40,6 +40,7 @@ struct snap {
 	bool keeps;
 	struct { struct kept *v; size_t n; } kept; /* kept.h */
 	struct { struct distrusted *v; size_t n; } distrusted;
+	struct shares *shares; /* mounted.h, or NULL */
 };
 /* Makes layers/ when it is missing. root is borrowed. An unknown HULL_ROOTFS is ERR_USAGE. */
 int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e) must_use;
@@ -97,6 +98,7 @@ struct snap_mount {
 	bool read_only, is_volatile; /* volatile: no syncs, for containers that will be removed (--rm) */
 	const struct snap_idmap *uids, *gids;
 	size_t nuids, ngids;        /* 0: no mapping */
+	bool holds;                 /* for a container: what was mounted for it stays open in this process, see snap_share_mounts() */
 };
 /* Makes upper and work (or the copy) inside the container's directory. On failure nothing is left in
  * it. What a container with maps writes belongs to the ids outside, in upper as in a copy. */
@@ -107,6 +109,17 @@ int snap_prepare(struct snap *s, const struct snap_mount *m, struct err *e) must
 int snap_mount(struct snap *s, const struct snap_mount *m, struct err *e) must_use;
 /* From now on this process mounts the file of a layer once, and keeps it for the next snap_mount(): until snap_drop(). */
 void snap_keep_mounts(struct snap *s);
+/*
+ * From now on layers' files are not mounted where another process of this run directory (a borrowed fd) has them mounted and holds them: all
+ * containers of a layer then have it in memory once. A snap_mount() that `holds` leaves what it mounted open, and tells the others.
+ */
+void snap_share_mounts(struct snap *s, int run);
+/* Those descriptors, and the one that snap_let_go() works with: returns how many; ret: NULL, or room for them. */
+size_t snap_held(const struct snap *s, int *ret);
+/* This process, a fork of who mounted, holds them from now on; start_time: its own (sys/proc.h). */
+void snap_tell_mounts(struct snap *s, uint64_t start_time);
+void snap_pass_on(struct snap *s); /* a fork has told: closes what this process holds */
+void snap_let_go(struct snap *s);  /* closes it, and tells */
 /* Removes what snap_prepare and the container left in its directory. */
 int snap_remove(struct snap *s, int dir, struct err *e) must_use;
 /* Bytes and entries in the writable layer (docker ps -s). A hard-linked file counts once; what lies deeper than

@@ -17,6 +17,7 @@ struct proc_clone {
 pid_t proc_clone(const struct proc_clone *c);
 pid_t proc_clone_plain(int *pidfd); /* the same by clone(2), for who is behind a filter */
 int proc_pidfd_open(pid_t pid);
+int proc_pidfd_getfd(int pidfd, int fd); /* a copy of its descriptor; O_CLOEXEC */
 int proc_pidfd_signal(int pidfd, int sig);
 uint64_t proc_start_time(pid_t pid); /* field 22 of /proc/<pid>/stat; 0: none, or a zombie */
 

@@ -133,6 +133,99 @@ look() {
     hull rm -f shy
 }
 
+# Who holds the one layer of this store, as "PID.START.FD".
+holders() {
+    local link
+    link=$(readlink "$HULL_RUN_ROOT/layers/$(basename "$(layers)")") && tr ' ' '\n' <<<"$link" | tail -n +2
+}
+
+# The file systems that these have the layer on, each once.
+held_devices() {
+    local pid start fd
+    holders | while IFS=. read -r pid start fd; do stat -L -c '%d %T' -f "/proc/$pid/fd/$fd" >/dev/null && stat -L -c %d "/proc/$pid/fd/$fd"; done | sort -u
+}
+
+# usage: holds COUNT DEVICES
+holds() {
+    [ "$(holders | wc -l)" -eq "$1" ] && [ "$(held_devices | wc -l)" -eq "$2" ]
+}
+
+@test "containers of one image have its layer mounted once, whoever of them goes" {
+    need_erofs
+    new_store once --storage erofs
+    hull run -d --name one --network host box sleep 1000
+    hull run -d --name two --network host box sleep 1000
+    hull run -d --name mapped --uidmap 0:100000:65536 --network host box sleep 1000
+    holds 3 1
+    device=$(held_devices)
+    run -0 hull exec mapped stat -c %u /etc/passwd
+    [ "$output" = 0 ]
+    hull rm -f one
+    wait_until 10 holds 2 1
+    hull run -d --name three --network host box sleep 1000
+    holds 3 1
+    [ "$(held_devices)" = "$device" ]
+    run -0 hull exec three cat /etc/passwd
+    hull restart -t 0 two
+    wait_until 10 holds 3 1
+    [ "$(held_devices)" = "$device" ]
+    # One that is killed stays in the link, and is passed over.
+    first=$(holders | head -1)
+    kill -9 "${first%%.*}"
+    hull run --rm --network host box cat /etc/passwd
+    hull rm -f two mapped three
+    wait_until 10 nothing_of ls -A "$HULL_RUN_ROOT/layers"
+}
+
+@test "of containers that start at once one mounts the layer" {
+    need_erofs
+    new_store crowd --storage erofs
+    starts=()
+    for n in 1 2 3 4 5; do
+        "$HULL" run -d --name "crowd$n" --network host box sleep 1000 3>&- &
+        starts+=($!)
+    done
+    for n in "${starts[@]}"; do wait "$n"; done
+    [ "$(hull ps -q | wc -l)" -eq 5 ]
+    [ "$(held_devices | wc -l)" -eq 1 ]
+    hull rm -f crowd1 crowd2 crowd3 crowd4 crowd5
+    wait_until 10 nothing_of ls -A "$HULL_RUN_ROOT/layers"
+}
+
+@test "what a link to a layer's mount says is not believed" {
+    need_erofs
+    new_store lies --storage erofs
+    link=$HULL_RUN_ROOT/layers/$(basename "$(layers)")
+    hull run -d --name true --network host box sleep 1000
+    said=$(readlink "$link")
+    truth=$(holders)
+    sleep 1000 7</etc 3>&- &
+    liar=$!
+    start=$(awk '{ sub(/.*\) /, ""); print $20 }' "/proc/$liar/stat")
+    IFS=. read -r pid began fd <<<"$truth"
+    # Another process, another one with its number, another file, no process, and what is no entry at all.
+    for lie in "${said%% *} $liar.$start.7" "${said%% *} $pid.$((began + 1)).$fd" "${said%% *} $pid.$began.0" "${said%% *} $pid.$began.999" \
+        "${said%% *} 4194304.1.3" "${said%% *} 0.0.0" "nonsense" "${said%% *} -1.-1.-1" "$(printf '%01000d' 0)" "../../../etc/passwd"; do
+        ln -sfn "$lie" "$link"
+        run -0 hull run --rm --network host box cat /etc/passwd
+        ln -sfn "$lie" "$link"
+        hull run -d --name new --network host box sleep 1000
+        [ "$(held_devices | wc -l)" -eq 1 ]
+        [[ $(holders) != *"$truth"* ]]
+        hull rm -f new
+    done
+    # The layer is another file by now: whoever has the old one mounted does not have it.
+    ln -sfn "$said" "$link"
+    old=$(held_devices)
+    cp -p "$(layers)" "$HULL_DIR/copy"
+    mv "$HULL_DIR/copy" "$(layers)"
+    hull run -d --name new --network host box sleep 1000
+    [ "$(held_devices)" != "$old" ]
+    kill "$liar"
+    hull rm -f new true
+    rm -f "$link"
+}
+
 @test "rmi is one unlink" {
     need_erofs
     new_store gone --storage erofs

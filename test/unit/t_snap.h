@@ -178,7 +178,7 @@ static unused const char *layer_path(struct world *w, const char *diff_id, const
 		struct lower l = {.fd = -1};
 		assert_int_equal(mkdirat(w->root, path, 0755), 0);
 		own(fd) int at = openat(w->root, path, O_PATH | O_CLOEXEC);
-		if (lower_open(w->snap.layers, diff_id, -1, &l, &e) < 0 || mount_attach(l.fd, at, &e) < 0)
+		if (lower_mount(w->snap.layers, diff_id, &l, &e) < 0 || mount_attach(l.fd, at, &e) < 0)
 			fail_with("mount the layer", &e);
 		close(l.fd);
 	}

@@ -378,8 +378,11 @@ static void open_lowers(struct world *w, const struct strv *layers, int userns, 
 	}
 	for (; l->o.n < layers->n; l->o.n++) {
 		struct lower lower;
-		if (lower_open(at, layers->v[layers->n - 1 - l->o.n], userns, &lower, &e) < 0)
+		const char *id = layers->v[layers->n - 1 - l->o.n];
+		if (on_erofs() ? lower_mount(at, id, &lower, &e) : lower_open(at, id, &lower, &e))
 			fail_with("open a layer", &e);
+		if (on_erofs() && userns >= 0)
+			assert_int_equal(mount_idmap(lower.fd, userns, false, &e), 0);
 		assert_int_equal(lower.mount, on_erofs());
 		l->v[l->o.n] = lower.fd;
 		l->detached[l->o.n] = lower.mount || userns >= 0;
