@@ -12,6 +12,7 @@
 #include "build/place.h"
 #include "build/prune.h"
 #include "build/tree.h"
+#include "codec/json.h"
 #include "engine/user.h"
 #include "engine/volume.h"
 
@@ -248,11 +249,17 @@ void run_mounts_ready(struct run *r, struct spec *spec)
 				spec->mounts.v[k].ready = r->mounts.v[i].ready;
 }
 
-/* A volume of that name; what no volume may be called is told by a digest. */
-static char *cache_name(struct arena *a, const char *id)
+static char *hashed_name(struct arena *a, const char *id)
 {
 	char digest[DIGEST_TEXT] = "";
 	struct err none = {};
+	(void)!digest_of(id, strlen(id), digest, &none);
+	return arena_printf(a, "build-%.32s", digest_hex(digest));
+}
+
+/* A volume of that name; what no volume may be called is told by a digest. */
+static char *cache_name(struct arena *a, const char *id)
+{
 	char *name = arena_printf(a, "build-%s", *id == '/' ? id + 1 : id);
 	bool plain = strlen(name) < 100;
 	for (char *p = name; *p; p++)
@@ -260,12 +267,19 @@ static char *cache_name(struct arena *a, const char *id)
 			*p = '.';
 		else if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("_.-", *p)))
 			plain = false;
-	if (!plain && digest_of(id, strlen(id), digest, &none) == 0)
-		name = arena_printf(a, "build-%.32s", digest_hex(digest));
-	return name;
+	return plain ? name : hashed_name(a, id);
 }
 
-/* The volume of a cache, open and locked as long as the step runs: nobody prunes it meanwhile. 1: somebody else has it. */
+/* Names may meet: of /a/b and a.b, of the second private one of a and the first of a-2. The label says whose a volume is. */
+static bool is_of(struct engine *g, const char *name, const char *id)
+{
+	struct err none = {};
+	own(json) struct json *v = volume_inspect(g, name, &none);
+	const char *label = v ? json_get_str(json_get(v, "Labels"), CACHE_MOUNT_LABEL) : NULL;
+	return !label || strcmp(label, id) == 0;
+}
+
+/* The volume of a cache, open and locked as long as the step runs: nobody prunes it meanwhile. 1: somebody else has it; 2: it is another cache's. */
 static int hold_cache(struct run *r, struct run_mount *m, const char *name, struct err *e)
 {
 	struct build *b = r->x->b;
@@ -276,6 +290,8 @@ static int hold_cache(struct run *r, struct run_mount *m, const char *name, stru
 	bool private = str_eq(m->sharing, "private"), locked = str_eq(m->sharing, "locked");
 	if (volume_create(b->g, name, &labels, NULL, &made, e) < 0)
 		return -1;
+	if (!is_of(b->g, name, m->id))
+		return 2;
 	own(fd) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, "cache %s", name);
@@ -307,11 +323,15 @@ static int fill_cache(struct run *r, struct run_mount *m, const char *name, size
 static int hold_some(struct run *r, struct run_mount *m, char *base, char **ret_name, struct err *e)
 {
 	int held = hold_cache(r, m, *ret_name = base, e);
+	if (held == 2)
+		held = hold_cache(r, m, *ret_name = base = hashed_name(&r->c.arena, m->id), e);
+	if (held == 2)
+		return err_set(e, ERR_CONFLICT, "cache %s: there is a volume %s with another label " CACHE_MOUNT_LABEL, m->id, base);
 	if (held != 1 || !str_eq(m->sharing, "private"))
 		return held;
-	for (unsigned n = 2; held == 1 && n <= CACHES_MAX; n++)
+	for (unsigned n = 2; held > 0 && n <= CACHES_MAX; n++)
 		held = hold_cache(r, m, *ret_name = arena_printf(&r->c.arena, "%s-%u", base, n), e);
-	return held == 1 ? err_set(e, ERR_CONFLICT, "cache %s: %d builds have one of their own", base, CACHES_MAX) : held;
+	return held > 0 ? err_set(e, ERR_CONFLICT, "cache %s: %d builds have one of their own", base, CACHES_MAX) : held;
 }
 
 /* Who waits asks now and then, as share.c does, and holds no lock meanwhile. ret_lock: volumes.lock, shared. */
@@ -351,11 +371,11 @@ static int place_cache(struct run *r, struct run_mount *m, size_t i, struct err 
 	return is_new && fchmod(m->lock, m->mode) < 0 ? err_sys(e, "cache %s", name) : 0;
 }
 
-/* By volumes; of one volume, who wants it alone comes first. */
+/* By caches; of one, who wants it alone comes first. */
 static int in_turn(const void *a, const void *b)
 {
 	const struct run_mount *x = *(struct run_mount *const *)a, *y = *(struct run_mount *const *)b;
-	int differ = strcmp(x->volume, y->volume), shares = str_is_empty(x->sharing) || str_eq(x->sharing, "shared");
+	int differ = strcmp(x->id, y->id), shares = str_is_empty(x->sharing) || str_eq(x->sharing, "shared");
 	if (differ)
 		return differ;
 	differ = shares - (str_is_empty(y->sharing) || str_eq(y->sharing, "shared"));
@@ -382,7 +402,7 @@ static int place_caches(struct run *r, struct err *e)
 	if (n)
 		qsort(order, n, sizeof *order, in_turn);
 	for (size_t i = 0; i < n; i++)
-		if (i && strcmp(order[i]->volume, order[i - 1]->volume) == 0)
+		if (i && strcmp(order[i]->id, order[i - 1]->id) == 0)
 			order[i]->path = order[i - 1]->path;
 		else if (place_cache(r, order[i], (size_t)(order[i] - r->mounts.v), e) < 0)
 			return -1;

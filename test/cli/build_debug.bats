@@ -132,6 +132,24 @@ DOCKERFILE
     [ -n "$(hull volume ls -q --filter label=hull.build.cache)" ]
 }
 
+@test "build debug: caches whose names meet are still two" {
+    printf 'FROM box\nRUN --mount=type=cache,id=/met/here,target=/a --mount=type=cache,id=met.here,target=/b echo 1 >/a/f; ls /b >/out\n' >Dockerfile
+    build -t met .
+    run -0 hull run --rm met cat /out
+    [ -z "$output" ]
+    # Somebody has the private one: the second of it is not that of another id.
+    printf 'FROM box\nRUN --mount=type=cache,id=met,sharing=private,target=/a touch /a/mine\n' >Dockerfile
+    build .
+    flock "$(hull volume inspect -f '{{.Mountpoint}}' build-met)" "$HULL" build -q --no-cache .
+    printf 'FROM box\nRUN --mount=type=cache,id=met-2,target=/a ls /a >/out\n' >Dockerfile
+    build -t met .
+    run -0 hull run --rm met cat /out
+    [ -z "$output" ]
+    run -0 hull volume ls -q --filter label=hull.build.cache=met
+    [ "$output" = $'build-met\nbuild-met-2' ]
+    hull builder prune -f --filter type=exec.cachemount
+}
+
 @test "build debug: the build cache keeps to its budget" {
     cat >Dockerfile <<'DOCKERFILE'
 FROM box
