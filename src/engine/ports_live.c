@@ -507,7 +507,7 @@ int ports_return(struct engine *g, struct container_entry *c, const struct port_
 
 static int arrive(struct live *l, struct port_requests *list, struct err *e)
 {
-	struct err ignored = {};
+	struct err left = {};
 	bool fresh = !l->c->state.published.n;
 	if (begin(l, e) < 0)
 		return -1;
@@ -523,8 +523,8 @@ static int arrive(struct live *l, struct port_requests *list, struct err *e)
 	/* As before it came. */
 	l->x.list.n--;
 	connect_choose_default(&l->x);
-	if (!fresh)
-		(void)!take_in(l, list, &ignored);
+	if (!fresh && take_in(l, list, &left) < 0)
+		note_lost(l, &left, e);
 	return -1;
 }
 

@@ -250,6 +250,29 @@ leads_to() { [ "$(fetch "127.0.0.1:$2")" = "$(hull exec "$1" hostname)" ]; }
     [[ $output != *8109* ]]
 }
 
+@test "network connect: what was published and can neither come along nor be put back is told" {
+    need_nft
+    inject=$HULL_BUILD/test/fault/inject
+    [ -x "$inject" ] && "$inject" -o /dev/null -- true || skip "test/fault/inject cannot be had here"
+    hull network create there
+    hull run -d --name loses -p 8112:80 box sleep 1000
+    try() { run in_host "$inject" -o report "$@" -- "$HULL" network connect --gw-priority 9 there loses; }
+    # From the second time on it is the same each time.
+    hull network connect there loses
+    hull network disconnect there loses
+    try
+    [ "$status" = 0 ]
+    n=$(awk '$1 == "process" && $2 == "0" { for (i = 4; i <= NF; i++) if ($i !~ /!/) { n++; if ($i ~ /^bind/) { before = last; last = n } } print before ? before : last }' report)
+    hull network disconnect there loses
+    try -p 0 -n "$n" -E
+    [ "$status" = 1 ]
+    [ "${#lines[@]}" = 1 ]
+    [[ $output == *"not all of it could be undone ("* ]]
+    [ -z "$(hull port loses)" ]
+    hull restart -t 0 loses
+    [ "$(port4 loses)" = "80/tcp -> 0.0.0.0:8112" ]
+}
+
 @test "network connect of one that began without a network: its ports come, and end with it" {
     need_nft
     need_cmd nft
