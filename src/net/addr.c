@@ -161,7 +161,10 @@ bool mac_parse(const char *text, uint8_t ret[MAC_LEN])
 
 char *mac_format(const uint8_t mac[MAC_LEN], char out[MAC_TEXT])
 {
-	snprintf(out, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	static const uint8_t none[MAC_LEN];
+	*out = 0;
+	if (memcmp(mac, none, MAC_LEN) != 0)
+		snprintf(out, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	return out;
 }
 

@@ -43,4 +43,5 @@ struct sockaddr_storage;
 unsigned addr_socket(const struct addr *a, uint16_t port, struct sockaddr_storage *ret);
 
 bool mac_parse(const char *text, uint8_t ret[MAC_LEN]);
+/* "" for zeros: none. */
 char *mac_format(const uint8_t mac[MAC_LEN], char out[MAC_TEXT]);

@@ -68,8 +68,9 @@ static void format(const struct endpoint *p, struct buf *out)
 	char mac[MAC_TEXT], ip[2][ADDR_TEXT], host[ADDR_TEXT];
 	addr_format(&p->ip[0], ip[0]);
 	addr_format(&p->ip[1], ip[1]);
+	mac_format(p->mac, mac);
 	buf_printf(out, "%s %s %s %s %s %s %s ", p->container, p->id, str_is_empty(p->name) ? "-" : p->name,
-		str_is_empty(p->host_name) ? "-" : p->host_name, mac_format(p->mac, mac), *ip[0] ? ip[0] : "-", *ip[1] ? ip[1] : "-");
+		str_is_empty(p->host_name) ? "-" : p->host_name, *mac ? mac : "-", *ip[0] ? ip[0] : "-", *ip[1] ? ip[1] : "-");
 	for (size_t i = 0; i < p->names.n; i++)
 		buf_printf(out, "%s%s", i ? "," : "", p->names.v[i]);
 	if (!p->names.n)
@@ -239,8 +240,8 @@ int endpoint_take(const struct networks *n, const struct endpoint_request *q, st
 			return err_set(e, ERR_USAGE, "network %s has no subnet of IPv%d", w->name, i ? 6 : 4);
 		}
 	memcpy(p.mac, q->mac, MAC_LEN);
-	/* Who had the address before had this one too: neighbours need not ask anew. */
-	if (memcmp(p.mac, none, MAC_LEN) == 0) {
+	/* Who had the address before had this one too: neighbours need not ask anew. On ipvlan it is the parent's, and none of its own. */
+	if (memcmp(p.mac, none, MAC_LEN) == 0 && strcmp(w->driver, "ipvlan") != 0) {
 		memcpy(p.mac, (uint8_t[]){0x02, 0x42}, 2);
 		memcpy(p.mac + 2, p.ip[0].len ? p.ip[0].b : p.ip[1].b + 12, 4);
 	}

@@ -370,6 +370,8 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
         hull run -d --name alone --network alone box sleep 1000
         run -0 nsenter --net="/proc/$(hull inspect -f '{{.State.Pid}}' alone)/ns/net" ip -d link show eth0
         [[ $output == *private* ]]
+        # The interface has its parent's, the endpoint none.
+        [ -z "$(hull inspect -f '{{.NetworkSettings.Networks.alone.MacAddress}}' alone)" ]
     else
         refuses 125 'no ipvlan' run --rm --network vlan box true
     fi

@@ -146,6 +146,15 @@ static void lines(void **state)
 	assert_string_equal(all.v[0].names.v[0], "web");
 	assert_memory_equal(&all.v[0].ports.v[0], &m, sizeof m);
 	assert_memory_equal(all.v[0].mac, a.mac, MAC_LEN);
+	/* On ipvlan the parent's MAC address is everybody's. */
+	static const uint8_t none[MAC_LEN];
+	char ipvlan[] = "ipvlan";
+	w.driver = ipvlan;
+	assert_int_equal(take_one(&p, &w, "two", NULL, &a, &e), 0);
+	assert_int_equal(endpoints_read(&p.n, w.id, &p.arena, &all, &e), 0);
+	assert_int_equal(all.n, 2);
+	assert_memory_equal(all.v[1].mac, none, MAC_LEN);
+	assert_string_equal(ip(&all.v[1]), "10.9.0.3");
 	struct endpoint bad;
 	assert_false(endpoint_parse("too few words", 13, &p.arena, &bad));
 	place_drop(&p);
