@@ -108,6 +108,14 @@ static struct ipam *row_for(struct network *w, const char *text, const char *wha
 	return NULL;
 }
 
+static int put_one(char **ret, char *text, const char *what, const struct ipam *row, struct err *e)
+{
+	if (*ret)
+		return err_set(e, ERR_USAGE, "%s %.60s and %.60s are of one subnet, %s: it has one", what, *ret, text, row->subnet);
+	*ret = text;
+	return 0;
+}
+
 static int read_ipam(const struct create_options *o, struct arena *a, struct network *w, struct err *e)
 {
 	struct subnet s;
@@ -118,15 +126,13 @@ static int read_ipam(const struct create_options *o, struct arena *a, struct net
 	}
 	for (size_t i = 0; i < o->range.n; i++) {
 		struct ipam *row = row_for(w, o->range.v[i], "--ip-range", e);
-		if (!row)
+		if (!row || put_one(&row->range, o->range.v[i], "--ip-range", row, e) < 0)
 			return -1;
-		row->range = o->range.v[i];
 	}
 	for (size_t i = 0; i < o->gateway.n; i++) {
 		struct ipam *row = row_for(w, o->gateway.v[i], "--gateway", e);
-		if (!row)
+		if (!row || put_one(&row->gateway, o->gateway.v[i], "--gateway", row, e) < 0)
 			return -1;
-		row->gateway = o->gateway.v[i];
 	}
 	for (size_t i = 0; i < o->aux.n; i++) {
 		size_t n = strcspn(o->aux.v[i], "=");

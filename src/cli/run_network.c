@@ -79,8 +79,8 @@ static int one_key(struct arena *a, struct network_request *q, const char *key, 
 		q->interface = value + strlen("com.docker.network.endpoint.ifname=");
 		return check_device(q->interface, e);
 	} else {
-		return err_set(e, ERR_USAGE, "--network: unknown key \"%.60s\": name, alias, ip, ip6, mac-address, interface-name, link-local-ip and "
-			"gw-priority are known", key);
+		return err_set(e, ERR_USAGE, "unknown key \"%.60s\": name, alias, ip, ip6, mac-address, interface-name, link-local-ip, "
+			"gw-priority and driver-opt=com.docker.network.endpoint.ifname=NAME are known", key);
 	}
 	return 0;
 }

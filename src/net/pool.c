@@ -118,6 +118,9 @@ static int check_row(struct arena *a, struct ipam *p, const struct subnet *s, bo
 			addr_add(&at, 1);
 		p->gateway = arena_dup(a, addr_format(&at, text));
 	}
+	for (size_t i = 0; i < p->aux.n && !str_is_empty(p->gateway); i++)
+		if (inside(s, p->aux.v[i].value, &range.base) && addr_eq(&range.base, &at))
+			return err_set(e, ERR_CONFLICT, "--aux-address %.60s=%.60s is the gateway's address", p->aux.v[i].key, p->aux.v[i].value);
 	return 0;
 }
 

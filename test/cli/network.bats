@@ -72,6 +72,10 @@ teardown() { network_clean; }
     refuses 125 'gateway' network create --subnet 10.89.3.0/24 --gateway 10.89.4.1 three
     refuses 125 'ip-range|subnet' network create --subnet 10.89.3.0/24 --ip-range 10.89.4.0/25 three
     refuses 125 '10.89.3.0/24' network create --subnet 10.89.3.5/24 three
+    refuses 125 'gateway 10.89.3.1 and 10.89.3.2' network create --subnet 10.89.3.0/24 --gateway 10.89.3.1 --gateway 10.89.3.2 three
+    refuses 125 'range.*one subnet' network create --subnet 10.89.3.0/24 --ip-range 10.89.3.8/29 --ip-range 10.89.3.16/29 three
+    refuses 1 'x=10.89.3.5 is the gateway' network create --subnet 10.89.3.0/24 --gateway 10.89.3.5 --aux-address x=10.89.3.5 three
+    refuses 1 'x=10.89.3.1 is the gateway' network create --subnet 10.89.3.0/24 --aux-address x=10.89.3.1 three
     refuses 125 'driver' network create -d carrier-pigeon three
     for driver in host null none; do refuses 1 'only one network' network create -d $driver three; done
     refuses 125 'option' network create -o color=red three
