@@ -63,6 +63,9 @@ int run_container(struct run *r, struct err *e) must_use;
 /* Remembers which of these mount points the image does not have, and what the directories above them are: run_layer() takes away what the
  * container left of them. */
 int run_stubs_note(struct run *r, const char *const *paths, size_t n, struct err *e) must_use;
+/* run_proc.c: does the kernel refuse a plain user's own /proc, since parts of the one he has are hidden from him? Then RUN sees that one. */
+bool run_proc_is_refused(void);
+void run_proc_bind(struct spec *spec);
 /* run_shell.c */
 struct container;
 bool run_shell_has_terminal(void);

@@ -279,6 +279,8 @@ int run_container(struct run *r, struct err *e)
 	if (connect_prepare(b->g, &r->c, &r->net, e) < 0 || connect_expect(b->g, &r->net, e) < 0 || spec_build(&sb, e) < 0)
 		return -1;
 	drop_hostname(r, &spec);
+	if (b->g->rootless && run_proc_is_refused())
+		run_proc_bind(&spec);
 	run_mounts_ready(r, &spec);
 	const char **paths = arena_alloc(&r->c.arena, (spec.mounts.n + 1) * sizeof *paths);
 	size_t n = 0;

@@ -97,3 +97,21 @@ EOT
     run -0 plain builder ls --format '{{.ID}}'
     [ "$output" = "" ]
 }
+
+@test "build rootless: inside of a container that is not privileged, with parts of /proc covered" {
+    mkdir data
+    chown 4242:4242 data
+    hull save -o data/box.tar box
+    chmod 644 data/box.tar
+    printf 'FROM box\nRUN mkdir /made && id -u >/made/id && cat /proc/self/comm >/made/comm && ls /proc/self/fd >/dev/null\n' >data/Dockerfile
+    cat >data/go <<'SH'
+export HULL_ROOT=/data/root HULL_RUN_ROOT=/data/run HOME=/data XDG_RUNTIME_DIR=/data/xdg
+mkdir "$XDG_RUNTIME_DIR"
+/hull/hull load -q -i /data/box.tar && cd /data && /hull/hull build -q -o type=tar,dest=/data/out.tar -f Dockerfile . && tar xOf /data/out.tar made/id made/comm
+SH
+    run hull run --rm --network none -u 4242:4242 --security-opt seccomp=unconfined -v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro \
+        -v "$(dirname "$(readlink -f "$HULL")"):/hull:ro" -v "$PWD/data:/data" box sh /data/go
+    [[ $output != *'does not let plain users make user namespaces'* ]] || skip "$output"
+    [ "$status" = 0 ]
+    [[ $output == *$'cat\n0' ]]
+}
