@@ -22,6 +22,7 @@
 #include "engine/mounts.h"
 #include "engine/network.h"
 #include "engine/restart.h"
+#include "engine/update.h"
 #include "monitor/attach.h"
 #include "sys/proc.h"
 #include "sys/signals.h"
@@ -145,6 +146,28 @@ const char *container_status(struct engine *g, struct container_entry *c)
 	return c->state.status ? c->state.status : "created";
 }
 
+/* Who does not get the lock finds an update that goes on. */
+static int recover_update(struct engine *g, int flags, struct container_entry *c, struct err *e)
+{
+	struct err busy = {};
+	own(fd) int lock = c->lock >= 0 ? -1 : path_lock(c->dir, "lock", true, false, &busy);
+	if ((lock < 0 && c->lock < 0) || !update_journal_is_there(c->dir))
+		return 0;
+	if (update_recover(g, c->id, e) < 0)
+		return -1;
+	char id[sizeof c->id];
+	memcpy(id, c->id, sizeof id);
+	int kept = take_fd(c->lock);
+	container_entry_drop(c);
+	*c = (struct container_entry){.dir = -1, .lock = -1};
+	if (containers_load(&g->containers, id, flags & ~ENTRY_LOCK, c, e) < 0) {
+		fd_drop(&kept);
+		return -1;
+	}
+	c->lock = kept;
+	return 0;
+}
+
 int container_get(struct engine *g, const char *text, int flags, struct container_entry *ret, struct err *e)
 {
 	char id[65];
@@ -155,6 +178,10 @@ int container_get(struct engine *g, const char *text, int flags, struct containe
 	if (str_eq(container_status(g, ret), "removing") && !path_exists(ret->dir, "config.json")) {
 		container_entry_drop(ret);
 		return err_set(e, ERR_NOT_FOUND, "no such container: %.200s", text);
+	}
+	if (update_journal_is_there(ret->dir) && recover_update(g, flags, ret, e) < 0) {
+		container_entry_drop(ret);
+		return -1;
 	}
 	return 0;
 }

@@ -88,8 +88,10 @@ int connect_cni_note(struct container_entry *c, const struct connections *x, int
 int ports_hold(struct engine *g, struct container_entry *c, struct connections *x, struct err *e) must_use;
 /* Those of a list, in the same way; what is new is behind what x and c->state.published have. */
 int ports_publish(struct engine *g, struct container_entry *c, struct connections *x, const struct port_requests *list, struct err *e) must_use;
-/* ports_live.c: ports come and go; the record and, while it runs, the host. A port that comes and one that goes may be the same number. */
-int ports_update(struct engine *g, struct container_entry *c, const struct port_requests *add, const struct port_requests *remove, struct err *e) must_use;
+/* ports_live.c: ports come and go; the record and, while it runs, the host. A port that comes and one that goes may be the same number.
+ * ret_lost: it failed, and what went before could not be put back. */
+int ports_update(struct engine *g, struct container_entry *c, const struct port_requests *add, const struct port_requests *remove, bool *ret_lost,
+	struct err *e) must_use;
 /* While it runs, and its networks' lock is held. What leads to a network that is about to go, and goes; the same again, by the networks that
  * are left; a network has come, the last: what now leads there, or all that the record has when nothing is published. */
 int ports_leave(struct engine *g, struct container_entry *c, const char *network_id, struct port_requests *ret, struct err *e) must_use;
@@ -97,6 +99,8 @@ int ports_return(struct engine *g, struct container_entry *c, const struct port_
 int ports_arrive(struct engine *g, struct container_entry *c, struct err *e) must_use;
 /* Of one that runs and whose monitor was killed: its networks by its state, and the same ports bound again. */
 int ports_take_again(struct engine *g, struct container_entry *c, struct connections *x, struct err *e) must_use;
+/* The same while its monitor is there: whatever an update that was killed left goes, and what its state says comes. */
+int ports_recover(struct engine *g, struct container_entry *c, struct err *e) must_use;
 /* The connection that a port at this address of the host leads to; NULL: none of them publishes. */
 struct connection *ports_way(struct connections *x, const struct addr *host);
 /* Of a port that is published without an address: is it at [::], too? Where a network has IPv6, and as far as the monitor can serve it. */

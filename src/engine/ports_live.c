@@ -7,8 +7,8 @@
  *   comes    bound here, which finds conflicts; the sockets go to the monitor, which holds or serves them; endpoint file, firewall
  *   saved    record and state
  *
- * When what should come cannot, or is not recorded, what went is put back in the same way, and where that fails the state says so. Who is killed on
- * the way leaves ports that end with the container.
+ * When what should come cannot, or is not recorded, what went is put back in the same way, and where that fails the state says so. What
+ * somebody who is killed on the way leaves goes with the next command on the container (update.c).
  * Connections that stand go on.
  *
  * When a network comes or goes (connect_live.c) the ports are where they would be after a start: those that led to one that goes move to
@@ -28,7 +28,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { COMES = 1, GOES = 2 };
+enum { COMES = 1, GOES = 2, ALL_GO = 3 };
 struct word {
 	uint8_t what, protocol, host_len, to_len; /* to_len 0: it is held, not served */
 	uint8_t host[16], to[16];
@@ -98,6 +98,14 @@ int ports_told(struct engine *g, struct connections *x, const void *p, size_t n,
 		return EINVAL;
 	if (w.what == GOES)
 		return goes(x, &w);
+	if (w.what == ALL_GO) {
+		for (; x->nfds; x->nfds--) {
+			if (x->relay)
+				relay_remove(x->relay, x->fds[x->nfds - 1]);
+			close(x->fds[x->nfds - 1]);
+		}
+		return 0;
+	}
 	if (fd < 0)
 		return EMFILE;
 	int r = comes(g, x, &w, fd);
@@ -199,6 +207,7 @@ struct live {
 	struct connections x; /* as it runs; fds: those that come */
 	int sock;
 	struct port_requests came; /* of what was asked for, with the ports it got */
+	bool lost;                 /* what went could not be put back */
 };
 
 /* What its networks are now. */
@@ -367,6 +376,7 @@ static void note_lost(struct live *l, const struct err *why, struct err *e)
 {
 	struct err ignored = {};
 	const __typeof__(l->c->state.published) published = l->c->state.published;
+	l->lost = true;
 	err_wrap_(e, "not all of it could be undone (%.200s)", why->text);
 	own(fd) int lock = container_change_state(l->c, &ignored);
 	if (lock < 0)
@@ -621,7 +631,8 @@ static int save(struct container_entry *c, bool runs, struct err *e)
 	return container_save_record(c, true, e) < 0 || container_save_state(c->dir, &c->state, false, e) < 0 ? -1 : 0;
 }
 
-int ports_update(struct engine *g, struct container_entry *c, const struct port_requests *add, const struct port_requests *remove, struct err *e)
+int ports_update(struct engine *g, struct container_entry *c, const struct port_requests *add, const struct port_requests *remove, bool *ret_lost,
+	struct err *e)
 {
 	bool runs = str_eq(c->state.status, "running") || str_eq(c->state.status, "paused");
 	const char *mode = c->record.host.network_mode;
@@ -633,6 +644,7 @@ int ports_update(struct engine *g, struct container_entry *c, const struct port_
 	struct live l = {.g = g, .c = c, .sock = -1}, back = l;
 	int r = runs ? change_live(&l, &gone, add, e) : 0;
 	end(&l);
+	*ret_lost = l.lost;
 	if (r < 0)
 		return -1;
 	__typeof__(c->state.published) published = c->state.published;
@@ -643,6 +655,7 @@ int ports_update(struct engine *g, struct container_entry *c, const struct port_
 	c->state.published = published;
 	if (runs && change_live(&back, &l.came, &gone, &left) < 0)
 		note_lost(&back, &left, e);
+	*ret_lost = back.lost;
 	end(&back);
 	return -1;
 }
@@ -661,4 +674,34 @@ int ports_take_again(struct engine *g, struct container_entry *c, struct connect
 	c->state.published.v = NULL;
 	c->state.published.n = 0;
 	return list.n ? ports_publish(g, c, x, &list, e) : 0;
+}
+
+int ports_recover(struct engine *g, struct container_entry *c, struct err *e)
+{
+	struct live l = {.g = g, .c = c, .sock = -1};
+	const struct port_requests list = of_state(&c->arena, &c->state);
+	const struct word all = {.what = ALL_GO, .host_len = 4};
+	if (engine_need_networks(g, e) < 0)
+		return -1;
+	own(fd) int lock = networks_lock(&g->networks, false, e);
+	int r = lock < 0 ? -1 : begin(&l, e);
+	for (size_t i = 0; r == 0 && i < l.x.list.n; i++) {
+		struct connection *k = &l.x.list.v[i];
+		const struct endpoint before = k->endpoint;
+		k->endpoint.ports.n = 0;
+		if (k->endpoint.container && before.ports.n)
+			r = endpoint_set(&g->networks, k->network.id, &k->endpoint, e);
+		/* What comes is in the file first: the firewall has no more than that, and what comes again. */
+		if (r == 0 && before.ports.n && !cni_is(&k->network))
+			r = firewall_withdraw(&before, e);
+	}
+	if (r == 0 && attach_word(l.sock, &all, sizeof all, -1, e) < 0)
+		r = -1;
+	if (r == 0) {
+		c->state.published.v = NULL;
+		c->state.published.n = 0;
+		r = list.n ? take_in(&l, &list, e) : 0;
+	}
+	end(&l);
+	return r;
 }

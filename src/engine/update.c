@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * update: the record with the change in it is checked as that of a new container; then the control groups are written, then the record: what
- * the kernel refuses is not kept.
+ * the kernel refuses is not kept. How it was before is in a journal meanwhile (update_journal.h): an update that is killed on the way is undone
+ * by the next command on the container, whether it runs still or not.
  */
 #include "engine/update.h"
 
@@ -147,12 +148,17 @@ static int save(struct container_entry *c, const struct update_request *r, struc
 }
 
 /* How far an update came, for who undoes it. */
-struct progress { struct update_live *things; bool begun, limited, told; };
+struct progress { struct update_live *things; struct update_journal journal; bool begun, limited, told, lost; };
 
 static int apply(struct engine *g, struct container_entry *c, const struct update_request *r, struct progress *p, struct err *e)
 {
 	bool of_health = r->health || r->health_on_failure;
 	p->begun = r->restart || has_limits(r) || of_health || update_things_any(&r->things);
+	p->journal.limits = has_limits(r);
+	p->journal.health = of_health;
+	p->journal.ports = r->publish_add.n || r->publish_remove.n;
+	if (update_journal_save(c->dir, &p->journal, e) < 0)
+		return -1;
 	if ((r->restart || has_limits(r) || of_health) && save(c, r, e) < 0)
 		return -1;
 	p->limited = true;
@@ -160,11 +166,26 @@ static int apply(struct engine *g, struct container_entry *c, const struct updat
 	if (of_health && tell_health(g, c, e) < 0)
 		return -1;
 	if (update_things_any(&r->things)) {
-		p->things = update_live_new(g, c, &r->things);
+		p->things = update_live_new(g, c, &r->things, &p->journal);
 		if (update_live_do(p->things, e) < 0)
 			return -1;
 	}
-	return r->publish_add.n || r->publish_remove.n ? ports_update(g, c, &r->publish_add, &r->publish_remove, e) : 0;
+	if (p->journal.ports && ports_update(g, c, &r->publish_add, &r->publish_remove, &p->lost, e) < 0)
+		return -1;
+	int result = update_journal_remove(c->dir, e);
+	p->lost = result < 0 && p->journal.ports;
+	return result;
+}
+
+/* Device rules are written while nothing runs in the group: who is killed in between leaves it frozen. */
+static int thaw(const struct container_entry *c, struct err *e)
+{
+	struct cgroup cg = {.v2 = -1};
+	if (str_is_empty(c->state.cgroup) || !str_eq(c->state.status, "running"))
+		return 0;
+	int r = cgroup_open(c->state.cgroup, &cg, e) < 0 ? -1 : cgroup_is_frozen(&cg) ? cgroup_freeze(&cg, false, e) : 0;
+	cgroup_drop(&cg);
+	return r;
 }
 
 /* Backwards. The record says what is, also where the kernel does not take something back. */
@@ -174,7 +195,9 @@ static int undo(struct engine *g, const struct container_entry *c, struct contai
 	struct err ignored = {};
 	if (!p->begun)
 		return 0;
-	int result = p->things ? update_live_undo(p->things, old, e) : 0;
+	int result = thaw(c, e);
+	if (p->things && update_live_undo(p->things, old, e) < 0)
+		result = -1;
 	own(fd) int lock = container_change_state(old, e);
 	if (lock < 0)
 		return -1;
@@ -218,12 +241,13 @@ int container_update(struct engine *g, const char *text, const struct update_req
 		c.record.host.health_on_failure = arena_dup(&c.arena, r->health_on_failure);
 	if ((r->restart && set_restart(&c, r->restart, e) < 0) || request_check(&c.record, e) < 0)
 		return -1;
-	struct progress p = {};
+	struct progress p = {.journal = {.record = old.record, .state = old.state}};
 	struct err left = {};
 	sigset_t before;
 	keep_out(&before);
 	int result = apply(g, &c, r, &p, e);
-	if (result < 0 && undo(g, &c, &old, r, &p, &left) < 0)
+	/* What could not be undone is tried again by the next command, while the journal is there. */
+	if (result < 0 && (undo(g, &c, &old, r, &p, &left) < 0 || (!p.lost && update_journal_remove(c.dir, &left) < 0)))
 		err_wrap(e, "not all of it could be undone (%.200s)", left.text);
 	update_live_drop(&p.things);
 	sigprocmask(SIG_SETMASK, &before, NULL);
@@ -231,4 +255,58 @@ int container_update(struct engine *g, const char *text, const struct update_req
 		return err_wrap(e, "update container %.200s", container_label(&c));
 	event_container(g, &c, "update");
 	return 0;
+}
+
+/* All of them: which ones an update changed is not asked. */
+static int recover_limits(struct container_entry *c, struct err *e)
+{
+	const struct opt_i64 any = {true, -1};
+	const struct update_request all = {.memory = any, .reservation = any, .swap = any, .nano_cpus = any, .quota = any, .pids = any};
+	return write_groups(c, &all, e);
+}
+
+static int recover(struct engine *g, struct container_entry *c, struct update_journal *j, struct err *e)
+{
+	bool runs = (str_eq(c->state.status, "running") || str_eq(c->state.status, "paused")) && c->state.pid == j->state.pid &&
+		c->state.start_time == j->state.start_time;
+	struct err why = {};
+	c->record = j->record;
+	c->state.published.v = j->state.published.v;
+	c->state.published.n = j->state.published.n;
+	if ((runs && thaw(c, &why) < 0) || update_live_recover(g, c, j, runs, &why) < 0 || (runs && j->limits && recover_limits(c, &why) < 0) ||
+		(runs && j->ports && ports_recover(g, c, &why) < 0))
+		engine_warn(g, "container %s: an update of it that was killed is not all undone: %s", container_label(c), why.text);
+	__typeof__(c->state.published) published = c->state.published;
+	const char *cgroup = c->state.cgroup;
+	own(fd) int lock = container_change_state(c, e);
+	if (lock < 0)
+		return -1;
+	if (runs) {
+		c->state.published = published;
+		c->state.cgroup = arena_dup(&c->arena, cgroup);
+	}
+	c->state.ports = j->state.ports;
+	c->state.mounts.v = c->record.mounts.v;
+	c->state.mounts.n = c->record.mounts.n;
+	c->state.restart = container_restart_text(c);
+	if (container_save_record(c, true, e) < 0 || container_save_state(c->dir, &c->state, false, e) < 0)
+		return -1;
+	fd_drop(&lock);
+	if (j->health && tell_health(g, c, &why) < 0)
+		engine_warn(g, "container %s: %s", container_label(c), why.text);
+	return update_journal_remove(c->dir, e);
+}
+
+int update_recover(struct engine *g, const char *id, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct update_journal j = {};
+	sigset_t before;
+	if (containers_load(&g->containers, id, 0, &c, e) < 0)
+		return -1;
+	keep_out(&before);
+	int r = update_journal_read(c.dir, &c.arena, &j, e) < 0 ? -1 : recover(g, &c, &j, e);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	update_journal_drop(&j);
+	return r < 0 ? err_wrap(e, "container %.200s: undo an update that was killed", container_label(&c)) : 0;
 }

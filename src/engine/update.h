@@ -20,3 +20,5 @@ struct update_request {
 	struct update_things things;
 };
 int container_update(struct engine *g, const char *text, const struct update_request *r, struct err *e) must_use;
+/* Undoes what an update that was killed did; the container's lock is held. */
+int update_recover(struct engine *g, const char *id, struct err *e) must_use;

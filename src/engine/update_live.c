@@ -35,6 +35,7 @@ struct update_live {
 	struct engine *g;
 	struct container_entry *c;
 	const struct update_things *t;
+	struct update_journal *journal;
 	struct userns_maps maps;
 	struct mounts_plan plan;
 	bool runs;
@@ -48,10 +49,10 @@ struct update_live {
 	size_t added; /* from there on record.mounts came */
 };
 
-struct update_live *update_live_new(struct engine *g, struct container_entry *c, const struct update_things *t)
+struct update_live *update_live_new(struct engine *g, struct container_entry *c, const struct update_things *t, struct update_journal *journal)
 {
 	struct update_live *j = mem_alloc(sizeof *j);
-	*j = (struct update_live){.g = g, .c = c, .t = t, .plan = {.lock = -1}, .ns = -1, .root = -1};
+	*j = (struct update_live){.g = g, .c = c, .t = t, .journal = journal, .plan = {.lock = -1}, .ns = -1, .root = -1};
 	return j;
 }
 
@@ -85,6 +86,30 @@ static int open_root(struct update_live *j, struct err *e)
 		return err_set(e, ERR_CONFLICT, "it ended just now");
 	j->root = mount_top_of(j->ns, e);
 	return j->root < 0 ? -1 : 0;
+}
+
+/* The mount that is at the path, by its number; 0: none. */
+static uint64_t mount_at(const struct update_live *j, const char *path)
+{
+	struct statx st = {};
+	struct err gone = {};
+	own(fd) int at = j->root < 0 ? -1 : path_open_in(j->root, path, O_PATH, 0, &gone);
+	if (at < 0 || statx(at, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0 || !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return 0;
+	return st.stx_mnt_id;
+}
+
+static void note(struct update_live *j, struct update_touches *list, const char *path, uint64_t before, const struct device_mapping *d)
+{
+	*arena_push(&j->c->arena, list) = (struct update_touched){arena_dup(&j->c->arena, path), before, d ? *d : (struct device_mapping){}};
+}
+
+static uint64_t before_of(const struct update_touches *list, const char *path)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (str_eq(list->v[i].path, path))
+			return list->v[i].before;
+	return 0;
 }
 
 /* The mounts of `part` as live_mounts takes them. */
@@ -147,15 +172,21 @@ static int add_mounts(struct update_live *j, struct err *e)
 	for (size_t i = j->added; i < r->mounts.n; i++)
 		if (str_eq(r->mounts.v[i].type, "volume") && !has_volume(j, r->mounts.v[i].name))
 			arena_strv_add(&j->c->arena, &j->volumes, r->mounts.v[i].name);
+	for (size_t i = j->added; i < r->mounts.n; i++)
+		note(j, &j->journal->added, r->mounts.v[i].destination, mount_at(j, r->mounts.v[i].destination), NULL);
+	j->journal->volumes = j->volumes;
+	if (update_journal_save(j->c->dir, j->journal, e) < 0)
+		return -1;
 	if (mounts_create(j->g, j->c, &j->plan, e) < 0)
 		return -1;
 	if (!j->runs)
 		return 0;
 	struct container_entry part = with_points(j, r->mounts.v + j->added, r->mounts.n - j->added);
-	if (mounts_fill_volumes(j->g, &part, j->root, &j->maps, e) < 0 || change_live(j, &part, true, NULL, e) < 0)
+	if (mounts_fill_volumes(j->g, &part, j->root, &j->maps, e) < 0)
 		return -1;
+	/* Also when it fails: who does it in the container may have been killed when it was done. */
 	j->mounts = true;
-	return 0;
+	return change_live(j, &part, true, NULL, e);
 }
 
 static bool is_below(const char *path, const char *dir)
@@ -205,18 +236,23 @@ static int remove_mount(struct update_live *j, const char *text, struct err *e)
 	if (i == r->mounts.n && !map_get(&r->host.tmpfs, path))
 		return err_set(e, ERR_NOT_FOUND, "it has no mount at %.200s", path);
 	struct container_entry part = with_points(j, &gone, 1);
+	uint64_t before = mount_at(j, path);
+	note(j, &j->journal->removed, path, before, NULL);
+	if (update_journal_save(j->c->dir, j->journal, e) < 0)
+		return -1;
 	/* Who may do so in the container may have taken it away already. */
 	int kept = -1;
-	if (j->runs && change_live(j, &part, false, &kept, &why) < 0 && why.kind != ERR_NOT_FOUND)
+	bool failed = j->runs && change_live(j, &part, false, &kept, &why) < 0 && why.kind != ERR_NOT_FOUND;
+	if (failed && mount_at(j, path) == before)
 		return *e = why, -1;
 	struct gone_mount *g = arena_push(&j->c->arena, &j->gone);
 	*g = (struct gone_mount){.point = i < r->mounts.n ? r->mounts.v[i] : gone, .kept = kept};
 	g->point.destination = arena_dup(&j->c->arena, path);
-	g->there = j->runs && why.kind == ERR_NONE;
+	g->there = j->runs && why.kind != ERR_NOT_FOUND;
 	if (i < r->mounts.n)
 		memmove(&r->mounts.v[i], &r->mounts.v[i + 1], (--r->mounts.n - i) * sizeof *r->mounts.v);
 	forget_text(r, path);
-	return 0;
+	return failed ? (*e = why, -1) : 0;
 }
 
 /* The nodes that these devices of the host are, in *ret of the arena. */
@@ -289,15 +325,21 @@ static int make_node(struct update_live *j, const struct spec_device *d, struct 
 	return 0;
 }
 
-static void remove_node(const struct update_live *j, const struct spec_device *d)
+/* Something else that is there by now stays. */
+static int remove_node(const struct update_live *j, const struct spec_device *d, struct err *e)
 {
 	struct stat st;
-	struct err gone = {};
-	own(fd) int dir = open_above(j, d->path, false, &gone);
+	struct err why = {};
+	own(fd) int dir = open_above(j, d->path, false, &why);
 	const char *name = path_base(d->path);
-	if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) &&
-		st.st_rdev == makedev((unsigned)d->major.v, (unsigned)d->minor.v))
-		(void)!unlinkat(dir, name, 0);
+	if (dir < 0)
+		return why.sys == ENOENT || why.sys == ENOTDIR ? 0 : (*e = why, -1);
+	bool is_there = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (is_there && ((!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)) || st.st_rdev != makedev((unsigned)d->major.v, (unsigned)d->minor.v)))
+		return 0;
+	if ((!is_there || unlinkat(dir, name, 0) < 0) && errno != ENOENT)
+		return err_sys(e, "remove device %.200s", d->path);
+	return 0;
 }
 
 static int mount_node(struct update_live *j, const struct device_mapping *d, bool add, struct err *e)
@@ -305,11 +347,9 @@ static int mount_node(struct update_live *j, const struct device_mapping *d, boo
 	char bind[] = "bind", none[] = "";
 	struct mount_point m = {.type = bind, .source = d->host, .destination = d->container, .rw = true, .propagation = none};
 	struct container_entry part = with_points(j, &m, 1);
-	if (change_live(j, &part, add, NULL, e) < 0)
-		return -1;
 	if (add)
 		*arena_push(&j->c->arena, &j->mounted) = *d;
-	return 0;
+	return change_live(j, &part, add, NULL, e);
 }
 
 static int change_nodes(struct update_live *j, const struct device_mapping *d, bool add, struct err *e)
@@ -320,15 +360,23 @@ static int change_nodes(struct update_live *j, const struct device_mapping *d, b
 	if (is_mounted_node(j))
 		return mount_node(j, d, add, add ? e : &gone) < 0 && add ? -1 : 0;
 	/* One that the host has no longer has no number: its node means nothing. */
-	if (list_nodes(j, d, 1, &a, &nodes, add ? e : &gone) < 0)
-		return add ? -1 : 0;
+	if (list_nodes(j, d, 1, &a, &nodes, &gone) < 0)
+		return !add && gone.sys == ENOENT ? 0 : (*e = gone, -1);
 	for (size_t i = 0; i < nodes.devices.n; i++) {
-		if (!add)
-			remove_node(j, &nodes.devices.v[i]);
-		else if (make_node(j, &nodes.devices.v[i], e) < 0)
+		if ((add ? make_node(j, &nodes.devices.v[i], e) : remove_node(j, &nodes.devices.v[i], e)) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* Is there a file? Of one that is to be mounted: which mount. */
+static uint64_t node_at(const struct update_live *j, const char *path)
+{
+	struct err gone = {};
+	if (is_mounted_node(j))
+		return mount_at(j, path);
+	own(fd) int at = j->root < 0 ? -1 : path_open_in(j->root, path, O_PATH | O_NOFOLLOW, 0, &gone);
+	return at >= 0;
 }
 
 static int add_devices(struct update_live *j, struct err *e)
@@ -352,6 +400,10 @@ static int add_devices(struct update_live *j, struct err *e)
 	}
 	if (!j->runs || !more->devices.n)
 		return 0;
+	for (size_t i = 0; i < more->devices.n; i++)
+		note(j, &j->journal->added_devices, more->devices.v[i].container, node_at(j, more->devices.v[i].container), &more->devices.v[i]);
+	if (update_journal_save(j->c->dir, j->journal, e) < 0)
+		return -1;
 	j->rules = true;
 	if (write_rules(j, &j->c->record, e) < 0)
 		return -1;
@@ -376,11 +428,14 @@ static int remove_device(struct update_live *j, const char *path, struct err *e)
 	memmove(&h->devices.v[i], &h->devices.v[i + 1], (--h->devices.n - i) * sizeof gone);
 	if (!j->runs)
 		return 0;
+	note(j, &j->journal->removed_devices, gone.container, 0, &gone);
+	if (update_journal_save(j->c->dir, j->journal, e) < 0)
+		return -1;
 	j->rules = true;
-	if (write_rules(j, &j->c->record, e) < 0 || change_nodes(j, &gone, false, e) < 0)
+	if (write_rules(j, &j->c->record, e) < 0)
 		return -1;
 	*arena_push(&j->c->arena, &j->gone_devices) = gone;
-	return 0;
+	return change_nodes(j, &gone, false, e);
 }
 
 static int save(struct update_live *j, struct err *e)
@@ -447,7 +502,9 @@ static int undo_mounts(struct update_live *j, struct err *e)
 	for (size_t i = r->mounts.n; j->mounts && i-- > j->added;) {
 		struct err why = {};
 		struct container_entry part = with_points(j, &r->mounts.v[i], 1);
-		if (change_live(j, &part, false, NULL, &why) < 0 && why.kind != ERR_NOT_FOUND)
+		const char *path = r->mounts.v[i].destination;
+		if (mount_at(j, path) != before_of(&j->journal->added, path) && change_live(j, &part, false, NULL, &why) < 0 &&
+			why.kind != ERR_NOT_FOUND)
 			*e = why, result = -1;
 	}
 	return result;
@@ -477,11 +534,14 @@ static int undo_coming(struct update_live *j, struct err *e)
 		result = undo_volumes(j, e);
 	for (size_t i = j->mounted.n; i-- > 0;) {
 		struct err why = {};
-		if (mount_node(j, &j->mounted.v[i], false, &why) < 0 && why.kind != ERR_NOT_FOUND)
+		const char *path = j->mounted.v[i].container;
+		if (mount_at(j, path) != before_of(&j->journal->added_devices, path) && mount_node(j, &j->mounted.v[i], false, &why) < 0 &&
+			why.kind != ERR_NOT_FOUND)
 			*e = why, result = -1;
 	}
 	for (size_t i = j->nodes.n; i-- > 0;)
-		remove_node(j, &j->nodes.v[i]);
+		if (remove_node(j, &j->nodes.v[i], e) < 0)
+			result = -1;
 	return result;
 }
 
@@ -520,4 +580,86 @@ int update_live_undo(struct update_live *j, struct container_entry *old, struct 
 			result = -1;
 		}
 	return result;
+}
+
+static bool has_path(const struct update_touches *list, const char *path)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (str_eq(list->v[i].path, path))
+			return true;
+	return false;
+}
+
+/* As the record has it, that is, a tmpfs is empty. */
+static int mount_again(struct update_live *j, const char *path, struct err *e)
+{
+	struct container_record *r = &j->c->record;
+	size_t i = 0;
+	while (i < r->mounts.n && !str_eq(r->mounts.v[i].destination, path))
+		i++;
+	struct container_entry part = with_points(j, i < r->mounts.n ? &r->mounts.v[i] : NULL, i < r->mounts.n);
+	const char *tmpfs = map_get(&r->host.tmpfs, path);
+	if (tmpfs && !part.record.mounts.n)
+		map_set(&j->c->arena, &part.record.host.tmpfs, path, tmpfs);
+	return change_live(j, &part, true, NULL, e);
+}
+
+static void recover_coming(struct update_live *j, const struct update_journal *journal, struct err *e)
+{
+	for (size_t i = journal->added.n; i-- > 0;) {
+		const struct update_touched *t = &journal->added.v[i];
+		char tmpfs[] = "tmpfs";
+		struct mount_point point = {.type = tmpfs, .destination = t->path, .rw = true};
+		struct container_entry part = with_points(j, &point, 1);
+		uint64_t now = mount_at(j, t->path);
+		struct err why = {};
+		/* The number of one that went before may be that of the one that came. */
+		if (now && (now != t->before || has_path(&journal->removed, t->path)) && change_live(j, &part, false, NULL, &why) < 0 &&
+			why.kind != ERR_NOT_FOUND)
+			*e = why;
+	}
+	for (size_t i = journal->added_devices.n; i-- > 0;) {
+		const struct update_touched *t = &journal->added_devices.v[i];
+		bool is_new = is_mounted_node(j) ? node_at(j, t->path) != t->before : !t->before;
+		if (is_new)
+			(void)!change_nodes(j, &t->device, false, e);
+	}
+}
+
+static void recover_going(struct update_live *j, const struct update_journal *journal, struct err *e)
+{
+	for (size_t i = journal->removed_devices.n; i-- > 0;) {
+		const struct update_touched *t = &journal->removed_devices.v[i];
+		bool is_there = is_mounted_node(j) && mount_at(j, t->path);
+		if (!is_there && change_nodes(j, &t->device, true, e) < 0)
+			forget_device(&j->c->record.host, t->path);
+	}
+	if ((journal->added_devices.n || journal->removed_devices.n) && write_rules(j, &j->c->record, e) < 0)
+		return;
+	for (size_t i = journal->removed.n; i-- > 0;) {
+		const struct update_touched *t = &journal->removed.v[i];
+		if (!mount_at(j, t->path) && t->before && mount_again(j, t->path, e) < 0)
+			forget_point(&j->c->record, t->path);
+	}
+}
+
+int update_live_recover(struct engine *g, struct container_entry *c, struct update_journal *journal, bool runs, struct err *e)
+{
+	struct update_things none = {};
+	struct update_live *j = update_live_new(g, c, &none, journal);
+	struct err why = {};
+	int r = -1;
+	j->runs = runs;
+	j->volumes = journal->volumes;
+	if (userns_parse(&c->record, &j->maps, e) < 0 || (runs && open_root(j, e) < 0))
+		goto out;
+	if (runs) {
+		recover_coming(j, journal, &why);
+		recover_going(j, journal, &why);
+	}
+	/* What is mounted still is not removed. */
+	r = why.kind == ERR_NONE ? undo_volumes(j, e) : (*e = why, -1);
+out:
+	update_live_drop(&j);
+	return r;
 }

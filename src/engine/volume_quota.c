@@ -9,6 +9,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <linux/dqblk_xfs.h>
 #include <linux/fs.h>
 #include <linux/quota.h>
 #include <sys/ioctl.h>
@@ -48,11 +49,19 @@ static uint32_t unused_project(int dir)
 	return 0;
 }
 
+/* xfs has commands of its own for what it keeps; limits are set and read as everywhere. */
+static bool has_quotas(int dir)
+{
+	uint32_t format;
+	struct fs_quota_stat xfs = {};
+	return syscall(SYS_quotactl_fd, dir, QCMD(Q_GETFMT, PRJQUOTA), 0, &format) == 0 ||
+		(syscall(SYS_quotactl_fd, dir, QCMD(Q_XGETQSTAT, PRJQUOTA), 0, &xfs) == 0 && xfs.qs_flags & FS_QUOTA_PDQ_ENFD);
+}
+
 int volume_quota_set(struct engine *g, int dir, const struct volume_wish *w, uint32_t *ret_project, struct err *e)
 {
 	struct fsxattr x = {};
-	struct if_dqfmt_probe { uint32_t format; } probe = {};
-	if (syscall(SYS_quotactl_fd, dir, QCMD(Q_GETFMT, PRJQUOTA), 0, &probe) < 0 || ioctl(dir, FS_IOC_FSGETXATTR, &x) < 0)
+	if (!has_quotas(dir) || ioctl(dir, FS_IOC_FSGETXATTR, &x) < 0)
 		return err_set(e, ERR_UNSUPPORTED, "a quota: the file system of %.200s keeps no quotas of projects: that needs ext4 (made with "
 			"-O project,quota) or xfs, mounted with prjquota; a volume in memory has a size with type=tmpfs", g->root_path);
 	errno = 0;

@@ -397,9 +397,11 @@ static int update_devices_v1(const struct cgroup *c, const struct spec_resources
 	struct cgroup_hold hold = {.fd = -1};
 	if (r->devices.n)
 		cgroup_hold(c, &hold);
+	struct err still = {};
 	int result = cgroup_v1_devices(dir, r, e);
-	cgroup_let_go(&hold);
-	return result;
+	if (cgroup_let_go(&hold, &still) == 0)
+		return result;
+	return result < 0 ? -1 : (*e = still, -1);
 }
 
 int cgroup_update(struct cgroup *c, const struct spec_resources *r, struct err *e)

@@ -55,7 +55,7 @@ bool cgroup_is_frozen(const struct cgroup *c);
 /* Frozen for a moment, where that can be and it is not already: who holds it can let it go on, whatever fails meanwhile. */
 struct cgroup_hold { int fd; bool v1; };
 void cgroup_hold(const struct cgroup *c, struct cgroup_hold *ret);
-void cgroup_let_go(struct cgroup_hold *h);
+int cgroup_let_go(struct cgroup_hold *h, struct err *e) must_use;
 int cgroup_kill(const struct cgroup *c, int sig, struct err *e) must_use; /* every process in it; SIGKILL also when frozen */
 int cgroup_pids(const struct cgroup *c, struct u32v *ret /* malloc */, struct err *e) must_use;
 /* How often the OOM killer killed in it (memory.events oom_kill; v1 memory.oom_control). */

@@ -201,15 +201,14 @@ void cgroup_hold(const struct cgroup *c, struct cgroup_hold *ret)
 		return;
 	ret->fd = open_control(c, &ret->v1);
 	if (ret->fd >= 0 && cgroup_freeze(c, true, &ignored) < 0)
-		cgroup_let_go(ret);
+		(void)!cgroup_let_go(ret, &ignored);
 }
 
-void cgroup_let_go(struct cgroup_hold *h)
+int cgroup_let_go(struct cgroup_hold *h, struct err *e)
 {
-	struct err ignored = {};
-	if (h->fd >= 0)
-		(void)!put_control(h->fd, h->v1, false, &ignored);
+	int r = h->fd >= 0 ? put_control(h->fd, h->v1, false, e) : 0;
 	fd_drop(&h->fd);
+	return r;
 }
 
 /* Waits a moment for one of them to be gone. */

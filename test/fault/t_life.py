@@ -10,7 +10,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from sweep import BOX, Failure, Verb, alone, registry, tests  # noqa: E402
 
 # Where all calls of a kind fail, what was done cannot be undone.
-UNDONE = {"-e": "a call fails"}
 LOOKS = {"-e": "a call fails", "-E": "from one call on all of its kind fail"}
 
 
@@ -137,6 +136,21 @@ def update_is_true(place):
     exec_works(place)
 
 
+def removal_is_true(place):
+    said = place.ok("inspect", "-f", "{{range .Mounts}}{{.Destination}} {{end}}{{range .HostConfig.Devices}}{{.PathInContainer}} {{end}}{{.HostConfig.Memory}}", "c1").split()
+    seen = place.ok("exec", "c1", "sh", "-c", "cut -d ' ' -f 5 /proc/self/mountinfo | grep -x /gone; ls -d /dev/gone 2>/dev/null; true").split()
+    if [w for w in said if w.startswith("/")] != seen or (said[-1] == "0") != bool(seen):
+        raise Failure(f"the record says {said}, in the container there is {seen}")
+    exec_works(place)
+    place.ok("rm", "-f", "c1")
+
+
+def run_with_things(place):
+    if not place.ok("ps", "-aq"):
+        place.ok("run", "-d", "--name", "c1", "--cgroup-parent", place.parent, "--stop-signal", "KILL", "-v", "v1:/gone", "--device", "/dev/null:/dev/gone",
+                 "box", "sleep", "1000")
+
+
 def is_updated(place, o):
     if "/more" not in place.ok("inspect", "-f", "{{range .Mounts}}{{.Destination}} {{end}}", "c1").split():
         raise Failure("it is not in the record")
@@ -164,7 +178,9 @@ VERBS = [
     Verb("cp to a stopped one", ["cp", HERE, "c1:/v/in"], begin=box, setup=lambda p: create(p, "-v", "v1:/v"), done=is_copied("c1:/v/in"), again=works),
     Verb("cp out", ["cp", "c1:/etc/.", "-"], begin=box, setup=run_once, again=cp_works, keep=True),
     Verb("update", ["update", "--memory", "64M", "--mount-add", "type=tmpfs,target=/more", "--device-add", "/dev/null:/dev/more", "c1"],
-         begin=box, setup=run_once, done=is_updated, again=update_is_true, keep=True, ways=UNDONE),
+         begin=box, setup=run_once, done=is_updated, again=update_is_true, keep=True),
+    Verb("update that removes", ["update", "--memory", "64M", "--mount-rm", "/gone", "--device-rm", "/dev/gone", "c1"],
+         begin=box, setup=run_with_things, again=removal_is_true, keep=True),
     Verb("commit", ["commit", "c1", "made"], begin=box, setup=run_to_commit, done=is_committed("made"), again=commit_works, keep=True),
     *(Verb(argv[0], argv, begin=box, setup=run_once, again=end, keep=True, ways=LOOKS)
       for argv in (["ps", "-a"], ["inspect", "c1"], ["logs", "c1"], ["top", "c1"], ["info"], ["images"], ["history", "box"])),

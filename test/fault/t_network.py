@@ -4,6 +4,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -71,6 +72,31 @@ class Moving(Verb):
         super().recover(place)
 
 
+def is_taken(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+class Ports(Verb):
+    """Of a container whose ports are changed: the old ones or the new ones, by the record, in the firewall, and held by its monitor."""
+
+    def recover(self, place):
+        at = {"127.0.0.1:8080": "80", "127.0.0.1:8081": "81"}
+        said = [line.partition(" -> ")[2] for line in place.ok("port", "c1").splitlines()]
+        recorded = place.ok("inspect", "-f", "{{range $k, $v := .HostConfig.PortBindings}}{{range $v}}{{.HostIp}}:{{.HostPort}} {{end}}{{end}}", "c1").split()
+        elements = subprocess.run(["nft", "list", "map", "inet", "hull", "at4"], capture_output=True, text=True).stdout
+        leads = re.findall(r": 10\.231\.[0-9.]+ \. ([0-9]+)", elements)
+        held = [f"127.0.0.1:{n}" for n in (8080, 8081) if is_taken(n)]
+        memory = place.ok("inspect", "-f", "{{.HostConfig.Memory}}", "c1").strip()
+        if len(said) != 1 or said != recorded or held != said or leads != [at[said[0]]] or (memory != "0") != (said[0][-1] == "1"):
+            raise Failure(f"says {said}, recorded {recorded}, the firewall leads to {leads}, held are {held}, memory {memory}")
+        super().recover(place)
+
+
 def works(place):
     run_on_both(place)
     has("n1", "n2")(place, None)
@@ -93,6 +119,8 @@ VERBS = [
                                           "sleep", "1000"], begin=networks, done=runs_on, again=works, detach=True, statuses=RUN),
     Verb("network connect", ["network", "connect", "n2", "c1"], begin=networks, setup=run, done=has("n1", "n2"), again=works),
     Verb("network disconnect", ["network", "disconnect", "n2", "c1"], begin=networks, setup=run_on_both, done=has("n1"), again=works),
+    Ports("update of ports", ["update", "--memory", "64M", "--publish-rm", "80", "--publish-add", "127.0.0.1:8081:81", "c1"], begin=networks,
+          setup=run_with_port, again=works),
     # Not killed: who is killed leaves a container that is right at its next start.
     Moving("network connect with a port", ["network", "connect", "--gw-priority", "9", "n2", "c1"], begin=networks, setup=run_with_port, done=has("n1", "n2"),
            again=works, ways=("-e",), calls=("renameat", "renameat2")),
