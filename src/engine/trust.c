@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { RECORD_MAX = 4 << 20, FOUND_MAX = 256 };
+enum { RECORD_MAX = 4 << 20, FOUND_MAX = 256, KEPT_BYTES = 1 << 19 };
 
 void trust_drop(struct trust *t)
 {
@@ -81,12 +81,22 @@ static void sweep(struct engine *g)
 	}
 }
 
-/* What it was let in by before, or under another name: two registries may have it, each with signatures of its own. */
+static size_t length_of(const struct json *s)
+{
+	const char *payload = json_get_str(s, "payload"), *signature = json_get_str(s, "signature");
+	return (payload ? strlen(payload) : 0) + (signature ? strlen(signature) : 0);
+}
+
+/* Those that are not there yet, as far as there is room. */
 static void add_kept(struct json *to, struct json *kept)
 {
+	size_t bytes = 0;
+	for (size_t i = 0; i < json_len(to); i++)
+		bytes += length_of(json_at(to, i));
 	for (size_t i = 0; i < json_len(kept) && json_len(to) < FOUND_MAX; i++) {
 		struct json *s = json_at(kept, i);
-		bool is_new = true;
+		bytes += length_of(s);
+		bool is_new = bytes < KEPT_BYTES;
 		for (size_t k = 0; k < json_len(to) && is_new; k++)
 			is_new = !str_eq(json_get_str(json_at(to, k), "payload"), json_get_str(s, "payload")) ||
 				!str_eq(json_get_str(json_at(to, k), "signature"), json_get_str(s, "signature"));
@@ -95,19 +105,22 @@ static void add_kept(struct json *to, struct json *kept)
 	}
 }
 
-static int write_kept(struct engine *g, const char *manifest, struct json *list, struct json *messages, struct err *e)
+/* lists: of each kind, what the image was let in by, and then what else was found. What it was let in by before, or under another name, comes
+ * between them: two registries may have it, each with signatures of its own, and any number of others. */
+static int write_kept(struct engine *g, const char *manifest, struct json *lists[SIGNED_KINDS][2], struct err *e)
 {
+	static const char *const keys[SIGNED_KINDS] = {[SIGNED_SIGSTORE] = "signatures", [SIGNED_GPG] = "messages"};
 	own(json) struct json *j = json_new_object(), *old = NULL;
 	own(buf) struct buf text = BUF(RECORD_MAX);
 	char path[DIGEST_TEXT + 32];
 	struct err ignored = {};
-	json_set_str(j, "digest", manifest);
-	json_set(j, "signatures", list);
-	json_set(j, "messages", messages);
 	path_of(manifest, path);
-	if (json_read(g->root, path, RECORD_MAX / 2, &old, &ignored) == 0) {
-		add_kept(list, json_get(old, "signatures"));
-		add_kept(messages, json_get(old, "messages"));
+	(void)!json_read(g->root, path, RECORD_MAX, &old, &ignored);
+	json_set_str(j, "digest", manifest);
+	for (size_t kind = 0; kind < SIGNED_KINDS; kind++) {
+		add_kept(lists[kind][0], json_get(old, keys[kind]));
+		add_kept(lists[kind][0], lists[kind][1]);
+		json_set(j, keys[kind], json_ref(lists[kind][0]));
 	}
 	json_format(j, 0, &text);
 	if (buf_check(&text, e) < 0 || path_mkdirs(g->root, "images/signatures", 0700, e) < 0 ||
@@ -121,23 +134,28 @@ int trust_keep(struct engine *g, const struct pull *p, const struct trust *t, st
 {
 	if (!t->is_signed)
 		return 0;
-	struct json *list = json_new_array(), *messages = json_new_array();
-	for (size_t kind = 0; kind < SIGNED_KINDS; kind++)
+	struct json *lists[SIGNED_KINDS][2];
+	for (size_t kind = 0; kind < SIGNED_KINDS; kind++) {
+		lists[kind][0] = json_new_array();
+		lists[kind][1] = json_new_array();
 		for (size_t i = 0; i < t->found[kind].n; i++) {
 			const struct signed_payload *f = &t->found[kind].v[i];
 			struct json *s = json_new_object();
 			add_text(s, "payload", f->payload, f->payload_len);
 			if (kind == SIGNED_SIGSTORE)
 				add_text(s, "signature", f->signature, f->signature_len);
-			json_add(kind == SIGNED_GPG ? messages : list, s);
+			json_add(lists[kind][f->counts ? 0 : 1], s);
 		}
-	if (store_lock(&g->store, e) < 0) {
-		json_drop(&list);
-		json_drop(&messages);
-		return -1;
 	}
-	int r = write_kept(g, p->record.manifest, list, messages, e);
-	store_unlock(&g->store);
+	int r = store_lock(&g->store, e);
+	if (r == 0) {
+		r = write_kept(g, p->record.manifest, lists, e);
+		store_unlock(&g->store);
+	}
+	for (size_t kind = 0; kind < SIGNED_KINDS; kind++) {
+		json_drop(&lists[kind][0]);
+		json_drop(&lists[kind][1]);
+	}
 	return r;
 }
 

@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAYLOAD_MAX = 64 << 10, SIGNATURES_MAX = 64, KEY_MAX = 64 << 10, DOCUMENT_MAX = 4 << 20 };
+enum { PAYLOAD_MAX = 64 << 10, SIGNATURES_MAX = 64, LOOKED_MAX = 1024, KEY_MAX = 64 << 10, DOCUMENT_MAX = 4 << 20 };
 #define PAYLOAD_TYPE  "application/vnd.dev.cosign.simplesigning.v1+json"
 #define ARTIFACT_TYPE "application/vnd.dev.cosign.artifact.sig.v1+json"
 #define SIGNATURE     "dev.cosignproject.cosign/signature"
@@ -48,6 +48,17 @@ int trust_blob(struct pull *p, const char *digest, uint64_t size, struct buf *re
 	return strcmp(found, digest) == 0 ? 0 : err_set(e, ERR_CORRUPT, "the registry sent another payload than the signature's manifest says");
 }
 
+/* Signatures are looked for by the digest, but anything may lie there: of what is of another image some are taken, to say so, and they are in no
+ * other's place. */
+struct sought { const char *digest; size_t looked, of_it, others; };
+
+static bool is_wanted(struct sought *w, const struct signed_payload *s)
+{
+	own(mem) char *said = policy_payload_name(SIGNED_SIGSTORE, s->payload, s->payload_len, &w->digest, 1);
+	size_t *n = said ? &w->of_it : &w->others;
+	return (*n)++ < SIGNATURES_MAX;
+}
+
 /* A payload, checked. 1: it is one that counts; 0: it is nothing of ours. */
 static int get_payload(struct pull *p, const struct json *layer, struct arena *a, struct signed_payload *ret, struct err *e)
 {
@@ -65,7 +76,7 @@ static int get_payload(struct pull *p, const struct json *layer, struct arena *a
 }
 
 /* 0: read, or not there. */
-static int add_from(struct pull *p, const char *reference, struct arena *a, struct signed_payloads *ret, struct err *e)
+static int add_from(struct pull *p, const char *reference, struct sought *w, struct arena *a, struct signed_payloads *ret, struct err *e)
 {
 	own(buf) struct buf text = {};
 	own(mem) char *type = NULL;
@@ -77,12 +88,12 @@ static int add_from(struct pull *p, const char *reference, struct arena *a, stru
 	if (json_parse(buf_text(&text), text.len, &j, e) < 0)
 		return err_wrap(e, "signatures");
 	const struct json *layers = json_get(j, "layers");
-	for (size_t i = 0; i < json_len(layers) && ret->n < SIGNATURES_MAX; i++) {
+	for (size_t i = 0; i < json_len(layers) && w->of_it < SIGNATURES_MAX && w->looked++ < LOOKED_MAX; i++) {
 		struct signed_payload s;
 		int r = get_payload(p, json_at(layers, i), a, &s, e);
 		if (r < 0)
 			return err_wrap(e, "signatures");
-		if (r)
+		if (r && is_wanted(w, &s))
 			*arena_push(a, ret) = s;
 	}
 	return 0;
@@ -92,11 +103,12 @@ int trust_fetch(struct pull *p, const char *digest, struct arena *a, struct sign
 {
 	own(mem) char *tag = tag_of(digest);
 	own(json) struct json *index = NULL;
-	if (add_from(p, tag, a, ret, e) < 0 || remote_referrers(p, digest, ARTIFACT_TYPE, &index, e) < 0)
+	struct sought w = {.digest = digest};
+	if (add_from(p, tag, &w, a, ret, e) < 0 || remote_referrers(p, digest, ARTIFACT_TYPE, &index, e) < 0)
 		return -1;
 	const struct json *list = json_get(index, "manifests");
-	for (size_t i = 0; i < json_len(list) && ret->n < SIGNATURES_MAX; i++)
-		if (add_from(p, json_get_str(json_at(list, i), "digest"), a, ret, e) < 0)
+	for (size_t i = 0; i < json_len(list) && w.of_it < SIGNATURES_MAX && w.looked++ < LOOKED_MAX; i++)
+		if (add_from(p, json_get_str(json_at(list, i), "digest"), &w, a, ret, e) < 0)
 			return -1;
 	return 0;
 }

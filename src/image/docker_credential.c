@@ -33,8 +33,13 @@ bool docker_credential_is_key(const char *key, const char *registry)
 	const char *rest = str_after(key, "https://");
 	if (!rest)
 		rest = str_after(key, "http://");
-	/* Without a scheme a slash is no end: that is the key of a part of a registry. */
-	own(mem) char *host = rest ? mem_ndup(rest, strcspn(rest, "/")) : mem_dup(key);
+	/* Without a scheme a slash is no end: that is the key of a part of a registry. What an API's version follows is a whole one. */
+	static const char *const versions[] = {"/v1", "/v1/", "/v2", "/v2/"};
+	size_t n = strcspn(rest ? rest : key, "/");
+	bool whole = rest != NULL;
+	for (size_t i = 0; i < countof(versions) && !whole; i++)
+		whole = str_eq(key + n, versions[i]);
+	own(mem) char *host = mem_ndup(rest ? rest : key, whole ? n : strlen(key));
 	return strcmp(host, registry) == 0 || (is_hub(host) && is_hub(registry));
 }
 

@@ -268,8 +268,10 @@ static int check_sigstore(const struct json *r, struct asked *a, struct err *e)
 		by_key |= good;
 		own(mem) char *said = good ? policy_payload_name(SIGNED_SIGSTORE, s->payload, s->payload_len, a->digests, a->n) : NULL;
 		of_it |= said != NULL;
-		if (said && identity_fits(json_get(r, "signedIdentity"), said, a->ref))
+		if (said && identity_fits(json_get(r, "signedIdentity"), said, a->ref)) {
+			all.v[i].counts = true;
 			return 0;
+		}
 	}
 	return unfit(all.n, by_key, of_it, e);
 }
@@ -317,8 +319,10 @@ static int check_gpg(const struct json *r, struct asked *a, struct err *e)
 		by_key |= good;
 		own(mem) char *said = good ? policy_payload_name(SIGNED_GPG, buf_text(&text), text.len, a->digests, a->n) : NULL;
 		of_it |= said != NULL;
-		if (said && identity_fits(json_get(r, "signedIdentity"), said, a->ref))
+		if (said && identity_fits(json_get(r, "signedIdentity"), said, a->ref)) {
+			all.v[i].counts = true;
 			return 0;
+		}
 	}
 	return unfit(all.n, by_key, of_it, e);
 }

@@ -19,7 +19,11 @@ int policy_load(struct policy *ret, struct err *e) must_use;
 
 /* A signature: what it says, and the bytes that say who says it (DER). Of GPG the payload is the signed message, which has both. */
 enum signed_kind { SIGNED_SIGSTORE, SIGNED_GPG, SIGNED_KINDS };
-struct signed_payload { char *payload, *signature; size_t payload_len, signature_len; };
+struct signed_payload {
+	char *payload, *signature;
+	size_t payload_len, signature_len;
+	bool counts; /* set: a requirement was met by it */
+};
 struct signed_payloads { struct signed_payload *v; size_t n; };
 /* Finds the signatures when one is needed. */
 typedef int (*policy_find_fn)(void *arg, enum signed_kind kind, struct signed_payloads *ret, struct err *e);

@@ -71,7 +71,7 @@ def test_basic():
         image = fake.add(Image())
         check(pull(f"{fake.host}/x", auths(fake.host)), image)
         check(pull(f"{fake.host}/x", {"auths": {fake.host: {"username": "me", "password": "secret"}}}), image)
-        for key in (f"https://{fake.host}", f"http://{fake.host}/v1/", f"https://{fake.host}/v2/"):
+        for key in (f"https://{fake.host}", f"http://{fake.host}/v1/", f"https://{fake.host}/v2/", f"{fake.host}/v1/", f"{fake.host}/v2"):
             check(pull(f"{fake.host}/x", {"auths": {key: {"auth": basic("me", "secret")[6:]}}}), image)
         # The first request went without: a password is only sent to who asks for it.
         assert all("Authorization" not in h for h in fake.seen("/manifests/latest")[::2])

@@ -67,7 +67,7 @@ def test_logout_forgets_all_that_would_be_used():
         assert "Removing" in hull.ok("logout", fake.host)
         assert config(hull)["auths"] == {"other.example": auth}
         hull.refuses("denied", "pull", f"{fake.host}/x")
-        write_config(hull, {"auths": {key: auth for key in ("docker.io", "https://index.docker.io/v1/", "other.example")}})
+        write_config(hull, {"auths": {key: auth for key in ("docker.io", "https://index.docker.io/v1/", "index.docker.io/v1/", "other.example")}})
         assert "Removing" in hull.ok("logout")
         assert config(hull)["auths"] == {"other.example": auth}
         # A helper that fails has not forgotten.

@@ -251,6 +251,47 @@ def test_signature_of_something_else():
         hull.refuses("is by the policy's key", "pull", y)
 
 
+def surround(fake, name, digest, before, behind):
+    """The signature of an image among others."""
+    tag = digest.replace(":", "-") + ".sig"
+    document = json.loads(fake.manifests[name, tag][1])
+    good = [layer for layer in document["layers"] if layer["annotations"]["dev.cosignproject.cosign/signature"] != "AAAA"]
+    document["layers"] = before + good + behind
+    fake.add_manifest(name, tag, "application/vnd.oci.image.manifest.v1+json", json.dumps(document).encode())
+
+
+def junk(fake, digest, numbers):
+    """Layers of signatures that nobody made."""
+    made = []
+    for i in numbers:
+        text = json.dumps({"critical": {"type": "cosign container image signature", "image": {"docker-manifest-digest": digest},
+                                        "identity": {"docker-reference": f"example.org/{i}"}}}).encode()
+        fake.blobs[digest_of(text)] = text
+        made.append({"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": digest_of(text), "size": len(text),
+                     "annotations": {"dev.cosignproject.cosign/signature": "AAAA"}})
+    return made
+
+
+def test_signatures_of_others_push_none_out():
+    with Fake() as fake, Fake() as second, Hull() as hull:
+        keys = Keys(hull.path)
+        names = [f"{f.host}/x" for f in (fake, second)]
+        policy(hull, ANY, **{f.host: by(keys.good_pub) for f in (fake, second)})
+        for f in (fake, second):
+            here(f)
+            hull.ok("image", "sign", "--key", keys.good, f"{f.host}/x")
+        digest = digest_of(fake.manifests["x", "latest"][1])
+        # Where the signature is looked for lie more of another image than are looked at.
+        surround(fake, "x", digest, junk(fake, "sha256:" + "0" * 64, range(70)), [])
+        hull.ok("pull", "-q", names[0])
+        # The other registry has as many of this very image as are kept, of a key that counts for nothing.
+        for i in range(5):
+            surround(second, "x", digest, [], junk(second, digest, range(i * 63, i * 63 + 63)))
+            hull.ok("pull", "-q", names[1])
+        for name in names:
+            hull.ok("create", name)
+
+
 def seal(pem, password, n=32768):
     """A private key as `cosign generate-key-pair` writes it."""
     try:
