@@ -26,6 +26,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { TICK_MS = 100 };
+
 void build_result_drop(struct build_result *r)
 {
 	strv_drop(&r->names);
@@ -152,7 +154,10 @@ static int hear(struct build *b, struct err *e)
 			f[count++] = (struct pollfd){.fd = b->states[i].sock, .events = POLLIN};
 		}
 	while (count) {
-		if (interrupt_poll(f, count, -1) < 0) {
+		int heard = interrupt_poll(f, count, b->q->tick ? TICK_MS : -1);
+		if (heard == 0 && b->q->tick)
+			b->q->tick(b->q->arg);
+		if (heard < 0) {
 			if (interrupt_came())
 				return err_set(e, ERR_CONFLICT, "interrupted");
 			if (errno == EINTR)

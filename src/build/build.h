@@ -58,6 +58,7 @@ struct build_request {
 	const char *cpuset_cpus, *cpuset_mems, *cgroup_parent;
 	struct { struct ulimit *v; size_t n; } ulimits;
 	void (*event)(void *arg, const struct build_event *ev);
+	void (*tick)(void *arg); /* called ten times a second while steps run and say nothing; NULL */
 	void *arg;
 };
 struct build_result {

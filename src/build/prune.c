@@ -289,7 +289,7 @@ int prune_cache(struct engine *g, int64_t unused_ns, uint64_t keep, struct strv 
 	if (forget(&c, &k, everything, ret_ids, e) < 0)
 		return -1;
 	if (everything && (path_remove_tree(c.dir, "stat", e) < 0 || path_remove_tree(c.dir, "http", e) < 0 || path_remove_tree(c.dir, "last", e) < 0 ||
-		path_remove_tree(c.dir, "imported", e) < 0))
+		path_remove_tree(c.dir, "imported", e) < 0 || path_remove_tree(c.dir, "logs", e) < 0))
 		return -1;
 	if (layers_collect(g, gone, e) < 0 || disk_bytes(g, folders, countof(folders), &after, e) < 0)
 		return -1;

@@ -309,7 +309,9 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 	if (!p)
 		return -1;
 	q.event = build_progress_event;
+	q.tick = build_progress_ticks(p) && !q.shell_on_error && !q.debug_at ? build_progress_tick : NULL;
 	q.arg = p;
+	build_progress_keep(p, g->root);
 	int r = build_run(g, &q, &result, e);
 	build_progress_end(p, r == 0);
 	if (o->timing)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * build_progress: steps get numbers in the order in which they are first heard of, as docker numbers them. On a terminal what runs is
- * drawn below what is through: its last lines of output, and how long it has been running.
+ * drawn below what is through: its last lines of output, and how long it has been running. What a terminal shows is gone a moment later:
+ * the same is written to a log in the plain form (build_log.h), from the first output of a step on.
  */
 #include "cli/build_progress.h"
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "cli/build_log.h"
 #include "cli/columns.h"
 #include "codec/json.h"
 #include "image/ref.h"
@@ -17,7 +19,9 @@
 #include <unistd.h>
 
 enum kind { PLAIN, TTY, RAWJSON, QUIET };
-enum { TAIL = 6, TAIL_MAX = 200, LOG_MAX = 64 << 10 };
+enum draw { DRAW_NOW, DRAW_ABOVE /* only what stays */, DRAW_END };
+enum { TAIL = 6, TAIL_MAX = 400, LOG_MAX = 64 << 10, LINE_MAX_ = 256 << 10, EARLY_MAX = 1 << 20 };
+enum { NO_LOG_YET = -1, NO_LOG = -2 };
 static const char *const kinds[] = {"plain", "tty", "rawjson", "quiet"};
 
 struct vertex {
@@ -37,15 +41,17 @@ struct build_progress {
 	size_t drawn;                /* lines of the part that is drawn again */
 	unsigned width, height, last; /* last: whose output was told last */
 	int64_t began;
+	int fd;                      /* where to: stderr, or of a log its file */
+	int root;                    /* of a log: the state directory */
+	struct buf early;            /* of a log: what was said before there was a file */
+	struct build_progress *log;
 };
 
 struct build_progress *build_progress_new(const char *kind, struct err *e)
 {
 	struct build_progress *p = mem_alloc(sizeof *p);
-	struct winsize w = {};
 	p->began = num_monotonic_ns();
-	p->width = 80;
-	p->height = 24;
+	p->fd = 2;
 	if (str_is_empty(kind) || str_eq(kind, "auto")) {
 		p->kind = isatty(2) ? TTY : PLAIN;
 	} else {
@@ -58,11 +64,18 @@ struct build_progress *build_progress_new(const char *kind, struct err *e)
 		}
 		p->kind = (enum kind)i;
 	}
-	if (ioctl(2, TIOCGWINSZ, &w) == 0 && w.ws_col > 20) {
-		p->width = w.ws_col;
-		p->height = w.ws_row;
-	}
 	return p;
+}
+
+void build_progress_keep(struct build_progress *p, int root)
+{
+	p->log = mem_alloc(sizeof *p->log);
+	*p->log = (struct build_progress){.kind = PLAIN, .began = p->began, .fd = NO_LOG_YET, .root = root, .early = BUF(EARLY_MAX)};
+}
+
+bool build_progress_ticks(const struct build_progress *p)
+{
+	return p->kind == TTY;
 }
 
 void build_progress_drop(struct build_progress **pp)
@@ -70,6 +83,10 @@ void build_progress_drop(struct build_progress **pp)
 	struct build_progress *p = *pp;
 	if (!p)
 		return;
+	build_progress_drop(&p->log);
+	if (p->fd > 2)
+		close(p->fd);
+	buf_drop(&p->early);
 	for (size_t i = 0; i < p->rows.n; i++) {
 		buf_drop(&p->rows.v[i].line);
 		buf_drop(&p->rows.v[i].log);
@@ -80,9 +97,22 @@ void build_progress_drop(struct build_progress **pp)
 	mem_drop(pp);
 }
 
-static void out(const struct buf *b)
+static void out(struct build_progress *p, const struct buf *b)
 {
-	(void)!fd_write_all(2, buf_text(b), b->len);
+	if (p->fd >= 0)
+		(void)!fd_write_all(p->fd, buf_text(b), b->len);
+	else if (p->fd == NO_LOG_YET)
+		buf_add(&p->early, buf_text(b), b->len);
+}
+
+static void open_log(struct build_progress *log)
+{
+	if (log->fd != NO_LOG_YET)
+		return;
+	int fd = build_log_new(log->root);
+	log->fd = fd < 0 ? NO_LOG : fd;
+	out(log, &log->early);
+	buf_drop(&log->early);
 }
 
 static struct vertex *find(struct build_progress *p, const struct build_event *ev)
@@ -106,12 +136,47 @@ static unsigned number(const struct build_progress *p, const struct vertex *v)
 
 /* --- lines of output --- */
 
+/* The bytes of an escape sequence (ECMA-48: CSI, OSC; others are of two bytes). */
+static size_t escape_length(const char *s, size_t n)
+{
+	size_t i = 2;
+	if (n < 2)
+		return n;
+	if (s[1] == '[')
+		while (i < n && (s[i] < 0x40 || s[i] > 0x7e))
+			i++;
+	else if (s[1] == ']')
+		while (i < n && s[i] != '\a' && s[i] != '\033')
+			i++;
+	else
+		return 2;
+	return i < n ? i + 1 : n;
+}
+
+/* What a terminal shows of a line in the end: what follows a carriage return is written over what was there. Colours are left out. */
+static char *shown(const char *line, size_t n)
+{
+	char *text = mem_grow(NULL, TAIL_MAX + 1);
+	size_t len = 0, step;
+	for (size_t i = 0; i < n; i += step) {
+		step = line[i] == '\033' ? escape_length(line + i, n - i) : 1;
+		if (line[i] == '\r')
+			len = i + 1 < n ? 0 : len;
+		else if (line[i] == '\b')
+			len -= len > 0;
+		else if (line[i] != '\033' && len < TAIL_MAX)
+			text[len++] = line[i];
+	}
+	text[len] = 0;
+	str_harmless(text);
+	return text;
+}
+
 static void keep_line(struct vertex *v, const char *line)
 {
 	mem_drop(&v->tail[0]);
 	memmove(v->tail, v->tail + 1, sizeof v->tail - sizeof v->tail[0]);
-	v->tail[TAIL - 1] = mem_ndup(line, strnlen(line, TAIL_MAX));
-	str_harmless(v->tail[TAIL - 1]);
+	v->tail[TAIL - 1] = shown(line, strlen(line));
 	buf_printf(&v->log, "%s\n", line);
 	if (v->log.len > 2 * LOG_MAX)
 		buf_cut(&v->log, v->log.len - LOG_MAX);
@@ -127,7 +192,16 @@ static void put_line(struct build_progress *p, struct vertex *v, const char *lin
 		buf_char(&b, '\n');
 	p->last = number(p, v);
 	buf_printf(&b, "#%u %.3f %s\n", number(p, v), (double)ns / 1e9, line);
-	out(&b);
+	out(p, &b);
+}
+
+static void flush(struct build_progress *p, struct vertex *v, int64_t ns)
+{
+	if (!v->line.len)
+		return;
+	own(mem) char *line = buf_take(&v->line);
+	v->line = BUF(1 << 20);
+	put_line(p, v, line, ns);
 }
 
 static void put_output(struct build_progress *p, struct vertex *v, const struct build_event *ev)
@@ -142,17 +216,9 @@ static void put_output(struct build_progress *p, struct vertex *v, const struct 
 		buf_cut(&v->line, n + 1);
 		put_line(p, v, line, ev->ns);
 	}
-	if (v->line.full)
-		buf_reset(&v->line);
-}
-
-static void flush(struct build_progress *p, struct vertex *v, int64_t ns)
-{
-	if (!v->line.len)
-		return;
-	own(mem) char *line = buf_take(&v->line);
-	v->line = BUF(1 << 20);
-	put_line(p, v, line, ns);
+	/* A line without end is none. */
+	if (v->line.len > LINE_MAX_)
+		flush(p, v, ev->ns);
 }
 
 /* --- plain --- */
@@ -176,12 +242,12 @@ static void plain(struct build_progress *p, struct vertex *v, const struct build
 	else if (ev->kind == BUILD_FAILED)
 		buf_printf(&b, "#%u ERROR: %.*s\n", n, (int)ev->len, ev->text);
 	if (b.len)
-		out(&b);
+		out(p, &b);
 }
 
 /* --- terminal --- */
 
-static void put_cut(struct buf *b, const char *text, unsigned width)
+static unsigned put_cut(struct buf *b, const char *text, unsigned width)
 {
 	size_t n = 0;
 	unsigned columns = 0;
@@ -191,25 +257,61 @@ static void put_cut(struct buf *b, const char *text, unsigned width)
 		columns++;
 	}
 	buf_add(b, text, n);
+	return columns;
 }
 
 static void put_row(struct build_progress *p, struct buf *b, const struct vertex *v, int64_t now)
 {
 	char right[32];
 	double seconds = (double)((v->ended ? v->ended : now) - v->began) / 1e9;
-	snprintf(right, sizeof right, v->cached ? "0.0s" : "%.1fs", seconds);
-	const char *mark = v->failed ? "\033[31m => ERROR " : v->cached ? "\033[34m => CACHED " : v->done ? "\033[34m => " : " => ";
-	buf_str(b, mark);
-	unsigned used = v->failed ? 10 : v->cached ? 11 : 4, room = p->width > used + 10 ? p->width - used - 10 : 10;
-	put_cut(b, v->name, room);
-	buf_printf(b, "\033[0m  %s\033[K\n", right);
+	int n = snprintf(right, sizeof right, v->cached ? "0.0s" : "%.1fs", seconds);
+	const char *colour = v->failed ? "\033[31m" : v->done ? "\033[34m" : "", *mark = v->failed ? " => ERROR " : v->cached ? " => CACHED " : " => ";
+	/* A space before the time, and the last column stays free. */
+	unsigned used = (unsigned)strlen(mark) + (unsigned)n + 2, room = p->width > used ? p->width - used : 0;
+	buf_printf(b, "%s%s", colour, mark);
+	unsigned columns = put_cut(b, v->name, room);
+	buf_printf(b, "\033[0m%*s%s\033[K\n", (int)(room - columns) + 1, "", right);
 }
 
-static void draw(struct build_progress *p, bool last)
+static size_t put_tail(struct build_progress *p, struct buf *b, const struct vertex *v, size_t most)
+{
+	own(mem) char *now = v->line.len ? shown(v->line.data, v->line.len) : NULL;
+	size_t lines = 0;
+	for (size_t k = now ? 1 : 0; k < TAIL + 1 && lines < most; k++) {
+		const char *text = k < TAIL ? v->tail[k] : now;
+		if (!text)
+			continue;
+		buf_str(b, "\033[2m => => ");
+		put_cut(b, text, p->width - 9);
+		buf_str(b, "\033[0m\033[K\n");
+		lines++;
+	}
+	return lines;
+}
+
+static void put_head(struct build_progress *p, struct buf *b, int64_t now, bool finished)
+{
+	size_t ended = 0;
+	for (size_t i = 0; i < p->rows.n; i++)
+		ended += p->rows.v[i].ended != 0;
+	buf_printf(b, "[+] Building %.1fs (%zu/%zu)%s\033[K\n", (double)(now - p->began) / 1e9, ended, p->rows.n, finished ? " FINISHED" : "");
+}
+
+/* The terminal may have become another size. */
+static void measure(struct build_progress *p)
+{
+	struct winsize w = {};
+	bool known = ioctl(2, TIOCGWINSZ, &w) == 0 && w.ws_col > 20;
+	p->width = known ? w.ws_col : 80;
+	p->height = known ? w.ws_row : 24;
+}
+
+static void draw(struct build_progress *p, enum draw how)
 {
 	own(buf) struct buf b = BUF(1 << 20);
 	int64_t now = num_monotonic_ns();
-	size_t lines = 0, most = p->height > 4 ? p->height - 2 : 4;
+	measure(p);
+	size_t lines = 0, most = p->height > 5 ? p->height - 3 : 4;
 	if (p->drawn)
 		buf_printf(&b, "\033[%zuA\r", p->drawn);
 	/* What is through is drawn once more, and then left where it is. */
@@ -220,23 +322,25 @@ static void draw(struct build_progress *p, bool last)
 			v->told = true;
 		}
 	}
-	for (size_t i = 0; i < p->rows.n && lines < most; i++) {
+	for (size_t i = 0; i < p->rows.n && lines < most && how == DRAW_NOW; i++) {
 		struct vertex *v = &p->rows.v[i];
 		if (v->ended)
 			continue;
 		put_row(p, &b, v, now);
+		lines += 1 + put_tail(p, &b, v, most - lines - 1);
+	}
+	if (how != DRAW_ABOVE && p->rows.n) {
+		put_head(p, &b, now, how == DRAW_END);
 		lines++;
-		for (size_t k = 0; k < TAIL && lines < most; k++)
-			if (v->tail[k]) {
-				buf_str(&b, "\033[2m => => ");
-				put_cut(&b, v->tail[k], p->width - 9);
-				buf_str(&b, "\033[0m\033[K\n");
-				lines++;
-			}
 	}
 	buf_str(&b, "\033[J");
-	p->drawn = last ? 0 : lines;
-	out(&b);
+	p->drawn = how == DRAW_NOW ? lines : 0;
+	out(p, &b);
+}
+
+void build_progress_tick(void *arg)
+{
+	draw(arg, DRAW_NOW);
 }
 
 /* --- JSON --- */
@@ -260,7 +364,7 @@ static void rawjson(struct build_progress *p, struct vertex *v, const struct bui
 		json_set(j, "text", json_new_str_n(ev->text, ev->len));
 	json_format(j, 0, &b);
 	buf_char(&b, '\n');
-	out(&b);
+	out(p, &b);
 }
 
 /* --- all --- */
@@ -288,11 +392,12 @@ static void put_log(struct build_progress *p, struct vertex *v)
 	size_t n = lines.n && !*lines.v[lines.n - 1] ? lines.n - 1 : lines.n, first = n > 20 ? n - 20 : 0;
 	if (!n || p->kind == RAWJSON)
 		return;
-	buf_printf(&b, "------\n > %s:\n", v->name);
+	bool elsewhere = first && p->kind != PLAIN && p->log && p->log->fd >= 0;
+	buf_printf(&b, "------\n > %s:%s\n", v->name, elsewhere ? " (the last lines; all of it: hull builder logs)" : "");
 	for (size_t i = first; i < n; i++)
 		buf_printf(&b, "%s\n", lines.v[i]);
 	buf_str(&b, "------\n");
-	out(&b);
+	out(p, &b);
 }
 
 static void loose(struct build_progress *p, const struct build_event *ev)
@@ -306,17 +411,22 @@ static void loose(struct build_progress *p, const struct build_event *ev)
 	if (p->kind == QUIET && warns)
 		return;
 	if (p->kind == TTY)
-		draw(p, true);
+		draw(p, DRAW_ABOVE);
 	if (warns)
 		buf_printf(&b, "hull: warning: %.*s\n", (int)ev->len, ev->text);
 	else
 		buf_add(&b, ev->text, ev->len);
-	out(&b);
+	out(p, &b);
 }
 
 void build_progress_event(void *arg, const struct build_event *ev)
 {
 	struct build_progress *p = arg;
+	if (p->log) {
+		if (ev->kind == BUILD_OUTPUT)
+			open_log(p->log);
+		build_progress_event(p->log, ev);
+	}
 	if (!ev->step) {
 		loose(p, ev);
 		return;
@@ -335,13 +445,13 @@ void build_progress_event(void *arg, const struct build_event *ev)
 		flush(p, v, ev->ns);
 	note(v, ev);
 	if (p->kind == TTY)
-		draw(p, false);
+		draw(p, DRAW_NOW);
 }
 
 void build_progress_end(struct build_progress *p, bool well)
 {
 	if (p->kind == TTY)
-		draw(p, true);
+		draw(p, DRAW_END);
 	for (size_t i = 0; !well && i < p->rows.n; i++)
 		if (p->rows.v[i].failed)
 			put_log(p, &p->rows.v[i]);
@@ -360,7 +470,7 @@ void build_progress_result(struct build_progress *p, const char *id, const struc
 		if (ref_parse(names->v[i], &ref, &none) == 0)
 			buf_printf(&b, "=> named %s\n", ref_format_familiar(&ref, text));
 	}
-	out(&b);
+	out(p, &b);
 }
 
 /* --- what steps cost --- */
@@ -383,7 +493,7 @@ struct json *build_progress_steps(const struct build_progress *p)
 	return list;
 }
 
-void build_progress_timing(const struct build_progress *p)
+void build_progress_timing(struct build_progress *p)
 {
 	enum { BAR = 32 };
 	own(buf) struct buf b = BUF(4 << 20);
@@ -406,5 +516,5 @@ void build_progress_timing(const struct build_progress *p)
 			buf_str(&b, k < from || k >= to ? " " : v->cached ? "." : v->failed ? "x" : "=");
 		buf_printf(&b, "  %s%s\n", v->cached ? "CACHED " : v->failed ? "FAILED " : "", v->name);
 	}
-	out(&b);
+	out(p, &b);
 }

@@ -2,11 +2,15 @@
 /*
  * builder: the build cache.
  */
+#include "base/fd.h"
 #include "base/num.h"
 #include "build/prune.h"
+#include "cli/build_log.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
 #include "codec/digest.h"
+
+#include <unistd.h>
 
 struct ls_options { char *format; };
 static const struct opt ls_opts[] = {
@@ -92,12 +96,29 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	return cli_print(&out, e);
 }
 
+static int logs(void *opts unused, int argc, char **argv, struct err *e)
+{
+	uint64_t n = 1;
+	char room[64 << 10];
+	struct engine *g = cli_engine(e);
+	if (!g || (argc && num_u64(argv[0], UINT32_MAX, &n, "number of a build", e) < 0))
+		return -1;
+	own(fd) int fd = build_log_open(g->root, (unsigned)n, e);
+	ssize_t got = fd < 0 ? -1 : 1;
+	while (got > 0 && (got = read(fd, room, sizeof room)) > 0)
+		if (fd_write_all(1, room, (size_t)got) < 0)
+			return err_sys(e, "write");
+	return got < 0 && fd >= 0 ? err_sys(e, "read") : (int)got;
+}
+
 #define LS(name, flags) {name, "", "List the build cache", ls_opts, countof(ls_opts), sizeof(struct ls_options), 0, 0, ls, flags}
 #define PRUNE(flags) {"prune", "", "Remove the build cache", prune_opts, countof(prune_opts), sizeof(struct prune_options), 0, 0, prune, flags, \
 	.about = "Layers that an image or a container has stay. The next build does its steps again. Cache mounts are volumes; those that a build is " \
 		 "using stay."}
 static const struct cmd cmd_builder_ls = LS("ls", 0), cmd_builder_du = LS("du", CMD_HIDDEN), cmd_builder_prune = PRUNE(0);
-static const struct cmd *const below[] = {&cmd_build, &cmd_builder_ls, &cmd_builder_du, &cmd_builder_prune, NULL};
+static const struct cmd cmd_builder_logs = {"logs", "[NUMBER]", "Show what a build said", .max = 1, .run = logs,
+	.about = "The whole output of all steps of the last build that did any: 1. The one before is 2, and so on."};
+static const struct cmd *const below[] = {&cmd_build, &cmd_builder_ls, &cmd_builder_du, &cmd_builder_logs, &cmd_builder_prune, NULL};
 const struct cmd cmd_builder = {"builder", "COMMAND", "Work with the build cache", .sub = below};
 /* After `build` itself what comes first is a context: directories are what it completes, and one that is called so is given as ./prune. */
 static const struct cmd cmd_build_ls = LS("ls", CMD_HIDDEN), cmd_build_prune = PRUNE(CMD_HIDDEN);
