@@ -5,7 +5,7 @@
  *   a datagram      answered at once, or handed to a server by a socket of its own (its port is as hard to guess as its id); the slot it
  *                   waits in has the question, so that the answer can be held against it. No answer: the next server.
  *   a connection    question by question, as far as it can be read and written without waiting; one that is passed on goes by a
- *                   connection of its own
+ *                   connection of its own, to the next server when the one before does not answer
  *
  * When all slots wait, the one that waits longest is given up.
  *
@@ -49,6 +49,9 @@ struct connection {
 	enum stage stage;
 	size_t at, len;     /* of data: the length's two bytes, and the message */
 	int64_t until;
+	unsigned next;      /* server to ask */
+	size_t asked;       /* the length of what is passed on */
+	uint8_t question[DNS_UDP * 3];
 	uint8_t data[2 + MESSAGE];
 };
 /* A network's file, kept from one question to the next. */
@@ -410,7 +413,7 @@ static void stage(struct connection *c, enum stage s)
 {
 	c->stage = s;
 	c->at = 0;
-	c->until = now_ms() + IDLE_MS;
+	c->until = now_ms() + (s == SEND || s == RECEIVE ? PATIENCE_MS : IDLE_MS);
 	if (s == ASK || s == RECEIVE)
 		c->len = 2;
 }
@@ -427,6 +430,33 @@ static void set_length(struct connection *c, size_t n)
 	c->len = n + 2;
 }
 
+static void reply(struct resolver *r, struct connection *c, size_t n)
+{
+	if (!n) {
+		hang_up(c);
+		return;
+	}
+	memcpy(c->data + 2, r->out, n);
+	set_length(c, n);
+	stage(c, REPLY);
+}
+
+static void ask_next(struct resolver *r, struct connection *c)
+{
+	struct setting set;
+	read_setting(r->own, &set);
+	read_host_servers(&set);
+	for (fd_drop(&c->server); c->next < set.nservers && c->server < 0; c->next++)
+		c->server = connect_to(&set.servers[c->next], SOCK_STREAM);
+	if (c->server < 0) {
+		reply(r, c, dns_error(c->question, c->asked, DNS_FAILED, r->out, sizeof r->out));
+		return;
+	}
+	memcpy(c->data + 2, c->question, c->asked);
+	set_length(c, c->asked);
+	stage(c, SEND);
+}
+
 /* A whole question has come. */
 static void take_question(struct resolver *r, struct connection *c)
 {
@@ -435,23 +465,18 @@ static void take_question(struct resolver *r, struct connection *c)
 	size_t n = length_of(c);
 	read_setting(r->own, &set);
 	size_t out = answer(r->networks, &set, r->mapped, c->data + 2, n, r->out, sizeof r->out, &passed_on);
-	if (passed_on) {
-		read_host_servers(&set);
-		for (size_t i = 0; i < set.nservers && c->server < 0; i++)
-			c->server = connect_to(&set.servers[i], SOCK_STREAM);
-		if (c->server >= 0) {
-			stage(c, SEND);
-			return;
-		}
-		out = dns_error(c->data + 2, n, DNS_FAILED, r->out, sizeof r->out);
+	if (!passed_on) {
+		reply(r, c, out);
+		return;
 	}
-	if (!out) {
+	if (n > sizeof c->question) {
 		hang_up(c);
 		return;
 	}
-	memcpy(c->data + 2, r->out, out);
-	set_length(c, out);
-	stage(c, REPLY);
+	memcpy(c->question, c->data + 2, n);
+	c->asked = n;
+	c->next = 0;
+	ask_next(r, c);
 }
 
 /* 1: all of it, 0: later, -1: it broke. */
@@ -471,12 +496,26 @@ static int move(struct connection *c, int fd, bool in)
 	return c->len > 2 ? 1 : -1;
 }
 
+static bool is_passed_on(const struct connection *c)
+{
+	return c->stage == SEND || c->stage == RECEIVE;
+}
+
+/* It broke, or said nothing for too long. */
+static void give_up(struct resolver *r, struct connection *c)
+{
+	if (is_passed_on(c))
+		ask_next(r, c);
+	else
+		hang_up(c);
+}
+
 static void serve_connection(struct resolver *r, struct connection *c)
 {
 	bool in = c->stage == ASK || c->stage == RECEIVE;
-	int done = move(c, c->stage == SEND || c->stage == RECEIVE ? c->server : c->client, in);
+	int done = move(c, is_passed_on(c) ? c->server : c->client, in);
 	if (done < 0)
-		hang_up(c);
+		give_up(r, c);
 	if (done <= 0)
 		return;
 	switch (c->stage) {
@@ -533,7 +572,7 @@ size_t resolver_polls(struct resolver *r, struct pollfd *ret, size_t room, int *
 		const struct connection *c = &r->connections[i];
 		bool out = c->stage == SEND || c->stage == REPLY;
 		if (c->client >= 0)
-			wait_for(ret, &n, c->stage == SEND || c->stage == RECEIVE ? c->server : c->client, out ? POLLOUT : POLLIN, c->until, &first);
+			wait_for(ret, &n, is_passed_on(c) ? c->server : c->client, out ? POLLOUT : POLLIN, c->until, &first);
 	}
 	int64_t left = first == INT64_MAX ? -1 : first - now_ms();
 	*ms = first == INT64_MAX ? -1 : left < 0 ? 0 : (int)left + 1;
@@ -583,10 +622,10 @@ void resolver_serve(struct resolver *r, const struct pollfd *p, size_t n)
 	}
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		struct connection *c = &r->connections[i];
-		if (c->client >= 0 && happened(p, n, c->stage == SEND || c->stage == RECEIVE ? c->server : c->client))
+		if (c->client >= 0 && happened(p, n, is_passed_on(c) ? c->server : c->client))
 			serve_connection(r, c);
 		else if (c->client >= 0 && c->until <= now)
-			hang_up(c);
+			give_up(r, c);
 	}
 	if (happened(p, n, r->tcp))
 		accept_one(r);

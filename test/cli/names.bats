@@ -88,6 +88,13 @@ PY
     [[ $output == *"nameserver 127.0.0.11"* && $output == *"search lan.example"* && $output == *"options timeout:3"* && $output != *198.51* ]]
     [ "$(dns asks www.example.org A udp)" = "0 192.0.2.77" ]
     [ "$(dns asks www.example.org A tcp)" = "0 192.0.2.77" ]
+    # The first refuses; all do.
+    hull run -d --name second --network outer --dns 198.51.100.2 --dns 198.51.100.1 box sleep 1000
+    hull run -d --name nobody --network outer --dns 198.51.100.2 box sleep 1000
+    for how in udp tcp; do
+        [ "$(dns second www.example.org A $how)" = "0 192.0.2.77" ]
+        [ "$(dns nobody www.example.org A $how)" = 2 ]
+    done
     hull run -d --name shut --network closed --dns 198.51.100.1 box sleep 1000
     [ "$(dns shut www.example.org A udp)" = 2 ]
     [ "$(dns shut shut A tcp)" = "0 $(ip_of shut closed)" ]
