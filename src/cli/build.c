@@ -22,10 +22,10 @@
 
 struct build_cli {
 	char *file, *target, *pull, *on_error, *debug_at, *provenance, *sbom, *network, *progress, *iidfile, *metadata_file, *call;
-	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus;
+	char *ignorefile, *cgroup_parent, *cpuset_cpus, *cpuset_mems, *format, *cpus, *epoch, *unused_text;
 	struct strv tags, args, labels, no_cache_filter, contexts, secrets, ssh, extra_hosts, allow, ulimits, cap_add, cap_drop, security_opt;
 	struct strv outputs, volumes, annotations, platforms, cache_from, cache_to, attest;
-	bool no_cache, quiet, rm, force_rm, load, push, explain, check, squash, timing;
+	bool no_cache, quiet, rm, force_rm, load, push, explain, check, squash, timing, unused_bool;
 	struct opt_num cache_max, jobs, shm_size, memory, memory_swap, cpu_shares, cpu_quota, cpu_period;
 };
 #define AT(m) offset_of(struct build_cli, m)
@@ -39,6 +39,7 @@ static const struct opt options[] = {
 	{"build-arg", 0, OPT_STRV, AT(args), "NAME[=VALUE]", "The value of an ARG; without one the variable of the environment"},
 	{"build-context", 0, OPT_STRV, AT(contexts), "NAME=PATH", "One more context: a directory, a git repository, a URL, docker-image://IMAGE or "
 		"oci-layout://DIR"},
+	{"builder", 0, OPT_STR, AT(unused_text), "NAME", "Has no effect: there is one", OPT_HIDDEN},
 	{"cache-from", 0, OPT_STRV, AT(cache_from), "NAME|type=KIND,…", "Take over what other builds did: type=registry,ref=NAME or type=local,src=DIR"},
 	{"cache-to", 0, OPT_STRV, AT(cache_to), "NAME|type=KIND,…", "Let other builds take over what this one did: type=inline, type=registry,ref=NAME or "
 		"type=local,dest=DIR, with mode=max for all stages"},
@@ -49,6 +50,7 @@ static const struct opt options[] = {
 	{"cap-drop", 0, OPT_STRV, AT(cap_drop), "CAP", "Take a capability from RUN"},
 	{"cgroup-parent", 0, OPT_STR, AT(cgroup_parent), "PATH", "Below which control group RUN is"},
 	{"check", 0, OPT_BOOL, AT(check), NULL, "As --call check"},
+	{"compress", 0, OPT_BOOL, AT(unused_bool), NULL, "Has no effect: nothing is sent", OPT_HIDDEN},
 	{"cpu-period", 0, OPT_I64, AT(cpu_period), "US", "Period of the CPU quota"},
 	{"cpu-quota", 0, OPT_I64, AT(cpu_quota), "US", "CPU time of RUN in a period"},
 	{"cpu-shares", 'c', OPT_I64, AT(cpu_shares), "N", "Weight of RUN for the CPU"},
@@ -56,14 +58,17 @@ static const struct opt options[] = {
 	{"cpuset-cpus", 0, OPT_STR, AT(cpuset_cpus), "LIST", "CPUs that RUN may use, as in 0-2,4"},
 	{"cpuset-mems", 0, OPT_STR, AT(cpuset_mems), "LIST", "Memory nodes that RUN may use"},
 	{"debug-at", 0, OPT_STR, AT(debug_at), "STAGE:LINE", "Open a shell before the instruction in that line of the Dockerfile"},
+	{"disable-content-trust", 0, OPT_BOOL, AT(unused_bool), NULL, "Has no effect: digests are always checked", OPT_HIDDEN},
 	{"explain", 0, OPT_BOOL, AT(explain), NULL, "Say of each step that is done again what it depends on and is not what it was"},
 	{"file", 'f', OPT_STR, AT(file), "FILE", "The Dockerfile; - is stdin", 0, "@file"},
 	{"force-rm", 0, OPT_BOOL, AT(force_rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
 	{"format", 0, OPT_STR, AT(format), "KIND", "The media types of the manifest: oci or docker", 0, "oci docker"},
 	{"ignorefile", 0, OPT_STR, AT(ignorefile), "FILE", "Instead of .dockerignore", 0, "@file"},
 	{"iidfile", 0, OPT_STR, AT(iidfile), "FILE", "Write the image's id to a file", 0, "@file"},
+	{"isolation", 0, OPT_STR, AT(unused_text), "KIND", "Has no effect: RUN is always a container", OPT_HIDDEN},
 	{"jobs", 'j', OPT_U64, AT(jobs), "N", "How many stages are built at once"},
 	{"label", 0, OPT_STRV, AT(labels), "NAME=VALUE", "One more label of the image"},
+	{"layers", 0, OPT_BOOL, AT(unused_bool), NULL, "Has no effect: each step is one, and --squash and --no-cache say what else there is", OPT_HIDDEN},
 	{"load", 0, OPT_BOOL, AT(load), NULL, "Has no effect: the image is where it can be run", OPT_HIDDEN},
 	{"memory", 'm', OPT_SIZE, AT(memory), "BYTES", "Memory that RUN may use"},
 	{"memory-swap", 0, OPT_SIZE, AT(memory_swap), "BYTES", "Memory and swap together; -1: no limit on swap", OPT_MINUS_ONE},
@@ -81,10 +86,13 @@ static const struct opt options[] = {
 	{"push", 0, OPT_BOOL, AT(push), NULL, "Push the image, as --output type=registry"},
 	{"quiet", 'q', OPT_BOOL, AT(quiet), NULL, "Print the image's id alone"},
 	{"rm", 0, OPT_BOOL, AT(rm), NULL, "Has no effect: nothing is left over", OPT_HIDDEN},
+	{"rewrite-timestamp", 0, OPT_BOOL, AT(unused_bool), NULL, "Has no effect: no time in a layer is later than the epoch", OPT_HIDDEN},
 	{"sbom", 0, OPT_OPTSTR, AT(sbom), "BOOL", "Attest which packages are in the image", 0, "false true", NULL, "true"},
 	{"secret", 0, OPT_STRV, AT(secrets), "id=ID[,src=FILE|env=NAME]", "A secret for RUN --mount=type=secret"},
 	{"security-opt", 0, OPT_STRV, AT(security_opt), "OPTION", "Security options of RUN, as those of hull run"},
 	{"shm-size", 0, OPT_SIZE, AT(shm_size), "BYTES", "Size of /dev/shm while building"},
+	{"skip-unused-stages", 0, OPT_BOOL, AT(unused_bool), NULL, "Has no effect: they are never built", OPT_HIDDEN},
+	{"source-date-epoch", 0, OPT_STR, AT(epoch), "SECONDS", "As --build-arg SOURCE_DATE_EPOCH=SECONDS", OPT_HIDDEN, NULL, "timestamp"},
 	{"squash", 0, OPT_BOOL, AT(squash), NULL, "Make one layer of those above the base image"},
 	{"ssh", 0, OPT_STRV, AT(ssh), "ID[=SOCKET|KEY[,KEY…]]", "An SSH agent, or private keys, for RUN --mount=type=ssh"},
 	{"tag", 't', OPT_STRV, AT(tags), "NAME[:TAG]", "The image's name; may be repeated", 0, "@image"},
@@ -96,6 +104,9 @@ static const struct opt options[] = {
 
 static int read_args(const struct build_cli *o, struct build_request *q, struct err *e)
 {
+	own(mem) char *epoch = o->epoch ? mem_printf("SOURCE_DATE_EPOCH=%s", o->epoch) : NULL;
+	if (epoch)
+		strv_env_set(&q->args, epoch);
 	for (size_t i = 0; i < o->args.n; i++) {
 		const char *line = o->args.v[i];
 		if (!*line || *line == '=')

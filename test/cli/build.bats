@@ -645,6 +645,16 @@ for i in range(100): os.setxattr("many/f", f"user.{i:060}", b"v")' || { umount m
     [ "$output" = "$id" ]
 }
 
+@test "build: options of docker, buildx and buildah that need nothing are taken; a time is the epoch" {
+    printf 'FROM box\nRUN true\n' >Dockerfile
+    id=$(hull build -q --build-arg SOURCE_DATE_EPOCH=5 .)
+    [ "$(hull build -q --timestamp 5 .)" = "$id" ]
+    [ "$(hull build -q --source-date-epoch=5 --compress --isolation=default --layers=true --disable-content-trust --rewrite-timestamp --builder default \
+        --skip-unused-stages=false --rm --force-rm --load .)" = "$id" ]
+    [ "$(hull build -q .)" != "$id" ]
+    fails 'SOURCE_DATE_EPOCH "soon"' --timestamp soon .
+}
+
 @test "build: what is not done says so" {
     printf 'FROM box\nRUN --device=vendor.com/x=y true\n' >Dockerfile
     build .
