@@ -247,6 +247,8 @@ static int one_step(const struct kube_step *s, struct buf *out, bool *made, stru
 	int status = s->only_pod || s->new_volume ? is_there(s->only_pod ? "pod" : "volume", s->only_pod ? s->only_pod : s->new_volume, &there, e) : 0;
 	if (status != 0 || (s->only_pod && !there))
 		return status;
+	if (s->must_be_new && there)
+		return err_set(e, ERR_EXISTS, "volume %.200s is there already, and is in use or was not made by kube play", s->new_volume);
 	status = run(&s->args, s->input, s->ninput, s->title || s->quiet, out, e);
 	*made = status == 0 && s->undo.n && !there;
 	return status;

@@ -33,6 +33,7 @@ struct kube_step {
 	const char *quiet;   /* what it prints goes nowhere: what that is */
 	struct strv undo;    /* what is run when a later step fails */
 	const char *new_volume; /* undo: only if it was not there before */
+	bool must_be_new;       /* one that is there is an error */
 	const char *only_pod; /* does nothing when there is no pod of this name */
 };
 struct kube_steps { struct kube_step *v; size_t n; };

@@ -60,8 +60,8 @@ static int user(struct kube_pod *p, const struct kube_node *own, struct strv *ar
 	if (not_root && (!uid.set || uid.v == 0))
 		return kube_bad(*own, e, "runAsNonRoot is true: runAsUser has to say whom, and not 0");
 	if (gid.set && !uid.set)
-		return kube_bad(*own, e, "runAsGroup is there without runAsUser");
-	if (uid.set && gid.set)
+		kube_option(p->k, args, "--user-group", arena_printf(&p->k->arena, "%lld", (long long)gid.v));
+	else if (uid.set && gid.set)
 		kube_option(p->k, args, "--user", arena_printf(&p->k->arena, "%lld:%lld", (long long)uid.v, (long long)gid.v));
 	else if (uid.set)
 		kube_option(p->k, args, "--user", arena_printf(&p->k->arena, "%lld", (long long)uid.v));

@@ -74,6 +74,18 @@ static int own_volume(struct kube_pod *p, const struct kube_node *n, struct kube
 	return 0;
 }
 
+/* Tells a pod's volume from one that somebody gave the same name. */
+static const char *own_label(struct kube *k, const char *volume)
+{
+	return arena_printf(&k->arena, "hull.kube.volume=%s", volume);
+}
+
+static void remove_own(struct kube *k, const char *volume)
+{
+	const char *filter = arena_printf(&k->arena, "label=%s", own_label(k, volume));
+	kube_step(k, "volume", "prune", "--force", "--filter", "all=true", "--filter", filter, NULL)->quiet = "what it took away";
+}
+
 static void undo(struct kube *k, struct kube_step *s, const char *volume)
 {
 	for (const char *const *w = (const char *const[]){"volume", "rm", "--force", "--", volume, NULL}; *w; w++)
@@ -94,7 +106,7 @@ static int empty_dir(struct kube_pod *p, const struct kube_node *n, struct kube_
 	v->kind = KUBE_NAMED;
 	if (own_volume(p, n, v, e) < 0)
 		return -1;
-	struct kube_step *s = kube_step(k, "volume", "create", NULL);
+	struct kube_step *s = kube_step(k, "volume", "create", "--label", own_label(k, v->option), NULL);
 	s->quiet = "its name";
 	undo(k, s, v->option);
 	if (str_eq(medium, "Memory")) {
@@ -211,10 +223,12 @@ static int config_map(struct kube_pod *p, const struct kube_node *n, struct kube
 	v->read_only = true;
 	if (own_volume(p, n, v, e) < 0)
 		return -1;
-	kube_step(k, "volume", "rm", "--force", "--", v->option, NULL)->quiet = "its name";
-	struct kube_step *s = kube_step(k, "volume", "create", "--", v->option, NULL);
+	/* What an earlier play made of it; another's volume is not written over. */
+	remove_own(k, v->option);
+	struct kube_step *s = kube_step(k, "volume", "create", "--label", own_label(k, v->option), "--", v->option, NULL);
 	s->quiet = "its name";
 	undo(k, s, v->option);
+	s->must_be_new = true;
 	s = kube_step(k, "volume", "import", "--", v->option, "-", NULL);
 	s->quiet = "nothing";
 	return archive(n, &object, &files, optional, s, e);
@@ -302,7 +316,7 @@ static int remove_one(struct kube_pod *p, const struct kube_node *n, struct err 
 	const char *name = json_get_str(n->j, "name");
 	for (size_t i = 0; i < countof(sources); i++)
 		if (name && sources[i].own && json_get(n->j, sources[i].field))
-			kube_step(p->k, "volume", "rm", "--force", "--", volume_name(p->k, p->name, name), NULL)->quiet = "its name";
+			remove_own(p->k, volume_name(p->k, p->name, name));
 	return 0;
 }
 

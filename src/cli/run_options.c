@@ -115,6 +115,7 @@ const struct opt run_options[] = {
 	{"umask", 0, OPT_STR, R(umask), "MODE", "Octal umask of the process (0022)"},
 	{"use-api-socket", 0, OPT_BOOL, R(use_api_socket), NULL, "Refused", OPT_HIDDEN},
 	{"user", 'u', OPT_STR, R(user), "USER[:GROUP]", "User, by name or number"},
+	{"user-group", 0, OPT_STR, R(user_group), "GROUP", "The image's user, in this group", OPT_HIDDEN},
 	{"userns", 0, OPT_STR, R(userns), "MODE", "User namespace: host, auto[:size=N], keep-id (host)", 0, "host auto keep-id"},
 	{"uts", 0, OPT_STR, R(uts), "MODE", "UTS namespace: private, host", 0, "private host"},
 	{"volume", 'v', OPT_STRV, R(volume), "[SOURCE:]PATH[:OPTIONS]", "Mount a directory of the host, or a volume", 0, "@dir"},

@@ -22,7 +22,7 @@ struct run_options {
 	struct strv attach;
 	/* the process */
 	struct strv env, env_file, label, label_file, annotation, group_add, ulimit, sysctl;
-	char *user, *workdir, *entrypoint, *hostname, *domainname, *stop_signal, *umask, *rootfs;
+	char *user, *user_group, *workdir, *entrypoint, *hostname, *domainname, *stop_signal, *umask, *rootfs;
 	struct opt_num stop_timeout, oom_score_adj;
 	bool init, no_healthcheck;
 	/* mounts and devices */
@@ -56,7 +56,7 @@ struct run_options {
 	char *refused[RUN_REFUSED];
 };
 
-enum { RUN_OPTIONS = 116, CREATE_OPTIONS = RUN_OPTIONS - 4 };
+enum { RUN_OPTIONS = 117, CREATE_OPTIONS = RUN_OPTIONS - 4 };
 extern const struct opt run_options[RUN_OPTIONS];
 extern struct opt create_options[CREATE_OPTIONS];
 void create_options_fill(void);

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/request.h"
+#include "engine/user.h"
 #include "monitor/attach.h"
 
 #include <fcntl.h>
@@ -87,7 +88,9 @@ static int process(const struct run_options *o, struct run_request *r, struct er
 	struct container_config *c = &r->config;
 	if (environment(o, r, e) < 0)
 		return -1;
-	if (o->user && check_ids("user", o->user, e) < 0)
+	if (o->user && (check_ids("user", o->user, e) < 0 || user_check(o->user, e) < 0))
+		return -1;
+	if (o->user_group && check_ids("user-group", o->user_group, e) < 0)
 		return -1;
 	for (size_t i = 0; i < o->group_add.n; i++)
 		if (check_ids("group-add", o->group_add.v[i], e) < 0)
@@ -97,6 +100,8 @@ static int process(const struct run_options *o, struct run_request *r, struct er
 	if (o->stop_timeout.set && (o->stop_timeout.v < -1 || o->stop_timeout.v > INT32_MAX))
 		return err_set(e, ERR_USAGE, "invalid --stop-timeout \"%lld\": seconds, -1 for ever", (long long)o->stop_timeout.v);
 	c->user = o->user;
+	if (o->user_group)
+		c->user = arena_printf(&r->arena, "::%s", o->user_group);
 	r->host.group_add = o->group_add;
 	c->working_dir = o->workdir;
 	c->hostname = o->hostname;

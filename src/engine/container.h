@@ -9,7 +9,7 @@
 #include "runtime/cgroup.h"
 
 /* create.c: makes a container from what the front end understood. config and host are completed from the image
- * (they live in `arena`). The image must be here. */
+ * (they live in `arena`); a user "::GROUP" is the image's in that group. The image must be here. */
 struct create_request {
 	const char *name; /* NULL: a made-up one */
 	struct container_config *config;

@@ -90,6 +90,10 @@ static void merge_config(struct arena *a, const struct image_run_config *image, 
 		c->entrypoint = (struct strv){};
 	}
 	merge_env(a, &image->env, &c->env);
+	if (c->user && str_has_prefix(c->user, "::")) {
+		const char *user = image->user ? image->user : "";
+		c->user = arena_printf(a, "%.*s%s", (int)strcspn(user, ":"), user, c->user + 1);
+	}
 	c->user = first(a, c->user, image->user);
 	c->working_dir = first(a, c->working_dir, image->working_dir);
 	c->stop_signal = first(a, c->stop_signal, image->stop_signal);

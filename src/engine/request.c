@@ -266,7 +266,7 @@ int request_check(const struct container_record *r, struct err *e)
 	int bad = check_memory(h, e) < 0 || check_cpu(h, e) < 0 || check_others(r, e) < 0 || check_ulimits(h, e) < 0 ||
 		check_modes(r, e) < 0 || check_sysctls(h, e) < 0 || check_hosts(h, e) < 0 || logs_check(&h->log, e) < 0 ||
 		spec_caps(&h->cap_add, &h->cap_drop, h->privileged, &scratch, &caps, e) < 0 || spec_check_security(&h->security_opt, e) < 0 ||
-		check_devices(r, e) < 0 || (r->config.user && user_check(r->config.user, e) < 0);
+		check_devices(r, e) < 0 || (r->config.user && user_check(r->config.user + str_has_prefix(r->config.user, "::"), e) < 0);
 	arena_drop(&scratch);
 	return bad ? -1 : 0;
 }

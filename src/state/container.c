@@ -128,8 +128,8 @@ static int find_prefix(struct containers *c, const char *text, char ret_id[65], 
 
 int containers_find(struct containers *c, const char *text, char ret_id[65], struct err *e)
 {
-	if (*text == '/')
-		text++;
+	bool is_name_only = *text == '/';
+	text += is_name_only;
 	char id[66];
 	bool is_name = path_is_name(text) && read_name(c, text, id);
 	if (is_name && is_there(c, id)) {
@@ -138,7 +138,7 @@ int containers_find(struct containers *c, const char *text, char ret_id[65], str
 	}
 	if (!is_name && path_is_name(text) && errno)
 		return err_sys(e, "%s %.200s", c->what, text);
-	size_t n = strlen(text);
+	size_t n = is_name_only ? 0 : strlen(text);
 	if (n == 64 && num_is_hex(text, 64) && is_there(c, text)) {
 		memcpy(ret_id, text, 65);
 		return 0;

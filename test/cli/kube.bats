@@ -63,6 +63,7 @@ bad() {
     becomes 'resources: {limits: {cpu: 0.07}, requests: {cpu: 1P}}' ' --cpus 0.070 --cpu-shares 262144 '
     becomes 'resources: {limits: {cpu: 2, memory: 1e3}, requests: {cpu: 1m}}' ' --cpus 2.000 --memory 1000 --cpu-shares 2 '
     becomes 'securityContext: {runAsUser: 1000, runAsGroup: 50, runAsNonRoot: true}' ' --user 1000:50 '
+    becomes 'securityContext: {runAsGroup: 50}' ' --user-group 50 '
     becomes 'securityContext: {privileged: true, readOnlyRootFilesystem: true}' ' --privileged --read-only '
     becomes 'securityContext: {allowPrivilegeEscalation: false, procMount: Unmasked}' ' --security-opt no-new-privileges --security-opt systempaths=unconfined '
     becomes 'securityContext: {capabilities: {add: [NET_ADMIN], drop: [ALL]}}' ' --cap-add NET_ADMIN --cap-drop ALL '
@@ -111,7 +112,7 @@ pod() {
     pod 'securityContext: {sysctls: [{name: net.core.somaxconn, value: "99"}]}' ' --sysctl net.core.somaxconn=99 '
     pod 'securityContext: {runAsUser: 7, supplementalGroups: [8, 9]}' '/ --user 7 --group-add 8 --group-add 9 '
     pod 'terminationGracePeriodSeconds: 3' '/ --stop-timeout 3 '
-    pod 'volumes: [{name: v, emptyDir: {medium: Memory, sizeLimit: 1Mi}}]' '/hull volume create --opt type=tmpfs --opt device=tmpfs --opt o=size=1048576 -- p-v'
+    pod 'volumes: [{name: v, emptyDir: {medium: Memory, sizeLimit: 1Mi}}]' '/hull volume create --label hull.kube.volume=p-v --opt type=tmpfs --opt device=tmpfs --opt o=size=1048576 -- p-v'
     pod "volumes: [{name: v, hostPath: {path: $BATS_TEST_TMPDIR/new dir, type: DirectoryOrCreate}}]" "/mkdir -p '$BATS_TEST_TMPDIR/new dir'"
     pod 'initContainers: [{name: first, image: j, args: [x]}]' '/hull run --pod p --name p-first --rm --restart no -- j x'
     pod 'initContainers: [{name: side, image: j, restartPolicy: Always}]' '/hull create --pod p --name p-side -- j'
@@ -339,7 +340,15 @@ waits_for_input() { grep -q pipe_read "/proc/$1/wchan"; }
     attempt kube play --network none one.yaml
     [ "$stderr" = "hull: no such image: example.invalid/none" ]
     nothing_left before-v
+    one before box 'tty: false' 'configMap: {name: m}'
+    printf -- '\n---\n{kind: ConfigMap, metadata: {name: m}, data: {k: x}}\n' >>one.yaml
+    attempt kube play --network none one.yaml
+    [ "$stderr" = "hull: volume before-v is there already, and is in use or was not made by kube play" ]
+    run hull kube down one.yaml
     hull volume rm before-v
+    hull kube play --network none --start=false one.yaml
+    hull kube down one.yaml
+    run -1 hull volume exists before-v
     id=$(hull pod create --name zz --network none)
     one "${id:0:1}" box 'tty: false' 'emptyDir: {}'
     attempt kube down one.yaml

@@ -136,6 +136,14 @@ PY
     [ "$status" -ne 0 ] || [[ $output == *"no value"* ]]
 }
 
+@test "inspect: a slash before a name, not before an id, as docker has it" {
+    id=$(hull create --name slashed box true)
+    [ "$(hull inspect -f '{{.Id}}' /slashed)" = "$id" ]
+    refuses 1 'no such object' inspect "/${id:0:12}"
+    refuses 1 'no such container' rm "/$id"
+    hull rm slashed
+}
+
 @test "inspect --type image and container" {
     run -0 hull inspect --type image -f '{{.Architecture}} {{.Os}}' box
     [[ $output == *linux ]]

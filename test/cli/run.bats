@@ -281,3 +281,17 @@ teardown_file() { hull_teardown; }
     run -0 hull ps -aq --filter name=par
     [ "$output" = "" ]
 }
+
+@test "run --user-group: the image's user in another group; of --user, which is docker's, root" {
+    run -0 hull run --rm --user-group 50 box id
+    [[ $output == "uid=0(root) gid=50"* ]]
+    hull create --name grouped box true
+    hull commit -c 'USER 71:72' grouped grouped
+    run -0 hull run --rm --user-group 50 grouped sh -c 'echo $(id -u) $(id -g)'
+    [ "$output" = "71 50" ]
+    run -0 hull run --rm -u :50 grouped sh -c 'echo $(id -u) $(id -g)'
+    [ "$output" = "0 50" ]
+    refuses 125 'USER' run --rm -u ::50 box true
+    hull rm grouped
+    hull rmi grouped
+}
