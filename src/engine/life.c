@@ -21,6 +21,7 @@
 #include "engine/events.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
+#include "engine/private_net.h"
 #include "engine/restart.h"
 #include "engine/update.h"
 #include "monitor/attach.h"
@@ -183,6 +184,9 @@ int container_get(struct engine *g, const char *text, int flags, struct containe
 		container_entry_drop(ret);
 		return -1;
 	}
+	/* A plain user's rules are in a namespace where nobody else is. */
+	if (says_running(&ret->state) && ret->state.networks.n && !private_net_is_needed(g))
+		network_heal(g);
 	return 0;
 }
 

@@ -419,9 +419,9 @@ static struct json *ports_json(struct engine *g, const struct row *row, struct s
 	const struct container_state *s = &row->state;
 	bool running = str_eq(row->status, "running") || str_eq(row->status, "paused");
 	/* What is shown is so. */
-	if (running && s->published.n && !shared->healed)
+	if (running && s->networks.n && !shared->healed)
 		network_heal(g);
-	shared->healed |= running && s->published.n;
+	shared->healed |= running && s->networks.n;
 	return s->ports.n || s->published.n ? network_docs_ports(s, running) : json_ref(shared->nothing);
 }
 

@@ -471,7 +471,8 @@ void network_heal(struct engine *g)
 {
 	struct err ignored = {};
 	bool there;
-	if (!path_exists(g->run, "networks") || engine_need_networks(g, &ignored) < 0 || private_net_join(g, false, &there, &ignored) < 0 || !there)
+	if (!path_exists(g->run, "networks") || engine_need_networks(g, &ignored) < 0 || private_net_join(g, false, &there, &ignored) < 0 || !there ||
+		firewall_is_whole())
 		return;
 	own(fd) int lock = networks_lock(&g->networks, false, &ignored);
 	if (lock >= 0)

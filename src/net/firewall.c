@@ -340,6 +340,13 @@ static int count_rules(void *arg, struct err *e)
 	return nft_count_rules(NFPROTO_INET, table, arg, e);
 }
 
+bool firewall_is_whole(void)
+{
+	struct err ignored = {};
+	unsigned rules;
+	return netns_run_base(count_rules, &rules, &ignored) < 0 || rules == REFERENCES;
+}
+
 int firewall_ensure(const struct networks *nets, bool force, struct err *e)
 {
 	own(nft) struct nft n = {};

@@ -17,6 +17,7 @@
 /* The table is as it should be: it is looked at, and made with everything that belongs into it (of these networks) when something is
  * missing; with `force` anyway. ERR_UNSUPPORTED: this kernel has no nf_tables. */
 int firewall_ensure(const struct networks *n, bool force, struct err *e) must_use;
+bool firewall_is_whole(void); /* or nobody can tell */
 int firewall_add_network(const struct network *w, struct err *e) must_use;
 int firewall_remove_network(const struct network *w, struct err *e) must_use;
 /* The ports of an endpoint, whose addresses are set. Taking out what is not there is no error. */

@@ -683,7 +683,7 @@ print(u.recv(100).decode())'
     in_host nft flush ruleset
     hull network reload
     [ -n "$(in_wan "$HULL_FETCH" http://198.51.100.2:8085/name)" ]
-    for verb in ps "port web" "network ls"; do
+    for verb in ps "port web" "network ls" "logs web" "inspect web" "exec web true"; do
         in_host nft flush ruleset
         # shellcheck disable=SC2086
         hull $verb
@@ -695,6 +695,12 @@ print(u.recv(100).decode())'
     run -0 in_host nft list chain inet hull hull-user
     [[ $output == *drop* ]]
     in_host nft flush chain inet hull hull-user
+    # It is not for the ports alone.
+    hull rm -f web
+    hull run -d --name plain box sleep 1000
+    in_host nft flush ruleset
+    hull ps
+    hull exec plain ping -c 1 -W 20 198.51.100.1
 }
 
 @test "network reload: a bridge that somebody removed is put back" {
