@@ -27,8 +27,12 @@ static int from_image(struct build *b, const char *name, const char *platform, s
 		: str_eq(b->q->pull, "true") ? "always" : str_eq(b->q->pull, "false") ? "missing" : b->q->pull;
 	if (str_is_empty(platform))
 		platform = b->q->platform;
-	if (image_ensure(b->g, name, pull, platform, NULL, &image, e) < 0)
-		return -1;
+	if (image_ensure(b->g, name, pull, platform, NULL, &image, e) < 0) {
+		/* One of no index, and of another platform: as BuildKit has it it will do, and a check says so (stage.c). */
+		struct err other = *e, none = {};
+		if (e->sys != PLATFORM_OTHER || image_ensure(b->g, name, pull, NULL, NULL, &image, &none) < 0)
+			return *e = other, -1;
+	}
 	own(buf) struct buf text = BUF(4 << 20);
 	own(json) struct json *j = NULL;
 	json_format(image.document, 0, &text);

@@ -173,8 +173,9 @@ int platform_check(const char *asked, const char *os, const char *architecture, 
 		return -1;
 	if (platform_rank(&w, os, architecture, variant) >= 0)
 		return 0;
-	return err_set(e, ERR_NOT_FOUND, "the image is for %s, not for %s", platform_format(os, architecture, variant, is),
-		platform_format_want(&w, wanted));
+	err_set_(e, ERR_NOT_FOUND, "the image is for %s, not for %s", platform_format(os, architecture, variant, is), platform_format_want(&w, wanted));
+	e->sys = PLATFORM_OTHER;
+	return -1;
 }
 
 ssize_t platform_choose(const struct platform_want *want, const struct image_index *index)

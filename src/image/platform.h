@@ -9,6 +9,7 @@
 
 #include "image/types.h"
 
+#include <errno.h>
 #include <sys/types.h>
 
 enum { PLATFORM_TEXT = 200 };
@@ -21,7 +22,8 @@ struct platform_want {
 int platform_parse(const char *text, struct platform_want *ret, struct err *e) must_use;
 /* -1: not for it; else the lower the better. A part that `have` leaves empty matches, but worse. */
 int platform_rank(const struct platform_want *want, const char *os, const char *architecture, const char *variant);
-/* Is an image of the platform that was asked for ("" or NULL: not asked)? ERR_NOT_FOUND, says what it is. */
+/* Is an image of the platform that was asked for ("" or NULL: not asked)? ERR_NOT_FOUND, says what it is; e->sys is PLATFORM_OTHER. */
+enum { PLATFORM_OTHER = ENOEXEC };
 int platform_check(const char *asked, const char *os, const char *architecture, const char *variant, struct err *e) must_use;
 /* The best of an index; -1: none. */
 ssize_t platform_choose(const struct platform_want *want, const struct image_index *index);

@@ -82,3 +82,11 @@ setup() {
     run ! hull build --call nonsense .
     [[ $output == *'invalid --call "nonsense"'* ]]
 }
+
+@test "build check: a base image of another platform" {
+    printf 'FROM box\nCOPY Dockerfile /\n' >Dockerfile
+    run -0 hull build --progress plain --pull=never --platform linux/s390x .
+    [[ $output == *'Dockerfile:1:6: InvalidBaseImagePlatform: box is of the platform'*'linux/s390x is built'* ]]
+    run -0 hull build --progress plain --pull=never .
+    [[ $output != *InvalidBaseImagePlatform* ]]
+}
