@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RETRY_NS = 1000000000, CONNECT_MS = 3000, HEADER = 4096, SEVERITY_ERR = 3, SEVERITY_INFO = 6 };
+enum { RETRY_NS = 1000000000, CONNECT_MS = 3000, DEVICE_MS = 10, HEADER = 4096, SEVERITY_ERR = 3, SEVERITY_INFO = 6 };
 static const char journal[] = "/run/systemd/journal/socket", local_syslog[] = "/dev/log";
 
 static const struct kind { const char *prefix; int family, type; } kinds[] = {
@@ -236,7 +236,9 @@ static int send_room(struct log_send *s, bool waits)
 		struct pollfd f = {.fd = s->fd, .events = POLLOUT};
 		if (!waits)
 			return EAGAIN;
-		if (left > 0 && poll(&f, 1, (int)left) != 0)
+		/* It is ready, but the device behind it has no room: no event tells of that. */
+		bool is_device = errno == ENOBUFS;
+		if (left > 0 && (is_device ? poll(NULL, 0, left < DEVICE_MS ? (int)left : DEVICE_MS) == 0 : poll(&f, 1, (int)left) != 0))
 			continue;
 		s->patient_ns = now() + LOG_STUCK_MS * 1000000LL;
 		return EAGAIN;

@@ -286,12 +286,14 @@ void log_flush(struct log *l)
 	l->len = l->lines = 0;
 }
 
-static void send_on(struct log *l, const struct log_line *line, bool begins)
+/* A line of which a part is lost is a lost one. */
+static void send_on(struct log *l, struct log_stream *s, const struct log_line *line)
 {
 	int why = tell_dropped(l) ? log_send(&l->send, l->options, line) : l->why;
 	if (why) {
 		l->why = why;
-		l->dropped += begins;
+		l->dropped += !s->is_counted;
+		s->is_counted = true;
 	}
 }
 
@@ -315,6 +317,7 @@ static void emit(struct log *l, int stream, const char *p, size_t n, bool comple
 	if (!s->inside) {
 		s->began_ns = l->time_ns;
 		s->left_out = l->options->rate && is_too_many(l);
+		s->is_counted = false;
 	}
 	if (s->left_out) {
 		s->inside = !complete;
@@ -327,7 +330,7 @@ static void emit(struct log *l, int stream, const char *p, size_t n, bool comple
 	struct log_line line = {.stream = stream, .complete = complete, .time_ns = s->began_ns,
 		.time_text = earlier ? began : l->time_text, .text = p, .n = n, .attrs = l->options->attrs, .nattrs = l->nattrs};
 	if (l->sends) {
-		send_on(l, &line, !s->inside);
+		send_on(l, s, &line);
 		s->inside = !complete;
 		return;
 	}

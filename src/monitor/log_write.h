@@ -18,6 +18,7 @@ struct log_stream {
 	size_t n;
 	bool inside;              /* parts of this line were written already … */
 	bool left_out;            /* … or not: too many came this second */
+	bool is_counted;          /* as a lost one */
 	int64_t began_ns;         /* … and all have this time */
 };
 

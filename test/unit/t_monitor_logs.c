@@ -18,7 +18,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -655,6 +657,37 @@ static void full_disk(void **state)
 	f->dir = open(f->path, O_DIRECTORY | O_CLOEXEC);
 }
 
+/* A receiver has room for the beginning of a line alone: that line is lost, and counted once. */
+static void lost_parts_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	char address[128], got[64];
+	snprintf(a.sun_path, sizeof a.sun_path, "%s/sock", f->path);
+	snprintf(address, sizeof address, "unixgram://%s", a.sun_path);
+	own(fd) int receiver = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(receiver, (struct sockaddr *)&a, sizeof a), 0);
+	f->o.driver = LOG_SYSLOG;
+	f->o.non_blocking = true;
+	f->o.address = address;
+	f->o.hostname = f->o.tag = "t";
+	begin(f);
+	for (int i = 0; i < 10000 && !f->log->dropped; i++)
+		add(f, 1, "x\n", 1);
+	assert_int_equal(f->log->dropped, 1);
+	/* One for the line that says so, one for the beginning of a line of three parts. */
+	for (int i = 0; i < 2; i++)
+		assert_true(recv(receiver, got, sizeof got, MSG_DONTWAIT) > 0);
+	own(mem) char *text = mem_alloc(3 * LOG_LINE_MAX);
+	memset(text, 'l', 3 * LOG_LINE_MAX - 1);
+	log_add(f->log, 1, text, 3 * LOG_LINE_MAX - 1, 2LL * SECOND);
+	assert_int_equal(f->log->dropped, 1);
+	add(f, 1, "\n", 2);
+	assert_int_equal(f->log->dropped, 1);
+	add(f, 1, "y\n", 2);
+	assert_int_equal(f->log->dropped, 2);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -662,6 +695,6 @@ int main(void)
 		TEST(rotation), TEST(rotation_within_a_chunk),
 		TEST(one_file), TEST(record_bigger_than_a_file), TEST(compressed), TEST(compressed_in_a_hurry), TEST(torn_end),
 		TEST(strange_lines_are_skipped), TEST(nothing_there), TEST(follow), TEST(follow_begins_before_the_file), TEST(follow_until),
-		TEST(a_callback_stops_it), TEST(full_disk)};
+		TEST(a_callback_stops_it), TEST(full_disk), TEST(lost_parts_are_counted)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
