@@ -160,18 +160,54 @@ static void provenance(struct build *b, struct build_image *i)
 	add(i, "https://slsa.dev/provenance/v1", j);
 }
 
-static int sbom(struct build *b, struct build_image *i, struct err *e)
+static int add_packages(struct build_image *i, int root, const char *name, struct err *e)
 {
-	struct err none = {};
-	own(fd) int root = state_mount(b, &b->states[b->target], &none);
-	if (root < 0 && none.kind != ERR_NONE)
-		return *e = none, -1;
-	own(fd) int dir = root < 0 ? open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC) : openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	own(json) struct json *j = dir < 0 ? NULL : sbom_make(dir, b->q->tags.n ? b->q->tags.v[0] : "image", i->record.created, e);
+	own(json) struct json *j = sbom_make(root, name, i->record.created, e);
 	if (!j)
 		return err_wrap(e, "--sbom");
 	add(i, "https://spdx.dev/Document", j);
 	return 0;
+}
+
+static int add_stage(struct build *b, struct build_image *i, const struct state *s, const char *name, struct err *e)
+{
+	struct err none = {};
+	own(fd) int root = state_mount(b, s, &none);
+	if (root < 0 && none.kind != ERR_NONE)
+		return *e = none, -1;
+	own(fd) int dir = root < 0 ? open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC) : openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0 ? err_sys(e, "--sbom") : add_packages(i, dir, name, e);
+}
+
+/* ARG BUILDKIT_SBOM_SCAN_… of a stage, or before the first: true, or (`name`) a list that has the stage in it. */
+static bool wants_scan(const struct build *b, const struct state *s, const char *arg, const char *name)
+{
+	const char *own_value = strv_env_get(&s->args, arg), *value = own_value ? own_value : strv_env_get(&b->globals, arg);
+	own(strv) struct strv words = {};
+	bool yes = str_eq(value, "true") || str_eq(value, "1");
+	strv_split(&words, value ? value : "", ',');
+	for (size_t i = 0; i < words.n; i++)
+		yes |= !str_is_empty(name) && strcasecmp(words.v[i], name) == 0;
+	return yes;
+}
+
+/* The image's packages, those of stages before it that want it, and those in the context: each is a statement of its own. */
+static int sbom(struct build *b, struct build_image *i, struct err *e)
+{
+	bool context = false;
+	if (add_stage(b, i, &b->states[b->target], b->q->tags.n ? b->q->tags.v[0] : "image", e) < 0)
+		return -1;
+	for (size_t k = 0; k < b->df.stages.n; k++) {
+		const struct stage *s = &b->df.stages.v[k];
+		own(mem) char *number = mem_printf("%zu", k);
+		const char *name = s->name ? s->name : number;
+		if (!b->needed[k])
+			continue;
+		context |= wants_scan(b, &b->states[k], "BUILDKIT_SBOM_SCAN_CONTEXT", NULL);
+		if (k != b->target && wants_scan(b, &b->states[k], "BUILDKIT_SBOM_SCAN_STAGE", name) && add_stage(b, i, &b->states[k], name, e) < 0)
+			return -1;
+	}
+	return context && b->context.dir >= 0 ? add_packages(i, b->context.dir, "context", e) : 0;
 }
 
 int attestation_make(struct build *b, struct build_image *i, struct err *e)

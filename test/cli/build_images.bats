@@ -254,3 +254,30 @@ DOCKERFILE
     run ! hull build -q --provenance=never .
     run ! hull build -q --sbom=generator=x .
 }
+
+@test "build images: packages of the context and of stages before are attested where an ARG says so" {
+    mkdir -p var/lib/dpkg
+    printf 'Package: ours\nStatus: install ok installed\nVersion: 1\n' >var/lib/dpkg/status
+    cat >Dockerfile <<'EOT'
+ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
+FROM box AS base
+ARG BUILDKIT_SBOM_SCAN_STAGE
+RUN mkdir -p /var/lib/dpkg && printf 'Package: tool\nVersion: 2\n' >/var/lib/dpkg/status && touch /made
+FROM base AS other
+RUN touch /other
+FROM box
+COPY --from=other /made /other /
+EOT
+    packages() {
+        blob "$(blob "$(jq -r '.manifests[0].digest' out/index.json)" | jq -r '.manifests[1].digest')" >manifest
+        for one in $(jq -r '.layers[].digest' manifest); do blob "$one" | jq -r '.predicate | .name + ":" + ([.packages[].name] | join(","))'; done
+    }
+    rm -rf out
+    hull build -q -t scanned --sbom -o type=oci,tar=false,dest=out .
+    [ "$(packages)" = $'scanned:\ncontext:ours' ]
+    for value in true other,base BASE; do
+        rm -rf out
+        hull build -q -t scanned --sbom --build-arg BUILDKIT_SBOM_SCAN_CONTEXT=false --build-arg "BUILDKIT_SBOM_SCAN_STAGE=$value" -o type=oci,tar=false,dest=out .
+        [[ $(packages) == $'scanned:\nbase:tool'* ]]
+    done
+}
