@@ -247,14 +247,33 @@ static void plain(struct build_progress *p, struct vertex *v, const struct build
 
 /* --- terminal --- */
 
+/* The columns of a character: what terminals draw two columns wide (Unicode's East Asian Width W and F, and pictures), and what they put on the
+ * one before. */
+static unsigned columns_of(const char *s, size_t n)
+{
+	static const struct { uint32_t first, last; unsigned columns; } rows[] = {{0x300, 0x36f, 0}, {0x1100, 0x115f, 2}, {0x200b, 0x200f, 0},
+		{0x2e80, 0xa4cf, 2}, {0xac00, 0xd7a3, 2}, {0xf900, 0xfaff, 2}, {0xfe00, 0xfe0f, 0}, {0xfe30, 0xfe6f, 2}, {0xff00, 0xff60, 2},
+		{0xffe0, 0xffe6, 2}, {0x1f300, 0x1faff, 2}, {0x20000, 0x3fffd, 2}};
+	uint32_t c = n < 2 ? (unsigned char)*s : (unsigned char)*s & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | ((unsigned char)s[i] & 0x3f);
+	for (size_t i = 0; i < countof(rows); i++)
+		if (c >= rows[i].first && c <= rows[i].last)
+			return rows[i].columns;
+	return 1;
+}
+
 static unsigned put_cut(struct buf *b, const char *text, unsigned width)
 {
 	size_t n = 0;
 	unsigned columns = 0;
-	while (text[n] && columns < width) {
+	while (text[n]) {
 		size_t m = str_utf8(text + n, strlen(text + n));
+		unsigned more = columns_of(text + n, m);
+		if (columns + more > width)
+			break;
 		n += m ? m : 1;
-		columns++;
+		columns += more;
 	}
 	buf_add(b, text, n);
 	return columns;
@@ -312,6 +331,8 @@ static void draw(struct build_progress *p, enum draw how)
 	int64_t now = num_monotonic_ns();
 	measure(p);
 	size_t lines = 0, most = p->height > 5 ? p->height - 3 : 4;
+	/* Without automatic margins (DECAWM): a row whose width the terminal sees otherwise than we do stays one row. */
+	buf_str(&b, "\033[?7l");
 	if (p->drawn)
 		buf_printf(&b, "\033[%zuA\r", p->drawn);
 	/* What is through is drawn once more, and then left where it is. */
@@ -333,7 +354,7 @@ static void draw(struct build_progress *p, enum draw how)
 		put_head(p, &b, now, how == DRAW_END);
 		lines++;
 	}
-	buf_str(&b, "\033[J");
+	buf_str(&b, "\033[J\033[?7h");
 	p->drawn = how == DRAW_NOW ? lines : 0;
 	out(p, &b);
 }
@@ -392,11 +413,12 @@ static void put_log(struct build_progress *p, struct vertex *v)
 	size_t n = lines.n && !*lines.v[lines.n - 1] ? lines.n - 1 : lines.n, first = n > 20 ? n - 20 : 0;
 	if (!n || p->kind == RAWJSON)
 		return;
-	bool elsewhere = first && p->kind != PLAIN && p->log && p->log->fd >= 0;
-	buf_printf(&b, "------\n > %s:%s\n", v->name, elsewhere ? " (the last lines; all of it: hull builder logs)" : "");
+	buf_printf(&b, "------\n > %s:\n", v->name);
 	for (size_t i = first; i < n; i++)
 		buf_printf(&b, "%s\n", lines.v[i]);
 	buf_str(&b, "------\n");
+	if (first && p->kind != PLAIN && p->log && p->log->fd >= 0)
+		buf_str(&b, "These are the last lines; all of it: hull builder logs\n");
 	out(p, &b);
 }
 

@@ -39,10 +39,25 @@ EOT
 @test "build progress: rows end in one column, and none is wider than the terminal" {
     printf 'FROM box\nRUN echo %0300d\n' 0 >Dockerfile
     hull build --progress tty --no-cache . 2>../seen
-    run -0 sh -c "sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r//' ../seen | grep '^ => ' | awk '{ print length(\$0) > 79, /s\$/ }' | sort -u"
+    run -0 sh -c "sed 's/\x1b\[[?0-9;]*[A-Za-z]//g; s/\r//' ../seen | grep '^ => ' | awk '{ print length(\$0) > 79, /s\$/ }' | sort -u"
     [[ $output != *'1 '* ]]
-    sed 's/\x1b\[[0-9;]*[A-Za-z]//g' ../seen | grep '^ => \[' | awk '{ print length($0) }' | sort -u >../widths
+    sed 's/\x1b\[[?0-9;]*[A-Za-z]//g' ../seen | grep '^ => \[' | awk '{ print length($0) }' | sort -u >../widths
     [ "$(cat ../widths)" = 79 ]
+}
+
+@test "build progress: what is two columns wide is counted as two" {
+    command -v tmux >/dev/null || skip "needs tmux"
+    wide=$(printf '\346\227\245%.0s' $(seq 60))
+    printf 'FROM box\nRUN echo %s; until [ -e /lent/go ]; do sleep 0.05; done\n' "$wide" >Dockerfile
+    tmux -S "$HULL_DIR/tmux" -u new-session -d -x 60 -y 20 -s t "HULL_ROOT=$HULL_ROOT HULL_RUN_ROOT=$HULL_RUN_ROOT $HULL build --no-cache -v $HULL_DIR/lent:/lent .; exec cat" 3>&-
+    shown() { tmux -S "$HULL_DIR/tmux" capture-pane -p -t t >../screen && grep -q "$1" ../screen; }
+    wait_until 60 shown '=> => 日'
+    wait_until 60 shown 'Building [1-9]'
+    touch ../lent/go
+    wait_until 60 shown 'FINISHED'
+    tmux -S "$HULL_DIR/tmux" kill-server
+    [ "$(grep -c '2/2\] RUN' ../screen)" = 1 ]
+    [ "$(grep -c '=> =>' ../screen)" = 0 ]
 }
 
 @test "build progress: what builds said is kept, whole" {
