@@ -133,6 +133,26 @@ static int move_default(const struct container_entry *c, int netns, struct err *
 	return 0;
 }
 
+/* Plugins are told of ports when they make the interface: these come before it, of bridges behind it. */
+static int ports_before(struct engine *g, struct container_entry *c, struct connections *x, struct err *e)
+{
+	struct connection *k = &x->list.v[0];
+	struct endpoints all;
+	if (!cni_is(&k->network))
+		return 0;
+	if (ports_arrive(g, c, e) < 0 || endpoints_read(&g->networks, k->network.id, &x->arena, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++)
+		if (str_eq(all.v[i].container, c->id))
+			k->endpoint.ports = all.v[i].ports;
+	return 0;
+}
+
+static int ports_behind(struct engine *g, struct container_entry *c, const struct connection *k, struct err *e)
+{
+	return cni_is(&k->network) ? 0 : ports_arrive(g, c, e);
+}
+
 static int add_interface(struct engine *g, struct container_entry *c, const struct network *w, const struct network_request *q, struct err *e)
 {
 	const char *prefix = network_option(w, "com.docker.network.container_iface_prefix", NULL);
@@ -159,14 +179,14 @@ static int add_interface(struct engine *g, struct container_entry *c, const stru
 	struct container_state before = c->state;
 	connect_note(&c->arena, k, q, arena_push(&c->arena, &c->state.networks));
 	struct err ignored = {};
-	bool arrived = save(c, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 && note(c, &x, e) == 0 &&
-		settle_names(g, c, &before, netns, e) == 0 && ports_arrive(g, c, e) == 0;
+	bool arrived = save(c, e) == 0 && ports_before(g, c, &x, e) == 0 && connect_end(g, c, k, netns, (pid_t)c->state.pid, e) == 0 &&
+		note(c, &x, e) == 0 && settle_names(g, c, &before, netns, e) == 0 && ports_behind(g, c, k, e) == 0;
 	if (arrived && save(c, e) == 0)
 		return 0;
 	struct container_state with = c->state;
 	struct port_requests ports = {};
 	/* No rule leads to an address that is somebody else's in a moment. */
-	if (arrived)
+	if (arrived || cni_is(&k->network))
 		(void)!ports_leave(g, c, k->network.id, &ports, &ignored);
 	c->state.networks.n = before.networks.n;
 	(void)!ports_return(g, c, &ports, &ignored);

@@ -453,7 +453,7 @@ int ports_leave(struct engine *g, struct container_entry *c, const char *network
 	return r;
 }
 
-/* Plugins are told of ports only when a container starts. */
+/* Plugins are told of ports only when a container starts, or comes. */
 static bool is_way_of_plugins(struct live *l)
 {
 	const struct connection *k = ports_way(&l->x, &(struct addr){.len = 4});
@@ -521,9 +521,11 @@ static int arrive(struct live *l, struct port_requests *list, struct err *e)
 	bool fresh = !l->c->state.published.n;
 	if (begin(l, e) < 0)
 		return -1;
+	const struct connection *last = &l->x.list.v[l->x.list.n - 1];
 	if (!fresh)
-		*list = those_of(l, &l->x.list.v[l->x.list.n - 1]);
-	if (is_way_of_plugins(l))
+		*list = those_of(l, last);
+	/* They have made their interface; but of the one that comes now. */
+	if (is_way_of_plugins(l) && !(fresh && ports_way(&l->x, &(struct addr){.len = 4}) == last))
 		return 0;
 	if (!fresh && list->n && let_go(l, list, e) < 0)
 		return -1;

@@ -116,6 +116,27 @@ asked() { jq -r "$2" "$PLUGIN/$1.json"; }
     rm "$PLUGIN"/net.d/*
 }
 
+@test "network connect of one that has published nothing yet: its ports come with the interface, or neither does" {
+    hull network create -d cni -o conflist="$PLUGIN/scripts.conflist" foreign
+    hull run -d --name late --network none -p 127.0.0.1:8085:80 box sleep 1000
+    [ -z "$(hull port late)" ]
+    echo 'case $CNI_COMMAND in ADD) echo "{\"code\": 7, \"msg\": \"not today\"}"; exit 1;; esac' >"$PLUGIN/do"
+    refuses 1 'not today' network connect foreign late
+    [ -z "$(hull port late)" ]
+    hull run --rm -p 127.0.0.1:8085:80 box true
+    : >"$PLUGIN/do"
+    hull network connect foreign late
+    run -0 asked ADD '.runtimeConfig | tojson'
+    [[ $output == *'{"hostPort":8085,"containerPort":80,"protocol":"tcp","hostIP":"127.0.0.1"}'* ]]
+    [ "$(hull port late)" = "80/tcp -> 127.0.0.1:8085" ]
+    refuses 125 '8085.*already allocated' run --rm -p 127.0.0.1:8085:80 box true
+    hull network disconnect foreign late
+    [ -z "$(hull port late)" ]
+    hull run --rm -p 127.0.0.1:8085:80 box true
+    hull rm -f late
+    nothing_kept
+}
+
 @test "a plugin that fails, prints rubbish, hangs or is not there: one line, and nothing is left" {
     hull network create -d cni -o conflist="$PLUGIN/scripts.conflist" foreign
     echo '[ $CNI_COMMAND != ADD ] || { echo "{\"code\": 7, \"msg\": \"no more\", \"details\": \"of them\"}"; exit 1; }' >"$PLUGIN/do"
