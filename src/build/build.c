@@ -137,6 +137,7 @@ static int begin(struct build *b, unsigned jobs, struct err *e)
 			continue;
 		/* From here on an interrupt has to be told to somebody. */
 		interrupt_catch();
+		b->worked = true;
 		if (worker_start(b, s, e) < 0)
 			return -1;
 	}
@@ -315,6 +316,7 @@ static int one_platform(struct engine *g, const struct build_request *q, size_t 
 		strv_add(used, b.cache.used.v[i]);
 	ret->steps += b.steps;
 	ret->cached += b.cached;
+	ret->worked |= b.worked;
 	build_drop(&b);
 	return r;
 }
@@ -362,10 +364,12 @@ static int run(struct engine *g, const struct build_request *q, struct build_ima
 	return output_images(g, q, ret, e) < 0 ? -1 : remote_cache_export(g, q, &used, &layers, e);
 }
 
-/* A budget that holds: whatever was built, and also when it failed. */
-static void keep_limit(struct engine *g, const struct build_request *q)
+/* A budget that holds: whatever was built, and also when it failed. What the cache had whole made it no larger, and measures nothing. */
+static void keep_limit(struct engine *g, const struct build_request *q, bool worked)
 {
 	struct err why = {};
+	if (!worked && !q->cache_max && !q->cache_from.n)
+		return;
 	const struct settings *s = engine_settings(g, &why);
 	int64_t limit = q->cache_max ? q->cache_max : s ? s->build_cache_max : 0;
 	if (!limit || prune_to_limit(g, (uint64_t)limit, &why) == 0)
@@ -383,7 +387,7 @@ int build_run(struct engine *g, const struct build_request *q, struct build_resu
 		return err_set(e, ERR_LIMIT, "--platform: more than %d", PLATFORMS_MAX);
 	own(mem) struct build_image *images = mem_alloc(n * sizeof *images);
 	int r = run(g, q, images, n, ret, e);
-	keep_limit(g, q);
+	keep_limit(g, q, ret->worked);
 	for (size_t i = 0; i < n; i++)
 		build_image_drop(&images[i]);
 	return r;

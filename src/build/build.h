@@ -68,6 +68,7 @@ struct build_result {
 	char digest[136];        /* of what was pushed, else of the index, else of the manifest, else, since there is none, of the config */
 	struct strv names;       /* whole references */
 	uint64_t steps, cached;
+	bool worked;             /* steps were done: the cache may have grown */
 };
 void build_result_drop(struct build_result *r);
 /* A build argument that is a switch, as BUILDKIT_INLINE_CACHE: is it on? */

@@ -54,6 +54,7 @@ struct build {
 	struct { int64_t cpu_ns; uint64_t bytes; } cost; /* of the step whose end is told next */
 	int events;                   /* a worker: where its events go; -1: the coordinator */
 	uint64_t steps, cached;
+	bool worked;                  /* a worker was started: not all was in the cache */
 	unsigned number_base;         /* of its steps */
 	const char *platform_label;   /* with several platforms; NULL */
 };
