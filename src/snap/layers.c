@@ -26,7 +26,10 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+enum { BIG_BLOCKS = (64 << 20) / 512 };
 
 int snap_open(struct snap *s, int root, const char *path, bool rootless, struct err *e)
 {
@@ -262,6 +265,44 @@ int layers_fill(struct snap *s, int tmp, struct stream *plain, uint64_t max_entr
 	return info_save(tmp, "layer.json", ret, e);
 }
 
+/*
+ * The last one that has a big file open waits, when it closes it, until its pages and blocks are free: half a second for a gigabyte. So that is
+ * an orphan's, which has nothing else of ours open. Killed, it has closed it.
+ */
+static void close_elsewhere(int *fd)
+{
+	int go[2], status;
+	char none;
+	struct err ignored = {};
+	if (fd_pipe(go, &ignored) < 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (fork() == 0) {
+			const int keep[] = {*fd, go[0]};
+			setsid();
+			fd_close_from(0, keep, countof(keep));
+			/* We are not the last before the other is through. */
+			(void)!read(go[0], &none, 1);
+		}
+		_exit(0);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	fd_drop(fd);
+	close(go[0]);
+	close(go[1]);
+}
+
+static int remove_file(const struct snap *s, const char *diff_id, int *fd, const struct stat *st, struct err *e)
+{
+	if (unlinkat(s->layers, digest_hex(diff_id), 0) < 0 && errno != ENOENT)
+		return err_sys(e, "remove layer %.19s", diff_id);
+	if (st->st_blocks > BIG_BLOCKS)
+		close_elsewhere(fd);
+	return 0;
+}
+
 int snap_remove_layer(struct snap *s, const char *diff_id, struct err *e)
 {
 	static unsigned count;
@@ -278,7 +319,7 @@ int snap_remove_layer(struct snap *s, const char *diff_id, struct err *e)
 		return err_sys(e, "remove layer %.19s", diff_id);
 	mounted_forget(s, diff_id);
 	if (!S_ISDIR(st.st_mode))
-		return unlinkat(s->layers, digest_hex(diff_id), 0) < 0 && errno != ENOENT ? err_sys(e, "remove layer %.19s", diff_id) : 0;
+		return remove_file(s, diff_id, &fd, &st, e);
 	char name[LAYER_TMP_NAME];
 	snprintf(name, sizeof name, "tmp-%d-r%u", (int)getpid(), count++);
 	if (renameat(s->layers, digest_hex(diff_id), s->layers, name) < 0)

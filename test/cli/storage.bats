@@ -234,6 +234,28 @@ holds() {
     [ -z "$(find "$HULL_ROOT/layers" -name 'tmp-*')" ]
 }
 
+# Who has a file of this store open that is gone.
+open_and_gone() {
+    find /proc/[0-9]*/fd -lname "$HULL_ROOT/layers/*(deleted)" 2>/dev/null
+}
+
+@test "a big layer is gone when rmi says so, and its blocks soon after, whoever frees them" {
+    need_erofs
+    export HULL_ROOT=$HULL_DIR/store-big
+    mkdir "$HULL_DIR/big"
+    head -c 70M /dev/urandom >"$HULL_DIR/big/file"
+    tar -C "$HULL_DIR/big" -cf "$HULL_DIR/big.tar" file
+    hull --storage erofs import "$HULL_DIR/big.tar" big
+    rm -r "$HULL_DIR/big"
+    # Whoever frees them holds neither the caller's pipe nor the store.
+    timeout 60 "$HULL" rmi big | cat
+    [ -z "$(forms)" ]
+    hull --storage erofs import "$HULL_DIR/big.tar" big
+    hull rmi big
+    wait_until 30 nothing_of open_and_gone
+    rm "$HULL_DIR/big.tar"
+}
+
 # The file of the one layer of this store. usage: hurt OFFSET (negative: from its end)
 hurt() {
     local file at=$1
