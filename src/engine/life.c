@@ -545,15 +545,31 @@ int container_erase(struct engine *g, struct container_entry *c, bool volumes, s
 	return containers_remove(&g->containers, c->id, e);
 }
 
-/* By force also one whose record is damaged, which nobody could use nor remove: its state says what there is to end. */
+/* Errors that stay. */
+static bool is_damage(int code)
+{
+	static const int codes[] = {0, EIO, EISDIR, ELOOP, EFBIG, EUCLEAN, EBADMSG};
+	for (size_t i = 0; i < countof(codes); i++)
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
+/* By force also one whose record is damaged, which nobody could use nor remove: its state says what there is to end. Or the other way
+ * round: then what its record says that it is called in cgroups. */
 static int get_for_removal(struct engine *g, const char *text, bool force, struct container_entry *ret, struct err *e)
 {
 	struct err ignored = {};
 	char id[65];
 	if (container_get(g, text, ENTRY_LOCK, ret, e) == 0)
 		return 0;
-	if (!force || e->kind == ERR_NOT_FOUND || (e->sys && e->sys != EIO) || containers_find(&g->containers, text, id, &ignored) < 0 ||
-		containers_load(&g->containers, id, ENTRY_LOCK | ENTRY_STATE_ONLY, ret, &ignored) < 0)
+	if (!force || e->kind == ERR_NOT_FOUND || !is_damage(e->sys) || containers_find(&g->containers, text, id, &ignored) < 0)
+		return -1;
+	if (containers_load(&g->containers, id, ENTRY_LOCK | ENTRY_LOST_STATE, ret, &ignored) == 0) {
+		engine_warn(g, "%s: it is removed without", e->text);
+		return 0;
+	}
+	if (containers_load(&g->containers, id, ENTRY_LOCK | ENTRY_STATE_ONLY, ret, &ignored) < 0)
 		return -1;
 	engine_warn(g, "%s: it is removed without; volumes that it alone has stay", e->text);
 	(void)container_status(g, ret);

@@ -281,7 +281,7 @@ static int read_record(struct container_entry *c, struct err *e)
 	return jmap_parse(&container_record_table, c->document, 0, &c->arena, &c->record, "config.json", e);
 }
 
-static int read_state(struct container_entry *c, struct err *e)
+static int read_state(struct container_entry *c, bool lost, struct err *e)
 {
 	struct err why = {};
 	for (int i = 0; i < PARSE_TRIES; i++) {
@@ -293,7 +293,7 @@ static int read_state(struct container_entry *c, struct err *e)
 		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 	}
 	/* What cannot be read now is not to be written anew. */
-	if (why.sys && why.sys != ENOENT)
+	if (why.sys && why.sys != ENOENT && !lost)
 		return *e = why, -1;
 	if (!c->record.id && read_record(c, e) < 0)
 		return -1;
@@ -306,13 +306,13 @@ static int read_state(struct container_entry *c, struct err *e)
 	/* The record is synced and the state is not: a power cut may have emptied it. */
 	c->state.status = fixed("exited");
 	c->state.exit_code = 255;
-	c->state.error = fixed("the machine went down before its state was written");
+	c->state.error = fixed(why.sys ? "its state cannot be read" : "the machine went down before its state was written");
 	return 0;
 }
 
 int container_reload_state(struct container_entry *c, struct err *e)
 {
-	return read_state(c, e);
+	return read_state(c, false, e);
 }
 
 static bool is_settled(const struct containers *c, const struct container_state *s)
@@ -390,7 +390,7 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 			return err_wrap(e, "%s %.12s", c->what, id);
 		}
 	}
-	if (read_state(&x, e) < 0)
+	if (read_state(&x, flags & ENTRY_LOST_STATE, e) < 0)
 		return e->sys == ENOENT ? err_set(e, ERR_NOT_FOUND, "no such %s: %s", c->what, id) : err_wrap(e, "%s %.12s", c->what, id);
 	*ret = x;
 	x = (struct container_entry){.dir = -1, .lock = -1};

@@ -231,7 +231,8 @@ struct container_entry {
 };
 void container_entry_drop(struct container_entry *c);
 
-enum entry_flags { ENTRY_LOCK = 1 << 0, ENTRY_STATE_ONLY = 1 << 1 };
+/* ENTRY_LOST_STATE: also one whose state cannot be read, as "exited": for who removes it. */
+enum entry_flags { ENTRY_LOCK = 1 << 0, ENTRY_STATE_ONLY = 1 << 1, ENTRY_LOST_STATE = 1 << 2 };
 int containers_load(struct containers *c, const char *id, int flags, struct container_entry *ret, struct err *e) must_use;
 /* The state alone and nothing opened: for lists. Where that does not tell how the container stands (nothing can be settled without
  * its directory), it is loaded as with ENTRY_STATE_ONLY. */

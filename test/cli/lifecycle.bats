@@ -279,3 +279,22 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
     status_is keeps-running running
     hull rm -f keeps-running
 }
+
+@test "rm -f removes a container whose state cannot be read, and ends what it runs" {
+    for how in stopped running gone; do
+        if [ "$how" = stopped ]; then
+            id=$(hull create --name spoilt box sleep 1000)
+        else
+            id=$(hull run -d $([ "$how" = running ] || echo --rm) --name spoilt --network host box sleep 1000)
+        fi
+        pid=$(hull inspect -f '{{.State.Pid}}' spoilt)
+        rm "$HULL_ROOT/containers/$id/state.json"
+        mkdir "$HULL_ROOT/containers/$id/state.json"
+        refuses 1 'read state.json' rm spoilt
+        run -0 --separate-stderr hull rm -f spoilt
+        [[ $stderr == *"it is removed without"* ]]
+        [ ! -e "$HULL_ROOT/containers/$id" ]
+        [ "$pid" = 0 ] || wait_until 10 nothing_of find "/proc/$pid" -maxdepth 0
+        [ -z "$(find /sys/fs/cgroup -maxdepth 3 -name "$id" 2>/dev/null)" ]
+    done
+}
