@@ -6,6 +6,7 @@
  */
 #include "engine/layers.h"
 
+#include "codec/digest.h"
 #include "engine/events.h"
 #include "engine/trust.h"
 
@@ -55,11 +56,11 @@ static int find_user(struct engine *g, const char *image, char ret_id[65], bool 
 	return 0;
 }
 
-static int check_use(struct engine *g, const char *text, const struct image *image, bool force, struct err *e)
+static int check_use(struct engine *g, const char *text, const char *id, bool force, struct err *e)
 {
 	char user[65];
 	bool running;
-	if (find_user(g, image->record.id, user, &running, e) < 0)
+	if (find_user(g, id, user, &running, e) < 0)
 		return -1;
 	if (running)
 		return err_set(e, ERR_CONFLICT, "image %.200s is in use by running container %.12s: remove that first", text, user);
@@ -124,7 +125,7 @@ static int untag(struct engine *g, const char *text, const struct image *image, 
 	char whole[REF_TEXT], familiar[REF_TEXT];
 	bool is_last = *name->digest ? image->record.names.n == 0 && image->record.digests.n <= 1 : image->record.names.n == 1;
 	if (is_last) {
-		if (check_use(g, text, image, force, e) < 0)
+		if (check_use(g, text, image->record.id, force, e) < 0)
 			return -1;
 		return delete(g, image, no_prune, ret, e);
 	}
@@ -137,6 +138,22 @@ static int untag(struct engine *g, const char *text, const struct image *image, 
 	return 0;
 }
 
+/* By force also one whose record is damaged, which nobody could use nor remove, with all of its names. */
+static int remove_damaged(struct engine *g, const char *text, bool no_prune, struct json *ret, struct err *e)
+{
+	struct err why = *e, ignored = {};
+	char id[DIGEST_TEXT];
+	if (why.kind == ERR_NOT_FOUND || !store_is_damage(&why) || store_resolve(&g->store, text, id, &ignored) < 0)
+		return -1;
+	*e = (struct err){};
+	if (check_use(g, text, id, true, e) < 0 || store_discard_image(&g->store, id, e) < 0)
+		return -1;
+	engine_warn(g, "%s: it is removed without", why.text);
+	note(ret, "Deleted", id);
+	event_other(g, "image", "delete", id, "name", id);
+	return no_prune ? 0 : layers_collect(g, ret, e);
+}
+
 int image_remove(struct engine *g, const char *text, bool force, bool no_prune, struct json *ret, struct err *e)
 {
 	struct ref name;
@@ -144,12 +161,14 @@ int image_remove(struct engine *g, const char *text, bool force, bool no_prune, 
 		return -1;
 	own(image) struct image image = {};
 	int r = store_find(&g->store, text, &image, e);
-	if (r == 0 && is_name_of(&image, text, &name)) {
+	if (r < 0) {
+		r = force ? remove_damaged(g, text, no_prune, ret, e) : -1;
+	} else if (is_name_of(&image, text, &name)) {
 		r = untag(g, text, &image, &name, force, no_prune, ret, e);
-	} else if (r == 0 && image.record.names.n > 1 && !force && !is_of_one_repository(&image.record.names)) {
+	} else if (image.record.names.n > 1 && !force && !is_of_one_repository(&image.record.names)) {
 		r = err_set(e, ERR_CONFLICT, "image %.200s has names in several repositories: remove these, or force it with -f", text);
-	} else if (r == 0) {
-		r = check_use(g, text, &image, force, e) < 0 ? -1 : delete(g, &image, no_prune, ret, e);
+	} else {
+		r = check_use(g, text, image.record.id, force, e) < 0 ? -1 : delete(g, &image, no_prune, ret, e);
 	}
 	store_unlock(&g->store);
 	return r;
@@ -160,7 +179,7 @@ int image_remove_whole(struct engine *g, const char *id, struct json *ret, struc
 	own(image) struct image image = {};
 	if (engine_need_store(g, e) < 0 || store_lock(&g->store, e) < 0)
 		return -1;
-	int r = store_find(&g->store, id, &image, e) < 0 || check_use(g, id, &image, false, e) < 0 ? -1 : delete(g, &image, false, ret, e);
+	int r = store_find(&g->store, id, &image, e) < 0 || check_use(g, id, image.record.id, false, e) < 0 ? -1 : delete(g, &image, false, ret, e);
 	store_unlock(&g->store);
 	return r;
 }

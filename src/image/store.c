@@ -584,7 +584,7 @@ static int match_prefix(void *arg, const char *id, struct err *e)
 }
 
 /* Text to id: a whole id, a name, an id's beginning, in this order. */
-static int resolve(struct store *s, const char *text, char id[DIGEST_TEXT], struct err *e)
+int store_resolve(struct store *s, const char *text, char *id, struct err *e)
 {
 	const char *hex = str_after(text, "sha256:");
 	bool is_id = ref_is_id(text);
@@ -626,7 +626,7 @@ int store_find(struct store *s, const char *text, struct image *ret, struct err 
 	char id[DIGEST_TEXT];
 	/* Between the link and the record another process may have removed the image, or moved the name: look again. */
 	for (int i = 0;; i++) {
-		if (resolve(s, text, id, e) < 0)
+		if (store_resolve(s, text, id, e) < 0)
 			return -1;
 		if (load_image(s, id, ret, e) == 0)
 			break;

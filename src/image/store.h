@@ -58,6 +58,8 @@ void image_drop(struct image *i);
 /* By name (defaults applied), name@digest, id or a unique id prefix. ERR_NOT_FOUND `no such image: x`,
  * ERR_CONFLICT when a prefix is ambiguous. Whether it is of a platform: platform_check(). */
 int store_find(struct store *s, const char *text, struct image *ret, struct err *e) must_use;
+/* Its id alone, also of one whose record cannot be read; id: DIGEST_TEXT. */
+int store_resolve(struct store *s, const char *text, char *id, struct err *e) must_use;
 /* Adds the record, or adds its names and digests to the one that is there, and points them at it (names that pointed
  * elsewhere move). Its config's blob must be there, unless it is in `blobs`, which are put under the same lock. tagged_at NULL: now. */
 struct store_blob { const char *digest; const void *data; size_t len; };
@@ -95,6 +97,7 @@ bool store_is_damage(const struct err *why);
 /* A blob, or the record of an image. */
 bool store_is_whole(struct store *s, const char *digest, bool record);
 int store_discard(struct store *s, const char *digest, bool record, struct err *e) must_use;
+int store_discard_image(struct store *s, const char *id, struct err *e) must_use; /* the record, and the names that point at it */
 /* The names and digests that point at an image, whatever its record says; without those too long for a file's name. */
 int store_links(struct store *s, const char *id, struct arena *a, struct strv *ret_names, struct strv *ret_digests, struct err *e) must_use;
 /* A record that is damaged, of what is here besides; without its size. */

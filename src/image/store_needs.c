@@ -80,7 +80,11 @@ int store_users(struct store *s, struct store_users *ret, struct err *e)
 bool store_is_damage(const struct err *why)
 {
 	/* A library or a kernel's facility that is missing says nothing of what is to be read. */
-	return why->kind != ERR_UNSUPPORTED && (!why->sys || why->sys == ENOENT || why->sys == EIO);
+	static const int codes[] = {0, ENOENT, EIO, EISDIR, ELOOP, EUCLEAN, EBADMSG};
+	for (size_t i = 0; i < countof(codes); i++)
+		if (why->sys == codes[i])
+			return why->kind != ERR_UNSUPPORTED;
+	return false;
 }
 
 struct checking {
@@ -134,7 +138,7 @@ int store_discard(struct store *s, const char *digest, bool record, struct err *
 		return err_set(e, ERR_CORRUPT, "invalid digest");
 	if (record)
 		records_path(digest, path);
-	return unlinkat(s->root, path, 0) < 0 && errno != ENOENT ? err_sys(e, "remove %s", path) : 0;
+	return path_remove_tree(s->root, path, e);
 }
 
 /* ---- a record anew */
@@ -159,6 +163,21 @@ int store_links(struct store *s, const char *id, struct arena *a, struct strv *r
 		records_link_path(files.v[i], again);
 		if (strcmp(target, id) == 0 && strcmp(again, path) == 0)
 			arena_strv_add(a, strchr(files.v[i], '@') ? ret_digests : ret_names, files.v[i]);
+	}
+	return 0;
+}
+
+int store_discard_image(struct store *s, const char *id, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct strv names = {}, digests = {};
+	if (store_links(s, id, &a, &names, &digests, e) < 0 || store_discard(s, id, true, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n + digests.n; i++) {
+		char path[LINK_TEXT];
+		records_link_path(i < names.n ? names.v[i] : digests.v[i - names.n], path);
+		if (unlinkat(s->root, path, 0) < 0 && errno != ENOENT)
+			return err_sys(e, "remove %s", path);
 	}
 	return 0;
 }

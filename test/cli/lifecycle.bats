@@ -282,11 +282,11 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
 
 @test "rm -f removes a container whose state cannot be read, and ends what it runs" {
     for how in stopped running gone; do
-        if [ "$how" = stopped ]; then
-            id=$(hull create --name spoilt box sleep 1000)
-        else
-            id=$(hull run -d $([ "$how" = running ] || echo --rm) --name spoilt --network host box sleep 1000)
-        fi
+        case $how in
+            stopped) id=$(hull create --name spoilt box sleep 1000) ;;
+            running) id=$(hull run -d --name spoilt --network host box sleep 1000) ;;
+            gone) id=$(hull run -d --rm --name spoilt --network host box sleep 1000) ;;
+        esac
         pid=$(hull inspect -f '{{.State.Pid}}' spoilt)
         rm "$HULL_ROOT/containers/$id/state.json"
         mkdir "$HULL_ROOT/containers/$id/state.json"

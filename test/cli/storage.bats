@@ -409,6 +409,21 @@ hurt() {
     run -0 hull system check --repair
     [ "$(layers | wc -l)" -eq 2 ]
     [ "$(hull images -q kept)" = "$(echo "${id#sha256:}" | cut -c 1-12)" ]
+    # By force it goes without, with its names.
+    hull tag box other:1
+    id=$(hull inspect -f '{{.Id}}' box)
+    for how in text folder; do
+        rm "$HULL_ROOT/images/${id#sha256:}.json"
+        if [ "$how" = text ]; then echo broken >"$HULL_ROOT/images/${id#sha256:}.json"; else mkdir "$HULL_ROOT/images/${id#sha256:}.json"; fi
+        run -1 hull rmi other:1
+        run -0 --separate-stderr hull rmi -f other:1
+        [ "${lines[0]}" = "Deleted: $id" ]
+        [[ $stderr == *"it is removed without"* ]]
+        [ -z "$(find "$HULL_ROOT/images/names" -name '*box*' -o -name '*other*')" ]
+        hull load -q -i "$HULL_BUILD/box/box.tar"
+        hull tag box other:1
+    done
+    hull rmi other:1
     # A container's.
     local made
     made=$(hull create --network none box true)
