@@ -70,6 +70,14 @@ CORPUS = {
                       "COPY a.txt /k/l\nCOPY other/one /k/d\n",
     "sticky bits and links": "RUN mkdir -m 2775 /s && touch /s/f && ln /s/f /s/g && ln -s /s /t && chown 0:9 /s/f\nRUN chmod 1700 /s\nRUN echo more >>/s/g\n",
     "escape": "COPY a.txt \\\n  # comment\n  /c\nRUN echo a \\\n\n  b >/r\nENV X=1 \\\n    Y=2\n",
+    "global arguments": "# whole\nARG G=1\nARG T=latest\nFROM box:${T} AS base\nARG G\nARG H=own\nRUN echo \"$G $H $T\" >/a\nENV E=$G\nFROM base\n"
+                        "ARG T\nRUN echo \"$E $T\" >/b\nARG TARGETARCH\nARG BUILDOS\nRUN echo \"$TARGETARCH $BUILDOS [$TARGETOS]\" >/c\n",
+    "secrets": "RUN --mount=type=secret,id=k cat /run/secrets/k >/got; stat -c '%a %u' /run/secrets/k >>/got\n"
+               "RUN --mount=type=secret,id=k,target=/s,mode=0444,uid=5 cat /s >/two; stat -c '%a %u' /s >>/two\n"
+               "RUN --mount=type=secret,id=absent if [ -e /run/secrets/absent ]; then echo yes; fi >/three\nUSER 9\nRUN --mount=type=secret,id=k ls /run/secrets >/tmp/f\n",
+    "variables": "ARG E=\nENV A=${N:-def} B=${N:-def}x C=${E:-def} D=${E}x F=${E:+alt}y G=${A:+set}z H='$A' I=\"\\$A\"\nENV J=${A:-w}${C} K=$A$B L=${A}b\n"
+                 "COPY ${N:-a.txt} /${J}\nWORKDIR /${A}/y\nEXPOSE ${N:-81}/tcp\nVOLUME /${A}v\nLABEL k=\"${A} b\" ${A}=2\nSTOPSIGNAL ${N:-SIGUSR2}\nUSER ${E:-7}\n",
+    "shells": "RUN echo $- >/1\nSHELL [\"/bin/sh\", \"-ec\"]\nRUN echo $- >/2\nRUN [\"/bin/sh\", \"-c\", \"echo $- >/3\"]\nCMD echo hi\nHEALTHCHECK CMD echo well\n",
     "quotes": "ENV Q='single $HOME' R=\"a\\\"b\" S=a\\ b T=$HOME\\$HOME\nRUN echo \"$Q|$R|$S|$T\" >/q\nLABEL \"a b\"=c\nWORKDIR \"/with blank\"\nCOPY \"a.txt\" .\n",
 }
 # {builder: {name of a case: {path or Config.FIELD: why}}}
@@ -77,9 +85,13 @@ ON_PURPOSE = {
     "docker": {
         "modes": {"d/empty": "--chmod is the whole mode; docker 20.10 kept a sticky bit", "e/f/exec.sh": "and left out setuid, as later ones do not"},
         "stages": {"c/p": "a pipe is copied as what it is; docker 20.10 left it out"},
+        "secrets": {"run/secrets": "and no directory of secrets either"},
         "run with mounts": {p: "a mount point that only the step needed does not stay" for p in ("c", "cc", "tt", "rw")},
     },
     "buildah": {
+        "secrets": {"run/secrets": "no mount point stays that only the step needed"},
+        "shells": {"Config.Cmd": "SHELL holds for it too"},
+        "variables": {p: "a directory of WORKDIR belongs to who USER says there" for p in ("def", "def/y")},
         "metadata": {"Config.ExposedPorts": "of a range each port is one, as BuildKit has it", "Config.Entrypoint": "SHELL holds for it too"},
         "entry points": {"Config.Env": "a variable that is set again keeps its place"},
         "run with mounts": {"owners": "who owns a context does not count in a bind either, as in BuildKit"},
@@ -189,10 +201,12 @@ def build(kind, name):
     e = engine(kind)
     context, out = context_of(e), os.path.join(work(), f"{e.name}.tar")
     env = dict(e.env, **e.env_more)
+    text = CORPUS[name]
     tag, export = ("-t", "made"), ("-o", f"type=tar,dest={out}")
     for more in ((*tag, *export),) if e.at_once else (tag, export):
-        p = subprocess.run(e.cmd("build", *e.build_options, "--network", "none", "--build-arg", "GIVEN=yes", "-f", "-", *more, context), env=env,
-                           input="FROM box\n" + CORPUS[name], capture_output=True, text=True, timeout=120)
+        p = subprocess.run(e.cmd("build", *e.build_options, "--network", "none", "--build-arg", "GIVEN=yes", "--secret", f"id=k,src={context}/a.txt",
+                                 "-f", "-", *more, context), env=env,
+                           input=text if text.startswith("# whole") else "FROM box\n" + text, capture_output=True, text=True, timeout=120)
         if p.returncode:
             raise AssertionError(f"{name}: {e.name}: {p.stderr[-700:]}")
     files = {}
