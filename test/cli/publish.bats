@@ -159,8 +159,10 @@ bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
     [ "$(hull port web)" = "80/tcp -> 127.0.0.1:8087" ]
 }
 
-leads_to_at() { [ "$(fetch "$2")" = "$(hull exec "$1" hostname)" ]; }
-leads_to() { [ "$(fetch "127.0.0.1:$2")" = "$(hull exec "$1" hostname)" ]; }
+# A fetch gives up after two seconds, which are few on a machine that others use.
+leads_once() { [ "$(fetch "$2")" = "$(hull exec "$1" hostname)" ]; }
+leads_to_at() { wait_until 30 leads_once "$1" "$2"; }
+leads_to() { leads_to_at "$1" "127.0.0.1:$2"; }
 
 @test "network connect and disconnect: what is published moves to a network that is left, goes with the last, comes with the next" {
     need_nft
