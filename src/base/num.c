@@ -174,12 +174,16 @@ static int64_t parse_rfc3339(const char *s, bool *ret_ok)
 	s += 10;
 	int64_t frac = 0;
 	if (*s == 'T' || *s == 't' || *s == ' ') {
-		if (!is_shaped(++s, "00:00"))
+		if (!is_shaped(++s, "00"))
 			return 0;
 		t.tm_hour = digits(s, 2);
-		t.tm_min = digits(s + 3, 2);
-		s += 5;
-		if (is_shaped(s, ":00")) {
+		s += 2;
+		bool has_minutes = is_shaped(s, ":00");
+		if (has_minutes) {
+			t.tm_min = digits(s + 1, 2);
+			s += 3;
+		}
+		if (has_minutes && is_shaped(s, ":00")) {
 			t.tm_sec = digits(s + 1, 2);
 			s += 3;
 			int64_t scale = SEC;
@@ -237,9 +241,10 @@ int num_time(const char *s, int64_t now_ns, int64_t *ret_ns, struct err *e)
 	}
 	int64_t ago;
 	struct err ignored = {};
-	if (num_duration(s, &ago, &ignored) < 0)
+	const char *unsigned_ = s + (*s == '-' || *s == '+');
+	if (!*unsigned_ || num_duration(unsigned_, &ago, &ignored) < 0)
 		return invalid("time", s, e);
-	*ret_ns = now_ns - ago;
+	*ret_ns = *s == '-' ? now_ns + ago : now_ns - ago;
 	return 0;
 }
 

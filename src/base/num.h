@@ -17,7 +17,8 @@ int num_cpus(const char *s, int64_t *ret_nano, struct err *e) must_use;
 /* Go's duration: 300ms, 1.5h, 1m30s; ns. */
 int num_duration(const char *s, int64_t *ret_ns, struct err *e) must_use;
 /* A point in time as docker's --since takes it: RFC 3339 (fraction and zone optional, local time
- * without one), a date, unix seconds with a fraction, or a duration before `now_ns`. ns since 1970. */
+ * without one, minutes and seconds may be missing), a date, unix seconds with a fraction, or a duration before `now_ns`
+ * (behind it with a minus sign). ns since 1970. */
 int num_time(const char *s, int64_t now_ns, int64_t *ret_ns, struct err *e) must_use;
 
 enum { NUM_TEXT = 40 };

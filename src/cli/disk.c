@@ -58,21 +58,38 @@ static int print_totals(const struct json *usage, const char *format, struct err
 	return cli_format_rows(rows, format, "table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}", headings, e);
 }
 
-/* A section of -v: a title, a table. Cells are JSON strings, numbers (of bytes where the heading says SIZE) or lists (the first). */
-struct section { const char *title, *list, *head; const char *keys[7]; };
+/* A section of -v: a title, a table, with docker's columns. Cells are JSON strings, numbers or lists (the first), as a sign before the key says: # an id, @ a
+ * time, = bytes, / a name, < and > what is before and behind a reference's tag, ! a command, ~ how many volumes. */
+struct section { const char *title, *list, *head; const char *keys[8]; };
 static const struct section sections[] = {
-	{"Images space usage:", "Images", "REPOSITORY:TAG\tIMAGE ID\tCREATED\tSIZE\tSHARED SIZE\tUNIQUE SIZE\tCONTAINERS",
-		{"RepoTags", "#Id", "@Created", "=Size", "=SharedSize", "=UniqueSize", "Containers"}},
-	{"Containers space usage:", "Containers", "CONTAINER ID\tIMAGE\tCREATED\tSIZE\tSTATUS\tNAMES",
-		{"#Id", "Image", "@Created", "=Bytes", "Status", "/Names"}},
+	{"Images space usage:", "Images", "REPOSITORY\tTAG\tIMAGE ID\tCREATED\tSIZE\tSHARED SIZE\tUNIQUE SIZE\tCONTAINERS",
+		{"<RepoTags", ">RepoTags", "#Id", "@Created", "=Size", "=SharedSize", "=UniqueSize", "Containers"}},
+	{"Containers space usage:", "Containers", "CONTAINER ID\tIMAGE\tCOMMAND\tLOCAL VOLUMES\tSIZE\tCREATED\tSTATUS\tNAMES",
+		{"#Id", "Image", "!Command", "~Mounts", "=Bytes", "@Created", "Status", "/Names"}},
 	{"Local Volumes space usage:", "Volumes", "VOLUME NAME\tLINKS\tSIZE", {"Name", "Links", "=Size"}},
 	{"Build cache usage:", "BuildCache", "CACHE ID\tSIZE\tSHARED", {"#ID", "=Size", "Shared"}},
 };
 
+static char *volumes_of(const struct json *mounts)
+{
+	int n = 0;
+	for (size_t i = 0; i < json_len(mounts); i++)
+		n += str_eq(json_get_str(json_at(mounts, i), "Type"), "volume");
+	return mem_printf("%d", n);
+}
+
+static char *part_of(const char *reference, bool is_tag)
+{
+	const char *colon = reference ? strrchr(reference, ':') : NULL;
+	if (!colon || strchr(colon, '/'))
+		return mem_dup(reference && !is_tag ? reference : "<none>");
+	return is_tag ? mem_dup(colon + 1) : mem_ndup(reference, (size_t)(colon - reference));
+}
+
 static char *cell(const struct json *item, const char *key)
 {
 	char size[NUM_TEXT];
-	const char *plain = key + strspn(key, "#@=/");
+	const char *plain = key + strspn(key, "#@=/<>!~");
 	const struct json *v = json_get(item, plain);
 	const char *text = json_kind(v) == JSON_ARRAY ? json_str(json_at(v, 0)) : json_str(v);
 	if (*key == '=')
@@ -81,6 +98,14 @@ static char *cell(const struct json *item, const char *key)
 		return json_i64(v) > 0 ? column_ago(json_i64(v)) : mem_dup("N/A");
 	if (*key == '#')
 		return column_id(text, false);
+	if (*key == '<' || *key == '>')
+		return part_of(text, *key == '>');
+	if (*key == '~')
+		return volumes_of(v);
+	if (*key == '!') {
+		own(mem) char *cut = column_ellipsis(text ? text : "", 20);
+		return mem_printf("\"%s\"", cut);
+	}
 	if (json_kind(v) == JSON_BOOL)
 		return mem_dup(json_truth(v) ? "true" : "false");
 	if (json_kind(v) == JSON_INT)

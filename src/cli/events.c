@@ -77,8 +77,8 @@ static int print(void *arg, const char *line, const struct json *event, struct e
 static int when(const char *option, const char *text, bool *ret_has, int64_t *ret, struct err *e)
 {
 	struct err why = {};
-	*ret_has = text != NULL;
-	if (text && num_time(text, num_now_ns(), ret, &why) < 0)
+	*ret_has = !str_is_empty(text);
+	if (!str_is_empty(text) && num_time(text, num_now_ns(), ret, &why) < 0)
 		return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": as in 2026-01-02T15:04:05, seconds since 1970, or 10m ago as 10m", option, text);
 	return 0;
 }

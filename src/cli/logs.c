@@ -63,7 +63,7 @@ static int line(void *arg, int stream, int64_t time_ns, const char *p, size_t n,
 static int when(const char *option, const char *text, int64_t *ret, struct err *e)
 {
 	struct err why = {};
-	if (text && num_time(text, num_now_ns(), ret, &why) < 0)
+	if (!str_is_empty(text) && num_time(text, num_now_ns(), ret, &why) < 0)
 		return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": as in 2026-01-02T15:04:05, seconds since 1970, or 10m ago as 10m", option, text);
 	return 0;
 }

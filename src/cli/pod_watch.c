@@ -185,7 +185,7 @@ static int parse(struct logs_options *o, struct err *e)
 	o->read.follow = o->follow;
 	o->read.tail = -1;
 	for (size_t i = 0; i < countof(times); i++)
-		if (times[i].text && num_time(times[i].text, num_now_ns(), times[i].to, &why) < 0)
+		if (!str_is_empty(times[i].text) && num_time(times[i].text, num_now_ns(), times[i].to, &why) < 0)
 			return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": as in 2026-01-02T15:04:05, seconds since 1970, or 10m ago as 10m",
 				times[i].option, times[i].text);
 	if (o->tail && strcmp(o->tail, "all") != 0 && num_i64(o->tail, -1, INT64_MAX, &o->read.tail, "tail", &why) < 0)

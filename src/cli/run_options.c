@@ -92,7 +92,7 @@ const struct opt run_options[] = {
 	{"quiet", 'q', OPT_BOOL, R(quiet), NULL, "Say nothing while the image is fetched"},
 	{"read-only", 0, OPT_BOOL, R(read_only), NULL, "Make its root file system read-only"},
 	{"replace", 0, OPT_BOOL, R(replace), NULL, "Remove the container that has the name, first"},
-	{"requires", 0, OPT_STRV, R(requires), "CONTAINER", "Start that one first, whenever this one is started", 0, "@container"},
+	{"requires", 0, OPT_STRV, R(requires), "CONTAINER[,…]", "Start that one first, whenever this one is started", 0, "@container"},
 	{"restart", 0, OPT_STR, R(restart), "POLICY", "When it comes back: no, on-failure[:n], always, unless-stopped (no)", 0, "no on-failure always unless-stopped"},
 	{"rm", 0, OPT_BOOL, R(rm), NULL, "Remove the container, with its anonymous volumes, when it ends"},
 	{"rootfs", 0, OPT_STR, R(rootfs), "DIR", "Run in a directory of the host; no IMAGE is named then", 0, "@dir"},

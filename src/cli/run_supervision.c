@@ -77,7 +77,12 @@ int run_request_supervision(const struct run_options *o, struct run_request *r, 
 	if (o->wait && !o->detach)
 		return err_set(e, ERR_USAGE, "--wait: give -d too: without it hull stays with the container");
 	r->host.timeout = o->timeout.set ? o->timeout.v : 0;
-	r->host.requires = o->requires;
+	for (size_t i = 0; i < o->requires.n; i++) {
+		own(strv) struct strv names = {};
+		strv_split(&names, o->requires.v[i], ',');
+		for (size_t k = 0; k < names.n; k++)
+			arena_strv_add(&r->arena, &r->host.requires, names.v[k]);
+	}
 	if (o->replace && str_is_empty(o->name))
 		return err_set(e, ERR_USAGE, "--replace: give --name too, the name whose container is replaced");
 	enum notify_mode mode;

@@ -68,7 +68,7 @@ make_images() {
     make_images
     hull create --name made -v data:/data big >/dev/null
     run -0 hull system df -v
-    for line in '^Images space usage:' '^big:latest .*4\.[0-9]*MB .* 1$' '^box:latest .* 0B  *0$' '^Containers space usage:' '^[0-9a-f]{12} .* made$' \
+    for line in '^Images space usage:' '^REPOSITORY  *TAG  *IMAGE ID ' '^big  *latest .*4\.[0-9]*MB .* 1$' '^box  *latest .* 0B  *0$' '^CONTAINER ID  *IMAGE  *COMMAND  *LOCAL VOLUMES  *SIZE  *CREATED  *STATUS  *NAMES$' '^Containers space usage:' '^[0-9a-f]{12} .* made$' \
         '^Local Volumes space usage:' '^data  *1  *' '^Build cache usage:' '^[0-9a-f]{12} .*true$'; do
         grep -qE "$line" <<<"$output" || { echo "no line like $line"; return 1; }
     done

@@ -292,6 +292,9 @@ child_has_pidfd() { find "/proc/$(pgrep -P "$1")/fd" -lname "*pidfd*" | grep -q 
     hull stop -t 0 above base
     hull start above
     field_is base .State.Status running
+    hull create --name both --requires base,above box true
+    [ "$(hull inspect -f '{{len .HostConfig.HullRequires}}' both)" = 2 ]
+    hull rm both
     hull rm -f base
     hull stop -t 0 above
     run hull start above

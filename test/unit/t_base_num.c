@@ -74,10 +74,19 @@ static void times(void **state)
 	assert_int_equal(t, 400000000000);
 	assert_int_equal(num_time("1700000000.5", 0, &t, &e), 0);
 	assert_int_equal(t, 1700000000500000000);
+	assert_int_equal(num_time("-10m", 1000000000000, &t, &e), 0);
+	assert_int_equal(t, 1600000000000);
+	assert_int_equal(num_time("+10m", 1000000000000, &t, &e), 0);
+	assert_int_equal(t, 400000000000);
+	assert_int_equal(num_time("2026-11-23T20Z", 0, &t, &e), 0);
+	assert_string_equal(num_format_time(t, text), "2026-11-23T20:00:00.000000000Z");
+	assert_int_equal(num_time("2026-11-23T22+02:00", 0, &t, &e), 0);
+	assert_string_equal(num_format_time(t, text), "2026-11-23T20:00:00.000000000Z");
 	assert_int_equal(num_time("yesterday", 0, &t, &e), -1);
 	assert_int_equal(num_time_of("0001-01-01T00:00:00Z"), 0);
 	static const char *const bad[] = {"2026-11- 1", "2026--1-01", "+026-11-01", "2026-11-23T-1:00Z", "2026-11-23T10: 1Z", "2026-13-01",
-		"2026-11-23T24:00Z", "2026-11-23T10:00+1:00", "2026-11-23T10:00Zx", "2026-11-23T10:00:00.Z", "2026-1-1"};
+		"2026-11-23T24:00Z", "2026-11-23T10:00+1:00", "2026-11-23T10:00Zx", "2026-11-23T10:00:00.Z", "2026-1-1",
+		"", "-", "+", "--5m", "2026-11-23T", "2026-11-23T2Z", "2026-11-23T20:"};
 	for (size_t i = 0; i < countof(bad); i++)
 		if (num_time(bad[i], 0, &t, &e) == 0)
 			fail_msg("taken for a time: %s", bad[i]);
