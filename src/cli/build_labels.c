@@ -35,7 +35,7 @@ static int read_level(char *word, enum build_level *ret, char **ret_platform)
 	return -1;
 }
 
-static int read_annotation(const char *text, struct arena *a, struct build_request *q, struct err *e)
+int build_annotation_read(const char *text, struct arena *a, struct build_request *q, struct err *e)
 {
 	const char *eq = strchr(text, '='), *colon = strchr(text, ':');
 	own(strv) struct strv words = {};
@@ -96,10 +96,12 @@ int build_labels_read(const struct strv *annotations, const struct strv *platfor
 	struct err *e)
 {
 	for (size_t i = 0; i < annotations->n; i++)
-		if (read_annotation(annotations->v[i], a, q, e) < 0)
+		if (build_annotation_read(annotations->v[i], a, q, e) < 0)
 			return -1;
-	q->has_format = format != NULL;
-	q->docker_types = str_eq(format, "docker");
+	if (format) {
+		q->has_format = true;
+		q->docker_types = str_eq(format, "docker");
+	}
 	if (format && !str_eq(format, "docker") && !str_eq(format, "oci"))
 		return err_set(e, ERR_USAGE, "invalid --format \"%.40s\": oci and docker are known", format);
 	if (read_platforms(platforms, a, q, e) < 0)

@@ -13,13 +13,14 @@ static const char *const kinds[] = {[OUTPUT_IMAGE] = "image", [OUTPUT_REGISTRY] 
 	[OUTPUT_OCI] = "oci", [OUTPUT_DOCKER] = "docker", [OUTPUT_NONE] = "cacheonly"};
 
 enum { IMAGES = 1 << OUTPUT_IMAGE | 1 << OUTPUT_REGISTRY, ARCHIVES = 1 << OUTPUT_OCI | 1 << OUTPUT_DOCKER, ALL = 255 };
-enum value { V_DEST, V_NAME, V_PUSH, V_TAR, V_COMPRESSION, V_LEVEL, V_FORCE, V_TRUE };
+enum value { V_DEST, V_NAME, V_PUSH, V_TAR, V_COMPRESSION, V_LEVEL, V_FORCE, V_TRUE, V_TYPES };
 static const struct key { const char *name; unsigned kinds; enum value value; } keys[] = {
 	{"dest", ARCHIVES | 1 << OUTPUT_LOCAL | 1 << OUTPUT_TAR, V_DEST}, {"name", IMAGES | ARCHIVES, V_NAME}, {"push", IMAGES, V_PUSH},
 	{"tar", 1 << OUTPUT_OCI, V_TAR}, {"compression", IMAGES, V_COMPRESSION}, {"compression-level", IMAGES, V_LEVEL},
-	{"force-compression", IMAGES, V_FORCE},
+	{"force-compression", IMAGES, V_FORCE}, {"oci-mediatypes", IMAGES | ARCHIVES, V_TYPES},
 	/* Always so here. */
 	{"rewrite-timestamp", ALL, V_TRUE}, {"unpack", 1 << OUTPUT_IMAGE, V_TRUE}, {"store", 1 << OUTPUT_IMAGE, V_TRUE},
+	{"name-canonical", IMAGES, V_TRUE},
 };
 
 static int wrong(struct err *e, const char *text, const char *why)
@@ -49,7 +50,7 @@ static int set(struct build_output *o, const struct key *k, const char *v, const
 			return -1;
 		o->level = (int)n;
 		return 0;
-	case V_PUSH: case V_TAR: case V_FORCE: case V_TRUE:
+	case V_PUSH: case V_TAR: case V_FORCE: case V_TRUE: case V_TYPES:
 		if (read_bool(v, &yes) < 0)
 			return wrong(e, text, "true and false are known");
 	}
@@ -61,7 +62,28 @@ static int set(struct build_output *o, const struct key *k, const char *v, const
 		o->as_dir = !yes;
 	if (k->value == V_FORCE)
 		o->force_compression = yes;
+	if (k->value == V_TYPES) {
+		q->has_format = true;
+		q->docker_types = !yes;
+	}
 	return 0;
+}
+
+/* annotation.NAME, annotation-LEVEL.NAME: as --annotation LEVEL:NAME has it. 0: it is none. */
+static int read_annotation(const struct build_output *o, const char *word, const char *value, struct arena *a, struct build_request *q, struct err *e)
+{
+	const char *rest = (IMAGES | ARCHIVES) & 1 << o->kind ? str_after(word, "annotation") : NULL, *dot = rest ? strchr(rest, '.') : NULL;
+	if (!dot || !value || (rest != dot && *rest != '-'))
+		return 0;
+	static const char *const levels[] = {"manifest", "index", "manifest-descriptor", "index-descriptor"};
+	own(mem) char *level = rest == dot ? mem_dup("manifest") : mem_ndup(rest + 1, (size_t)(dot - rest - 1));
+	size_t k = 0;
+	while (k < countof(levels) && (strncmp(levels[k], level, strcspn(level, "[")) != 0 || levels[k][strcspn(level, "[")]))
+		k++;
+	if (k == countof(levels))
+		return 0;
+	own(mem) char *text = mem_printf("%s:%s=%s", level, dot + 1, value);
+	return build_annotation_read(text, a, q, e) < 0 ? -1 : 1;
 }
 
 static int read_word(struct build_output *o, char *word, const char *text, struct arena *a, struct build_request *q, struct err *e)
@@ -80,6 +102,9 @@ static int read_word(struct build_output *o, char *word, const char *text, struc
 		if (strcmp(keys[i].name, word) == 0)
 			return set(o, &keys[i], eq, text, a, q, e);
 	}
+	int annotation = read_annotation(o, word, eq, a, q, e);
+	if (annotation)
+		return annotation < 0 ? -1 : 0;
 	const char *near = str_nearest(word, names, n);
 	return err_set(e, ERR_USAGE, "invalid --output \"%.200s\": type=%s has no %.60s%s%s%s", text, kinds[o->kind], word, near ? " (did you mean " : "",
 		near ? near : "", near ? "?)" : "");

@@ -5,6 +5,8 @@
 
 /* --output texts, --push and --load into q->outputs; names that they give the image into q->tags. ERR_USAGE for what is wrong. */
 int build_output_read(const struct strv *texts, bool push, struct arena *a, struct build_request *q, struct err *e) must_use;
+/* "[LEVEL:]NAME=VALUE" */
+int build_annotation_read(const char *text, struct arena *a, struct build_request *q, struct err *e) must_use;
 /* --annotation, --platform and --format. */
 int build_labels_read(const struct strv *annotations, const struct strv *platforms, const char *format, struct arena *a, struct build_request *q,
 	struct err *e) must_use;

@@ -99,6 +99,19 @@ DOCKERFILE
     [[ $output == *'oci and docker are known'* ]]
 }
 
+@test "build images: annotations and media types as --output has them" {
+    printf 'FROM scratch\nCOPY Dockerfile /\n' >Dockerfile
+    hull build -q --annotation a=1 --format docker -o type=oci,tar=false,dest=flags .
+    hull build -q -o type=oci,tar=false,dest=words,annotation.a=1,oci-mediatypes=false .
+    diff -r flags/blobs words/blobs
+    hull build -q --annotation manifest-descriptor:org.b=2 -o type=oci,tar=false,dest=flags2 .
+    hull build -q -o type=oci,tar=false,dest=words2,annotation-manifest-descriptor.org.b=2 .
+    diff -r flags2 words2
+    run ! hull build -q -o type=oci,dest=x,annotation-nowhere.b=2 .
+    run ! hull build -q -o type=local,dest=x,annotation.b=2 .
+    [[ $output == *'type=local has no annotation.b'* ]]
+}
+
 @test "build images: build arguments that say how to build" {
     cat >Dockerfile <<'DOCKERFILE'
 FROM box
