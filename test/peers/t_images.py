@@ -307,5 +307,47 @@ def test_what_the_others_push_is_what_hull_pulls():
             assert digest_in(real, again.partition("/")[2]) == digest
 
 
+def reach(hull, e):
+    """The name of the transport that leads to this docker or podman, with hull told where that one is."""
+    if e.name == "docker":
+        hull.env["DOCKER_HOST"] = e.base[2]
+        return "docker-daemon:"
+    folder = os.path.join(engines.work, "by-path")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "podman"), "w") as f:
+        f.write("#!/bin/sh\nexec " + " ".join([shutil.which("podman"), *e.base[1:]]) + ' "$@"\n')
+    os.chmod(os.path.join(folder, "podman"), 0o755)
+    if not hull.env["PATH"].startswith(folder):
+        hull.env["PATH"] = folder + ":" + hull.env["PATH"]
+    return "containers-storage:"
+
+
+def test_what_is_handed_over_on_this_machine():
+    up, real = engines()
+    made, trees = digest_of(engines.image.config), {"docker": of_docker, "podman": of_podman}
+    for hull in (up["hull"], up["hull-files"]):
+        hull.do("load", "-q", "-i", f"{engines.work}/oci")
+    layers = json.loads(up["hull"].do("image", "inspect", made))[0]["RootFS"]["Layers"]
+    for e in others(up).values():
+        for hull in (up["hull"], up["hull-files"]):
+            transport = reach(hull, e)
+            name = f"example.org/handed-by-{hull.name}:1"
+            hull.do("push", made, transport + name)
+            there = json.loads(e.do("image", "inspect", name))[0]
+            # Of files a layer's tar is made anew, which need not be the same bytes.
+            if hull.name == "hull":
+                assert there["Id"].removeprefix("sha256:") == made[7:] and there["RootFS"]["Layers"] == layers, (e.name, there)
+            assert there["Config"]["Cmd"] == ["sleep", "1000"], (e.name, there)
+            compare(of_hull(hull, made), trees[e.name](e, name), e.name)
+        # What is its own comes here, with nothing of it here before.
+        back = f"example.org/from-{e.name}:2"
+        e.do("tag", "box", back)
+        for hull in (up["hull"], up["hull-files"]):
+            hull.do("pull", "-q", reach(hull, e) + back)
+            here, there = (json.loads(x.do("image", "inspect", back))[0] for x in (hull, e))
+            assert here["RootFS"]["Layers"] == there["RootFS"]["Layers"] and here["Config"]["Cmd"] == there["Config"]["Cmd"], (e.name, here, there)
+            hull.do("run", "--rm", "--network", "none", back, "true")
+
+
 if __name__ == "__main__":
     registry.run(globals())
