@@ -255,7 +255,8 @@ void mounted_begin(struct snap *s, bool holds)
 {
 	if (!s->shares)
 		return;
-	snap_let_go(s);
+	if (holds)
+		snap_let_go(s);
 	s->shares->holds = holds;
 	open_dir(s->shares, false);
 }
@@ -272,9 +273,13 @@ void mounted_end(struct snap *s, bool mounted)
 	struct shares *h = s->shares;
 	if (!h)
 		return;
+	bool held = h->holds;
 	h->holds = false;
 	h->asked = (struct holder){};
 	fd_drop(&h->pidfd);
+	/* Volumes are filled from a second mount, beside the container's root. */
+	if (!held)
+		return;
 	if (!mounted)
 		close_held(h);
 	for (size_t i = 0; i < h->n; i++) {
@@ -293,12 +298,13 @@ void mounted_end(struct snap *s, bool mounted)
 size_t snap_held(const struct snap *s, int *ret)
 {
 	const struct shares *h = s->shares;
-	size_t n = 0;
-	for (size_t i = 0; h && ret && i < h->n; i++)
-		ret[n++] = h->v[i].fd;
-	if (h && ret && h->n)
-		ret[n++] = h->dir;
-	return h && h->n ? h->n + 1 : 0;
+	if (!h || h->dir < 0)
+		return 0;
+	for (size_t i = 0; ret && i < h->n; i++)
+		ret[i] = h->v[i].fd;
+	if (ret)
+		ret[h->n] = h->dir;
+	return h->n + 1;
 }
 
 /* As the link is now. Where the layer is another file by now, ours is of no use to others. */
@@ -343,6 +349,7 @@ void snap_pass_on(struct snap *s)
 void snap_let_go(struct snap *s)
 {
 	struct shares *h = s->shares;
+	struct holder lives = {};
 	struct entry x;
 	if (!h)
 		return;
@@ -353,6 +360,11 @@ void snap_let_go(struct snap *s)
 		const char *id = h->v[i].diff_id;
 		size_t n = load(h, id, &x) ? x.n : 0;
 		leave(&x, &h->self);
+		/* One that was killed did not leave: who is not asked any more does not hold the link. */
+		while (x.n && !is_same(&x.v[0], &lives) && proc_start_time(x.v[0].pid) != x.v[0].start)
+			memmove(x.v, x.v + 1, --x.n * sizeof *x.v);
+		if (x.n)
+			lives = x.v[0];
 		if (n && !x.n)
 			unlinkat(h->dir, digest_hex(id), 0);
 		else if (n > x.n)

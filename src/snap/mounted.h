@@ -13,7 +13,7 @@ bool mounted_take(struct snap *s, const char *diff_id, struct lower *l, bool *re
 /* A mount that was just made. true: it is held from now on, and l->fd borrowed. */
 bool mounted_add(struct snap *s, const char *diff_id, const struct lower *l);
 void mounted_begin(struct snap *s, bool holds); /* a stack is put together; holds: for a container */
-/* It is mounted, and what was made for it is told to others; or it is not, and nothing stays open. */
+/* It is mounted, and what was made for it is told to others; or it is not, and nothing of it stays open. */
 void mounted_end(struct snap *s, bool mounted);
 void mounted_forget(struct snap *s, const char *diff_id); /* the layer goes */
 void mounted_drop(struct snap *s);

@@ -172,9 +172,26 @@ holds() {
     # One that is killed stays in the link, and is passed over.
     first=$(holders | head -1)
     kill -9 "${first%%.*}"
+    wait_until 10 nothing_of cat "/proc/${first%%.*}/cmdline"
     hull run --rm --network host box cat /etc/passwd
     hull rm -f two mapped three
     wait_until 10 nothing_of ls -A "$HULL_RUN_ROOT/layers"
+}
+
+@test "filling a volume mounts the layers beside the container's, and leaves those in their place" {
+    need_erofs
+    new_store volume --storage erofs
+    hull run -d --name both --uidmap 0:100000:65536 -v filled:/etc --network host box sleep 1000
+    holds 1 1
+    run -0 hull exec both cat /etc/passwd
+    hull rm -f both
+    hull volume rm filled
+    wait_until 10 nothing_of ls -A "$HULL_RUN_ROOT/layers"
+    # One whose layers are files has the links' folder open, and comes back.
+    new_store volume-files --storage files
+    hull run -d --name plain --restart on-failure:1 --network host box sh -c 'sleep 0.1; exit 3'
+    wait_until 20 status_is plain exited
+    hull rm -f plain
 }
 
 @test "of containers that start at once one mounts the layer" {
