@@ -157,6 +157,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_login,
 	&cmd_logout,
 	&cmd_search,
+	&cmd_gc,
 	&cmd_boot,
 	&cmd_info,
 	&cmd_version,

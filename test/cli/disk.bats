@@ -190,7 +190,7 @@ make_images() {
     hull rmi --no-prune one >/dev/null
     id=$(hull image inspect -f '{{.Id}}' big)
     touch -d 2020-01-01 "$HULL_ROOT/images/${id#sha256:}.json"
-    run -0 hull system gc --keep 1g
+    run -0 hull gc --keep 1g
     [ "$(hull images -q | sort -u | wc -l)" = 3 ]
     before=$(du_bytes)
     run -0 hull system gc --keep 6m
