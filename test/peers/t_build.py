@@ -8,6 +8,7 @@ listed, with the reason. And images that hull built and pushed, run by docker an
 import atexit
 import contextlib
 import functools
+import gzip
 import hashlib
 import json
 import os
@@ -116,12 +117,13 @@ def write_context(top):
     for folder, folders, files in os.walk(top):
         for name in [".", *folders, *files]:
             os.lchown(os.path.join(folder, name), *OWNER)
-    for name, how in (("tree.tar", "w"), ("tree.tar.gz", "w:gz")):
-        with tarfile.open(os.path.join(top, name), how) as t:
-            for row in ("top", "top/sub", "top/sub/f"):
-                m = tarfile.TarInfo(row)
-                m.type, m.mode, m.uid, m.gid = (tarfile.REGTYPE, 0o640, 7, 8) if row.endswith("f") else (tarfile.DIRTYPE, 0o751, 9, 10)
-                t.addfile(m)
+    with tarfile.open(os.path.join(top, "tree.tar"), "w") as t:
+        for row in ("top", "top/sub", "top/sub/f"):
+            m = tarfile.TarInfo(row)
+            m.type, m.mode, m.uid, m.gid = (tarfile.REGTYPE, 0o640, 7, 8) if row.endswith("f") else (tarfile.DIRTYPE, 0o751, 9, 10)
+            t.addfile(m)
+    with open(os.path.join(top, "tree.tar"), "rb") as t, open(os.path.join(top, "tree.tar.gz"), "wb") as out:
+        out.write(gzip.compress(t.read(), mtime=0))
 
 
 class Docker(peers.Docker):
