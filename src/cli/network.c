@@ -266,7 +266,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 }
 
 struct connect_options {
-	struct strv aliases, link_local, driver_opts;
+	struct strv aliases, links, link_local, driver_opts;
 	char *ip, *ip6, *mac;
 	struct opt_num priority;
 };
@@ -277,6 +277,7 @@ static const struct opt connect_opts[] = {
 	{"gw-priority", 0, OPT_I64, O(priority), "N", "Who has the highest gives the default route"},
 	{"ip", 0, OPT_STR, O(ip), "IP", "Its IPv4 address"},
 	{"ip6", 0, OPT_STR, O(ip6), "IP", "Its IPv6 address"},
+	{"link", 0, OPT_STRV, O(links), "CONTAINER", "Refused: names resolve without", OPT_HIDDEN},
 	{"link-local-ip", 0, OPT_STRV, O(link_local), "IP", "A further, link-local address"},
 	{"mac-address", 0, OPT_STR, O(mac), "MAC", "Its MAC address"},
 };
@@ -287,6 +288,8 @@ static int join(void *opts, int argc unused, char **argv, struct err *e)
 	const struct connect_options *o = opts;
 	struct network_request q = {.ip = o->ip, .ip6 = o->ip6, .mac = o->mac, .aliases = o->aliases, .link_local = o->link_local,
 		.priority = o->priority.set ? o->priority.v : 0};
+	if (o->links.n)
+		return err_set(e, ERR_USAGE, "--link: docker's old way to names: they resolve on each network without it");
 	for (size_t i = 0; i < o->driver_opts.n; i++) {
 		const char *name = str_after(o->driver_opts.v[i], "com.docker.network.endpoint.ifname=");
 		if (!name)

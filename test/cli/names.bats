@@ -146,6 +146,7 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
     run -0 hull start -a later
     [[ $output == *10.89.12.* ]]
     refuses 125 'host' network connect host later
+    refuses 125 'link.*resolve' network connect --link a:b inner later
     refuses 1 'not found' network connect nowhere later
     refuses 1 'no such container' network connect right nobody
 }
