@@ -16,7 +16,8 @@
  *   starter: mounted_begin()    the folder is opened
  *            mounted_take()     a miss locks the folder, and looks again: of those that start at once one mounts, and the others take
  *            mounted_end()      what is new is told under the starter's number; unlocked
- *   monitor: snap_tell_mounts()  its own number in the place of the starter's, and beside those that are there
+ *   monitor: snap_tell_mounts()  one link more, @<the starter's pid>.<start time> -> <pid>.<start time>, says that it has these now; where
+ *                             they were taken its own number comes beside those that are there
  *   its end: snap_let_go()    its number goes, and the link with the last one; what a killed one leaves the next start overwrites
  *
  * A link names a few holders. The first stays for as long as it lives; a new one takes the place of some other when there is no room, so
@@ -59,6 +60,7 @@ struct shares {
 	int dir;         /* <run>/layers; -1: it was not there */
 	bool holds, locked;
 	struct holder self;
+	struct holder starter; /* in whose name we hold what is new; pid 0: in our own */
 	struct holder asked; /* who was asked last, by this */
 	int pidfd;
 	struct held *v;
@@ -101,18 +103,56 @@ static bool load(const struct shares *h, const char *diff_id, struct entry *ret)
 	return n > 0 && parse(text, ret);
 }
 
-static void save(const struct shares *h, const char *diff_id, const struct entry *x)
+static void put_link(const struct shares *h, const char *name, const char *text)
 {
-	char text[ENTRY_TEXT], tmp[32];
-	int n = snprintf(text, sizeof text, "%" PRIx64 ".%" PRIu64 ".%" PRIx64 ".%u", x->dev, x->ino, x->fsid, x->last);
-	for (size_t i = 0; i < x->n; i++)
-		n += snprintf(text + n, sizeof text - (size_t)n, " %d.%" PRIu64 ".%d", (int)x->v[i].pid, x->v[i].start, x->v[i].fd);
+	char tmp[32];
 	snprintf(tmp, sizeof tmp, "tmp-%d", (int)getpid());
 	/* One that is there was left by a process that is dead. */
 	if (symlinkat(text, h->dir, tmp) < 0 && (errno != EEXIST || unlinkat(h->dir, tmp, 0) < 0 || symlinkat(text, h->dir, tmp) < 0))
 		return;
-	if (renameat(h->dir, tmp, h->dir, digest_hex(diff_id)) < 0)
+	if (renameat(h->dir, tmp, h->dir, name) < 0)
 		unlinkat(h->dir, tmp, 0);
+}
+
+static void save(const struct shares *h, const char *diff_id, const struct entry *x)
+{
+	char text[ENTRY_TEXT];
+	int n = snprintf(text, sizeof text, "%" PRIx64 ".%" PRIu64 ".%" PRIx64 ".%u", x->dev, x->ino, x->fsid, x->last);
+	for (size_t i = 0; i < x->n; i++)
+		n += snprintf(text + n, sizeof text - (size_t)n, " %d.%" PRIu64 ".%d", (int)x->v[i].pid, x->v[i].start, x->v[i].fd);
+	put_link(h, digest_hex(diff_id), text);
+}
+
+static void name_heir(const struct holder *of, char out[48])
+{
+	snprintf(out, 48, "@%d.%" PRIu64, (int)of->pid, of->start);
+}
+
+/* Who has it now: the one that is named, or the monitor that it started. */
+static struct holder heir_of(const struct shares *h, const struct holder *o)
+{
+	char name[48], text[48];
+	struct holder heir = {};
+	name_heir(o, name);
+	ssize_t n = readlinkat(h->dir, name, text, sizeof text - 1);
+	text[n > 0 ? n : 0] = 0;
+	return n > 0 && sscanf(text, "%d.%" SCNu64, &heir.pid, &heir.start) == 2 && heir.pid > 0 && heir.start ? heir : *o;
+}
+
+static void forget_heir(const struct shares *h, const struct holder *o)
+{
+	char name[48];
+	name_heir(o, name);
+	unlinkat(h->dir, name, 0);
+}
+
+/* Of one that was killed nothing stays. */
+static bool is_alive(const struct shares *h, const struct holder *o, const struct holder *heir)
+{
+	if (proc_start_time(heir->pid) == heir->start)
+		return true;
+	forget_heir(h, o);
+	return false;
 }
 
 static bool is_same(const struct holder *a, const struct holder *b)
@@ -164,8 +204,9 @@ static int take_from(struct shares *h, const struct holder *o, uint64_t fsid)
 	if (!is_same(o, &h->asked)) {
 		fd_drop(&h->pidfd);
 		h->asked = (struct holder){};
-		h->pidfd = proc_pidfd_open(o->pid);
-		if (h->pidfd < 0 || proc_start_time(o->pid) != o->start)
+		struct holder heir = heir_of(h, o);
+		h->pidfd = proc_pidfd_open(heir.pid);
+		if (!is_alive(h, o, &heir) || h->pidfd < 0)
 			return -1;
 		h->asked = *o;
 	}
@@ -308,7 +349,7 @@ size_t snap_held(const struct snap *s, int *ret)
 }
 
 /* As the link is now. Where the layer is another file by now, ours is of no use to others. */
-static void tell(const struct shares *h, const struct held *v, const struct holder *starter)
+static void tell(const struct shares *h, const struct held *v)
 {
 	struct entry x;
 	if (!load(h, v->diff_id, &x))
@@ -316,8 +357,6 @@ static void tell(const struct shares *h, const struct held *v, const struct hold
 	else if (x.dev != v->entry.dev || x.ino != v->entry.ino || x.fsid != v->entry.fsid)
 		return;
 	drop_before(&x, &v->entry.v[0]);
-	if (v->is_new)
-		leave(&x, starter);
 	join(&x, &h->self);
 	save(h, v->diff_id, &x);
 }
@@ -327,12 +366,22 @@ void snap_tell_mounts(struct snap *s, uint64_t start_time)
 	struct shares *h = s->shares;
 	if (!h || !h->n)
 		return;
+	bool any_new = false;
+	char name[48], text[48];
 	struct holder starter = h->self;
 	h->self = (struct holder){.pid = getpid(), .start = start_time};
 	lock(h);
 	for (size_t i = 0; i < h->n; i++) {
+		any_new |= h->v[i].is_new;
 		h->self.fd = h->v[i].fd;
-		tell(h, &h->v[i], &starter);
+		if (!h->v[i].is_new)
+			tell(h, &h->v[i]);
+	}
+	if (any_new) {
+		h->starter = starter;
+		name_heir(&starter, name);
+		name_heir(&h->self, text);
+		put_link(h, name, text + 1);
 	}
 	unlock(h);
 }
@@ -343,6 +392,7 @@ void snap_pass_on(struct snap *s)
 	if (!h)
 		return;
 	close_held(h);
+	h->starter = (struct holder){};
 	fd_drop(&h->dir);
 }
 
@@ -359,10 +409,13 @@ void snap_let_go(struct snap *s)
 	for (size_t i = 0; told && i < h->n; i++) {
 		const char *id = h->v[i].diff_id;
 		size_t n = load(h, id, &x) ? x.n : 0;
-		leave(&x, &h->self);
+		leave(&x, h->starter.pid && h->v[i].is_new ? &h->starter : &h->self);
 		/* One that was killed did not leave: who is not asked any more does not hold the link. */
-		while (x.n && !is_same(&x.v[0], &lives) && proc_start_time(x.v[0].pid) != x.v[0].start)
-			memmove(x.v, x.v + 1, --x.n * sizeof *x.v);
+		for (; x.n && !is_same(&x.v[0], &lives); memmove(x.v, x.v + 1, --x.n * sizeof *x.v)) {
+			struct holder heir = heir_of(h, &x.v[0]);
+			if (is_alive(h, &x.v[0], &heir))
+				break;
+		}
 		if (x.n)
 			lives = x.v[0];
 		if (n && !x.n)
@@ -370,6 +423,8 @@ void snap_let_go(struct snap *s)
 		else if (n > x.n)
 			save(h, id, &x);
 	}
+	if (told && h->starter.pid)
+		forget_heir(h, &h->starter);
 	unlock(h);
 	snap_pass_on(s);
 }

@@ -133,10 +133,14 @@ look() {
     hull rm -f shy
 }
 
-# Who holds the one layer of this store, as "PID.START.FD".
+# Who holds the one layer of this store, as "PID.START.FD": where a starter is named, the monitor that has what it had.
 holders() {
-    local link
-    link=$(readlink "$HULL_RUN_ROOT/layers/$(basename "$(layers)")") && tr ' ' '\n' <<<"$link" | tail -n +2
+    local link pid start fd heir
+    link=$(readlink "$HULL_RUN_ROOT/layers/$(basename "$(layers)")") || return
+    tr ' ' '\n' <<<"$link" | tail -n +2 | while IFS=. read -r pid start fd; do
+        heir=$(readlink "$HULL_RUN_ROOT/layers/@$pid.$start") || heir=$pid.$start
+        echo "$heir.$fd"
+    done
 }
 
 # The file systems that these have the layer on, each once.
@@ -184,7 +188,11 @@ holds() {
     hull run -d --name both --uidmap 0:100000:65536 -v filled:/etc --network host box sleep 1000
     holds 1 1
     run -0 hull exec both cat /etc/passwd
+    # Killed, it leaves links, which the next one takes away.
+    kill -9 "$(holders | cut -d. -f1)"
+    wait_until 10 nothing_of held_devices
     hull rm -f both
+    hull run --rm --network host box true
     hull volume rm filled
     wait_until 10 nothing_of ls -A "$HULL_RUN_ROOT/layers"
     # One whose layers are files has the links' folder open, and comes back.
