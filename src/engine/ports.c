@@ -145,18 +145,18 @@ static bool is_translated(const struct connection *to, const struct addr *host)
 	return !cni_is(&to->network) && !to->endpoint.ip[host->len == 16].len;
 }
 
-/* All else that comes to it the packet filter has led elsewhere before. */
-static bool is_served_at_loopback(const struct port_map *m)
+/* All else that comes to it the packet filter has led elsewhere before. A range is served as a whole, or not: i are. */
+static bool is_served_at_loopback(const struct connections *x, const struct port_map *m, uint32_t i)
 {
 	static const struct addr loopback6 = {.len = 16, .b = {[15] = 1}};
-	return (addr_eq(&m->host, &any6) || addr_eq(&m->host, &loopback6)) && m->protocol != IPPROTO_SCTP && m->count <= SERVED_TOO;
+	return (addr_eq(&m->host, &any6) || addr_eq(&m->host, &loopback6)) && m->protocol != IPPROTO_SCTP && x->relayed.n + m->count - i <= SERVED_TOO;
 }
 
 /* The i-th port of m. */
 static void keep(struct connections *x, const struct connection *to, const struct port_map *m, uint32_t i, int fd)
 {
 	bool translated = is_translated(to, &m->host), six = (m->host.len == 16) != translated;
-	if (to->is_relayed || translated || is_served_at_loopback(m))
+	if (to->is_relayed || translated || is_served_at_loopback(x, m, i))
 		*arena_push(&x->arena, &x->relayed) = (struct relay_port){.fd = fd, .protocol = m->protocol, .to = to->endpoint.ip[six],
 			.port = (uint16_t)(m->port + i)};
 	x->fds = mem_grow(x->fds, (x->nfds + 1) * sizeof *x->fds);

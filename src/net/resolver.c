@@ -561,8 +561,10 @@ size_t resolver_polls(struct resolver *r, struct pollfd *ret, size_t room, int *
 	int64_t first = INT64_MAX;
 	if (room < 3 + WAITING + CONNECTIONS)
 		return 0;
-	if (r->changes >= 0)
-		wait_for(ret, &n, r->rest > now_ms() ? -1 : r->changes, POLLIN, r->rest > now_ms() ? r->rest : INT64_MAX, &first);
+	if (r->changes >= 0 && r->rest > now_ms())
+		wait_for(ret, &n, -1, POLLIN, r->rest, &first);
+	else if (r->changes >= 0)
+		wait_for(ret, &n, r->changes, POLLIN, INT64_MAX, &first);
 	wait_for(ret, &n, r->udp, POLLIN, INT64_MAX, &first);
 	wait_for(ret, &n, r->tcp, POLLIN, INT64_MAX, &first);
 	for (size_t i = 0; i < WAITING; i++)

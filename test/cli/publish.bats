@@ -131,6 +131,11 @@ bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
     hull rm -f wide
     run -0 in_host nft list map inet hull any4
     [[ $output != *"tcp . 2"* ]]
+    # More in all than the monitor would serve at ::1, though none of the ranges is.
+    hull network create --ipv6 both
+    ranges=()
+    for i in 1 2 3 4 5 6 7 8 9; do ranges+=(-p "[::]:2${i}000-2${i}999:2${i}000-2${i}999"); done
+    hull run --rm --network both "${ranges[@]}" box true
 }
 
 @test "one that does not run has it in its record, and at its next start" {
