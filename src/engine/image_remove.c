@@ -10,6 +10,7 @@
 #include "engine/events.h"
 #include "engine/trust.h"
 
+#include <errno.h>
 #include <string.h>
 
 int image_tag(struct engine *g, const char *source, const char *target, struct err *e)
@@ -143,7 +144,9 @@ static int remove_damaged(struct engine *g, const char *text, bool no_prune, str
 {
 	struct err why = *e, ignored = {};
 	char id[DIGEST_TEXT];
-	if (why.kind == ERR_NOT_FOUND || !store_is_damage(&why) || store_resolve(&g->store, text, id, &ignored) < 0)
+	/* Where a file should be is something else: of that `system check` lets nothing go, but who names it may. */
+	bool is_damage = store_is_damage(&why) || why.sys == EISDIR || why.sys == ELOOP;
+	if (why.kind == ERR_NOT_FOUND || !is_damage || store_resolve(&g->store, text, id, &ignored) < 0)
 		return -1;
 	*e = (struct err){};
 	if (check_use(g, text, id, true, e) < 0 || store_discard_image(&g->store, id, e) < 0)

@@ -80,7 +80,7 @@ int store_users(struct store *s, struct store_users *ret, struct err *e)
 bool store_is_damage(const struct err *why)
 {
 	/* A library or a kernel's facility that is missing says nothing of what is to be read. */
-	static const int codes[] = {0, ENOENT, EIO, EISDIR, ELOOP, EUCLEAN, EBADMSG};
+	static const int codes[] = {0, ENOENT, EIO, EUCLEAN, EBADMSG};
 	for (size_t i = 0; i < countof(codes); i++)
 		if (why->sys == codes[i])
 			return why->kind != ERR_UNSUPPORTED;
