@@ -62,6 +62,18 @@ static int open_root(struct engine *g, struct container_entry *c, struct err *e)
 	return take_fd(root);
 }
 
+static void set_files(struct host_config *h, const struct ulimit *files, struct arena *a)
+{
+	__typeof__(h->ulimits) with = {};
+	for (size_t i = 0; i < h->ulimits.n; i++) {
+		if (str_eq(h->ulimits.v[i].name, files->name))
+			return;
+		*arena_push(a, &with) = h->ulimits.v[i];
+	}
+	*arena_push(a, &with) = *files;
+	h->ulimits = with;
+}
+
 /* The container's own configuration with what was asked for in its place. */
 static int build(struct engine *g, struct container_entry *c, const struct exec_request *r, struct exec *x, struct err *e)
 {
@@ -85,6 +97,8 @@ static int build(struct engine *g, struct container_entry *c, const struct exec_
 		with.record.host.privileged = true;
 		with.record.host.cap_drop = with.record.host.security_opt = (struct strv){};
 	}
+	if (r->files)
+		set_files(&with.record.host, r->files, a);
 	struct spec_build b = {.g = g, .c = &with, .arena = a, .root = x->root, .maps = &x->maps, .spec = &x->spec};
 	return spec_build_exec(&b, e);
 }

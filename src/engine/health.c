@@ -22,6 +22,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ struct health {
 	int run_dir;
 	int64_t interval, timeout, start_period, start_interval, retries;
 	int64_t started, next, deadline, began; /* CLOCK_MONOTONIC; NEVER: not now; began: the probe */
+	struct ulimit files;             /* the container's */
 	struct container_process probe;  /* pidfd -1: none runs */
 	int out;
 	bool too_long;
@@ -117,7 +119,7 @@ static void plan(struct health *h)
 	h->next = now + (begins ? h->start_interval : h->interval);
 }
 
-struct health *health_new(struct engine *g, struct container_entry *c, const struct container *ct, int run_dir)
+struct health *health_new(struct engine *g, struct container_entry *c, const struct container *ct, int run_dir, const struct rlimit *files)
 {
 	const struct container_health *from = c->record.config.health;
 	if (!health_is_checked(&c->record.config))
@@ -126,7 +128,8 @@ struct health *health_new(struct engine *g, struct container_entry *c, const str
 	*h = (struct health){.g = g, .c = c, .ct = ct, .run_dir = run_dir, .out = -1, .probe = {.pidfd = -1, .console = -1},
 		.interval = or_else(from->interval, 30 * SECOND), .timeout = or_else(from->timeout, 30 * SECOND),
 		.start_period = from->start_period, .start_interval = or_else(from->start_interval, 5 * SECOND),
-		.retries = or_else(from->retries, RETRIES), .started = num_monotonic_ns(), .deadline = NEVER, .status = "starting"};
+		.retries = or_else(from->retries, RETRIES), .started = num_monotonic_ns(), .deadline = NEVER, .status = "starting",
+		.files = {(char *)(uintptr_t)"nofile", (int64_t)files->rlim_max, (int64_t)files->rlim_cur}};
 	plan(h);
 	write_document(h, run_dir);
 	return h;
@@ -152,7 +155,7 @@ static void shell_of(const struct container_config *c, struct strv *ret)
 	}
 }
 
-static int start_probe(struct engine *g, struct container_entry *c, int out, struct container_process *ret, struct err *e)
+static int start_probe(struct engine *g, struct container_entry *c, const struct ulimit *files, int out, struct container_process *ret, struct err *e)
 {
 	const struct container_config *cf = &c->record.config;
 	const struct strv *test = &cf->health->test;
@@ -161,7 +164,7 @@ static int start_probe(struct engine *g, struct container_entry *c, int out, str
 		shell_of(cf, &args);
 	for (size_t i = 1; i < test->n; i++)
 		strv_add(&args, test->v[i]);
-	struct exec_request r = {.args = args};
+	struct exec_request r = {.args = args, .files = files};
 	return container_begin_in(g, c, &r, (int[]){-1, out, out}, ret, e);
 }
 
@@ -214,7 +217,7 @@ static bool begin(struct health *h)
 	if (result == 0) {
 		h->out = p[0];
 		fcntl(p[0], F_SETFL, O_NONBLOCK);
-		result = start_probe(h->g, h->c, p[1], &h->probe, &why);
+		result = start_probe(h->g, h->c, &h->files, p[1], &h->probe, &why);
 		close(p[1]);
 	}
 	if (result == 0) {
@@ -374,7 +377,7 @@ int health_tell(struct engine *g, const struct container_entry *c, struct err *e
 	return sock < 0 ? -1 : attach_word(sock, word, sizeof word, -1, e);
 }
 
-int health_begin_anew(struct health **h, struct engine *g, struct container_entry *c, const struct container *ct, int run_dir)
+int health_begin_anew(struct health **h, struct engine *g, struct container_entry *c, const struct container *ct, int run_dir, const struct rlimit *files)
 {
 	struct err e = {};
 	own(container_entry) struct container_entry now = {.dir = -1, .lock = -1};
@@ -393,7 +396,7 @@ int health_begin_anew(struct health **h, struct engine *g, struct container_entr
 	c->state.health = (char *)(uintptr_t)(health_is_checked(&c->record.config) ? "starting" : NULL);
 	if (container_save_state(c->dir, &c->state, false, &e) < 0)
 		return EIO;
-	*h = health_new(g, c, ct, run_dir);
+	*h = health_new(g, c, ct, run_dir, files);
 	return 0;
 }
 
@@ -414,7 +417,7 @@ int health_check_now(struct engine *g, struct container_entry *c, int *ret_statu
 	struct container_process p = {.pidfd = -1, .console = -1};
 	if (!health_is_checked(&c->record.config))
 		return err_set(e, ERR_UNSUPPORTED, "container %.200s has no health check", container_label(c));
-	if (start_probe(g, c, 1, &p, e) < 0)
+	if (start_probe(g, c, NULL, 1, &p, e) < 0)
 		return -1;
 	siginfo_t si = {};
 	int64_t began = num_monotonic_ns(), timeout = or_else(c->record.config.health->timeout, 30 * SECOND), left;

@@ -20,8 +20,10 @@ bool health_is_checked(const struct container_config *c);
 /* "none", "kill", "restart", "stop"; NULL, "": none. ERR_USAGE. */
 int health_parse_action(const char *text, enum health_action *ret, struct err *e) must_use;
 
-/* The container has started; what is given is borrowed. NULL when nothing is to be checked. */
-struct health *health_new(struct engine *g, struct container_entry *c, const struct container *ct, int run_dir);
+/* The container has started; what is given is borrowed. files: the limit that it began with (RLIMIT_NOFILE), which checks have too, unless it
+ * names one. NULL when nothing is to be checked. */
+struct rlimit;
+struct health *health_new(struct engine *g, struct container_entry *c, const struct container *ct, int run_dir, const struct rlimit *files);
 void health_drop(struct health **h);
 /* What it waits for, and how long at most (as struct monitor's polls); then what happened. True: the container has become unhealthy. */
 size_t health_polls(struct health *h, struct pollfd *ret, size_t room, int *ms);
@@ -30,7 +32,8 @@ bool health_served(struct health *h);
 int health_tell(struct engine *g, const struct container_entry *c, struct err *e) must_use;
 /* In the monitor: is it that word? Then *h is made anew; returns an errno. */
 bool health_is_word(const void *p, size_t n);
-int health_begin_anew(struct health **h, struct engine *g, struct container_entry *c, const struct container *ct, int run_dir);
+int health_begin_anew(struct health **h, struct engine *g, struct container_entry *c, const struct container *ct, int run_dir,
+	const struct rlimit *files);
 struct container_health *health_copy(struct arena *a, const struct container_health *from);
 /* The container has ended: a check that still runs is killed, health.json goes where it stays. */
 void health_end(struct health *h);

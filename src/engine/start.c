@@ -46,6 +46,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +65,7 @@ struct start {
 	int rootfs, run_dir, seccomp_cache;
 	const struct container *running;
 	struct health *health;
+	struct rlimit files; /* ours, before we raise it for the ports that we serve */
 	enum health_action on_unhealthy;
 	int64_t deadline;  /* of --timeout, CLOCK_MONOTONIC; 0: none */
 	size_t nresolver;  /* of what we wait for is the resolver's */
@@ -152,7 +154,7 @@ static void on_started(void *arg, const struct container *ct, int64_t started_ns
 	fd_drop(&s->c->lock);
 	s->running = ct;
 	(void)!health_parse_action(s->c->record.host.health_on_failure, &s->on_unhealthy, &ignored);
-	s->health = health_new(s->g, s->c, ct, s->run_dir);
+	s->health = health_new(s->g, s->c, ct, s->run_dir, &s->files);
 	if (s->c->record.host.timeout > 0)
 		s->deadline = num_monotonic_ns() + s->c->record.host.timeout * 1000000000;
 }
@@ -324,7 +326,7 @@ static int on_told(void *arg, const void *p, size_t n, int fd)
 	if (!health_is_word(p, n))
 		return ports_told(s->g, &s->net, p, n, fd);
 	fd_drop(&fd);
-	int r = health_begin_anew(&s->health, s->g, s->c, s->running, s->run_dir);
+	int r = health_begin_anew(&s->health, s->g, s->c, s->running, s->run_dir, &s->files);
 	(void)!health_parse_action(s->c->record.host.health_on_failure, &s->on_unhealthy, &ignored);
 	return r;
 }
@@ -376,6 +378,7 @@ static int prepare(struct start *s, struct err *e)
 	s->build = (struct spec_build){.run_dir = s->run_dir, .g = s->g, .c = s->c, .arena = &s->arena, .root = s->rootfs, .maps = &s->maps, .spec = &s->spec};
 	if (notify_open(r, s->run_dir, &s->notify, e) < 0)
 		return -1;
+	getrlimit(RLIMIT_NOFILE, &s->files);
 	s->build.notify = s->notify.sock >= 0;
 	s->build.listen_fds = notify_listen_fds();
 	if (connect_prepare(s->g, s->c, &s->net, e) < 0 || prepare_pod(s, e) < 0 || connect_expect(s->g, &s->net, e) < 0 || spec_build(&s->build, e) < 0)

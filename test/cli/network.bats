@@ -567,6 +567,14 @@ print(u.recv(100).decode())'
     [ "$(hull logs again)" = $'1000\n1000' ]
 }
 
+@test "what the monitor raises for published ports is not its health check's; what --ulimit says is" {
+    need_nft
+    (ulimit -Sn 1000 && hull run -d --name hale --health-cmd 'ulimit -Sn >/limit' --health-interval 100ms -p 8080:80 box sleep 1000)
+    hull run -d --name said --health-cmd 'ulimit -Sn >/limit' --health-interval 100ms --ulimit nofile=900 -p 8081:80 box sleep 1000
+    for name in hale said; do wait_until 60 hull exec "$name" test -s /limit; done
+    [ "$(hull exec hale cat /limit) $(hull exec said cat /limit)" = "1000 900" ]
+}
+
 @test "where -p publishes when no address is said: the setting holds on every network, a network's own option wins" {
     need_nft
     echo '{"ip": "127.0.0.1"}' >"$HULL_DIR/settings.json"
