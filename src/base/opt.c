@@ -116,6 +116,16 @@ static int unknown_long(const struct cmd *c, const char *name, struct err *e)
 	return err_set(e, ERR_USAGE, "unknown option --%.60s of \"%s\"", name, c->name);
 }
 
+/* Others want such a value always, so scripts have it as a word of its own. */
+static const char *known_next(struct words *w, const struct opt *o)
+{
+	own(strv) struct strv known = {};
+	if (!(o->flags & OPT_NEXT) || w->at + 1 == w->argc)
+		return NULL;
+	strv_split(&known, o->values, ' ');
+	return strv_has(&known, w->argv[w->at + 1]) ? w->argv[++w->at] : NULL;
+}
+
 static int parse_long(struct words *w, struct err *e)
 {
 	const char *word = w->argv[w->at] + 2;
@@ -127,6 +137,8 @@ static int parse_long(struct words *w, struct err *e)
 		const struct opt *o = &c->opts[i];
 		if (strcmp(name, o->name) != 0 && !str_eq(name, o->alias))
 			continue;
+		if (!value)
+			value = known_next(w, o);
 		if (!value && !types[o->type].bare) {
 			own(mem) char *spelled = mem_printf("--%s", name);
 			value = next_value(w, spelled, o, e);

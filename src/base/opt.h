@@ -26,6 +26,7 @@ struct opt_num { bool set; int64_t v; };
 enum opt_flags {
 	OPT_HIDDEN = 1 << 0,
 	OPT_MINUS_ONE = 1 << 1, /* OPT_SIZE: -1 means unlimited */
+	OPT_NEXT = 1 << 2,      /* OPT_OPTSTR: a next word that is one of .values is its value, too */
 };
 struct opt {
 	const char *name;    /* without dashes */

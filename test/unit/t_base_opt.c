@@ -54,6 +54,28 @@ static void parse(struct parsed *p, const struct cmd *c, const char *const *word
 }
 #define PARSE(p, c, ...) parse((p), (c), (const char *const[]){__VA_ARGS__, NULL})
 
+/* A value that may be left out, and may be the next word where that is a known one. */
+static void next_words(void **state)
+{
+	(void)state;
+	static const struct opt with[] = {
+		{"gpus", 0, OPT_OPTSTR, offset_of(struct opts, gpus), "list", "GPUs", OPT_NEXT, "one mode=max", .preset = "all"},
+	};
+	static const struct cmd build = {"build", "[PATH]", "Build", with, countof(with), sizeof(struct opts), 0, 1};
+	static const struct { const char *first, *second, *value; int left; } cases[] = {
+		{"--gpus", "one", "one", 0}, {"--gpus", "mode=max", "mode=max", 0}, {"--gpus", "mode", "all", 1}, {"--gpus=one", "one", "one", 1},
+		{"--gpus", NULL, "all", 0},
+	};
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct parsed p;
+		PARSE(&p, &build, cases[i].first, cases[i].second);
+		assert_int_equal(p.r, 0);
+		assert_string_equal(p.o.gpus, cases[i].value);
+		assert_int_equal(p.argc, cases[i].left);
+		opt_drop(&build, &p.o);
+	}
+}
+
 static void grammar(void **state)
 {
 	(void)state;
@@ -213,7 +235,7 @@ static void completion(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(grammar), cmocka_unit_test(values), cmocka_unit_test(refusals),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(grammar), cmocka_unit_test(next_words), cmocka_unit_test(values), cmocka_unit_test(refusals),
 		cmocka_unit_test(help), cmocka_unit_test(man), cmocka_unit_test(completion)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
