@@ -117,12 +117,21 @@ void notify_serve(struct notify *n)
 	}
 }
 
+static int kept = -1;
+
+void notify_keep_listen_fds(int n)
+{
+	kept = n;
+}
+
 int notify_listen_fds(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *text = getenv("LISTEN_FDS");
 	struct err ignored = {};
 	uint64_t owner, n;
 	int open = 0;
+	if (kept >= 0)
+		return kept;
 	if (!pid || !text || num_u64(pid, INT32_MAX, &owner, "LISTEN_PID", &ignored) < 0 || owner != (uint64_t)getpid() ||
 		num_u64(text, FDS_MOST, &n, "LISTEN_FDS", &ignored) < 0)
 		return 0;

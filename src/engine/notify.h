@@ -36,3 +36,5 @@ void notify_serve(struct notify *n); /* something can be read at n->sock */
 
 /* How many descriptors, from 3 on, this process was given for the container; 0: none. Those that are not open end the count. */
 int notify_listen_fds(void);
+/* In the monitor that brings its container back: it is not who LISTEN_PID names, and so many are still open. */
+void notify_keep_listen_fds(int n);

@@ -55,8 +55,8 @@ static void set_env(struct spec_build *b, struct spec_process *p, const struct u
 		const char *names = getenv("LISTEN_FDNAMES");
 		own(mem) char *count = mem_printf("LISTEN_FDS=%d", b->listen_fds), *named = mem_printf("LISTEN_FDNAMES=%s", names ? names : "");
 		strv_env_set(&env, count);
-		/* The first process of its PID namespace, unless that is shared. */
-		strv_env_set(&env, "LISTEN_PID=1");
+		/* The first process of its PID namespace, unless that is shared; or the child of init, which is the first one. */
+		strv_env_set(&env, r->host.init.set && r->host.init.v ? "LISTEN_PID=2" : "LISTEN_PID=1");
 		if (names)
 			strv_env_set(&env, named);
 	}

@@ -431,6 +431,7 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	if (s->from)
 		m->restore = &s->restore;
 	m->create.preserve_fds = s->build.listen_fds;
+	m->keeps_preserved = str_eq(r->host.health_on_failure, "restart") || !(str_is_empty(r->host.restart.name) || str_eq(r->host.restart.name, "no"));
 	m->keeps_unit = s->notify.host >= 0;
 	logs_options(s->c, &s->arena, &m->log);
 	keep_fds(s);
@@ -497,7 +498,8 @@ static int monitor_died(struct start *s, int status, struct err *e)
 	return err_set(e, ERR_SYSTEM, "the container's monitor ended with status %d before the command was executed", WEXITSTATUS(status));
 }
 
-/* The monitor is through with the container and goes on as the process that brings it back. What it needs is open: what it kept. */
+/* The monitor is through with the container and goes on as the process that brings it back. What it needs is open: what it kept,
+ * and the sockets of the unit. */
 static void start_again(struct start *s)
 {
 	struct engine *g = s->g;
@@ -509,7 +511,8 @@ static void start_again(struct start *s)
 	start_drop(s);
 	container_entry_drop(s->c);
 	g->has_store = false;
-	fd_close_from(3, m.keep, m.nkeep);
+	notify_keep_listen_fds(m.create.preserve_fds);
+	fd_close_from(3 + m.create.preserve_fds, m.keep, m.nkeep);
 	restart_serve(g, id);
 }
 

@@ -125,8 +125,8 @@ static int start(struct server *s, struct err *e)
 	if (!m->restore && ((m->created && m->created(m->arg, &s->container, e) < 0) || container_start(&s->container, e) < 0))
 		return -1;
 	fd_drop(&m->create.rootfs);
-	for (int i = 0; i < m->create.preserve_fds; i++)
-		close(3 + i);
+	while (m->create.preserve_fds && !m->keeps_preserved)
+		close(3 + --m->create.preserve_fds);
 	if (m->started)
 		m->started(m->arg, &s->container, num_now_ns());
 	return 0;

@@ -57,6 +57,7 @@ struct monitor {
 	unsigned client_streams; /* what that client wants: ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR */
 	int report;        /* written once: struct err of the failure, or kind ERR_NONE when started (its text: a warning, or ""); then closed */
 	bool keeps_unit;   /* stays in the systemd unit that started it, whose main process it is to be; else it leaves it */
+	bool keeps_preserved; /* create.preserve_fds stay open here, for the next container; else they are closed when it runs, and counted as 0 */
 	int stop_signal, stop_seconds; /* how the container is stopped when we get SIGTERM; -1: waits for ever */
 	unsigned stall_ms; /* a client that joined later is cut off when it holds the program up for so long; 0: 10 s */
 	/* Fds that the callbacks use. All others are closed, but those named in this struct; create.rootfs is closed

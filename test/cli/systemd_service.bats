@@ -146,6 +146,24 @@ P
     [[ $(sed -n 2p "$HULL_DIR/activated") == "socket:["* ]]
     [[ $(sed -n 3p "$HULL_DIR/activated") == /dev/null ]]
     [ "$(sed -n 4p "$HULL_DIR/activated")" -eq 5 ]
+    # The child of init is who they are for; and who comes back by its policy has them again.
+    cat >"$HULL_DIR/activate.py" <<'P'
+import os, socket, sys
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[1], sys.argv[1:])
+P
+    run -0 python3 "$HULL_DIR/activate.py" "$HULL" run --rm --init box sh -c 'echo "$LISTEN_PID $$"; readlink /proc/$$/fd/3'
+    [[ $output == "2 2"*"socket:["* ]]
+    run -0 python3 "$HULL_DIR/activate.py" "$HULL" run -d --name activated --restart on-failure:2 box sh -c 'echo "$LISTEN_FDS $(readlink /proc/$$/fd/3)"; exit 1'
+    wait_until 30 eval '[ "$(hull inspect -f "{{.RestartCount}} {{.State.Status}}" activated)" = "2 exited" ]'
+    [ "$(hull logs activated | grep -c "^1 socket:")" -eq 3 ]
+    [ "$(hull logs activated | sort -u | wc -l)" -eq 1 ]
+    hull rm activated
     # Those of another process are none of ours.
     LISTEN_FDS=1 LISTEN_PID=1 run -0 hull run --rm box sh -c 'echo "[$LISTEN_FDS]"'
     [ "$output" = "[]" ]
