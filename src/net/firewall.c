@@ -229,10 +229,11 @@ static void add_postrouting(struct nft *n)
 	from(n, "nat6");
 	nft_masquerade(n);
 	nft_rule_end(n);
+	/* Each packet that comes to the host meets this one: what hardly any is, is asked first. */
 	nft_rule(n, "guard");
 	family(n, NFPROTO_IPV4);
-	from(n, "bridges");
 	loopback(n, NFT_CMP_EQ, 16);
+	from(n, "bridges");
 	verdict(n, NF_DROP, NULL);
 }
 
