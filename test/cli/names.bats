@@ -95,6 +95,13 @@ PY
         [ "$(dns second www.example.org A $how)" = "0 192.0.2.77" ]
         [ "$(dns nobody www.example.org A $how)" = 2 ]
     done
+    # Nobody is named: the machine's own, as they are when the question comes.
+    echo nameserver 198.51.100.2 >"$HULL_DIR/resolv.conf"
+    unshare --mount --propagation slave sh -ec 'mount --bind "$HULL_DIR/resolv.conf" /etc/resolv.conf; exec nsenter --net="$HULL_NET" "$@"' sh \
+        "$HULL" run -d --name machines --network outer box sleep 1000
+    [ "$(dns machines www.example.org A udp)" = 2 ]
+    printf 'search x\nnameserver 198.51.100.2\nnameserver 198.51.100.1\n' >"$HULL_DIR/resolv.conf"
+    for how in udp tcp; do [ "$(dns machines www.example.org A $how)" = "0 192.0.2.77" ]; done
     hull run -d --name shut --network closed --dns 198.51.100.1 box sleep 1000
     [ "$(dns shut www.example.org A udp)" = 2 ]
     [ "$(dns shut shut A tcp)" = "0 $(ip_of shut closed)" ]
@@ -110,12 +117,19 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
     [[ $output == *"10.89.10.1"*up* ]]
 }
 
+# The sockets of a container's resolver.
+resolver_sockets() {
+    hull exec "$1" cat /proc/net/udp /proc/net/tcp | awk '$2 ~ /^0B00007F/ && $4 ~ /0[7A]/ {print $2, $10}'
+}
+
 @test "network connect and disconnect: while it runs and before it does; names follow" {
     need_cmd python3
     hull network create --subnet 10.89.11.0/24 left
     hull network create --subnet 10.89.12.0/24 right
     hull run -d --name moves --network left box sleep 1000
     hull run -d --name stays --network right box sleep 1000
+    sockets=$(resolver_sockets moves; resolver_sockets stays)
+    [ "$(wc -l <<<"$sockets")" = 4 ]
     hull network connect --ip 10.89.12.50 --alias mover right moves
     [ "$(dns stays mover A udp)" = "0 10.89.12.50" ]
     [ "$(dns stays moves.right A udp)" = "0 10.89.12.50" ]
@@ -136,6 +150,8 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", 53))'
     [[ $output != *10.89.11* && $output == *"default via 10.89.12.1"* ]]
     refuses 1 'not connected' network disconnect left moves
     run -0 hull network rm left
+    # All that time by the same sockets: no question is lost to a change.
+    [ "$(resolver_sockets moves; resolver_sockets stays)" = "$sockets" ]
     hull stop -t 0 moves
     hull start moves
     [ "$(ip_of moves right)" = 10.89.12.50 ]

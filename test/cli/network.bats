@@ -287,6 +287,12 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
     hull stop -t 0 both
     hull start both
     [ "$(ip_of both six)" = 10.89.6.2 ]
+    # A restart keeps what was chosen, also when another is free.
+    hull run -d --name next --network six box sleep 1000
+    [ "$(ip_of next six)" = 10.89.6.3 ]
+    hull rm -f both
+    hull restart -t 0 next
+    [ "$(ip_of next six)" = 10.89.6.3 ]
 }
 
 @test "publish=proxy: by the monitor, under the host's rules for what comes in; loopback only, and a network that says nat" {
