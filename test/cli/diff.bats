@@ -14,6 +14,8 @@ teardown_file() { hull_teardown; }
     hull run --name idle box true
     run -0 hull diff idle
     [ -z "$output" ]
+    run -0 hull diff --format json idle
+    [ "$output" = "{}" ]
 }
 
 @test "added, changed, deleted; directories before what is in them" {
@@ -28,6 +30,10 @@ A /new
 A /new/deep
 A /new/deep/file
 A /new/link" ]
+    run -0 hull diff --format json busy
+    python3 -c 'import json,sys; d=json.loads(sys.argv[1]); assert d == {"changed": ["/bin", "/bin/cat", "/etc", "/etc/passwd"],
+        "added": ["/new", "/new/deep", "/new/deep/file", "/new/link"], "deleted": ["/bin/ls"]}, d' "$output"
+    refuses 125 'invalid --format.*json is known' diff --format '{{.}}' busy
 }
 
 @test "while it runs; a directory that was made anew hides what was in it" {
