@@ -65,6 +65,8 @@ struct cli_rows;
 int cli_rows_new(const char *format, const char *preset, const struct cli_heading *headings, struct cli_rows **ret, struct err *e) must_use;
 int cli_rows_add(struct cli_rows *r, struct json *row, struct err *e) must_use;
 int cli_rows_print(struct cli_rows *r, struct err *e) must_use;
+/* What of it a terminal of that size shows without wrapping or scrolling; 0: that side is not known. */
+int cli_rows_print_cut(struct cli_rows *r, size_t lines, size_t columns, struct err *e) must_use;
 void cli_rows_drop(struct cli_rows **r);
 /* All of it for rows that are together already. */
 int cli_format_rows(const struct json *rows, const char *format, const char *preset, const struct cli_heading *headings, struct err *e) must_use;

@@ -150,6 +150,24 @@ int cli_rows_print(struct cli_rows *r, struct err *e)
 	return cli_print(&r->out, e);
 }
 
+int cli_rows_print_cut(struct cli_rows *r, size_t lines, size_t columns, struct err *e)
+{
+	own(buf) struct buf shown = {};
+	size_t line = 0, column = 0;
+	if (r->table)
+		tab_format(r->table, &r->out);
+	for (size_t i = 0; i < r->out.len && (!lines || line < lines); i++) {
+		char c = r->out.data[i];
+		/* A character's later bytes share its cell. */
+		column += ((unsigned char)c & 0xc0) != 0x80;
+		if (c == '\n')
+			line++, column = 0;
+		if (c == '\n' || !columns || column <= columns)
+			buf_char(&shown, c);
+	}
+	return cli_print(&shown, e);
+}
+
 int cli_format_rows(const struct json *rows, const char *format, const char *preset, const struct cli_heading *headings, struct err *e)
 {
 	own(cli_rows) struct cli_rows *r = NULL;

@@ -8,6 +8,7 @@
 #include "engine/stats.h"
 
 #include "base/num.h"
+#include "sys/tty.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,10 +147,14 @@ static int show(const struct stats_options *o, bool live, const struct samples *
 		if (cli_rows_add(rows, row, e) < 0)
 			return -1;
 	}
-	/* The picture of before is written over, and what was longer is cleared. */
-	if (live && cli_printf(e, "\033[H\033[J") < 0)
+	unsigned short lines = 0, columns = 0;
+	if (!live)
+		return cli_rows_print(rows, e);
+	/* The picture of before is written over, and what was longer is cleared. The last line is the cursor's: a line break there scrolls. */
+	if (cli_printf(e, "\033[H\033[J") < 0)
 		return -1;
-	return cli_rows_print(rows, e);
+	(void)tty_get_size(1, &lines, &columns);
+	return cli_rows_print_cut(rows, lines > 1 ? lines - 1u : lines, columns, e);
 }
 
 static int stats(void *opts, int argc, char **argv, struct err *e)

@@ -73,7 +73,16 @@ is_held_up() {
     tty_start t "LC_ALL=C.UTF-8 '$HULL' stats"
     tty_shows 30 'drawn .*[█▏▎▍▌▋▊▉]'
     tty_type C-c
-    hull rm -f drawn
+    # A narrow one and a low one: cut, not wrapped, not scrolled.
+    hull run -d --name second box sleep 1000
+    wait_until 30 eval '! tmux -L "$HULL_TMUX" has-session -t t'
+    tmux -L "$HULL_TMUX" -f /dev/null new-session -d -x 50 -y 3 -s small "LC_ALL=C.UTF-8 '$HULL' stats"
+    TTY_NAME=small
+    tty_shows 30 'drawn .*[█▏▎▍▌▋▊▉]'
+    [[ $(tty_screen | sed -n 1p) == "CONTAINER ID"* ]]
+    [ "$(tty_screen | grep -c .)" = 2 ] || { tty_screen; return 1; }
+    tty_type C-c
+    hull rm -f drawn second
 }
 
 @test "bad input" {
