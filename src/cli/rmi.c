@@ -56,7 +56,7 @@ static int rmi(void *opts, int argc, char **argv, struct err *e)
 struct prune_options { bool all, force; struct strv filters; };
 static const struct opt prune_opts[] = {
 	{"all", 'a', OPT_BOOL, offset_of(struct prune_options, all), NULL, "All images that no container uses, not only those without a name"},
-	{"filter", 0, OPT_STRV, offset_of(struct prune_options, filters), "KEY=VALUE", "Only those: until=TIME, label=KEY[=VALUE], label!=…"},
+	{"filter", 0, OPT_STRV, offset_of(struct prune_options, filters), "KEY=VALUE", "Only those: until=TIME, label=KEY[=VALUE], label!=…, dangling=true"},
 	{"force", 'f', OPT_BOOL, offset_of(struct prune_options, force), NULL, "Do not ask"},
 };
 
@@ -105,19 +105,32 @@ int prune_print(struct engine *g, const char *type, const char *const *folders, 
 	return cli_print(out, e);
 }
 
+/* docker's other way to say -a, or that it is not meant. */
+static bool take_dangling(const struct strv *given, struct strv *ret_rest, bool all)
+{
+	for (size_t i = 0; i < given->n; i++)
+		if (str_eq(given->v[i], "dangling=false") || str_eq(given->v[i], "dangling=0"))
+			all = true;
+		else if (!str_eq(given->v[i], "dangling=true") && !str_eq(given->v[i], "dangling=1"))
+			strv_add(ret_rest, given->v[i]);
+	return all;
+}
+
 static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 {
 	static const char *const folders[] = {"images", "blobs", "layers"};
 	const struct prune_options *o = opts;
 	own(prune_filters) struct prune_filters filters = {};
+	own(strv) struct strv rest = {};
 	own(buf) struct buf out = {};
 	uint64_t before;
+	bool all = take_dangling(&o->filters, &rest, o->all);
 	struct engine *g = cli_engine(e);
-	if (!g || prune_filters_parse(&o->filters, &filters, e) < 0)
+	if (!g || prune_filters_parse(&rest, &filters, e) < 0)
 		return -1;
-	if (!o->force && !cli_confirm(o->all ? "This will remove all images that no container uses." : "This will remove all images without a name."))
+	if (!o->force && !cli_confirm(all ? "This will remove all images that no container uses." : "This will remove all images without a name."))
 		return 0;
-	if (disk_bytes(g, folders, countof(folders), &before, e) < 0 || prune_images(g, o->all, &o->filters, &out, e) < 0)
+	if (disk_bytes(g, folders, countof(folders), &before, e) < 0 || prune_images(g, all, &rest, &out, e) < 0)
 		return -1;
 	return prune_print(g, "image", folders, countof(folders), before, &out, e);
 }

@@ -173,7 +173,11 @@ PY
     python3 -c 'import json,sys; assert json.loads(sys.argv[1])["Repository"] == "box"' "$output"
 }
 
-@test "image prune says what it freed" {
+@test "image prune says what it freed, and knows docker's dangling=" {
+    run -0 hull image prune -f --filter dangling=true --filter label=none-has-this
+    [ "$output" = "Total reclaimed space: 0B" ]
+    run -0 hull image prune -f --filter dangling=false --filter label=none-has-this
+    run -125 hull image prune -f --filter dangling=perhaps
     run -0 hull image prune -f
     [ "$output" = "Total reclaimed space: 0B" ]
 }
