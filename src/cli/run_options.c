@@ -121,7 +121,7 @@ const struct opt run_options[] = {
 	{"volume", 'v', OPT_STRV, R(volume), "[SOURCE:]PATH[:OPTIONS]", "Mount a directory of the host, or a volume", 0, "@dir"},
 	{"volume-driver", 0, OPT_STR, R(volume_driver), "NAME", "Only \"local\"", OPT_HIDDEN},
 	{"volumes-from", 0, OPT_STRV, R(volumes_from), "CONTAINER[:ro]", "Mount what another container has mounted", 0, "@container"},
-	{"wait", 0, OPT_OPTSTR, R(wait), "CONDITION", "With -d: return when it is running, or healthy", 0, "running healthy", NULL, "healthy"},
+	{"wait", 0, OPT_OPTSTR, R(wait), "CONDITION", "With -d: return when it is running, or healthy; fail when it ends or is unhealthy", 0, "running healthy", NULL, "healthy"},
 	{"workdir", 'w', OPT_STR, R(workdir), "DIR", "Working directory, made when it is missing"},
 	REFUSED("cpu-count", 0, REFUSED_CPU_COUNT),
 	REFUSED("cpu-percent", 0, REFUSED_CPU_PERCENT),

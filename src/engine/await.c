@@ -70,6 +70,12 @@ static bool is_gone(const struct container_entry *c)
 	return !path_exists(c->dir, "config.json");
 }
 
+static bool is_live(struct engine *g, struct container_entry *c)
+{
+	const char *status = container_status(g, c);
+	return str_eq(status, "running") || str_eq(status, "paused") || str_eq(status, "restarting");
+}
+
 /* 1: so it is; 0: not yet. */
 static int look(struct engine *g, struct container_entry *c, enum await what, struct err *e)
 {
@@ -83,19 +89,15 @@ static int look(struct engine *g, struct container_entry *c, enum await what, st
 		return str_eq(status, what == AWAIT_PAUSED ? "paused" : "running");
 	if (!health_is_checked(&c->record.config))
 		return err_set(e, ERR_CONFLICT, "container %.200s has no health check", container_label(c));
-	if (str_eq(health, what == AWAIT_HEALTHY ? "healthy" : "unhealthy"))
+	if (str_eq(health, what == AWAIT_UNHEALTHY ? "unhealthy" : "healthy"))
 		return 1;
+	if (what == AWAIT_WELL && str_eq(health, "unhealthy") && !str_eq(c->record.host.health_on_failure, "restart") && is_live(g, c))
+		return err_set(e, ERR_CONFLICT, "container %.200s is unhealthy: `hull inspect` shows what its checks printed", container_label(c));
 	if ((str_eq(status, "running") || str_eq(status, "paused")) && !container_state_has_monitor(&g->containers, &c->state))
 		return err_set(e, ERR_CONFLICT, "container %.200s: its monitor was killed, and nobody checks its health", container_label(c));
 	if (str_eq(status, "exited"))
 		return err_set(e, ERR_CONFLICT, "container %.200s has ended with status %lld", container_label(c), (long long)c->state.exit_code);
 	return 0;
-}
-
-static bool is_live(struct engine *g, struct container_entry *c)
-{
-	const char *status = container_status(g, c);
-	return str_eq(status, "running") || str_eq(status, "paused") || str_eq(status, "restarting");
 }
 
 static int until(struct engine *g, struct container_entry *c, enum await what, struct err *e)

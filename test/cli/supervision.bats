@@ -223,11 +223,19 @@ waits_to_restart() {
 }
 
 @test "run -d --wait: returns when it is healthy, fails when it ends before" {
-    hull run -d --wait=healthy --name ready --health-cmd '[ -e /up ]' --health-interval 100ms box sh -c 'sleep 0.5; >/up; sleep 1000'
+    hull run -d --wait=healthy --name ready --health-cmd '[ -e /up ]' --health-interval 100ms --health-retries 1000 box sh -c 'sleep 0.5; >/up; sleep 1000'
     field_is ready .State.Health.Status healthy
     hull rm -f ready
-    run hull run -d --wait --name never --health-cmd false --health-interval 100ms box sh -c 'sleep 0.5; exit 3'
+    run hull run -d --wait --name never --health-cmd false --health-interval 100ms --health-retries 1000 box sh -c 'sleep 0.5; exit 3'
     [[ $status -ne 0 && $output == *"has ended with status 3"* ]]
+    # Unhealthy is an end, too, but where it is started anew for that: that one is well when it comes back.
+    run timeout 60 "$HULL" run -d --wait --name unwell --health-cmd false --health-interval 100ms --health-retries 2 box sleep 1000
+    [[ $status -eq 125 && $output == *"container unwell is unhealthy"* ]]
+    field_is unwell .State.Status running
+    timeout 60 "$HULL" run -d --wait --name mended --health-cmd '[ -e /second ]' --health-interval 100ms --health-retries 2 --health-on-failure restart \
+        box sh -c 'if [ -e /first ]; then touch /second; fi; touch /first; sleep 1000'
+    field_is mended .State.Health.Status healthy
+    hull rm -f unwell mended
     run hull run -d --wait --name unchecked box sleep 1000
     [[ $status -ne 0 && $output == *"has no health check"* ]]
     hull rm -f unchecked
