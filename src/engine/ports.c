@@ -282,16 +282,20 @@ static int choose_way(struct engine *g, struct connection *k, struct err *e)
 	return 0;
 }
 
-/* A number that is free in both families, for now; 0: the kernel has no IPv6, or no such protocol. */
-static uint16_t free_number(uint8_t protocol)
+/* The first number of these (0: any) that is free in both families, for now; 0: there is none, or the kernel has no IPv6, or no such protocol. */
+static uint16_t free_number(uint8_t protocol, uint32_t port, uint32_t last)
 {
 	static const int off = 0;
-	struct sockaddr_storage s;
-	socklen_t n = addr_socket(&any6, 0, &s);
 	own(fd) int fd = protocol == IPPROTO_SCTP ? -1 : socket(AF_INET6, (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, protocol);
-	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0 || bind(fd, (struct sockaddr *)&s, n) < 0)
+	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0)
 		return 0;
-	return port_of(fd);
+	for (; port <= last; port++) {
+		struct sockaddr_storage s;
+		socklen_t n = addr_socket(&any6, (uint16_t)port, &s);
+		if (bind(fd, (struct sockaddr *)&s, n) == 0)
+			return port_of(fd);
+	}
+	return 0;
 }
 
 /* At 0.0.0.0 and [::], by the same number. */
@@ -300,13 +304,17 @@ static int add_both(struct engine *g, struct connections *x, struct connection *
 {
 	enum { TRIES = 16 };
 	struct port_request same = *q;
+	uint32_t last = q->count <= 1 && q->host_last > q->host_port ? q->host_last : q->host_port;
+	bool is_choice = !q->host_port || last > q->host_port;
 	for (int i = 0; i < TRIES; i++) { /* it may be taken meanwhile */
 		struct err taken = {};
-		same.host_port = q->host_port ? q->host_port : free_number(port_protocol_of(q->protocol));
+		uint16_t number = is_choice ? free_number(port_protocol_of(q->protocol), q->host_port, last) : 0;
+		same.host_port = number ? number : q->host_port;
+		same.host_last = number ? 0 : q->host_last;
 		int r = add_port(g, x, four, c, &same, &any4, &taken);
 		if (r == 0)
 			break;
-		if (q->host_port || taken.kind != ERR_CONFLICT || i + 1 == TRIES)
+		if (!number || taken.kind != ERR_CONFLICT || i + 1 == TRIES)
 			return *e = taken, -1;
 	}
 	same.host_port = c->state.published.v[c->state.published.n - 1].host_port;

@@ -229,6 +229,24 @@ print(s.accept()[1][0], flush=True)' >"$HULL_DIR/seen" 3>&- &
     refuses 1 'no public port' port many 5555
 }
 
+@test "-p: of a choice of ports one that is free at 0.0.0.0 and [::]" {
+    need_cmd python3
+    [ -e /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"
+    in_host python3 -c '
+import socket, time
+four, six = socket.socket(), socket.socket(socket.AF_INET6)
+six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+four.bind(("0.0.0.0", 7011))
+six.bind(("::", 7010))
+print("ready", flush=True)
+time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
+    echo $! >"$HULL_DIR/server.pid"
+    wait_until 30 grep -q ready "$HULL_DIR/ready"
+    hull run -d --name chooses -p 7010-7012:80 box sleep 1000
+    [ "$(hull port chooses)" = $'80/tcp -> 0.0.0.0:7012\n80/tcp -> [::]:7012' ]
+    refuses 125 'already allocated' run --rm -p 7010-7012:80 box true
+}
+
 @test "-p: what cannot be is one line" {
     for bad in 70000:80 80:70000 80:80:80:80 x:80 80:x 0 80-70:80-70 80-81:80-82 80:80/icmp 1.2.3.4.5:80:80 ::1:80:80; do
         refuses 125 'invalid -p' run --rm -p "$bad" box true
@@ -768,6 +786,15 @@ print(u.recv(100).decode())'
     [ "$(in_host "$HULL_FETCH" http://127.0.0.1:8086/name)" = "$(hull exec next hostname)" ]
     run -0 hull network inspect -f '{{len .Containers}}' bridge
     [ "$output" = 1 ]
+}
+
+@test "the end of a container waits for no interface to be taken away: that is left to the end of its namespace" {
+    need_cmd strace
+    hull run --rm box true
+    in_host strace -f -e trace=sendto,sendmsg -o "$HULL_DIR/sent" "$HULL" run --rm --network bridge -p 8110:80 box true
+    grep -q RTM_SETLINK "$HULL_DIR/sent"
+    run ! grep RTM_DELLINK "$HULL_DIR/sent"
+    wait_until 30 in_host sh -c '[ -z "$(ip -o link show type veth | grep master)" ]'
 }
 
 @test "ten at once get ten addresses" {
