@@ -604,7 +604,7 @@ static void mend(struct resolver *r, int64_t now)
 	uint16_t udp, tcp;
 	ports_of(r, &udp, &tcp);
 	if (resolver_rules_changed(r->changes, r->netns))
-		(void)!resolver_redirect(r->netns, udp, tcp, &ignored);
+		(void)!resolver_redirect(r->netns, udp, tcp, true, &ignored);
 	r->rest = now + REST_MS;
 }
 
@@ -696,7 +696,7 @@ int resolver_open(int netns, int networks_run, int own_dir, struct resolver **re
 	int ok = netns_run(netns, open_any, r, e);
 	if (ok == 0) {
 		ports_of(r, &udp, &tcp);
-		if (resolver_redirect(netns, udp, tcp, &why) < 0)
+		if (resolver_redirect(netns, udp, tcp, false, &why) < 0)
 			ok = netns_run(netns, open_53, r, e);
 		else if ((r->netns = fcntl(netns, F_DUPFD_CLOEXEC, 0)) >= 0)
 			r->changes = resolver_rules_watch(netns);

@@ -37,7 +37,7 @@ static void redirect(struct nft *n, uint8_t protocol, uint16_t port)
 	nft_rule_end(n);
 }
 
-struct ports { uint16_t udp, tcp; };
+struct ports { uint16_t udp, tcp; bool anew; };
 
 static int put_rules(void *arg, struct err *e)
 {
@@ -45,6 +45,10 @@ static int put_rules(void *arg, struct err *e)
 	own(nft) struct nft n = {};
 	nft_begin(&n, NFPROTO_IPV4, table);
 	nft_add_table(&n);
+	if (p->anew) {
+		nft_delete_table(&n);
+		nft_add_table(&n);
+	}
 	nft_add_base_chain(&n, "output", "nat", NF_INET_LOCAL_OUT, -100);
 	nft_flush_chain(&n, "output");
 	redirect(&n, IPPROTO_UDP, p->udp);
@@ -52,9 +56,9 @@ static int put_rules(void *arg, struct err *e)
 	return nft_commit(&n, e);
 }
 
-int resolver_redirect(int netns, uint16_t udp, uint16_t tcp, struct err *e)
+int resolver_redirect(int netns, uint16_t udp, uint16_t tcp, bool anew, struct err *e)
 {
-	struct ports p = {udp, tcp};
+	struct ports p = {udp, tcp, anew};
 	return netns_run(netns, put_rules, &p, e);
 }
 
