@@ -51,6 +51,8 @@ int container_pause(struct engine *g, struct container_entry *c, bool paused, st
 int pause_hold(struct engine *g, const struct container_entry *c, struct err *e) must_use;
 void pause_over(int *hold);
 bool pause_is_word(const void *p, size_t n);
+/* Its monitor is told to kill it, for good (life.c). */
+bool end_is_word(const void *p, size_t n);
 /* In the monitor. *fd: -1 when there is nothing to watch any more. */
 void pause_served(struct engine *g, struct container_entry *c, int *fd);
 int container_rename(struct engine *g, const char *text, const char *name, struct err *e) must_use;

@@ -555,8 +555,25 @@ static bool is_damage(int code)
 	return false;
 }
 
+static const char end_word[] = "end for good";
+
+bool end_is_word(const void *p, size_t n)
+{
+	return n == sizeof end_word && memcmp(p, end_word, sizeof end_word) == 0;
+}
+
+/* Of one whose state is lost: its monitor knows what it runs, and where. */
+static void end_by_monitor(struct engine *g, struct container_entry *c)
+{
+	struct err ignored = {};
+	own(fd) int run = containers_run_dir(&g->containers, c->id, false, &ignored);
+	own(fd) int sock = run < 0 ? -1 : attach_connect_words(run, &ignored);
+	if (sock >= 0 && attach_word(sock, end_word, sizeof end_word, -1, &ignored) == 0)
+		(void)!container_wait(g, c, KILL_NS, NULL, &ignored);
+}
+
 /* By force also one whose record is damaged, which nobody could use nor remove: its state says what there is to end. Or the other way
- * round: then what its record says that it is called in cgroups. */
+ * round: then its monitor, if there is one, and what its record says that it is called in cgroups. */
 static int get_for_removal(struct engine *g, const char *text, bool force, struct container_entry *ret, struct err *e)
 {
 	struct err ignored = {};
@@ -567,6 +584,7 @@ static int get_for_removal(struct engine *g, const char *text, bool force, struc
 		return -1;
 	if (containers_load(&g->containers, id, ENTRY_LOCK | ENTRY_LOST_STATE, ret, &ignored) == 0) {
 		engine_warn(g, "%s: it is removed without", e->text);
+		end_by_monitor(g, ret);
 		return 0;
 	}
 	if (containers_load(&g->containers, id, ENTRY_LOCK | ENTRY_STATE_ONLY, ret, &ignored) < 0)

@@ -321,6 +321,12 @@ static int on_told(void *arg, const void *p, size_t n, int fd)
 		s->pauser = fd;
 		return 0;
 	}
+	if (end_is_word(p, n)) {
+		fd_drop(&fd);
+		s->monitor.is_final = true;
+		kill_now(s);
+		return 0;
+	}
 	if (connect_is_word(p, n))
 		return connect_told(s->g, &s->net, s->run_dir, fd);
 	if (!health_is_word(p, n))

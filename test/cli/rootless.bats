@@ -186,3 +186,15 @@ hull() {
     run -0 find "$HULL_DIR/run/hull/pods" -mindepth 1
     [ "$output" = "" ]
 }
+
+@test "rm -f ends what a container runs whose state cannot be read: it is in no cgroup of its own" {
+    id=$(hull run -d --name spoilt box sleep 1000)
+    pid=$(hull inspect -f '{{.State.Pid}}' spoilt)
+    state=$(find "$HULL_DIR/home" -path "*/containers/$id/state.json")
+    rm "$state"
+    mkdir "$state"
+    run -0 --separate-stderr hull rm -f spoilt
+    [[ $stderr == *"it is removed without"* ]]
+    [ ! -e "${state%/*}" ]
+    wait_until 10 nothing_of find "/proc/$pid" -maxdepth 0
+}
