@@ -50,6 +50,17 @@ struct owner {
 	const char *name;
 };
 
+/* read_state() made one up, which is kept from now on; where nothing runs, whose monitor will write the true one. */
+static void check_state(struct records *r, const struct owner *o)
+{
+	const struct container_state *s = &o->c->state;
+	struct err why = {};
+	if (!str_eq(s->status, "exited") || str_is_empty(s->error) || !str_is_empty(s->started_at) || !str_is_empty(s->finished_at))
+		return;
+	struct storage_damage *d = note(r, o->kind, o->c->id, o->name, "%.200s", s->error);
+	d->mended = r->repair && !path_exists(o->all->run, o->c->id) && container_save_state(o->c->dir, s, true, &why) == 0;
+}
+
 static void check_name(struct records *r, const struct owner *o)
 {
 	char id[65];
@@ -146,6 +157,7 @@ static int check_owners(struct records *r, struct containers *all, const char *k
 		if (str_eq(c.state.status, "removing"))
 			continue;
 		struct owner o = {.all = all, .kind = kind, .c = &c, .name = c.record.name && *c.record.name == '/' ? c.record.name + 1 : c.record.name};
+		check_state(r, &o);
 		check_name(r, &o);
 		check_volumes(r, &o);
 		check_networks(r, &o);

@@ -370,6 +370,8 @@ static void format_status(const struct row *row, struct buf *out)
 		buf_printf(out, "Up %s%s%s%s%s", num_format_span(now - num_time_of(s->started_at), span), str_is_empty(s->health) ? "" : " (",
 			str_eq(s->health, "starting") ? "health: starting" : s->health ? s->health : "", str_is_empty(s->health) ? "" : ")",
 			str_eq(row->status, "paused") ? " (Paused)" : "");
+	else if (str_eq(row->status, "exited") && str_is_empty(s->finished_at)) /* its state was lost */
+		buf_printf(out, "Exited (%lld)", (long long)s->exit_code);
 	else if (str_eq(row->status, "exited"))
 		buf_printf(out, "Exited (%lld) %s ago", (long long)s->exit_code, num_format_span(now - num_time_of(s->finished_at), span));
 	else

@@ -309,6 +309,17 @@ hurt() {
     run -0 hull system check
     [ "$output" = "$whole" ]
     hull inspect kept >/dev/null
+    # A state that a power cut emptied.
+    hull create --name emptied --network none box true
+    : >"$HULL_ROOT/containers/$(hull inspect -f '{{.Id}}' emptied)/state.json"
+    [ "$(hull ps -a --filter name=emptied --format '{{.Status}}')" = "Exited (255)" ]
+    run -1 hull system check
+    [[ $output == *"went down before its state was written (emptied)" ]]
+    run -0 hull system check --repair
+    [[ $output == *"(emptied): mended" ]]
+    [ -s "$HULL_ROOT/containers/$(hull inspect -f '{{.Id}}' emptied)/state.json" ]
+    hull start -a emptied
+    hull rm emptied
     # One without a name goes with its container as before.
     hull run --name nameless --network none -v /a box true
     rm -r "$HULL_ROOT/volumes/$(hull inspect -f '{{(index .Mounts 0).Name}}' nameless)"
