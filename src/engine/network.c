@@ -415,7 +415,10 @@ int network_prune(struct engine *g, const struct strv *filters, struct strv *ret
 {
 	own(arena) struct arena a = {};
 	own(strv) struct strv names = {};
-	if (engine_need_networks(g, e) < 0)
+	/* A filter is wrong also where there is nothing to look at. */
+	char n[] = "";
+	const struct network nothing = {.name = n, .id = n, .created = n, .driver = n};
+	if (passes(filters, &nothing, true, e) < 0 || engine_need_networks(g, e) < 0)
 		return -1;
 	own(fd) int lock = networks_lock(&g->networks, true, e);
 	if (lock < 0 || networks_names(&g->networks, &names, e) < 0)

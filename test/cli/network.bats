@@ -12,6 +12,12 @@ setup() { network_or_skip; }
 teardown() { network_clean; }
 
 # The first test here, as nothing has made the network yet.
+@test "prune with a filter that nobody knows, and no network there" {
+    [ -z "$(hull network ls -q --filter type=custom)" ]
+    refuses 125 'filter.*dangling' network prune -f --filter colour=red
+    refuses 125 'whenever' network prune -f --filter until=whenever
+}
+
 @test "run: the default network is made on the way, and that is not told when the program fails" {
     attempt run --rm box sh -c 'exit 3'
     [ "$status $output$stderr" = '3 ' ]
