@@ -12,7 +12,7 @@
 /* All that hull ever makes in its directories, by name: somebody may have said --root /. The locks come last. */
 static const char *const in_root[] = {"names", "containers", "pods", "images", "layers", "blobs", "build", "volumes", "networks", "imports",
 	"secrets", "secrets.lock", "seccomp", "events.log", "events.log.1", "events.lock", "box.lock", "userns.lock", "volumes.lock", "layers.lock"};
-static const char *const in_run[] = {"containers", "pods", "networks"};
+static const char *const in_run[] = {"containers", "pods", "networks", "layers"};
 
 static int remove_containers(struct engine *g, struct err *e)
 {
