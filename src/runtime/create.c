@@ -27,6 +27,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,7 +143,15 @@ __attribute__((noreturn)) static void be_child(struct creation *x)
 	init_main(&s);
 }
 
-/* From outside: a container must not reach its own score in a user namespace, and we can without its /proc. */
+static bool has_oom_score(const char *path, long long score)
+{
+	own(buf) struct buf b = BUF(32);
+	struct err ignored = {};
+	return path_read(AT_FDCWD, path, &b, &ignored) == 0 && strtoll(buf_text(&b), NULL, 10) == score;
+}
+
+/* From outside: a container must not reach its own score in a user namespace, and we can without its /proc. A child that we may not write to has
+ * raised its own before (init.c). */
 static int set_oom_score(struct creation *x, struct err *e)
 {
 	const struct spec_process *p = x->c->spec->process;
@@ -158,6 +167,8 @@ static int set_oom_score(struct creation *x, struct err *e)
 		return err_set(e, ERR_USAGE, "OOM score %s: it must be from -1000 to 1000", text);
 	if (e->sys != EACCES && e->sys != EPERM)
 		return err_wrap(e, "OOM score");
+	if (has_oom_score(path, score->v))
+		return 0;
 	snprintf(x->ct.warning, sizeof x->ct.warning, "the OOM score cannot be lowered to %s: it needs CAP_SYS_RESOURCE", text);
 	return 0;
 }

@@ -22,6 +22,7 @@
 #include "runtime/setup.h"
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "runtime/cgroup_delegate.h"
 #include "runtime/cgroup_limits.h"
 #include "runtime/idmap.h"
@@ -155,11 +156,24 @@ int setup_become_root(const struct spec_linux *l, struct err *e)
 	return 0;
 }
 
+/* The parent may lower it; but who is root of a user namespace only cannot write to what is not dumpable, so it is raised here. Nobody of the
+ * container is near yet. */
+static void raise_oom_score(const struct setup *s)
+{
+	struct err ignored = {};
+	char text[24];
+	if (!s->process->oom_score_adj.set || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+		return;
+	snprintf(text, sizeof text, "%lld", (long long)s->process->oom_score_adj.v);
+	(void)!path_put(AT_FDCWD, "/proc/self/oom_score_adj", text, &ignored);
+}
+
 static int take_identity(struct setup *s, struct err *e)
 {
 	bool is_new = s->ns->made & CLONE_NEWUSER;
 	if (is_new && (setup_wait(s, SETUP_MAPPED, e) < 0 || setup_become_root(s->spec->linux_, e) < 0))
 		return -1;
+	raise_oom_score(s);
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_sys(e, "set not dumpable") : 0;
 }
 

@@ -143,8 +143,11 @@ nothing_of_pods() {
     run -0 hull exec all-a cat /proc/1/comm
     [ "$output" = hull-pod-init ]
     run ! hull exec all-a ls /proc/1/root/
-    run -0 hull run --rm --privileged --pod all box ls -A /proc/1/root/
-    [ "$output" = "" ]
+    # A plain user's privileges do not reach that far.
+    if [ "$(id -u)" = 0 ]; then
+        run -0 hull run --rm --privileged --pod all box ls -A /proc/1/root/
+        [ "$output" = "" ]
+    fi
     # Whoever was left without a parent is reaped.
     hull exec all-a sh -c '(sleep 0.1 &)'
     wait_until 10 sh -c '! "$HULL" exec all-a ps | grep -q "Z.*sleep"'

@@ -198,3 +198,10 @@ hull() {
     [ ! -e "${state%/*}" ]
     wait_until 10 nothing_of find "/proc/$pid" -maxdepth 0
 }
+
+@test "--oom-score-adj: raised without a word, lowered with one" {
+    run -0 --separate-stderr hull run --rm --oom-score-adj 321 box cat /proc/self/oom_score_adj
+    [ "$output $stderr" = "321 " ]
+    run -0 --separate-stderr hull run --rm --oom-score-adj -321 box cat /proc/self/oom_score_adj
+    [[ $stderr == *"cannot be lowered to -321"* ]]
+}
