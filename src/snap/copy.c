@@ -25,6 +25,7 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -97,10 +98,15 @@ static bool cannot_share(void)
 	return errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS || errno == ENOTTY || errno == EBADF || errno == EPERM;
 }
 
-/* Where blocks cannot be shared and the kernel does not copy. */
+/* Where blocks cannot be shared: between file systems of two kinds the kernel copies by sendfile(2) only, where at all. */
 static int copy_by_hand(int from, int to, off_t at, off_t end)
 {
 	enum { ROOM = 256 << 10 };
+	ssize_t sent = lseek(to, at, SEEK_SET) < 0 ? -1 : 1;
+	while (sent > 0 && at < end)
+		sent = sendfile(to, from, &at, (size_t)(end - at));
+	if (sent >= 0 || !cannot_share())
+		return sent < 0 ? -1 : 0;
 	own(mem) char *room = mem_grow(NULL, ROOM);
 	while (at < end) {
 		ssize_t n = pread(from, room, end - at < ROOM ? (size_t)(end - at) : ROOM, at);
