@@ -78,7 +78,8 @@ is_held_up() {
     wait_until 30 eval '! tmux -L "$HULL_TMUX" has-session -t t'
     tmux -L "$HULL_TMUX" -f /dev/null new-session -d -x 50 -y 3 -s small "LC_ALL=C.UTF-8 '$HULL' stats"
     TTY_NAME=small
-    tty_shows 30 'drawn .*[█▏▎▍▌▋▊▉]'
+    # One of the two: there is no room for more.
+    tty_shows 30 '(drawn .*[█▏▎▍▌▋▊▉]|second .*%)'
     [[ $(tty_screen | sed -n 1p) == "CONTAINER ID"* ]]
     [ "$(tty_screen | grep -c .)" = 2 ] || { tty_screen; return 1; }
     tty_type C-c
