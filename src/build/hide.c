@@ -70,7 +70,7 @@ static int hide(const struct hiding *h, struct level *l, const char *path, unsig
 	for (size_t i = 0; i < names.n; i++) {
 		own(mem) char *below = *path ? path_join(path, names.v[i]) : mem_dup(names.v[i]);
 		if (ignore_has(h->g, below) && !keeps(h, l->from, names.v[i], below, depth)) {
-			if (make(l, e) < 0 || whiteout_make(l->to, names.v[i], h->form, e) < 0)
+			if (make(l, e) < 0 || whiteout_make(l->to, names.v[i], h->form, NULL, e) < 0)
 				return -1;
 			continue;
 		}

@@ -159,7 +159,7 @@ static int make_dir(const struct entry_maker *m, const struct tar_entry *t, cons
 		if (mkdirat(p->dir, p->name, t->mode & 01777) < 0)
 			return err_sys(e, "make the directory");
 		/* The whiteout said that the older directory of this name is gone: nothing of it may show. */
-		if (m->form != WHITEOUT_PLAIN && whiteout_is(&st) && whiteout_make(p->dir, p->name, m->form, e) < 0)
+		if (m->form != WHITEOUT_PLAIN && whiteout_is(&st) && whiteout_make(p->dir, p->name, m->form, NULL, e) < 0)
 			return -1;
 	}
 	return dress_dir_at(m, t, p, e) < 0 ? -1 : 1;

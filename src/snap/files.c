@@ -79,7 +79,7 @@ static int uncover(const struct writer *w, const char *parent, struct err *e)
 		if (whiteout_is(&st) && w->maker.form != WHITEOUT_PLAIN) {
 			if (unlinkat(dir, name, 0) < 0 || mkdirat(dir, name, 0755) < 0)
 				return err_sys(e, "its directory");
-			return whiteout_make(dir, name, w->maker.form, e) < 0 ? -1 : 1;
+			return whiteout_make(dir, name, w->maker.form, NULL, e) < 0 ? -1 : 1;
 		}
 		*end = next;
 	}
@@ -145,10 +145,12 @@ static int put_root(struct apply_target *to, const struct tar_entry *t, struct e
 	return entry_dress_dir(&w->maker, t, w->tree, e) < 0 ? -1 : remember_dir(w, "", t->mtime_ns, e);
 }
 
-static int put_gone(struct apply_target *to, const struct tar_entry *t unused, const char *name, struct err *e)
+static int put_gone(struct apply_target *to, const struct tar_entry *t, const char *name, struct err *e)
 {
 	struct writer *w = writer_of(to);
-	return whiteout_make(w->place.dir, name, w->maker.form, e);
+	struct timespec times[2];
+	entry_times(t->mtime_ns, times);
+	return whiteout_make(w->place.dir, name, w->maker.form, times, e);
 }
 
 static int put_opaque(struct apply_target *to, struct err *e)

@@ -237,7 +237,7 @@ static enum whiteout_form choose_form(struct snap *s, int tmp)
 	struct err why = {};
 	if (str_eq(snap_driver(s), "copy"))
 		return WHITEOUT_PLAIN;
-	bool holds = whiteout_make(tmp, "probe", form, &why) == 0 && whiteout_make_opaque(tmp, form, &why) == 0;
+	bool holds = whiteout_make(tmp, "probe", form, NULL, &why) == 0 && whiteout_make_opaque(tmp, form, &why) == 0;
 	unlinkat(tmp, "probe", 0);
 	if (holds || (why.sys != EPERM && why.sys != EOPNOTSUPP))
 		return form;

@@ -21,21 +21,21 @@
 static const char *const opaque_names[] = {
 	[WHITEOUT_OVERLAY] = "trusted.overlay.opaque", [WHITEOUT_OVERLAY_USER] = "user.overlay.opaque"};
 
-static int make_mark(int dir, const char *name, struct err *e)
+static int make_mark(int dir, const char *name, const struct timespec *times, struct err *e)
 {
 	own(fd) int fd = openat(dir, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
-	return fd < 0 ? err_sys(e, "whiteout %s", name) : 0;
+	return fd < 0 || (times && futimens(fd, times) < 0) ? err_sys(e, "whiteout %s", name) : 0;
 }
 
-int whiteout_make(int dir, const char *name, enum whiteout_form form, struct err *e)
+int whiteout_make(int dir, const char *name, enum whiteout_form form, const struct timespec *times, struct err *e)
 {
 	if (form == WHITEOUT_PLAIN) {
 		char mark[sizeof WHITEOUT_PREFIX + 255];
 		snprintf(mark, sizeof mark, WHITEOUT_PREFIX "%s", name);
-		return make_mark(dir, mark, e);
+		return make_mark(dir, mark, times, e);
 	}
 	if (mknodat(dir, name, S_IFCHR, 0) == 0)
-		return 0;
+		return times && utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? err_sys(e, "set time") : 0;
 	if (errno != EEXIST)
 		return err_sys(e, "whiteout of %s", name);
 	own(fd) int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -47,7 +47,7 @@ int whiteout_make(int dir, const char *name, enum whiteout_form form, struct err
 int whiteout_make_opaque(int dir, enum whiteout_form form, struct err *e)
 {
 	if (form == WHITEOUT_PLAIN)
-		return make_mark(dir, WHITEOUT_OPAQUE, e);
+		return make_mark(dir, WHITEOUT_OPAQUE, (const struct timespec[2]){}, e);
 	own(fd) int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsetxattr(fd, opaque_names[form], "y", 1, 0) < 0)
 		return err_sys(e, "opaque directory: %s", opaque_names[form]);

@@ -20,8 +20,9 @@
 
 enum whiteout_form { WHITEOUT_PLAIN, WHITEOUT_OVERLAY, WHITEOUT_OVERLAY_USER };
 
-/* Says that `name` is gone. Something of this layer that has the name stays: a directory turns opaque. */
-int whiteout_make(int dir, const char *name, enum whiteout_form form, struct err *e) must_use;
+/* Says that `name` is gone. Something of this layer that has the name stays: a directory turns opaque. times, as futimens has them, or
+ * NULL for now: a layer that is packed again is only the same when its whiteouts have the times that they came with. */
+int whiteout_make(int dir, const char *name, enum whiteout_form form, const struct timespec *times, struct err *e) must_use;
 int whiteout_make_opaque(int dir, enum whiteout_form form, struct err *e) must_use; /* dir: may be O_PATH */
 bool whiteout_is(const struct stat *st);
 /* dir is open for reading; knows all three forms. */

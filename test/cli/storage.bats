@@ -107,6 +107,16 @@ look() {
     hull rm -f mine
 }
 
+@test "what was deleted in a layer of files has no time: it is saved as the layer that it was, whenever it was laid out" {
+    new_store deleted --storage files
+    hull run --name gone --network host box sh -c 'rm /bin/vi; mkdir /x; echo a >/x/y'
+    hull commit gone gone:1
+    hull rm gone
+    run -0 hull image inspect -f '{{index .RootFS.Layers 1}}' gone:1
+    hull save -o saved.tar gone:1
+    tar tf saved.tar | grep -qxF "blobs/sha256/${output#sha256:}"
+}
+
 @test "files that a running container uses stay; a mounted EROFS file is no hindrance" {
     need_erofs
     new_store busy --storage files
