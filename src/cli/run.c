@@ -132,9 +132,10 @@ static int start(const struct run_options *o, const struct run_request *r, struc
 	own(fd) int ours = socks[1];
 	if (container_launch(g, &c, socks[0], streams, e) < 0)
 		return -1;
+	if (detach && cli_printf(e, "%s\n", id) < 0)
+		return -1;
 	if (detach)
-		return cli_printf(e, "%s\n", id) < 0 ||
-			(o->wait && container_await(g, &c, str_eq(o->wait, "running") ? AWAIT_RUNNING : AWAIT_WELL, ret_status, e) < 0) ? -1 : 0;
+		return o->wait ? container_await(g, &c, str_eq(o->wait, "running") ? AWAIT_RUNNING : AWAIT_WELL, r->wait_ns, ret_status, e) : 0;
 	struct session s = {.g = g, .c = &c, .streams = streams, .sig_proxy = r->sig_proxy, .owned = true};
 	return session_run(&s, take_fd(ours), ret_status, e);
 }

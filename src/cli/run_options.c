@@ -122,6 +122,7 @@ const struct opt run_options[] = {
 	{"volume-driver", 0, OPT_STR, R(volume_driver), "NAME", "Only \"local\"", OPT_HIDDEN},
 	{"volumes-from", 0, OPT_STRV, R(volumes_from), "CONTAINER[:ro]", "Mount what another container has mounted", 0, "@container"},
 	{"wait", 0, OPT_OPTSTR, R(wait), "CONDITION", "With -d: return when it is running, or healthy; fail when it ends or is unhealthy", 0, "running healthy", NULL, "healthy"},
+	{"wait-timeout", 0, OPT_I64, R(wait_timeout), "SECONDS", "With --wait: fail when it is not so by then; it goes on (for ever)"},
 	{"workdir", 'w', OPT_STR, R(workdir), "DIR", "Working directory, made when it is missing"},
 	REFUSED("cpu-count", 0, REFUSED_CPU_COUNT),
 	REFUSED("cpu-percent", 0, REFUSED_CPU_PERCENT),
@@ -138,7 +139,7 @@ struct opt create_options[CREATE_OPTIONS];
 
 void create_options_fill(void)
 {
-	static const char *const of_run[] = {"detach", "detach-keys", "sig-proxy", "wait"};
+	static const char *const of_run[] = {"detach", "detach-keys", "sig-proxy", "wait", "wait-timeout"};
 	size_t n = 0;
 	for (size_t i = 0; i < RUN_OPTIONS; i++) {
 		bool skip = false;

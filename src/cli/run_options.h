@@ -46,7 +46,7 @@ struct run_options {
 	bool publish_all, use_api_socket, disable_content_trust;
 	/* supervision */
 	char *restart, *health_cmd, *health_interval, *health_timeout, *health_start_period, *health_start_interval, *health_on_failure;
-	struct opt_num health_retries, timeout;
+	struct opt_num health_retries, timeout, wait_timeout;
 	struct strv requires;
 	char *wait, *sdnotify;
 	bool replace;
@@ -56,7 +56,7 @@ struct run_options {
 	char *refused[RUN_REFUSED];
 };
 
-enum { RUN_OPTIONS = 117, CREATE_OPTIONS = RUN_OPTIONS - 4 };
+enum { RUN_OPTIONS = 118, CREATE_OPTIONS = RUN_OPTIONS - 5 };
 extern const struct opt run_options[RUN_OPTIONS];
 extern struct opt create_options[CREATE_OPTIONS];
 void create_options_fill(void);

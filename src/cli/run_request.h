@@ -16,6 +16,7 @@ struct run_request {
 	struct create_request create; /* points at the others */
 	const char *pull;             /* always missing never */
 	bool sig_proxy;
+	int64_t wait_ns;              /* how long --wait may take; -1: for ever */
 	const char *port_option;      /* what run_request_port() calls itself; NULL: -p */
 };
 /* args: IMAGE [COMMAND] [ARG...]; with --rootfs they are the command. */

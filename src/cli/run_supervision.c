@@ -76,6 +76,11 @@ int run_request_supervision(const struct run_options *o, struct run_request *r, 
 		return err_set(e, ERR_USAGE, "invalid --wait \"%.60s\": running and healthy are known", o->wait);
 	if (o->wait && !o->detach)
 		return err_set(e, ERR_USAGE, "--wait: give -d too: without it hull stays with the container");
+	if (o->wait_timeout.set && !o->wait)
+		return err_set(e, ERR_USAGE, "--wait-timeout: give --wait too, which it bounds");
+	if (o->wait_timeout.set && (o->wait_timeout.v < 0 || o->wait_timeout.v > INT32_MAX))
+		return err_set(e, ERR_USAGE, "invalid --wait-timeout \"%lld\": it is a number of seconds", (long long)o->wait_timeout.v);
+	r->wait_ns = o->wait_timeout.set ? o->wait_timeout.v * 1000000000LL : -1;
 	r->host.timeout = o->timeout.set ? o->timeout.v : 0;
 	for (size_t i = 0; i < o->requires.n; i++) {
 		own(strv) struct strv names = {};

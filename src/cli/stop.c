@@ -2,6 +2,7 @@
 /*
  * stop: stop, restart, kill. Several containers are stopped side by side: each may take its ten seconds.
  */
+#include "cli/choose.h"
 #include "cli/commands.h"
 #include "engine/events.h"
 #include "sys/signals.h"
@@ -12,23 +13,41 @@
 struct stop_options {
 	char *signal;
 	struct opt_num timeout;
-	bool ignore;
+	bool ignore, running;
+	struct choice choice;
 	/* worked out */
 	struct engine *g;
 	int sig, seconds;
 };
+#define O(m) offset_of(struct stop_options, m)
+#define SIGNAL_FIRST {"signal", 's', OPT_STR, O(signal), "SIGNAL", "Signal to send first (the container's own, SIGTERM)", 0, CLI_SIGNALS}
+#define TIMEOUT {"timeout", 't', OPT_I64, O(timeout), "SECONDS", "How long to wait before SIGKILL, -1 for ever (10)", 0, NULL, "time"}
 static const struct opt stop_opts[] = {
-	{"ignore", 'i', OPT_BOOL, offset_of(struct stop_options, ignore), NULL, "One that is not there is no error"},
-	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send first (the container's own, SIGTERM)", 0, CLI_SIGNALS},
-	{"timeout", 't', OPT_I64, offset_of(struct stop_options, timeout), "SECONDS", "How long to wait before SIGKILL, -1 for ever (10)", 0, NULL, "time"},
+	CHOICE_ALL(struct stop_options, choice, 'a', "All that run"),
+	CHOICE_CIDFILE(struct stop_options, choice),
+	CHOICE_FILTER(struct stop_options, choice, 'f'),
+	{"ignore", 'i', OPT_BOOL, O(ignore), NULL, "One that is not there is no error"},
+	CHOICE_LATEST(struct stop_options, choice),
+	SIGNAL_FIRST,
+	TIMEOUT,
 };
 static const struct opt restart_opts[] = {
-	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send first (the container's own, SIGTERM)", 0, CLI_SIGNALS},
-	{"timeout", 't', OPT_I64, offset_of(struct stop_options, timeout), "SECONDS", "How long to wait before SIGKILL, -1 for ever (10)", 0, NULL, "time"},
+	CHOICE_ALL(struct stop_options, choice, 'a', "All, also those that do not run"),
+	CHOICE_CIDFILE(struct stop_options, choice),
+	CHOICE_FILTER(struct stop_options, choice, 'f'),
+	CHOICE_LATEST(struct stop_options, choice),
+	{"running", 0, OPT_BOOL, O(running), NULL, "All that run"},
+	SIGNAL_FIRST,
+	TIMEOUT,
 };
 static const struct opt kill_opts[] = {
-	{"signal", 's', OPT_STR, offset_of(struct stop_options, signal), "SIGNAL", "Signal to send (SIGKILL)", 0, CLI_SIGNALS},
+	CHOICE_ALL(struct stop_options, choice, 'a', "All that run"),
+	CHOICE_CIDFILE(struct stop_options, choice),
+	CHOICE_FILTER(struct stop_options, choice, 'f'),
+	CHOICE_LATEST(struct stop_options, choice),
+	{"signal", 's', OPT_STR, O(signal), "SIGNAL", "Signal to send (SIGKILL)", 0, CLI_SIGNALS},
 };
+#undef O
 
 static int prepare(struct stop_options *o, struct err *e)
 {
@@ -81,27 +100,35 @@ static int kill_one(const char *name, void *arg, struct err *e)
 
 static int stop(void *opts, int argc, char **argv, struct err *e)
 {
-	return prepare(opts, e) < 0 ? -1 : cli_each_at_once(argc, argv, true, stop_one, opts);
+	struct stop_options *o = opts;
+	const struct choice_rule rule = {&cmd_stop, choice_live, o->ignore};
+	return prepare(o, e) < 0 ? -1 : choice_each(&o->choice, &rule, o->g, argc, argv, true, stop_one, o, e);
 }
 
 static int restart(void *opts, int argc, char **argv, struct err *e)
 {
-	return prepare(opts, e) < 0 ? -1 : cli_each_at_once(argc, argv, true, restart_one, opts);
+	struct stop_options *o = opts;
+	const struct choice_rule rule = {&cmd_restart, o->running ? choice_live : NULL, false};
+	o->choice.all |= o->running;
+	return prepare(o, e) < 0 ? -1 : choice_each(&o->choice, &rule, o->g, argc, argv, true, restart_one, o, e);
 }
 
 static int kill_all(void *opts, int argc, char **argv, struct err *e)
 {
+	static const char *const states[] = {"running", "paused", NULL};
+	const struct choice_rule rule = {&cmd_kill, states, false};
 	struct stop_options *o = opts;
 	if (prepare(o, e) < 0)
 		return -1;
 	if (!o->sig)
 		o->sig = SIGKILL;
-	return cli_each(argc, argv, true, kill_one, o);
+	return choice_each(&o->choice, &rule, o->g, argc, argv, false, kill_one, o, e);
 }
 
 const struct cmd cmd_stop = {"stop", "CONTAINER...", "Stop running containers: a signal, then SIGKILL", stop_opts, countof(stop_opts),
-	sizeof(struct stop_options), 1, -1, stop, .complete = "@running"};
+	sizeof(struct stop_options), 0, -1, stop, .complete = "@running",
+	.examples = "$ hull stop web db\n$ hull stop --all\n$ hull stop --filter label=app=shop"};
 const struct cmd cmd_restart = {"restart", "CONTAINER...", "Stop containers and start them again", restart_opts, countof(restart_opts),
-	sizeof(struct stop_options), 1, -1, restart, .complete = "@container"};
+	sizeof(struct stop_options), 0, -1, restart, .complete = "@container"};
 const struct cmd cmd_kill = {"kill", "CONTAINER...", "Send a signal to the first process of containers", kill_opts, countof(kill_opts),
-	sizeof(struct stop_options), 1, -1, kill_all, .complete = "@running"};
+	sizeof(struct stop_options), 0, -1, kill_all, .complete = "@running"};

@@ -7,11 +7,13 @@
 #include "engine/await.h"
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "engine/health.h"
 #include "sys/proc.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/inotify.h>
@@ -35,6 +37,14 @@ int await_parse(const char *text, enum await *ret, struct err *e)
 	return err_set(e, ERR_USAGE, "invalid condition \"%.60s\": stopped, next-exit, removed, running, paused, healthy and unhealthy are known", text);
 }
 
+static const char *word_of(enum await what)
+{
+	for (size_t i = 0; i < countof(words); i++)
+		if (words[i].what == what)
+			return words[i].text;
+	return "healthy";
+}
+
 static int watch(const struct container_entry *c, struct err *e)
 {
 	char path[48];
@@ -52,13 +62,21 @@ static int open_monitor(struct engine *g, const struct container_entry *c)
 	return container_state_has_monitor(&g->containers, &c->state) ? take_fd(fd) : -1;
 }
 
-static int next(int fd, int monitor, struct err *e)
+/* What of the time is left, in poll's milliseconds; 0: none. */
+static int left_ms(int64_t deadline)
+{
+	int64_t ms = deadline < 0 ? -1 : (deadline - num_monotonic_ns() + 999999) / 1000000;
+	return deadline < 0 ? -1 : ms < 0 ? 0 : ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+/* A change, or the time is up. */
+static int next(int fd, int monitor, int64_t deadline, struct err *e)
 {
 	char events[4096];
 	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = monitor, .events = POLLIN}};
 	int n;
 	do
-		n = poll(p, countof(p), -1);
+		n = poll(p, countof(p), left_ms(deadline));
 	while (n < 0 && errno == EINTR);
 	if (n < 0 || (p[0].revents && read(fd, events, sizeof events) < 0 && errno != EINTR && errno != EAGAIN))
 		return err_sys(e, "wait for the container");
@@ -100,7 +118,13 @@ static int look(struct engine *g, struct container_entry *c, enum await what, st
 	return 0;
 }
 
-static int until(struct engine *g, struct container_entry *c, enum await what, struct err *e)
+static int too_late(struct container_entry *c, enum await what, struct err *e)
+{
+	return err_set(e, ERR_TIMEOUT, "container %.200s is not %s in the time it was given%s", container_label(c), word_of(what),
+		what == AWAIT_HEALTHY || what == AWAIT_WELL ? ": `hull inspect` shows what its checks printed" : "");
+}
+
+static int until(struct engine *g, struct container_entry *c, enum await what, int64_t deadline, struct err *e)
 {
 	own(fd) int fd = watch(c, e);
 	if (fd < 0)
@@ -111,21 +135,26 @@ static int until(struct engine *g, struct container_entry *c, enum await what, s
 		int r = look(g, c, what, e);
 		if (r != 0)
 			return r < 0 ? -1 : 0;
-		if (next(fd, monitor, e) < 0)
+		if (left_ms(deadline) == 0)
+			return too_late(c, what, e);
+		if (next(fd, monitor, deadline, e) < 0)
 			return -1;
 	}
 }
 
-int container_await(struct engine *g, struct container_entry *c, enum await what, int *ret_status, struct err *e)
+int container_await(struct engine *g, struct container_entry *c, enum await what, int64_t timeout_ns, int *ret_status, struct err *e)
 {
-	if (what == AWAIT_NEXT_EXIT && !is_live(g, c) && until(g, c, AWAIT_RUNNING, e) < 0)
+	const int64_t deadline = timeout_ns < 0 ? -1 : num_monotonic_ns() + timeout_ns;
+	if (what == AWAIT_NEXT_EXIT && !is_live(g, c) && until(g, c, AWAIT_RUNNING, deadline, e) < 0)
 		return -1;
-	if (what == AWAIT_STOPPED || what == AWAIT_NEXT_EXIT || (what == AWAIT_REMOVED && is_live(g, c)))
-		if (container_wait(g, c, -1, ret_status, e) < 0)
-			return -1;
+	if (what == AWAIT_STOPPED || what == AWAIT_NEXT_EXIT || (what == AWAIT_REMOVED && is_live(g, c))) {
+		int ended = container_wait(g, c, deadline < 0 ? -1 : left_ms(deadline) * 1000000LL, ret_status, e);
+		if (ended <= 0)
+			return ended < 0 ? -1 : too_late(c, what, e);
+	}
 	if (what == AWAIT_STOPPED || what == AWAIT_NEXT_EXIT)
 		return 0;
 	if (what == AWAIT_REMOVED && !is_live(g, c))
 		*ret_status = (int)c->state.exit_code;
-	return until(g, c, what, e);
+	return until(g, c, what, deadline, e);
 }

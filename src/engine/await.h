@@ -12,5 +12,5 @@ enum await { AWAIT_STOPPED, AWAIT_NEXT_EXIT, AWAIT_REMOVED, AWAIT_RUNNING, AWAIT
  * docker's and podman's words: stopped, exited, not-running, next-exit, removed, running, paused, healthy, unhealthy. ERR_USAGE. */
 int await_parse(const char *text, enum await *ret, struct err *e) must_use;
 /* Returns when it is so; *ret_status: how it ended (not for the last four). ERR_CONFLICT when it cannot become so any more: it has no health check, it
- * ended, it is gone. */
-int container_await(struct engine *g, struct container_entry *c, enum await what, int *ret_status, struct err *e) must_use;
+ * ended, it is gone. ERR_TIMEOUT after timeout_ns; < 0: for ever. */
+int container_await(struct engine *g, struct container_entry *c, enum await what, int64_t timeout_ns, int *ret_status, struct err *e) must_use;

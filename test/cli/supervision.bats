@@ -241,6 +241,16 @@ waits_to_restart() {
     hull rm -f unchecked
 }
 
+@test "run -d --wait-timeout: one that does not become healthy is waited for no longer, and goes on" {
+    run timeout 60 "$HULL" run -d --wait --wait-timeout 1 --name slow --health-cmd false --health-interval 1h --health-start-period 2h box sleep 1000
+    [[ $status -eq 125 && $output == *"container slow is not healthy in the time it was given"* ]]
+    field_is slow .State.Status running
+    timeout 60 "$HULL" run -d --wait=running --wait-timeout 60 --name quick box sleep 1000
+    hull rm -f slow quick
+    refuses 125 'give --wait too' run -d --wait-timeout 5 box true
+    refuses 125 'invalid --wait-timeout' run -d --wait --wait-timeout -5 box true
+}
+
 # The program that `timeout` has started: looked for each time, for it may not have by then.
 child_has_pidfd() { find "/proc/$(pgrep -P "$1")/fd" -lname "*pidfd*" | grep -q .; }
 

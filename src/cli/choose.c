@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * choose: the list is made first, then each is taken by its id. Who comes meanwhile is not of it; who goes meanwhile is no error, for nobody named it.
+ *
+ * --all means those that the verb can do something to: stop and kill do not complain about what has ended. A filter without --all means the
+ * same ones; one for the status takes the place of the verb's own choice.
+ */
+#include "cli/choose.h"
+
+#include "base/path.h"
+#include "cli/prune.h"
+#include "engine/container.h"
+#include "engine/list.h"
+
+#include <fcntl.h>
+
+const char *const choice_live[] = {"running", "paused", "restarting", NULL};
+
+static int check(const struct choice *c, const struct choice_rule *r, int argc, struct err *e)
+{
+	const bool many = c->all || c->filters.n > 0;
+	if (many && c->latest)
+		return err_set(e, ERR_USAGE, "--latest is one container: it does not go with --%s", c->all ? "all" : "filter");
+	if ((many || c->latest) && (argc > 0 || c->cidfiles.n > 0))
+		return err_set(e, ERR_USAGE, "--%s does not go with containers that are named: leave one of them away",
+			c->latest ? "latest" : c->all ? "all" : "filter");
+	if (!many && !c->latest && argc == 0 && c->cidfiles.n == 0)
+		return err_set(e, ERR_USAGE, "\"%s\" needs at least 1 argument: %s [OPTIONS] %s, or %s--latest", r->cmd->name, r->cmd->name, r->cmd->usage,
+			str_eq(r->cmd->opts[0].name, "all") ? "--all, " : "");
+	return 0;
+}
+
+static int add_file(const struct choice_rule *r, const char *path, struct strv *ret, struct err *e)
+{
+	own(buf) struct buf b = {.max = 4096};
+	struct err why = {};
+	if (path_read(AT_FDCWD, path, &b, &why) < 0) {
+		if (r->ignore && why.kind == ERR_NOT_FOUND)
+			return 0;
+		*e = why;
+		return err_wrap(e, "--cidfile");
+	}
+	own(mem) char *text = buf_take(&b);
+	const char *id = str_trim(text);
+	if (!*id)
+		return err_set(e, ERR_USAGE, "--cidfile %.200s: there is no id in it", path);
+	strv_add(ret, id);
+	return 0;
+}
+
+struct listing {
+	const struct prune_filters *filters;
+	struct strv *ids;
+};
+
+static int add_row(void *arg, struct json *row, struct err *e unused)
+{
+	const struct listing *l = arg;
+	const char *id = json_get_str(row, "Id");
+	if (id && prune_filters_take(l->filters, row))
+		strv_add(l->ids, id);
+	return 0;
+}
+
+/* A list filters by what `ps` knows; age and labels that must not be there are looked at row by row. */
+static int add_listed(const struct choice *c, const struct choice_rule *r, struct engine *g, struct strv *ret, struct err *e)
+{
+	own(prune_filters) struct prune_filters filters = {};
+	own(strv) struct strv ours = {};
+	bool by_status = c->latest;
+	for (size_t i = 0; i < c->filters.n; i++) {
+		const char *f = c->filters.v[i];
+		bool here = str_has_prefix(f, "until=") || str_has_prefix(f, "label!=");
+		by_status |= str_has_prefix(f, "status=");
+		strv_add(here ? &ours : &filters.list, f);
+	}
+	if (prune_filters_parse(&ours, &filters, e) < 0)
+		return -1;
+	for (size_t i = 0; !by_status && r->states && r->states[i]; i++) {
+		own(mem) char *status = mem_printf("status=%s", r->states[i]);
+		strv_add(&filters.list, status);
+	}
+	struct container_list_request q = {.all = true, .last = c->latest ? 1 : -1, .filters = &filters.list};
+	return container_list_each(g, &q, add_row, &(struct listing){&filters, ret}, e);
+}
+
+int choice_names(const struct choice *c, const struct choice_rule *r, struct engine *g, int argc, char **argv, struct strv *ret, struct err *e)
+{
+	if (check(c, r, argc, e) < 0)
+		return -1;
+	for (int i = 0; i < argc; i++)
+		strv_add(ret, argv[i]);
+	for (size_t i = 0; i < c->cidfiles.n; i++)
+		if (add_file(r, c->cidfiles.v[i], ret, e) < 0)
+			return -1;
+	if (c->all && c->filters.n == 0 && !r->states)
+		return containers_ids(&g->containers, false, ret, e);
+	if ((c->all || c->filters.n > 0 || c->latest) && add_listed(c, r, g, ret, e) < 0)
+		return -1;
+	return c->latest && ret->n == 0 ? err_set(e, ERR_NOT_FOUND, "--latest: there is no container") : 0;
+}
+
+struct each {
+	int (*one)(const char *name, void *arg, struct err *e);
+	void *arg;
+};
+
+static int one_of_many(const char *name, void *arg, struct err *e)
+{
+	const struct each *each = arg;
+	struct err why = {};
+	int r = each->one(name, each->arg, &why);
+	if (r < 0 && why.kind == ERR_NOT_FOUND)
+		return 1;
+	return r < 0 ? (*e = why, -1) : r;
+}
+
+int choice_each(const struct choice *c, const struct choice_rule *r, struct engine *g, int argc, char **argv, bool at_once,
+	int (*one)(const char *name, void *arg, struct err *e), void *arg, struct err *e)
+{
+	own(strv) struct strv names = {};
+	struct each each = {one, arg};
+	const bool many = c->all || c->filters.n > 0;
+	if (choice_names(c, r, g, argc, argv, &names, e) < 0)
+		return -1;
+	return (at_once ? cli_each_at_once : cli_each)((int)names.n, names.v, true, many ? one_of_many : one, many ? (void *)&each : arg);
+}
