@@ -3,6 +3,7 @@
  * stats: two samples make a row; one picture a second. On a terminal each picture takes the place of the last, with a bar for what CPU and
  * memory are at; elsewhere they follow each other.
  */
+#include "cli/choose.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
 #include "engine/stats.h"
@@ -15,10 +16,18 @@
 #include <time.h>
 #include <unistd.h>
 
-struct stats_options { bool all, no_stream, no_trunc; char *format; };
+struct stats_options {
+	bool all, no_reset, no_stream, no_trunc;
+	char *format;
+	struct opt_num interval;
+	struct choice choice; /* --latest */
+};
 static const struct opt stats_opts[] = {
 	{"all", 'a', OPT_BOOL, offset_of(struct stats_options, all), NULL, "Show all containers, not only those that run"},
 	{"format", 0, OPT_STR, offset_of(struct stats_options, format), "string", "A Go template for each row, \"table TEMPLATE\" or \"json\"", 0, "table json"},
+	{"interval", 'i', OPT_I64, offset_of(struct stats_options, interval), "SECONDS", "From one picture to the next (1)"},
+	CHOICE_LATEST(struct stats_options, choice),
+	{"no-reset", 0, OPT_BOOL, offset_of(struct stats_options, no_reset), NULL, "On a terminal: one picture below the other"},
 	{"no-stream", 0, OPT_BOOL, offset_of(struct stats_options, no_stream), NULL, "Show one picture and end"},
 	{"no-trunc", 0, OPT_BOOL, offset_of(struct stats_options, no_trunc), NULL, "Do not cut ids off"},
 };
@@ -46,6 +55,15 @@ static int names(struct engine *g, bool all, int argc, char **argv, struct strv 
 	return argc ? 0 : containers_ids(&g->containers, !all, ret, e);
 }
 
+/* As ps has them. */
+static int newest_first(const void *x, const void *y)
+{
+	const struct container_sample *a = x, *b = y;
+	if (a->created_ns != b->created_ns)
+		return a->created_ns > b->created_ns ? -1 : 1;
+	return strcmp(b->id, a->id);
+}
+
 /* Containers that were named must be there; of the others those that are. */
 static int sample(struct engine *g, struct sampler *s, const struct stats_options *o, int argc, char **argv, struct samples *ret, struct err *e)
 {
@@ -64,6 +82,8 @@ static int sample(struct engine *g, struct sampler *s, const struct stats_option
 		}
 		ret->n += argc || o->all || ret->v[ret->n].runs;
 	}
+	if (!argc)
+		qsort(ret->v, ret->n, sizeof *ret->v, newest_first);
 	return 0;
 }
 
@@ -102,7 +122,8 @@ static double rate(uint64_t before, uint64_t now, int64_t span_ns)
 	return now > before && span_ns > 0 ? (double)(now - before) / (double)span_ns * 100 : 0;
 }
 
-static struct json *row_of(const struct container_sample *was, const struct container_sample *s, bool full)
+/* called: as the user did; NULL: by its id. */
+static struct json *row_of(const struct container_sample *was, const struct container_sample *s, bool full, const char *called)
 {
 	struct json *row = json_new_object();
 	own(mem) char *id = column_id(s->id, full);
@@ -114,7 +135,7 @@ static struct json *row_of(const struct container_sample *was, const struct cont
 	set_sizes(row, "BlockIO", s->read, s->written, num_format_size);
 	set_bar(row, "CPUBar", cpu / (double)sysconf(_SC_NPROCESSORS_ONLN));
 	set_percent(row, "CPUPerc", cpu);
-	json_set_str(row, "Container", id);
+	json_set_str(row, "Container", called ? called : id);
 	json_set_str(row, "ID", id);
 	set_bar(row, "MemBar", memory);
 	set_percent(row, "MemPerc", memory);
@@ -133,13 +154,13 @@ static struct json *row_of(const struct container_sample *was, const struct cont
 	return row;
 }
 
-static int show(const struct stats_options *o, bool live, const struct samples *before, const struct samples *now, struct err *e)
+static int show(const struct stats_options *o, bool live, const struct samples *before, const struct samples *now, char *const *called, struct err *e)
 {
 	own(cli_rows) struct cli_rows *rows = NULL;
 	if (cli_rows_new(o->format, live ? BARS : PLAIN, headings, &rows, e) < 0)
 		return -1;
 	for (size_t i = 0; i < now->n; i++) {
-		own(json) struct json *row = row_of(find(before, now->v[i].id), &now->v[i], o->no_trunc);
+		own(json) struct json *row = row_of(find(before, now->v[i].id), &now->v[i], o->no_trunc, called ? called[i] : NULL);
 		if (o->format && strstr(o->format, "json")) {
 			json_del(row, "CPUBar");
 			json_del(row, "MemBar");
@@ -157,20 +178,19 @@ static int show(const struct stats_options *o, bool live, const struct samples *
 	return cli_rows_print_cut(rows, lines > 1 ? lines - 1u : lines, columns, e);
 }
 
-static int stats(void *opts, int argc, char **argv, struct err *e)
+static int watch(struct engine *g, const struct stats_options *o, int argc, char **argv, struct err *e)
 {
-	const struct stats_options *o = opts;
-	struct engine *g = cli_engine(e);
 	struct samples before = {}, now = {};
-	bool live = !o->no_stream && isatty(1), plain = !o->format || str_eq(o->format, "table");
-	own(sampler) struct sampler *s = g ? sampler_new(g) : NULL;
-	int r = g ? sample(g, s, o, argc, argv, &before, e) : -1;
-	for (int ms = FIRST_MS; r == 0; ms = EACH_MS) {
+	bool live = !o->no_stream && !o->no_reset && isatty(1), plain = !o->format || str_eq(o->format, "table");
+	const int each_ms = o->interval.set ? (int)o->interval.v * 1000 : EACH_MS;
+	own(sampler) struct sampler *s = sampler_new(g);
+	int r = sample(g, s, o, argc, argv, &before, e);
+	for (int ms = FIRST_MS; r == 0; ms = each_ms) {
 		if (before.n || !o->no_stream)
 			nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 		r = sample(g, s, o, argc, argv, &now, e);
 		if (r == 0)
-			r = show(o, live && plain, &before, &now, e);
+			r = show(o, live && plain, &before, &now, argc ? argv : NULL, e);
 		mem_drop(&before.v);
 		before = now;
 		now = (struct samples){};
@@ -180,6 +200,23 @@ static int stats(void *opts, int argc, char **argv, struct err *e)
 	mem_drop(&before.v);
 	mem_drop(&now.v);
 	return r;
+}
+
+static int stats(void *opts, int argc, char **argv, struct err *e)
+{
+	static const struct choice_rule rule = {&cmd_stats, NULL, false};
+	const struct stats_options *o = opts;
+	struct engine *g = cli_engine(e);
+	own(strv) struct strv latest = {};
+	if (!g)
+		return -1;
+	if (o->interval.set && (o->interval.v < 1 || o->interval.v > 86400))
+		return err_set(e, ERR_USAGE, "invalid --interval \"%lld\": seconds, from 1 to 86400", (long long)o->interval.v);
+	if (!o->choice.latest)
+		return watch(g, o, argc, argv, e);
+	if (choice_names(&o->choice, &rule, g, argc, argv, &latest, e) < 0)
+		return -1;
+	return watch(g, o, (int)latest.n, latest.v, e);
 }
 
 const struct cmd cmd_stats = {"stats", "[CONTAINER...]", "Show what containers use, each second anew", stats_opts, countof(stats_opts),

@@ -148,7 +148,7 @@ static bool look_again(struct sampler *s, struct watched *w, struct container_sa
 	struct cgroup_brief_numbers n;
 	if (!stat_state(s, w->id, &st) || st.st_ino != w->inode || st.st_mtim.tv_sec != w->written.tv_sec || st.st_mtim.tv_nsec != w->written.tv_nsec)
 		return false;
-	*ret = (struct container_sample){.at_ns = num_monotonic_ns(), .runs = true};
+	*ret = (struct container_sample){.at_ns = num_monotonic_ns(), .created_ns = w->last.created_ns, .runs = true};
 	if (!cgroup_brief_read(&w->group, &n) || !n.pids)
 		return false;
 	memcpy(ret->id, w->last.id, sizeof ret->id);
@@ -212,7 +212,7 @@ int sampler_look(struct sampler *s, const char *id, struct container_sample *ret
 	bool has_state = stat_state(s, id, &st);
 	if (container_get(s->g, id, ENTRY_STATE_ONLY, &c, e) < 0)
 		return -1;
-	*ret = (struct container_sample){.at_ns = num_monotonic_ns()};
+	*ret = (struct container_sample){.at_ns = num_monotonic_ns(), .created_ns = num_time_of(c.state.created)};
 	memcpy(ret->id, c.id, sizeof ret->id);
 	snprintf(ret->name, sizeof ret->name, "%s", c.state.name ? c.state.name : "");
 	if (!str_eq(c.state.status, "running") && !str_eq(c.state.status, "paused"))

@@ -8,6 +8,7 @@
 
 struct container_sample {
 	char id[65], name[256];
+	int64_t created_ns;
 	bool runs;                  /* else the rest is 0 */
 	int64_t at_ns;              /* CLOCK_MONOTONIC */
 	uint64_t cpu_ns, throttled_ns;

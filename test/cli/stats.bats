@@ -78,15 +78,28 @@ is_held_up() {
     wait_until 30 eval '! tmux -L "$HULL_TMUX" has-session -t t'
     tmux -L "$HULL_TMUX" -f /dev/null new-session -d -x 50 -y 3 -s small "LC_ALL=C.UTF-8 '$HULL' stats"
     TTY_NAME=small
-    # One of the two: there is no room for more.
-    tty_shows 30 '(drawn .*[█▏▎▍▌▋▊▉]|second .*%)'
+    # The newest: there is no room for more.
+    tty_shows 30 'second .*%'
     [[ $(tty_screen | sed -n 1p) == "CONTAINER ID"* ]]
     [ "$(tty_screen | grep -c .)" = 2 ] || { tty_screen; return 1; }
     tty_type C-c
     hull rm -f drawn second
 }
 
+@test "the order of ps: the newest first; those that are named as they are named" {
+    for name in one two three four; do hull run -d --name $name box sleep 1000; done
+    run -0 hull stats --no-stream --format '{{.Name}}'
+    [ "${lines[*]}" = "four three two one" ]
+    id=$(hull inspect -f '{{.Id}}' four)
+    run -0 hull stats --no-stream --format '{{.Container}} {{.Name}}' two "${id:0:20}" one
+    [ "$output" = "two two"$'\n'"${id:0:20} four"$'\n'"one one" ]
+    run -0 hull stats --no-stream -l --no-trunc --format '{{.ID}}'
+    [ "$output" = "$id" ]
+    hull rm -af
+}
+
 @test "bad input" {
+    refuses 125 'invalid --interval' stats -i 0
     refuses 1 'no such container: nobody' stats --no-stream nobody
     refuses 125 'template' stats --no-stream --format '{{.Nonsense'
 }
