@@ -88,9 +88,14 @@ static void close_engine(void)
 	is_open = false;
 }
 
+struct engine_options cli_engine_options(void)
+{
+	return (struct engine_options){.root = globals.root, .run_root = globals.run_root, .storage = globals.storage, .exe = cli_exe(), .warn = warn};
+}
+
 struct engine *cli_engine(struct err *e)
 {
-	struct engine_options o = {.root = globals.root, .run_root = globals.run_root, .storage = globals.storage, .exe = cli_exe(), .warn = warn};
+	struct engine_options o = cli_engine_options();
 	if (!is_open) {
 		if (engine_open(&engine, &o, e) < 0)
 			return NULL;

@@ -31,6 +31,7 @@ void cli_add_globals(struct strv *args);
 
 /* The engine of this process, opened at the first call; warnings go to stderr. */
 struct engine *cli_engine(struct err *e);
+struct engine_options cli_engine_options(void); /* what it is opened with */
 const char *cli_exe(void); /* path of the running program */
 /* The caller's umask is no part of what hull makes, but of a command that is run in its place. */
 void cli_keep_umask(mode_t mask);

@@ -160,6 +160,7 @@ const struct cmd *const cli_commands[] = {
 	&cmd_gc,
 	&cmd_boot,
 	&cmd_info,
+	&cmd_serve,
 	&cmd_version,
 	&cmd_builder,
 	&cmd_container,

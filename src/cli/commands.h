@@ -75,6 +75,8 @@ extern const struct cmd cmd_image_inspect;
 extern const struct cmd cmd_volume_inspect;
 extern const struct cmd cmd_info;
 extern const struct cmd cmd_version;
+/* serve.c */
+extern const struct cmd cmd_serve;
 extern const struct cmd cmd_top;
 extern const struct cmd cmd_secret;
 extern const struct cmd cmd_volume;
