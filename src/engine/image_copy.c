@@ -287,8 +287,7 @@ static void read_descriptor(const struct json *j, struct descriptor *d)
 }
 
 /* Of any manifest, attestations and artifacts too: what they are made of is all that counts. */
-static int copy_manifest(struct copying *x, const struct text *t, const struct json *j, const char *name, struct strv *ret_layers, char **ret_config,
-	struct err *e)
+static int copy_manifest(struct copying *x, const struct text *t, const struct json *j, const char *name, struct err *e)
 {
 	const struct json *layers = json_get(j, "layers");
 	struct descriptor d;
@@ -296,15 +295,22 @@ static int copy_manifest(struct copying *x, const struct text *t, const struct j
 		read_descriptor(json_at(layers, i), &d);
 		if (put_blob(x, &d, e) < 0)
 			return -1;
-		if (ret_layers)
-			arena_strv_add(&x->arena, ret_layers, d.digest);
 	}
 	read_descriptor(json_get(j, "config"), &d);
-	if (put_blob(x, &d, e) < 0)
-		return -1;
-	if (ret_config)
-		*ret_config = arena_dup(&x->arena, d.digest);
-	return put_text(x, t, name, e);
+	return put_blob(x, &d, e) < 0 ? -1 : put_text(x, t, name, e);
+}
+
+/* Of a manifest whose blobs are put. */
+static void read_blobs(struct copying *x, const struct json *j, struct strv *ret_layers, char **ret_config)
+{
+	const struct json *layers = json_get(j, "layers");
+	struct descriptor d;
+	for (size_t i = 0; i < json_len(layers); i++) {
+		read_descriptor(json_at(layers, i), &d);
+		arena_strv_add(&x->arena, ret_layers, d.digest);
+	}
+	read_descriptor(json_get(j, "config"), &d);
+	*ret_config = arena_dup(&x->arena, d.digest);
 }
 
 static int copy_index(struct copying *x, const struct text *t, const struct json *j, const char *name, int depth, struct err *e)
@@ -321,8 +327,7 @@ static int copy_index(struct copying *x, const struct text *t, const struct json
 			return -1;
 		if (json_parse(m.data, m.len, &below, e) < 0)
 			return err_wrap(e, "manifest %.19s…", m.digest);
-		int r = types_document(m.type, below) == DOCUMENT_INDEX ? copy_index(x, &m, below, "", depth + 1, e)
-								       : copy_manifest(x, &m, below, "", NULL, NULL, e);
+		int r = types_document(m.type, below) == DOCUMENT_INDEX ? copy_index(x, &m, below, "", depth + 1, e) : copy_manifest(x, &m, below, "", e);
 		if (r < 0)
 			return -1;
 	}
@@ -370,14 +375,21 @@ static int copy_top(struct copying *x, struct text *t, const struct json *j, con
 	struct strv layers = {};
 	char *config = NULL;
 	bool is_index = types_document(t->type, j) == DOCUMENT_INDEX;
+	own(json) struct json *listed = json_ref((struct json *)(uintptr_t)j);
+	struct text one = *t;
+	struct err ignored = {};
 	if (is_index && x->r->to.transport == TRANSPORT_DIR)
 		return err_set(e, ERR_UNSUPPORTED, "dir: takes one image: leave --all away, or write to oci:");
 	if (str_is_empty(t->type))
 		t->type = arena_dup(&x->arena, json_get_str(j, "mediaType") ? json_get_str(j, "mediaType") : is_index ? TYPE_OCI_INDEX : TYPE_OCI_MANIFEST);
-	if (is_index ? copy_index(x, t, j, name, 1, e) < 0 : copy_manifest(x, t, j, name, &layers, &config, e) < 0)
+	if (is_index ? copy_index(x, t, j, name, 1, e) < 0 : copy_manifest(x, t, j, name, e) < 0)
 		return -1;
 	if (x->has_out)
 		return 0;
+	/* docker's list has no indexes: of one, it has the image that the name stands for there. */
+	bool is_docker = x->r->to.transport == TRANSPORT_DOCKER_ARCHIVE || !x->r->to.path;
+	if (!is_index || (is_docker && choose(x, &one, &listed, &ignored) == 0))
+		read_blobs(x, listed, &layers, &config);
 	struct save_image out = {.names = names, .config = config, .layers = &layers,
 		.manifest = {.media_type = t->type, .digest = t->digest, .size = t->len}};
 	return save_add(x->save, &out, e) < 0 ? -1 : save_end(x->save, e);

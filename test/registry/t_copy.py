@@ -103,6 +103,12 @@ def test_index_and_attestation_go_untouched():
         tar = os.path.join(hull.path, "all.tar")
         hull.ok("copy", "-q", "--all", f"docker://{fake.host}/x", f"oci-archive:{tar}:one")
         assert f"blobs/sha256/{digest_of(statement)[7:]}" in tarfile.open(tar).getnames()
+        # docker's list has no indexes: it has the image that the name stands for, so that older ones do not load nothing.
+        tar = os.path.join(hull.path, "docker.tar")
+        hull.ok("copy", "-q", "--all", f"docker://{fake.host}/x", f"docker-archive:{tar}:example.org/x:1")
+        with tarfile.open(tar) as archive:
+            listed = json.load(archive.extractfile("manifest.json"))
+        assert [(i["Config"], i["RepoTags"]) for i in listed] == [(f"blobs/sha256/{images[0].id[7:]}", ["example.org/x:1"])], listed
         assert "dir: takes one image" in hull.refuses("dir:", "copy", "--all", "-q", f"docker://{fake.host}/x", f"dir:{hull.path}/d")
 
 
