@@ -161,8 +161,6 @@ static int read_maps(const struct run_options *o, struct arena *a, struct ns_run
 		return -1;
 	if (r->uids.n || r->gids.n)
 		r->flags |= CLONE_NEWUSER;
-	if ((r->uids.n > 1 || r->gids.n > 1) && (!r->uids.n || !r->gids.n))
-		return err_set(e, ERR_USAGE, "a range needs a map of users and one of groups: --map-users and --map-groups");
 	return 0;
 }
 

@@ -69,7 +69,7 @@ static void be_scribe(const struct run *run, pid_t of, int sock)
 	const struct ns_run *r = run->r;
 	for (char what; read(sock, &what, 1) == 1;) {
 		struct err why = {};
-		int ok = what == DO_MAPS_AND_FILES && run->writer ? idmap_write(of, &r->uids, &r->gids, &why) : 0;
+		int ok = what == DO_MAPS_AND_FILES && run->writer ? idmap_write_given(of, &r->uids, &r->gids, &why) : 0;
 		if (ok == 0)
 			ok = keep_files(r, of, what == DO_PID_FILE, &why);
 		if (fd_write_all(sock, &why, sizeof why) < 0)

@@ -30,7 +30,7 @@ struct ns_run {
 	struct ns_who who;
 	char *const *argv;              /* NULL-terminated; argv[0] NULL: the user's shell */
 };
-/* A single row of the caller's own ids is written by himself, for which setgroups is denied; all else by idmap_write(). */
+/* A single row of the caller's own ids is written by himself, for which setgroups is denied; all else by idmap_write_given(). */
 int ns_run(const struct ns_run *r, int *ret_status, struct err *e) must_use;
 
 enum ns_dir { NS_KEEP, NS_TARGETS, NS_PATH };

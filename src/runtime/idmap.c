@@ -85,10 +85,15 @@ int idmap_write(pid_t pid, const struct idmap_rows *uids, const struct idmap_row
 {
 	if (!uids->n || !gids->n)
 		return err_set(e, ERR_USAGE, "a new user namespace needs linux.uidMappings and linux.gidMappings");
+	return idmap_write_given(pid, uids, gids, e);
+}
+
+int idmap_write_given(pid_t pid, const struct idmap_rows *uids, const struct idmap_rows *gids, struct err *e)
+{
 	/* setgroups can be denied only before there is a map of groups. */
-	if (write_map(pid, "gid_map", "newgidmap", gids, getegid(), e) < 0)
+	if (gids->n && write_map(pid, "gid_map", "newgidmap", gids, getegid(), e) < 0)
 		return err_wrap(e, "map group ids");
-	if (write_map(pid, "uid_map", "newuidmap", uids, geteuid(), e) < 0)
+	if (uids->n && write_map(pid, "uid_map", "newuidmap", uids, geteuid(), e) < 0)
 		return err_wrap(e, "map user ids");
 	return 0;
 }

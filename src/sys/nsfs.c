@@ -90,6 +90,11 @@ static void look_at(struct nsfs_list *l, struct nsfs_row *r, pid_t pid)
 			buf_printf(&b, "[%s]", str_trim(name.data));
 	}
 	r->command = arena_dup(&l->arena, buf_text(&b));
+	/* "PID (name) state PPID": a name may have blanks and parentheses. */
+	buf_reset(&b);
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	const char *rest = path_read(AT_FDCWD, path, &b, &ignored) == 0 ? strrchr(buf_text(&b), ')') : NULL;
+	r->parent = rest && strlen(rest) > 4 ? (pid_t)strtol(rest + 4, NULL, 10) : 0;
 }
 
 static void add_process(struct nsfs_list *l, pid_t pid, bool only_known)
@@ -176,6 +181,28 @@ int nsfs_scan(pid_t pid, struct nsfs_list *ret, struct err *e)
 		add_mounted(&l);
 	if (l.n)
 		qsort(l.v, l.n, sizeof *l.v, by_ino);
+	*ret = l;
+	l = (struct nsfs_list){};
+	return 0;
+}
+
+int nsfs_members(uint64_t ino, struct nsfs_list *ret, struct err *e)
+{
+	own(nsfs_list) struct nsfs_list l = {};
+	pid_t *pids;
+	size_t n;
+	if (list_pids(&l.arena, &pids, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		for (int k = 0; k < NSFS_KINDS; k++)
+			if (nsfs_of(pids[i], k) == ino) {
+				struct nsfs_row *r = add(&l, ino, k);
+				r->processes = 1;
+				look_at(&l, r, pids[i]);
+				break;
+			}
+	if (!l.n)
+		return err_set(e, ERR_NOT_FOUND, "namespace %llu: no process is in it", (unsigned long long)ino);
 	*ret = l;
 	l = (struct nsfs_list){};
 	return 0;

@@ -41,11 +41,30 @@ pid_of() {
 import json, sys
 rows = [json.loads(l) for l in sys.stdin]
 assert {r["Type"] for r in rows} >= {"mnt", "net", "pid"}, rows
-assert all(set(r) == {"NS", "Type", "Processes", "PID", "User", "Container", "Command", "Path"} for r in rows)'
+assert all(set(r) == {"NS", "Type", "Processes", "PID", "PPID", "User", "Container", "Command", "Path"} for r in rows)'
     refuses 1 'process 2147483647: no such process' ns ls -p 2147483647
     refuses 1 'process 0: no such' ns ls -p 0
     refuses 1 'unknown type.*cgroup' ns ls -t nonsense
-    refuses 125 'task' ns ls -p x
+    refuses 1 'no such container: nosuch' ns ls -p nosuch
+    refuses 1 'unknown column "COLOR".*NPROCS' ns ls -o NS,COLOR
+    refuses 1 'namespace 17: no process' ns ls 17
+    refuses 1 'number of a namespace "x"' ns ls x
+    refuses 1 'does not go with' ns ls -t net 17
+}
+
+@test "ls: of a container by its name; who is in one namespace; columns as lsns names them" {
+    pid=$(pid_of inside)
+    [ "$(hull ns ls -p inside -q)" = "$(hull ns ls -p $pid -q)" ]
+    hull exec -d inside sleep 999
+    run -0 hull ns ls "$(ino $pid net)" -u
+    [[ ${lines[0]} =~ ^PID\ +PPID\ +USER\ +CONTAINER\ +COMMAND$ ]]
+    [ "${#lines[@]}" = 3 ]
+    parent=$(awk '{ print $4 }' /proc/$pid/stat)
+    [[ $output =~ $pid\ +$parent\ +root\ +inside\  && $output == *"sleep 999"* ]]
+    run -0 hull ns ls -q "$(ino $pid pid)"
+    [[ ${lines[0]} = "$pid" && ${#lines[@]} = 2 ]]
+    run -0 hull ns ls -p inside -t uts -o ns,type,PPID
+    [[ ${lines[0]} =~ ^NS\ +TYPE\ +PPID$ && ${lines[1]} =~ ^$(ino $pid uts)\ +uts\ +$parent$ ]]
 }
 
 @test "ls agrees with lsns about who is in what" {
@@ -121,7 +140,11 @@ assert all(set(r) == {"NS", "Type", "Processes", "PID", "User", "Container", "Co
     [ "$output" = deny ]
     refuses 1 'map-users "1:2".*INSIDE:OUTSIDE:COUNT' ns run --map-users 1:2 true
     refuses 1 'no such user: nobody-of-that-name' ns run --map-user nobody-of-that-name true
-    refuses 1 'map-users and --map-groups' ns run --map-users 0:1:1 --map-users 5:9:1 true
+    # One side alone, as unshare has it: nobody on the other.
+    run -0 hull ns run --map-users 0:100000:1000 -S 0 sh -c 'id -u; id -g; cat /proc/self/uid_map /proc/self/gid_map'
+    [ "$(xargs <<<"$output")" = "0 65534 0 100000 1000" ]
+    run -0 hull ns run --map-groups 0:100000:10 --map-groups 20:100020:1 cat /proc/self/gid_map /proc/self/uid_map
+    [ "$(xargs <<<"$output")" = "0 100000 10 20 100020 1" ]
     refuses 1 'setgroups' ns run -r --setgroups allow true
 }
 
