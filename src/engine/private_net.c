@@ -39,7 +39,7 @@
 #include <unistd.h>
 
 enum { GATE, USERS, HOLDER, PATIENCE_MS = 10000, STEP_MS = 2 };
-static const char file[] = "netns", tap[] = "tap0";
+static const char tap[] = "tap0";
 
 bool private_net_is_needed(struct engine *g)
 {
@@ -111,12 +111,28 @@ static void wait_for_guide(pid_t guide, int words, char *warning, size_t n)
 	snprintf(warning, n, "containers reach nothing beyond this machine's user: pasta makes no interface");
 }
 
+/*
+ * Where the namespace's file is, in a mount namespace that only the holder and the guide are in: nothing of it is on a disk or outlives
+ * them. pasta's AppArmor profile (Debian's, Ubuntu's) lets it open namespaces as /run/user/UID/netns/ALL and nowhere else, and not another
+ * process's below /proc. Where there is no /run/user nobody has that profile.
+ */
+static char *place_file(struct engine *g, struct err *e)
+{
+	const char *top = access("/run/user", F_OK) == 0 ? "/run/user" : g->run_path;
+	own(mem) char *dir = mem_printf("%s/%u/netns", top, (unsigned)g->user.user);
+	if (unshare(CLONE_NEWNS) < 0 || (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0 && errno != EINVAL))
+		return err_sys_(e, "make a mount namespace"), NULL;
+	if (mount("tmpfs", top, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") < 0)
+		return err_sys_(e, "mount %s", top), NULL;
+	return path_mkdirs(AT_FDCWD, dir, 0755, e) < 0 ? NULL : mem_printf("%s/hull", dir);
+}
+
 static int make_namespace(const char *path, struct err *e)
 {
 	struct err ignored = {};
 	if (unshare(CLONE_NEWNET) < 0)
 		return err_sys(e, "make a network namespace");
-	own(fd) int f = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	own(fd) int f = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (f < 0 || mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL) < 0)
 		return err_sys(e, "%s", path);
 	if (link_up("lo", e) < 0)
@@ -128,7 +144,6 @@ static int make_namespace(const char *path, struct err *e)
 
 static _Noreturn void hold(struct engine *g, int tell)
 {
-	own(mem) char *path = mem_printf("%s/%s", g->run_path, file);
 	struct report r = {};
 	int go[2], lock = g->private_net.lock, null = open("/dev/null", O_RDWR | O_CLOEXEC), words = memfd_create("guide", MFD_CLOEXEC);
 	setsid();
@@ -136,12 +151,13 @@ static _Noreturn void hold(struct engine *g, int tell)
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
 	fd_close_from(3, (int[]){tell, lock, words}, 3);
-	if (fd_lock_byte(lock, F_WRLCK, HOLDER, true) < 0 || pipe2(go, O_CLOEXEC) < 0 || unshare(CLONE_NEWNS) < 0 || chdir("/") < 0) {
+	if (fd_lock_byte(lock, F_WRLCK, HOLDER, true) < 0 || pipe2(go, O_CLOEXEC) < 0 || chdir("/") < 0) {
 		err_sys_(&r.failure, "network namespace");
 		(void)!write(tell, &r, sizeof r);
 		_exit(1);
 	}
-	pid_t guide = fork_guide(path, go, words);
+	own(mem) char *path = place_file(g, &r.failure);
+	pid_t guide = path ? fork_guide(path, go, words) : -1;
 	close(go[0]);
 	if (guide < 0 || make_namespace(path, &r.failure) < 0) {
 		(void)!write(tell, &r, sizeof r);
@@ -156,8 +172,6 @@ static _Noreturn void hold(struct engine *g, int tell)
 		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
 	kill(guide, SIGKILL);
 	waitpid(guide, NULL, 0);
-	umount2(path, MNT_DETACH);
-	unlink(path);
 	_exit(0);
 }
 

@@ -51,7 +51,7 @@ hull() {
 
 # Neither the namespace's process nor pasta.
 nothing_left() {
-    [ ! -e "$HULL_DIR/run/hull/netns" ] && ! ps -u $HULL_UID -o stat= | grep -qv Z
+    ! ps -u $HULL_UID -o stat= | grep -qv Z
 }
 
 need_pasta() {
@@ -62,6 +62,7 @@ need_pasta() {
 # (pasta of 2023 forgets the other end of a connection that was shut down: /f is never at its end.)
 # says_who NAMESPACE PORT: a server there that says to everybody who comes which address he has; of streams and of datagrams.
 says_who() {
+    rm -f "$HULL_DIR/ready" # of the one before
     nsenter --net="$1" python3 -c '
 import socket, sys, threading
 at = ("0.0.0.0", int(sys.argv[1]))
@@ -91,6 +92,17 @@ while True:
     run -0 hull run --rm box sh -c 'ip -4 -o addr show eth0; mkfifo /f; timeout 30 nc -w 20 198.51.100.1 7000 <>/f'
     [[ $output == *172.17.0.2* ]]
     [[ $output == *198.51.100.2 ]]
+}
+
+@test "the machine's own user reaches what is beyond it through pasta, with the run directory of his session" {
+    need_pasta
+    [ "$(cat /proc/sys/kernel/hostname)" = hullvm ] || skip "makes containers of the machine's own user: for test/vm alone"
+    [ "$(cat /sys/module/apparmor/parameters/enabled)" = Y ]
+    grep -q '^passt (enforce)' /sys/kernel/security/apparmor/profiles
+    says_who "$WAN" 7000
+    run -0 nsenter --net="$HULL_NET" runuser -u tester -- env -C / HOME=/home/tester XDG_RUNTIME_DIR=/run/user/1000 \
+        "$HULL" run --rm box sh -c 'mkfifo /f; timeout 30 nc -w 20 198.51.100.1 7000 <>/f'
+    [ "$output" = 198.51.100.2 ]
 }
 
 @test "without pasta what is beyond the machine is reached through slirp4netns" {
