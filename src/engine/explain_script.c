@@ -348,6 +348,21 @@ static void find_user(struct script *s, struct arena *a, struct user *ret)
 	comment(s, said);
 }
 
+static void put_rlimits(struct script *s)
+{
+	for (size_t i = 0; i < s->c->record.host.ulimits.n; i++) {
+		const struct ulimit *u = &s->c->record.host.ulimits.v[i];
+		const int64_t both[] = {u->soft, u->hard};
+		own(buf) struct buf values = {};
+		for (size_t k = 0; k < countof(both); k++)
+			if (both[k] < 0)
+				buf_printf(&values, "%sunlimited", k ? ":" : "");
+			else
+				buf_printf(&values, "%s%lld", k ? ":" : "", (long long)both[k]);
+		line(s, "prlimit --pid $$ --%s=%s || true", u->name, buf_text(&values));
+	}
+}
+
 static void put_last(struct script *s)
 {
 	const struct container_record *r = &s->c->record;
@@ -356,15 +371,21 @@ static void put_last(struct script *s)
 	struct user user = {};
 	find_user(s, &a, &user);
 	own(buf) struct buf caps = {};
-	bool chroots = strv_has(kept, "CAP_SYS_CHROOT");
+	const bool changes_user = user.uid || user.gid;
+	const struct { const char *cap, *name; bool needed; } needed[] = {
+		{"CAP_SYS_CHROOT", "sys_chroot", true}, {"CAP_SETUID", "setuid", changes_user}, {"CAP_SETGID", "setgid", changes_user},
+	};
+	put_rlimits(s);
 	buf_str(&caps, "-all");
 	for (size_t i = 0; i < kept->n; i++) {
 		own(mem) char *name = str_lower(mem_dup(kept->v[i] + 4));
 		buf_printf(&caps, ",+%s", name);
 	}
-	if (!chroots) {
-		line(s, "# It does not have sys_chroot; the program that changes the root still needs it.");
-		buf_str(&caps, ",+sys_chroot");
+	for (size_t i = 0; i < countof(needed); i++) {
+		if (!needed[i].needed || strv_has(kept, needed[i].cap))
+			continue;
+		line(s, "# It does not have %s; the program that changes %s still needs it.", needed[i].name, i ? "the user" : "the root");
+		buf_printf(&caps, ",+%s", needed[i].name);
 	}
 	line(s, "# Capabilities, environment, root, user, and the command in our place. hull loads its seccomp filter here, which no");
 	line(s, "# program for scripts does, and moves to the root with pivot_root(2), so that nothing of the old one is left.");
@@ -383,7 +404,7 @@ static void put_last(struct script *s)
 	}
 	buf_printf(s->out, " \\\n    \"$setpriv\" --bounding-set %s --inh-caps -all%s \\\n    \"$unshare\" --root \"$root\" --wd %s", buf_text(&caps),
 		s->spec.process->no_new_privileges ? " --no-new-privs" : "", wd);
-	if (user.uid || user.gid)
+	if (changes_user)
 		buf_printf(s->out, " --setgid %u --setuid %u", user.gid, user.uid);
 	buf_str(s->out, " -- \"$@\"\n");
 }

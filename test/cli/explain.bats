@@ -182,6 +182,18 @@ SH
     hull rm -f daemon
 }
 
+@test "--script: a user without capabilities, and limits of its own" {
+    need_cmd setpriv unshare prlimit
+    hull create --name bare -u 1000:1001 --cap-drop ALL --cap-add NET_RAW --ulimit nofile=100:200 --ulimit core=0 box sh -c \
+        'id -u; id -g; ulimit -Sn; ulimit -Hn; ulimit -c; grep CapEff /proc/self/status'
+    run -0 hull start -a bare
+    theirs=$output
+    hull explain --script bare >by-hand.sh
+    run -0 sh by-hand.sh
+    [ "$output" = "$theirs" ]
+    hull rm bare
+}
+
 @test "--image: what layers add, hide and waste" {
     mkdir ctx
     head -c 300000 /dev/zero | tr '\0' a >ctx/big
