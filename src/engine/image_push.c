@@ -385,11 +385,6 @@ static int run(struct push *x, const struct ref *ref, struct arena *a, struct im
 	return r;
 }
 
-static bool has_layer(void *arg, const char *diff_id)
-{
-	return snap_has_layer(arg, diff_id);
-}
-
 int image_push(struct engine *g, const struct image_push_request *r, struct arena *a, struct image_pushed_list *ret, struct err *e)
 {
 	struct push x __attribute__((cleanup(push_drop))) = {.g = g, .r = r, .compression = COMPRESS_GZIP};
@@ -406,7 +401,6 @@ int image_push(struct engine *g, const struct image_push_request *r, struct aren
 	bare = ref;
 	*bare.tag = 0;
 	x.repository = arena_dup(&x.arena, ref_format(&bare, text));
-	known_sweep(&g->store, has_layer, &g->snap);
 	if (run(&x, &ref, a, ret, e) < 0)
 		return err_wrap(e, "push %s", ref_format_familiar(&ref, text));
 	event_of_reference(g, "push", &ref);

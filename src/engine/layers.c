@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "image/known.h"
 #include "image/partial.h"
 #include "sys/child.h"
 
@@ -381,6 +382,7 @@ int layers_collect(struct engine *g, struct json *ret, struct err *e)
 		json_add(ret, j);
 	}
 	compressed_sweep(g->root, has_layer, &g->snap);
+	known_sweep(&g->store, has_layer, &g->snap);
 	return 0;
 }
 

@@ -46,6 +46,18 @@ def test_it_is_fetched_once_more_from_where_it_came():
             assert same(mine, third)
 
 
+def test_what_was_known_of_a_layer_goes_with_it():
+    with Fake() as fake, Hull() as hull:
+        for name, layers in (("x", [BIG, SMALL]), ("y", [SMALL])):
+            fake.add(Image(layers), name)
+            hull.ok("pull", "-q", f"{fake.host}/{name}")
+        assert hull.files("images/wire") == sorted(f"{digest_of(layer)[7:]}.json" for layer in (BIG, SMALL))
+        hull.ok("rmi", f"{fake.host}/x")
+        assert hull.files("images/wire") == [f"{digest_of(SMALL)[7:]}.json"]
+        hull.ok("image", "prune", "-af")
+        assert hull.files("images/wire") == []
+
+
 def test_where_it_came_from_is_gone():
     """Then it is compressed, every time to the same bytes."""
     with Hull() as hull, Fake() as other, Fake() as third:
