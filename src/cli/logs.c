@@ -8,6 +8,8 @@
 #include "base/fd.h"
 #include "base/num.h"
 
+#include <ctype.h>
+
 struct logs_cli {
 	bool clear, details, follow, timestamps;
 	char *since, *until, *tail;
@@ -27,15 +29,37 @@ struct reader {
 	bool cut[3]; /* the stream's last piece had no line break: the next one belongs to its line */
 };
 
+/* As in a query of a URL: no comma, blank or line break of theirs looks like ours. */
+static void add_escaped(const char *text, struct buf *b)
+{
+	for (; *text; text++)
+		if (isalnum((unsigned char)*text) || strchr("-_.~", *text))
+			buf_char(b, *text);
+		else if (*text == ' ')
+			buf_char(b, '+');
+		else
+			buf_printf(b, "%%%02X", (unsigned char)*text);
+}
+
+/* docker's: by name. */
 static void add_details(const char *attrs, struct buf *b)
 {
+	own(strv) struct strv names = {};
 	own(json) struct json *j = NULL;
 	struct err ignored = {};
 	struct json_iter it = {};
 	if (!attrs || json_parse(attrs, strlen(attrs), &j, &ignored) < 0)
 		return;
-	for (bool first = true; json_next(j, &it); first = false)
-		buf_printf(b, "%s%s=%s", first ? "" : ",", it.key, json_str(it.value) ? json_str(it.value) : "");
+	while (json_next(j, &it))
+		strv_add(&names, it.key);
+	strv_sort(&names);
+	for (size_t i = 0; i < names.n; i++) {
+		const char *value = json_get_str(j, names.v[i]);
+		buf_str(b, i ? "," : "");
+		add_escaped(names.v[i], b);
+		buf_char(b, '=');
+		add_escaped(value ? value : "", b);
+	}
 	buf_char(b, ' ');
 }
 

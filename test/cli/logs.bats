@@ -52,6 +52,10 @@ PY
     hull run --name details --label a=1 --log-opt labels=a box echo line >/dev/null
     run -0 hull logs --details details
     [ "$output" = "a=1 line" ]
+    # By name, as docker has them, and escaped: what stands in a label ends neither the line nor an attribute.
+    hull run --name detailed --label "b=x, y=z"$'\n' --env A=1 --log-opt labels=b --log-opt env=A --log-opt tag='{{.Name}}/t' box echo line >/dev/null
+    run -0 hull logs --details detailed
+    [ "$output" = "A=1,b=x%2C+y%3Dz%0A,tag=detailed%2Ft line" ]
     run -0 hull logs details
     [ "$output" = "line" ]
 }
