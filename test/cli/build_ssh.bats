@@ -9,28 +9,6 @@ load ../lib/build
 setup_file() {
     hull_setup
     command -v ssh-agent >/dev/null && command -v ssh-keygen >/dev/null || return 0
-    # Asks the agent for its keys; says how many it has.
-    cat >"$HULL_DIR/ask.c" <<'C'
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-int main(void)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	unsigned char room[4096], ask[] = {0, 0, 0, 1, 11};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	strncpy(a.sun_path, getenv("SSH_AUTH_SOCK"), sizeof a.sun_path - 1);
-	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || write(fd, ask, sizeof ask) != sizeof ask)
-		return perror("agent"), 1;
-	if (read(fd, room, sizeof room) < 9 || room[4] != 12)
-		return 1;
-	return printf("%d keys\n", room[8]) < 0;
-}
-C
-    cc -static -o "$HULL_DIR/ask" "$HULL_DIR/ask.c" || return 0
     ssh-keygen -q -t ed25519 -N '' -f "$HULL_DIR/key"
     ssh-keygen -q -t ed25519 -N '' -f "$HULL_DIR/more"
     ssh-keygen -q -t ed25519 -N pass -f "$HULL_DIR/locked"
@@ -41,11 +19,11 @@ teardown_file() {
 }
 
 setup() {
-    [ -e "$HULL_DIR/locked" ] || skip "needs ssh-agent, ssh-keygen and a compiler"
+    [ -e "$HULL_DIR/locked" ] || skip "needs ssh-agent and ssh-keygen"
     rm -rf "$HULL_DIR/ctx"
     mkdir "$HULL_DIR/ctx"
     cd "$HULL_DIR/ctx" || return 1
-    cp "$HULL_DIR/ask" .
+    cp "$HULL_BUILD/test/inside/ask" .
 }
 
 # No ssh-agent of a build is left: its socket would be called agent, below here.
@@ -92,7 +70,7 @@ EOT
     printf 'FROM scratch\nCOPY f /f\n' >"$HULL_DIR/repo/Dockerfile"
     echo of git >"$HULL_DIR/repo/f"
     $git init -q && $git add . && $git commit -qm one
-    printf '#!/bin/sh\n%s/ask >>%s/asked || exit 255\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c "$1"\n' "$HULL_DIR" "$HULL_DIR" >"$HULL_DIR/bin/ssh"
+    printf '#!/bin/sh\n%s/ask >>%s/asked || exit 255\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c "$1"\n' "$HULL_BUILD/test/inside" "$HULL_DIR" >"$HULL_DIR/bin/ssh"
     chmod +x "$HULL_DIR/bin/ssh"
     PATH=$HULL_DIR/bin:$PATH HULL_ROOT=$HULL_DIR/a-store-with-a-long-name hull build -q -o out --ssh "default=$HULL_DIR/key,$HULL_DIR/more" "ssh://there$HULL_DIR/repo"
     [ "$(cat out/f)" = 'of git' ]

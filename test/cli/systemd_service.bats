@@ -11,22 +11,6 @@ setup_file() {
     python3 "$BATS_TEST_DIRNAME/../lib/notified.py" "$HULL_DIR/notify.sock" "$SAID" 3>&- &
     echo "$!" >"$HULL_DIR/notified.pid"
     wait_until 30 test -S "$HULL_DIR/notify.sock"
-    # box has no program that speaks to such a socket.
-    cat >"$HULL_DIR/say.c" <<'C'
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-int main(int n, char **v)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int s = socket(AF_UNIX, SOCK_DGRAM, 0);
-	strncpy(a.sun_path, getenv("NOTIFY_SOCKET"), sizeof a.sun_path - 1);
-	return n != 2 || sendto(s, v[1], strlen(v[1]), 0, (struct sockaddr *)&a, sizeof a) < 0;
-}
-C
-    cc -static -o "$HULL_DIR/say" "$HULL_DIR/say.c" || skip "no compiler"
 }
 teardown_file() {
     [ ! -e "$HULL_DIR/notified.pid" ] || kill "$(cat "$HULL_DIR/notified.pid")"
@@ -39,7 +23,7 @@ said() { sed 's/^[0-9]* //' "$SAID" | sort -u; }
 monitor_of() { hull inspect -f '{{.State.MonitorPid}}' "$1"; }
 
 @test "container: its monitor is told of at once, READY when it says so, and nothing that is not its own" {
-    notified run -d --name speaks -v "$HULL_DIR/say:/say" -v "$HULL_DIR/work:/place" box sh -c 'until [ -e /place/go ]; do sleep 0.1; done; /say "READY=1
+    notified run -d --name speaks -v "$HULL_BUILD/test/inside/say:/say" -v "$HULL_DIR/work:/place" box sh -c 'until [ -e /place/go ]; do sleep 0.1; done; /say "READY=1
 STATUS=all well
 MAINPID=1
 FDSTORE=1"; echo "$NOTIFY_SOCKET" >/place/socket; sleep 1000'
@@ -61,7 +45,7 @@ STATUS=all well" ]
 }
 
 @test "the plain user of a container may speak, too" {
-    notified run -d --name plain -u 1000:1000 -v "$HULL_DIR/say:/say" box sh -c '/say WATCHDOG=1 && sleep 1000'
+    notified run -d --name plain -u 1000:1000 -v "$HULL_BUILD/test/inside/say:/say" box sh -c '/say WATCHDOG=1 && sleep 1000'
     wait_until 30 grep -q WATCHDOG=1 "$SAID"
     hull rm -f plain
 }

@@ -55,9 +55,9 @@ host_of() {
 @test "cpus: a quota; what was said last holds; then none" {
     need_controller cpu
     hull run -d --name cpu --cpus 0.5 box sleep 1000
-    hull update --cpus 1.5 cpu
+    hull update --cpus 0.75 cpu
     run -0 limit_of cpu cpu cpu.cfs_quota_us cpu.max
-    [[ $output == 150000 || $output == "150000 100000" ]]
+    [[ $output == 75000 || $output == "75000 100000" ]]
     hull update --cpu-quota 20000 cpu
     [ "$(host_of cpu NanoCpus) $(host_of cpu CpuQuota)" = "0 20000" ]
     run -0 limit_of cpu cpu cpu.cfs_quota_us cpu.max
