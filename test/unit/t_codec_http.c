@@ -31,7 +31,8 @@ static struct http_request parse(const char *head, struct err *e)
 static void takes_a_request(void **state unused)
 {
 	struct err e;
-	struct http_request r = parse("POST /v1.41/images/a%2fb/tag?repo=x%26y&tag=1+2&repo=z&flag&=e HTTP/1.1\r\nHost: d\r\nX-A: \t b c \r\nContent-Length: 12\r\n\r\n", &e);
+	struct http_request r = parse("POST /v1.41/images/a%2fb/tag?repo=x%26y&tag=1+2&repo=z&flag&=e HTTP/1.1\r\n"
+		"Host: d\r\nX-A: \t b c \r\nContent-Length: 12\r\n\r\n", &e);
 	assert_int_equal(e.kind, ERR_NONE);
 	assert_string_equal(r.method, "POST");
 	assert_string_equal(r.path, "/v1.41/images/a/b/tag");
@@ -60,9 +61,11 @@ static void knows_what_keeps_a_connection(void **state unused)
 
 static void refuses_what_is_none(void **state unused)
 {
-	static const char *const heads[] = {"GET /\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "G@T / HTTP/1.1\r\n\r\n", "GET x HTTP/1.1\r\n\r\n", "GET / HTTP/2.0\r\n\r\n",
-		"GET / http/1.1\r\n\r\n", "GET /%zz HTTP/1.1\r\n\r\n", "GET /%4 HTTP/1.1\r\n\r\n", "GET /%00 HTTP/1.1\r\n\r\n", "GET /?a=%00 HTTP/1.1\r\n\r\n",
-		"GET / HTTP/1.1\r\nA : b\r\n\r\n", "GET / HTTP/1.1\r\n folded\r\n\r\n", "GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n", "GET / HTTP/1.1\r\nA: b\rC\r\n\r\n",
+	static const char *const heads[] = {"GET /\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "G@T / HTTP/1.1\r\n\r\n", "GET x HTTP/1.1\r\n\r\n",
+		"GET / HTTP/2.0\r\n\r\n", "GET / http/1.1\r\n\r\n", "GET /%zz HTTP/1.1\r\n\r\n", "GET /%4 HTTP/1.1\r\n\r\n", "GET /%00 HTTP/1.1\r\n\r\n",
+		"GET /?a=%00 HTTP/1.1\r\n\r\n",
+		"GET / HTTP/1.1\r\nA : b\r\n\r\n", "GET / HTTP/1.1\r\n folded\r\n\r\n", "GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n",
+		"GET / HTTP/1.1\r\nA: b\rC\r\n\r\n",
 		"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n",
 		"POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
 		"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
