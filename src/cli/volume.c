@@ -4,6 +4,7 @@
  */
 #include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/run_request.h"
 #include "engine/volume.h"
 
 #include "base/fd.h"
@@ -148,7 +149,7 @@ struct prune_options {
 #define O(m) offset_of(struct prune_options, m)
 static const struct opt prune_opts[] = {
 	{"all", 'a', OPT_BOOL, O(all), NULL, "Named volumes too, not only anonymous ones"},
-	{"filter", 0, OPT_STRV, O(filters), "filter", "Only those: label=KEY[=VALUE], label!=…, name=, all=true"},
+	{"filter", 0, OPT_STRV, O(filters), "filter", "Only those: label=KEY[=VALUE], label!=…, name=, until=TIME, all=true"},
 	{"force", 'f', OPT_BOOL, O(force), NULL, "Do not ask"},
 };
 #undef O
@@ -158,21 +159,23 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	const struct prune_options *o = opts;
 	own(strv) struct strv names = {};
 	own(strv) struct strv kept = {};
-	bool all = false;
-	for (size_t i = 0; i < o->filters.n; i++)
-		if (str_eq(o->filters.v[i], "all=true") || str_eq(o->filters.v[i], "all=1"))
-			all = true;
-		else if (!str_has_prefix(o->filters.v[i], "all="))
+	bool all = o->all;
+	for (size_t i = 0; i < o->filters.n; i++) {
+		const char *value = str_after(o->filters.v[i], "all=");
+		if (!value)
 			strv_add(&kept, o->filters.v[i]);
+		else if (env_bool(value, &all, "--filter all", e) < 0)
+			return -1;
+	}
 	own(buf) struct buf out = {};
 	uint64_t bytes = 0;
 	struct engine *g = cli_engine(e);
 	if (!g)
 		return -1;
-	if (!o->force && !cli_confirm(o->all || all ? "This will remove all volumes that no container has." :
+	if (!o->force && !cli_confirm(all ? "This will remove all volumes that no container has." :
 		"This will remove the anonymous volumes that no container has."))
 		return 0;
-	if (volume_prune(g, o->all || all, &kept, &names, &bytes, e) < 0)
+	if (volume_prune(g, all, &kept, &names, &bytes, e) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
 		buf_printf(&out, "%s%s\n%s", i ? "" : "Deleted Volumes:\n", names.v[i], i + 1 == names.n ? "\n" : "");

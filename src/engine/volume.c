@@ -335,7 +335,7 @@ static bool has_label(const struct map *labels, const char *want)
 /* Filters of one key are alternatives, but labels must all be there. 1: takes it, 0: does not. */
 static int passes(struct engine *g, const struct strv *filters, const char *name, const struct volume *v, struct err *e)
 {
-	static const char *const keys[] = {"dangling", "driver", "label", "name", "label!"};
+	static const char *const keys[] = {"dangling", "driver", "label", "name", "label!", "until"};
 	bool asked[countof(keys)] = {}, found[countof(keys)] = {}, missing = false;
 	for (size_t i = 0; filters && i < filters->n; i++) {
 		const char *f = filters->v[i];
@@ -343,7 +343,7 @@ static int passes(struct engine *g, const struct strv *filters, const char *name
 		while (k < countof(keys) && !(str_has_prefix(f, keys[k]) && f[strlen(keys[k])] == '='))
 			k++;
 		if (k == countof(keys))
-			return err_set(e, ERR_USAGE, "invalid filter \"%s\": dangling, driver, label, label! and name are known", f);
+			return err_set(e, ERR_USAGE, "invalid filter \"%s\": dangling, driver, label, label!, name and until are known", f);
 		const char *value = strchr(f, '=') + 1;
 		asked[k] = true;
 		if (k == 0) {
@@ -360,6 +360,11 @@ static int passes(struct engine *g, const struct strv *filters, const char *name
 		} else if (k == 4) {
 			found[k] = true;
 			missing |= has_label(&v->labels, value);
+		} else if (k == 5) {
+			int64_t at;
+			if (num_time(value, num_now_ns(), &at, e) < 0)
+				return err_wrap(e, "--filter until");
+			found[k] |= num_time_of(v->created) < at;
 		} else {
 			found[k] |= strstr(name, value) != NULL;
 		}
@@ -452,6 +457,9 @@ int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
 int volume_prune(struct engine *g, bool all, const struct strv *filters, struct strv *ret_names, uint64_t *ret_bytes, struct err *e)
 {
 	own(strv) struct strv list = {};
+	/* A filter is wrong also where there is nothing to look at. */
+	if (passes(g, filters, "", &(struct volume){}, e) < 0)
+		return -1;
 	own(fd) int lock = path_lock(g->root, "volumes.lock", true, true, e);
 	if (lock < 0 || names(g, &list, e) < 0)
 		return -1;

@@ -61,6 +61,19 @@ teardown_file() { hull_teardown; }
     hull volume rm held
 }
 
+@test "volume prune --filter: by label, name and age; what is wrong is refused also where there is nothing to prune" {
+    hull volume create --label keep=1 kept
+    hull volume create other
+    run -0 hull volume prune -af --filter until=10h
+    [[ $output != *kept* && $output != *other* ]]
+    run -0 hull volume prune -f --filter all=true --filter until=2100-01-01 --filter 'label!=keep'
+    [[ $output == *other* && $output != *kept* ]]
+    hull volume rm kept
+    refuses 125 'invalid filter' volume prune -f --filter color=red
+    refuses 125 'until' volume prune -f --filter until=whenever
+    refuses 125 'filter all' volume prune -f --filter all=perhaps
+}
+
 @test "volume export, import, clone, rename" {
     hull volume create --label a=b orig
     hull run --rm -v orig:/v box sh -c 'mkdir /v/sub; echo x >/v/sub/f; ln /v/sub/f /v/twin; chown 5:6 /v/sub; chmod 2750 /v/sub; chmod 1777 /v; ln -s sub /v/link'
