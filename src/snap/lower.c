@@ -28,7 +28,7 @@ static int open_form(int layers, const char *diff_id, const char *form, int mode
 
 static int open_file(int layers, const char *diff_id, struct erofs_head *ret, struct err *e)
 {
-	own(fd) int fd = openat(layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	own(fd) int fd = openat(layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "layer %.19s", diff_id);
 	return erofs_head_load(fd, ret, e) < 0 ? err_wrap(e, "layer %.19s", diff_id) : take_fd(fd);

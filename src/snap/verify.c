@@ -120,6 +120,7 @@ static int verify_file(struct snap *s, const char *diff_id, bool repair, bool *r
 int snap_verify(struct snap *s, const char *diff_id, bool repair, bool *ret_mended, struct err *e)
 {
 	struct snap_layer_info info;
+	struct stat st;
 	*ret_mended = false;
 	if (layers_check_id(diff_id, e) < 0)
 		return -1;
@@ -127,6 +128,8 @@ int snap_verify(struct snap *s, const char *diff_id, bool repair, bool *ret_mend
 		return err_set(e, ERR_NOT_FOUND, "it is missing");
 	if (lower_is_file(s->layers, diff_id))
 		return verify_file(s, diff_id, repair, ret_mended, e);
+	if (fstatat(s->layers, digest_hex(diff_id), &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+		return err_set(e, ERR_CORRUPT, "it is neither a file nor a directory");
 	own(fd) int tree = lower_open_to_read(s->layers, diff_id, e);
 	if (tree < 0 || snap_layer_info(s, diff_id, &info, e) < 0)
 		return e->kind == ERR_SYSTEM && e->sys != ENOENT ? -1 : err_set(e, ERR_CORRUPT, "it is not complete");

@@ -3,6 +3,7 @@
 """t_check: `system check --repair` of images that came from a registry: what is damaged stays until the other is here."""
 
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -39,6 +40,21 @@ def test_a_layer_is_replaced_when_the_other_is_here():
         with open(layer, "rb") as f:
             assert f.read() != damaged
         hull.clean()
+
+
+def test_what_is_neither_a_file_nor_a_directory_is_no_layer():
+    with Fake() as fake, Hull() as hull:
+        fake.add(Image([LAYER]), "x")
+        hull.ok("pull", "-q", f"{fake.host}/x")
+        layer = os.path.join(hull.root, "layers", hull.layers()[0])
+        for make in (os.mkfifo, lambda path: os.symlink("/etc/passwd", path)):
+            os.rename(layer, os.path.join(hull.path, "old")) if os.path.isfile(layer) else shutil.rmtree(layer)
+            make(layer)
+            p = hull.run("system", "check")
+            assert p.returncode == 1 and "it is neither a file nor a directory" in p.out, (p.out, p.err)
+            assert hull.run("save", "-o", os.path.join(hull.path, "x.tar"), f"{fake.host}/x").returncode == 1
+            assert ": mended" in hull.ok("system", "check", "--repair")
+            hull.ok("system", "check")
 
 
 def test_a_record_and_its_configuration_come_again():
