@@ -41,7 +41,8 @@ void conn_set_signals(void)
 {
 	sigaction(SIGTERM, &(struct sigaction){.sa_handler = end_soon, .sa_flags = SA_RESTART}, NULL);
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = nothing, .sa_flags = SA_RESTART}, NULL);
-	sigaction(SIGINT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+	/* A terminal's ctrl-c reaches the listener too, which says SIGTERM. */
+	sigaction(SIGINT, &(struct sigaction){.sa_handler = nothing, .sa_flags = SA_RESTART}, NULL);
 }
 
 /* More into c->in. 1; 0: the client has ended its side. */
