@@ -125,3 +125,26 @@ int choice_each(const struct choice *c, const struct choice_rule *r, struct engi
 		return -1;
 	return (at_once ? cli_each_at_once : cli_each)((int)names.n, names.v, true, many ? one_of_many : one, many ? (void *)&each : arg);
 }
+
+int choice_latest(const struct cmd *cmd, bool latest, int least, int most, int *argc, char ***argv, struct strv *hold, struct err *e)
+{
+	const struct choice c = {.latest = true};
+	const struct choice_rule rule = {.cmd = cmd};
+	const int n = *argc + latest;
+	if (n < least || (most >= 0 && n > most)) {
+		int limit = n < least ? least : most;
+		return err_set(e, ERR_USAGE, "\"%s\" needs %s %d argument%s: %s%s %s; with --latest without the container", cmd->name,
+			least == most ? "exactly" : n < least ? "at least" : "at most", limit, limit == 1 ? "" : "s", cmd->name, cmd->nopts ? " [OPTIONS]" : "",
+			cmd->usage);
+	}
+	if (!latest)
+		return 0;
+	struct engine *g = cli_engine(e);
+	if (!g || choice_names(&c, &rule, g, 0, NULL, hold, e) < 0)
+		return -1;
+	for (int i = 0; i < *argc; i++)
+		strv_add(hold, (*argv)[i]);
+	*argc = (int)hold->n;
+	*argv = hold->v;
+	return 0;
+}

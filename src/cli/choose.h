@@ -28,4 +28,9 @@ int choice_names(const struct choice *c, const struct choice_rule *r, struct eng
 int choice_each(const struct choice *c, const struct choice_rule *r, struct engine *g, int argc, char **argv, bool at_once,
 	int (*one)(const char *name, void *arg, struct err *e), void *arg, struct err *e) must_use;
 
+/* Of a verb whose first argument is a container: with `latest` its id comes to stand before the others, *hold owns them. ERR_USAGE unless there are
+ * then `least` arguments, and not more than `most` (-1: any number). */
+int choice_latest(const struct cmd *cmd, bool latest, int least, int most, int *argc, char ***argv, struct strv *hold, struct err *e) must_use;
+#define LATEST(type, m) {"latest", 'l', OPT_BOOL, offset_of(type, m), NULL, "The container that was created last; no name is given then"}
+
 extern const char *const choice_live[]; /* running, paused or waiting to be started again */

@@ -2,6 +2,7 @@
 /*
  * diff: a line a path; or podman's JSON.
  */
+#include "cli/choose.h"
 #include "cli/commands.h"
 #include "engine/diff.h"
 
@@ -49,17 +50,21 @@ static int print_json(struct engine *g, const char *name, struct err *e)
 	return cli_print(&out, e);
 }
 
-struct diff_options { char *format; };
-static const struct opt diff_opts[] = {{"format", 0, OPT_STR, offset_of(struct diff_options, format), "json", "As one JSON document", 0, "json"}};
+struct diff_options { char *format; bool latest; };
+static const struct opt diff_opts[] = {
+	{"format", 0, OPT_STR, offset_of(struct diff_options, format), "json", "As one JSON document", 0, "json"},
+	LATEST(struct diff_options, latest),
+};
 
-static int diff(void *opts, int argc unused, char **argv, struct err *e)
+static int diff(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct diff_options *o = opts;
 	struct engine *g = cli_engine(e);
 	own(buf) struct buf out = {};
+	own(strv) struct strv hold = {};
 	if (o->format && !str_eq(o->format, "json"))
 		return err_set(e, ERR_USAGE, "invalid --format \"%.60s\": json is known", o->format);
-	if (!g)
+	if (!g || choice_latest(&cmd_diff, o->latest, 1, 1, &argc, &argv, &hold, e) < 0)
 		return -1;
 	if (o->format)
 		return print_json(g, argv[0], e);
@@ -67,5 +72,5 @@ static int diff(void *opts, int argc unused, char **argv, struct err *e)
 }
 
 const struct cmd cmd_diff = {"diff", "CONTAINER", "Show what a container changed in its files", diff_opts, countof(diff_opts),
-	sizeof(struct diff_options), 1, 1, diff, .complete = "@container",
+	sizeof(struct diff_options), 0, 1, diff, .complete = "@container",
 	.about = "A: added, C: changed, D: deleted. A directory whose contents changed is changed too."};

@@ -3,6 +3,7 @@
  * exec: one more process in a running container. Exit status: the command's; 127 and 126 when it is not there or cannot be
  * executed; 1 for everything else, as docker has it.
  */
+#include "cli/choose.h"
 #include "cli/commands.h"
 #include "cli/run_request.h"
 
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 struct exec_options {
-	bool detach, interactive, tty, privileged;
+	bool detach, interactive, latest, tty, privileged;
 	char *detach_keys, *user, *workdir;
 	struct strv env, env_file;
 };
@@ -21,6 +22,7 @@ static const struct opt options[] = {
 	{"env", 'e', OPT_STRV, offset_of(struct exec_options, env), "NAME[=VALUE]", "Set an environment variable, or take it from here"},
 	{"env-file", 0, OPT_STRV, offset_of(struct exec_options, env_file), "FILE", "Read environment variables from a file", 0, "@file"},
 	{"interactive", 'i', OPT_BOOL, offset_of(struct exec_options, interactive), NULL, "Give it our stdin"},
+	LATEST(struct exec_options, latest),
 	{"privileged", 0, OPT_BOOL, offset_of(struct exec_options, privileged), NULL, "Give it all capabilities"},
 	{"tty", 't', OPT_BOOL, offset_of(struct exec_options, tty), NULL, "Give it a terminal"},
 	{"user", 'u', OPT_STR, offset_of(struct exec_options, user), "USER[:GROUP]", "User, by name or number"},
@@ -33,10 +35,13 @@ static int exec(void *opts, int argc, char **argv, struct err *e)
 	struct engine *g = cli_engine(e);
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	own(strv) struct strv env = {};
+	own(strv) struct strv hold = {};
 	unsigned char keys[16];
 	size_t nkeys;
 	if (!g)
 		return 1;
+	if (choice_latest(&cmd_exec, o->latest, 2, -1, &argc, &argv, &hold, e) < 0)
+		return e->kind == ERR_USAGE ? -1 : 1;
 	if (o->detach_keys && attach_parse_keys(o->detach_keys, keys, &nkeys, e) < 0)
 		return err_wrap(e, "--detach-keys");
 	if (!str_is_empty(o->workdir) && *o->workdir != '/')
@@ -65,7 +70,7 @@ static int exec(void *opts, int argc, char **argv, struct err *e)
 }
 
 const struct cmd cmd_exec = {"exec", "CONTAINER COMMAND [ARG...]", "Run a command in a running container", options, countof(options),
-	sizeof(struct exec_options), 2, -1, exec, .flags = CMD_STRICT, .complete = "@running",
+	sizeof(struct exec_options), 0, -1, exec, .flags = CMD_STRICT, .complete = "@running",
 	.about = "The exit status is the command's, 128 + n when signal n ended it; 127 says that the command does not exist, 126 that it "
 		 "cannot be executed, 1 that the container is not there or does not run.",
 	.examples = "$ hull exec -it web sh\n$ hull exec -e DEBUG=1 web env"};

@@ -3,6 +3,7 @@
  * inspect: the documents of containers, images, networks and volumes. A name is looked for among the kinds in docker's order; what is found is
  * printed, each name that is not gives one line of error.
  */
+#include "cli/choose.h"
 #include "cli/commands.h"
 #include "engine/container.h"
 #include "engine/image.h"
@@ -10,17 +11,17 @@
 #include "engine/volume.h"
 
 struct inspect_options {
-	bool size, raw;
+	bool size, raw, latest;
 	char *format, *type, *platform;
 };
 #define O(m) offset_of(struct inspect_options, m)
 #define FORMAT {"format", 'f', OPT_STR, O(format), "string", "A Go template, or \"json\" for one line", 0, "json"}
 #define SIZE   {"size", 's', OPT_BOOL, O(size), NULL, "Sizes of the files of a container or volume too"}
 static const struct opt inspect_opts[] = {
-	FORMAT, SIZE,
+	FORMAT, LATEST(struct inspect_options, latest), SIZE,
 	{"type", 0, OPT_STR, O(type), "string", "Only objects of this kind", 0, "container image network volume"},
 };
-static const struct opt container_opts[] = {FORMAT, SIZE};
+static const struct opt container_opts[] = {FORMAT, LATEST(struct inspect_options, latest), SIZE};
 static const struct opt image_opts[] = {
 	FORMAT,
 	{"platform", 0, OPT_STR, O(platform), "OS[/ARCH[/VARIANT]]", "Of this platform"},
@@ -115,17 +116,26 @@ static int inspect_all(const struct inspect_options *o, const char *type, int ar
 static int inspect(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct inspect_options *o = opts;
+	own(strv) struct strv hold = {};
 	size_t i = 0;
 	while (o->type && i < countof(kinds) && strcmp(kinds[i].name, o->type) != 0)
 		i++;
 	if (i == countof(kinds))
 		return err_set(e, ERR_USAGE, "invalid --type \"%.60s\": container, image, network and volume are known", o->type);
-	return inspect_all(o, o->type, argc, argv, e);
+	if (o->latest && o->type && !str_eq(o->type, "container"))
+		return err_set(e, ERR_USAGE, "--latest is a container: it does not go with --type %s", o->type);
+	if (choice_latest(&cmd_inspect, o->latest, 1, -1, &argc, &argv, &hold, e) < 0)
+		return -1;
+	return inspect_all(o, o->latest ? "container" : o->type, argc, argv, e);
 }
 
 static int inspect_containers(void *opts, int argc, char **argv, struct err *e)
 {
-	return inspect_all(opts, "container", argc, argv, e);
+	const struct inspect_options *o = opts;
+	own(strv) struct strv hold = {};
+	if (choice_latest(&cmd_container_inspect, o->latest, 1, -1, &argc, &argv, &hold, e) < 0)
+		return -1;
+	return inspect_all(o, "container", argc, argv, e);
 }
 
 static int print_raw(const struct inspect_options *o, int argc, char **argv, struct err *e)
@@ -152,12 +162,12 @@ static int inspect_volumes(void *opts, int argc, char **argv, struct err *e)
 	return inspect_all(opts, "volume", argc, argv, e);
 }
 
-#define ROW(usage, summary, opts, run) "inspect", usage, summary, opts, countof(opts), sizeof(struct inspect_options), 1, -1, run
-const struct cmd cmd_inspect = {ROW("NAME...", "Show all that is known of containers, images, networks and volumes", inspect_opts, inspect),
+#define ROW(usage, summary, opts, least, run) "inspect", usage, summary, opts, countof(opts), sizeof(struct inspect_options), least, -1, run
+const struct cmd cmd_inspect = {ROW("NAME...", "Show all that is known of containers, images, networks and volumes", inspect_opts, 0, inspect),
 	.complete = "@container @image @network @volume",
 	.examples = "$ hull inspect web\n$ hull inspect -f '{{.State.Status}}' web\n$ hull inspect -f '{{json .Mounts}}' web\n"
 		"$ hull inspect -f '{{range .Config.Env}}{{println .}}{{end}}' web"};
-const struct cmd cmd_container_inspect = {ROW("CONTAINER...", "Show all that is known of containers", container_opts, inspect_containers),
+const struct cmd cmd_container_inspect = {ROW("CONTAINER...", "Show all that is known of containers", container_opts, 0, inspect_containers),
 	.complete = "@container"};
-const struct cmd cmd_image_inspect = {ROW("IMAGE...", "Show all that is known of images", image_opts, inspect_images), .complete = "@image"};
-const struct cmd cmd_volume_inspect = {ROW("VOLUME...", "Show all that is known of volumes", volume_opts, inspect_volumes), .complete = "@volume"};
+const struct cmd cmd_image_inspect = {ROW("IMAGE...", "Show all that is known of images", image_opts, 1, inspect_images), .complete = "@image"};
+const struct cmd cmd_volume_inspect = {ROW("VOLUME...", "Show all that is known of volumes", volume_opts, 1, inspect_volumes), .complete = "@volume"};

@@ -2,6 +2,7 @@
 /*
  * logs: a container's output as the monitor kept it, each stream to ours. With -f until the container has ended.
  */
+#include "cli/choose.h"
 #include "cli/commands.h"
 #include "engine/logs.h"
 
@@ -11,13 +12,14 @@
 #include <ctype.h>
 
 struct logs_cli {
-	bool clear, details, follow, timestamps;
+	bool clear, details, follow, latest, timestamps;
 	char *since, *until, *tail;
 };
 static const struct opt options[] = {
 	{"clear", 0, OPT_BOOL, offset_of(struct logs_cli, clear), NULL, "Empty the log, and print nothing"},
 	{"details", 0, OPT_BOOL, offset_of(struct logs_cli, details), NULL, "Show the attributes kept with a line"},
 	{"follow", 'f', OPT_BOOL, offset_of(struct logs_cli, follow), NULL, "Go on until the container ends"},
+	LATEST(struct logs_cli, latest),
 	{"since", 0, OPT_STR, offset_of(struct logs_cli, since), "TIME", "Only from then: 2026-01-02T13:23:37Z, unix seconds, or 42m ago"},
 	{"tail", 'n', OPT_STR, offset_of(struct logs_cli, tail), "N", "Only the last N lines (all)"},
 	{"timestamps", 't', OPT_BOOL, offset_of(struct logs_cli, timestamps), NULL, "Show when each line was written"},
@@ -92,14 +94,17 @@ static int when(const char *option, const char *text, int64_t *ret, struct err *
 	return 0;
 }
 
-static int logs(void *opts, int argc unused, char **argv, struct err *e)
+static int logs(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct logs_cli *o = opts;
 	struct engine *g = cli_engine(e);
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	own(strv) struct strv hold = {};
 	struct reader r = {.o = o};
 	struct logs_read q = {.follow = o->follow, .tail = -1, .line = line, .arg = &r};
 	if (!g || when("since", o->since, &q.since_ns, e) < 0 || when("until", o->until, &q.until_ns, e) < 0)
+		return -1;
+	if (choice_latest(&cmd_logs, o->latest, 1, 1, &argc, &argv, &hold, e) < 0)
 		return -1;
 	if (o->tail && strcmp(o->tail, "all") != 0) {
 		struct err why = {};
@@ -115,6 +120,6 @@ static int logs(void *opts, int argc unused, char **argv, struct err *e)
 	return o->clear ? container_clear_logs(g, &c, e) : container_logs(g, &c, &q, e);
 }
 
-const struct cmd cmd_logs = {"logs", "CONTAINER", "Print the output of a container", options, countof(options), sizeof(struct logs_cli), 1, 1, logs,
+const struct cmd cmd_logs = {"logs", "CONTAINER", "Print the output of a container", options, countof(options), sizeof(struct logs_cli), 0, 1, logs,
 	.complete = "@container",
 	.about = "Of containers whose log driver is json-file or local. What --log-driver journald, syslog or none takes cannot be read back here."};

@@ -2,6 +2,7 @@
 /*
  * port: where a running container's published ports are on the host.
  */
+#include "cli/choose.h"
 #include "cli/commands.h"
 #include "engine/container.h"
 #include "engine/network.h"
@@ -19,10 +20,17 @@ static void print_one(const struct port_state *p, uint32_t k, bool all, struct b
 	buf_printf(out, six ? "[%s]:%u\n" : "%s:%u\n", ip, p->host_port + k);
 }
 
-static int run(void *opts unused, int argc, char **argv, struct err *e)
+struct port_options { bool latest; };
+static const struct opt port_opts[] = {LATEST(struct port_options, latest)};
+
+static int run(void *opts, int argc, char **argv, struct err *e)
 {
+	const struct port_options *o = opts;
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	own(buf) struct buf out = {};
+	own(strv) struct strv hold = {};
+	if (choice_latest(&cmd_port, o->latest, 1, 2, &argc, &argv, &hold, e) < 0)
+		return -1;
 	struct engine *g = cli_engine(e);
 	if (!g || container_get(g, argv[0], 0, &c, e) < 0)
 		return -1;
@@ -44,5 +52,6 @@ static int run(void *opts unused, int argc, char **argv, struct err *e)
 	return cli_print(&out, e);
 }
 
-const struct cmd cmd_port = {"port", "CONTAINER [PORT[/PROTO]]", "Show where its published ports are", NULL, 0, 0, 1, 2, run, .complete = "@running",
+const struct cmd cmd_port = {"port", "CONTAINER [PORT[/PROTO]]", "Show where its published ports are", port_opts, countof(port_opts),
+	sizeof(struct port_options), 0, 2, run, .complete = "@running",
 	.examples = "$ hull port web 80"};

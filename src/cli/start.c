@@ -124,23 +124,26 @@ static int start(void *opts, int argc, char **argv, struct err *e)
 }
 
 struct attach_options {
-	bool no_stdin;
+	bool latest, no_stdin;
 	char *detach_keys, *sig_proxy;
 };
 static const struct opt attach_opts[] = {
 	{"detach-keys", 0, OPT_STR, offset_of(struct attach_options, detach_keys), "KEYS", "Keys that leave it running (ctrl-p,ctrl-q)"},
+	LATEST(struct attach_options, latest),
 	{"no-stdin", 0, OPT_BOOL, offset_of(struct attach_options, no_stdin), NULL, "Do not give it our stdin"},
 	{"sig-proxy", 0, OPT_OPTSTR, offset_of(struct attach_options, sig_proxy), "BOOL", "Pass signals on to the process (true)", 0, "true false", NULL, "true"},
 };
 
-static int attach(void *opts, int argc unused, char **argv, struct err *e)
+static int attach(void *opts, int argc, char **argv, struct err *e)
 {
 	const struct attach_options *o = opts;
 	struct engine *g = cli_engine(e);
 	struct session s = {.streams = ATTACH_STDOUT | ATTACH_STDERR | (o->no_stdin ? 0u : ATTACH_STDIN), .sig_proxy = true,
 		.detach_keys = o->detach_keys};
 	int status = 0;
-	if (!g || (o->sig_proxy && env_bool(o->sig_proxy, &s.sig_proxy, "--sig-proxy", e) < 0))
+	own(strv) struct strv hold = {};
+	if (!g || (o->sig_proxy && env_bool(o->sig_proxy, &s.sig_proxy, "--sig-proxy", e) < 0) ||
+		choice_latest(&cmd_attach, o->latest, 1, 1, &argc, &argv, &hold, e) < 0)
 		return -1;
 	return join(g, argv[0], &s, false, &status, e) < 0 ? -1 : status;
 }
@@ -162,4 +165,4 @@ const struct cmd cmd_boot = {"boot", "", "Start what restart policies promise af
 const struct cmd cmd_start = {"start", "CONTAINER...", "Start containers that were created or have ended", start_opts, countof(start_opts),
 	sizeof(struct start_options), 0, -1, start, .complete = "@container"};
 const struct cmd cmd_attach = {"attach", "CONTAINER", "Join the terminal or the output of a running container", attach_opts, countof(attach_opts),
-	sizeof(struct attach_options), 1, 1, attach, .complete = "@running"};
+	sizeof(struct attach_options), 0, 1, attach, .complete = "@running"};

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# Containers that are not named: --all, --latest, --cidfile, --filter of stop, kill, start, restart, pause, unpause, rm and wait.
+# Containers that are not named: --all, --latest, --cidfile, --filter of stop, kill, start, restart, pause, unpause, rm and wait; --latest of others.
 # machines: native v2 v2:tester
 
 load ../lib/hull
@@ -149,4 +149,27 @@ states() { hull ps -a --format '{{.Names}} {{.State}}' | sort; }
     [ "$output" = $'-1\n137' ]
     refuses 125 'invalid condition' wait --condition running,happy live
     [ -z "$(pgrep -f "^$HULL wait" || true)" ]
+}
+
+@test "--latest of logs, exec, attach, top, port, inspect, diff: in place of the name" {
+    hull run -d --name older box sleep 1000
+    hull run -d --name newer box sh -c 'echo mine; >/made; sleep 1000'
+    wait_until 30 hull exec newer test -e /made
+    [ "$(hull logs -l)" = mine ]
+    [ "$(hull logs -n 1 --latest)" = mine ]
+    run -0 hull exec -l sh -c 'ls /made; echo "$1"' x -l
+    [ "$output" = $'/made\n-l' ]
+    [ "$(hull top -l | wc -l)" = "$(hull top newer | wc -l)" ]
+    [ "$(hull inspect -lf '{{.Name}}')" = /newer ]
+    [ "$(hull container inspect -l -f '{{.Name}}')" = /newer ]
+    [[ $(hull diff -l) == *"A /made"* ]]
+    [ -z "$(hull port -l)" ]
+    refuses 1 'no public port' port -l 80
+    hull kill older newer
+    refuses 1 'newer is not running|is not running' attach -l
+    refuses 125 'needs exactly 1 argument.*--latest' logs
+    refuses 125 'needs exactly 1 argument' logs -l newer
+    refuses 125 'needs at least 2 arguments' exec newer
+    refuses 125 'needs at least 2 arguments' exec -l
+    refuses 125 '--latest is a container' inspect -l --type image
 }
