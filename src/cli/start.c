@@ -39,13 +39,7 @@ static bool is_running(struct engine *g, struct container_entry *c)
 
 static int start_one(const char *name, void *arg, struct err *e)
 {
-	struct engine *g = arg;
-	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	if (container_get(g, name, ENTRY_LOCK, &c, e) < 0)
-		return -1;
-	if (str_eq(c.state.status, "paused"))
-		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it", name);
-	return is_running(g, &c) ? 0 : container_launch(g, &c, -1, 0, e);
+	return container_start_named(arg, name, e) < 0 ? -1 : 0;
 }
 
 /* Joins our stdio with a container that is started now, or that runs. */

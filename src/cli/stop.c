@@ -4,7 +4,7 @@
  */
 #include "cli/choose.h"
 #include "cli/commands.h"
-#include "engine/events.h"
+#include "engine/container.h"
 #include "sys/signals.h"
 
 #include <limits.h>
@@ -76,17 +76,10 @@ static int stop_one(const char *name, void *arg, struct err *e)
 	return -1;
 }
 
-/* A --rm container is removed by its monitor when it stops; docker's restart keeps such a one too little to start again. */
 static int restart_one(const char *name, void *arg, struct err *e)
 {
 	const struct stop_options *o = arg;
-	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
-	if (stop_one(name, arg, e) < 0 || container_get(o->g, name, ENTRY_LOCK, &c, e) < 0)
-		return -1;
-	if (container_launch(o->g, &c, -1, 0, e) < 0)
-		return -1;
-	event_container(o->g, &c, "restart");
-	return 0;
+	return container_restart(o->g, name, o->sig, o->seconds, e);
 }
 
 static int kill_one(const char *name, void *arg, struct err *e)

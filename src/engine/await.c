@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/events.h"
 #include "engine/health.h"
 #include "sys/proc.h"
 
@@ -100,9 +101,7 @@ static int look(struct engine *g, struct container_entry *c, enum await what, st
 	struct err unread = {};
 	const char *status = container_reload_state(c, &unread) < 0 ? "" : container_status(g, c), *health = health_now(g, &c->state);
 	if (is_gone(c))
-		return what == AWAIT_REMOVED ? 1 : err_set(e, ERR_CONFLICT, "container %.200s was removed", container_label(c));
-	if (what == AWAIT_REMOVED)
-		return 0;
+		return err_set(e, ERR_CONFLICT, "container %.200s was removed", container_label(c));
 	if (what == AWAIT_PAUSED || what == AWAIT_RUNNING)
 		return str_eq(status, what == AWAIT_PAUSED ? "paused" : "running");
 	if (!health_is_checked(&c->record.config))
@@ -142,19 +141,51 @@ static int until(struct engine *g, struct container_entry *c, enum await what, i
 	}
 }
 
+/* The next end, or that it is gone. A short one may have come and gone between two looks: then its state, else the events, know how it ended. */
+static int until_end(struct engine *g, struct container_entry *c, enum await what, int64_t deadline, int *ret_status, struct err *e)
+{
+	own(mem) char *before = mem_dup(c->state.finished_at ? c->state.finished_at : "");
+	const int64_t begun = num_now_ns();
+	bool told = false;
+	own(fd) int fd = watch(c, e);
+	if (fd < 0)
+		return -1;
+	*ret_status = (int)c->state.exit_code;
+	for (;;) {
+		struct err unread = {};
+		bool read = container_reload_state(c, &unread) == 0, live = read && is_live(g, c);
+		if (is_gone(c)) {
+			bool known = told || event_exit_status(g, c->id, what == AWAIT_NEXT_EXIT && *before ? begun : 0, ret_status);
+			return known || what == AWAIT_REMOVED ? 0 : err_set(e, ERR_CONFLICT, "container %.200s was removed", container_label(c));
+		}
+		if (live) {
+			int ended = container_wait(g, c, deadline < 0 ? -1 : left_ms(deadline) * 1000000LL, ret_status, e);
+			if (ended <= 0)
+				return ended < 0 ? -1 : too_late(c, what, e);
+			if (what == AWAIT_NEXT_EXIT)
+				return 0;
+			told = true;
+			continue;
+		}
+		if (read && !told)
+			*ret_status = (int)c->state.exit_code;
+		if (read && what == AWAIT_NEXT_EXIT && !str_is_empty(c->state.finished_at) && !str_eq(c->state.finished_at, before))
+			return 0;
+		if (left_ms(deadline) == 0)
+			return too_late(c, what, e);
+		own(fd) int monitor = read ? open_monitor(g, c) : -1;
+		if (next(fd, monitor, deadline, e) < 0)
+			return -1;
+	}
+}
+
 int container_await(struct engine *g, struct container_entry *c, enum await what, int64_t timeout_ns, int *ret_status, struct err *e)
 {
 	const int64_t deadline = timeout_ns < 0 ? -1 : num_monotonic_ns() + timeout_ns;
-	if (what == AWAIT_NEXT_EXIT && !is_live(g, c) && until(g, c, AWAIT_RUNNING, deadline, e) < 0)
-		return -1;
-	if (what == AWAIT_STOPPED || what == AWAIT_NEXT_EXIT || (what == AWAIT_REMOVED && is_live(g, c))) {
-		int ended = container_wait(g, c, deadline < 0 ? -1 : left_ms(deadline) * 1000000LL, ret_status, e);
-		if (ended <= 0)
-			return ended < 0 ? -1 : too_late(c, what, e);
-	}
-	if (what == AWAIT_STOPPED || what == AWAIT_NEXT_EXIT)
-		return 0;
-	if (what == AWAIT_REMOVED && !is_live(g, c))
-		*ret_status = (int)c->state.exit_code;
-	return until(g, c, what, deadline, e);
+	if (what == AWAIT_NEXT_EXIT || what == AWAIT_REMOVED)
+		return until_end(g, c, what, deadline, ret_status, e);
+	if (what != AWAIT_STOPPED)
+		return until(g, c, what, deadline, e);
+	int ended = container_wait(g, c, deadline < 0 ? -1 : left_ms(deadline) * 1000000LL, ret_status, e);
+	return ended > 0 ? 0 : ended < 0 ? -1 : too_late(c, what, e);
 }

@@ -26,6 +26,10 @@ int container_new(struct engine *g, const struct create_request *r, char ret_id[
 /* On success the container's lock is let go. With --rm a start that failed removes the container. */
 int container_launch(struct engine *g, struct container_entry *c, int client, unsigned streams, struct err *e) must_use;
 
+/* life.c: what the commands do. 1: it was started; 0: it runs already. */
+int container_start_named(struct engine *g, const char *text, struct err *e) must_use;
+int container_restart(struct engine *g, const char *text, int sig, int timeout_s, struct err *e) must_use; /* as container_stop, then started */
+
 /* What messages call it: by its name. */
 static inline const char *container_label(const struct container_entry *c)
 {

@@ -46,3 +46,5 @@ struct events_query {
 };
 /* ERR_USAGE for filters that nobody knows. A line that a power cut tore is left out. */
 int events_read(struct engine *g, const struct events_query *q, struct err *e) must_use;
+/* How a container ended last, after since_ns: also of one that is gone. */
+bool event_exit_status(struct engine *g, const char *id, int64_t since_ns, int *ret);

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -277,4 +278,29 @@ int events_read(struct engine *g, const struct events_query *q, struct err *e)
 		result = q->follow ? follow(&r, take_fd(log), e) : read_on(&r, log, e);
 	buf_drop(&r.rest);
 	return result;
+}
+
+static int take_status(void *arg, const char *line, const struct json *event, struct err *e)
+{
+	const char *code = attribute(event, "exitCode");
+	(void)line;
+	(void)e;
+	if (code)
+		*(int *)arg = atoi(code);
+	return 0;
+}
+
+bool event_exit_status(struct engine *g, const char *id, int64_t since_ns, int *ret)
+{
+	int status = -1;
+	char of[80], die[] = "event=die";
+	char *both[] = {of, die};
+	struct strv v = {.v = both, .n = countof(both)};
+	struct events_query q = {.since_ns = since_ns, .has_since = true, .filters = &v, .event = take_status, .arg = &status};
+	struct err ignored = {};
+	snprintf(of, sizeof of, "container=%s", id);
+	if (events_read(g, &q, &ignored) < 0 || status < 0)
+		return false;
+	*ret = status;
+	return true;
 }

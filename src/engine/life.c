@@ -301,7 +301,7 @@ int container_wait(struct engine *g, struct container_entry *c, int64_t timeout_
 		container_status(g, c);
 	else if (gone.sys && gone.sys != ENOENT)
 		return *e = gone, -1;
-	else if (status < 0)
+	else if (status < 0 && !event_exit_status(g, c->id, 0, &status))
 		lose(c, "it was removed meanwhile");
 	if (ret_status)
 		*ret_status = status >= 0 ? status : (int)c->state.exit_code;
@@ -368,6 +368,29 @@ int container_stop(struct engine *g, struct container_entry *c, int sig, int tim
 	if (r == 0 && container_kill(g, c, SIGKILL, &gone) < 0 && gone.kind != ERR_CONFLICT)
 		return *e = gone, -1;
 	event_container(g, c, "stop");
+	return 0;
+}
+
+int container_start_named(struct engine *g, const char *text, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	if (container_get(g, text, ENTRY_LOCK, &c, e) < 0)
+		return -1;
+	if (str_eq(container_status(g, &c), "paused"))
+		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it", text);
+	if (says_running(&c.state) || says_restarting(&c.state))
+		return 0;
+	return container_launch(g, &c, -1, 0, e) < 0 ? -1 : 1;
+}
+
+/* A --rm container is removed by its monitor when it stops; docker's restart keeps such a one too little to start again. */
+int container_restart(struct engine *g, const char *text, int sig, int timeout_s, struct err *e)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1}, again = {.dir = -1, .lock = -1};
+	if (container_get(g, text, 0, &c, e) < 0 || container_stop(g, &c, sig, timeout_s, e) < 0 || container_get(g, text, ENTRY_LOCK, &again, e) < 0 ||
+		container_launch(g, &again, -1, 0, e) < 0)
+		return -1;
+	event_container(g, &again, "restart");
 	return 0;
 }
 
