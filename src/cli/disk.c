@@ -200,7 +200,7 @@ static int prune_build(struct engine *g, const struct strv *filters, struct buf 
 static int prune_all(struct engine *g, const struct prune_options *o, struct buf *out, struct err *e)
 {
 	own(strv) struct strv networks = {};
-	if (prune_containers(g, &o->filters, out, e) < 0 || network_prune(g, &o->filters, &networks, e) < 0)
+	if (prune_print_containers(g, &o->filters, out, e) < 0 || network_prune(g, &o->filters, &networks, e) < 0)
 		return -1;
 	add_names(out, "Deleted Networks:\n", &networks);
 	if (o->volumes && prune_volumes(g, &o->filters, out, e) < 0)

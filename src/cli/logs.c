@@ -9,8 +9,6 @@
 #include "base/fd.h"
 #include "base/num.h"
 
-#include <ctype.h>
-
 struct logs_cli {
 	bool clear, details, follow, latest, timestamps;
 	char *since, *until, *tail;
@@ -26,60 +24,13 @@ static const struct opt options[] = {
 	{"until", 0, OPT_STR, offset_of(struct logs_cli, until), "TIME", "Only up to then"},
 };
 
-struct reader {
-	const struct logs_cli *o;
-	bool cut[3]; /* the stream's last piece had no line break: the next one belongs to its line */
-};
-
-/* As in a query of a URL: no comma, blank or line break of theirs looks like ours. */
-static void add_escaped(const char *text, struct buf *b)
-{
-	for (; *text; text++)
-		if (isalnum((unsigned char)*text) || strchr("-_.~", *text))
-			buf_char(b, *text);
-		else if (*text == ' ')
-			buf_char(b, '+');
-		else
-			buf_printf(b, "%%%02X", (unsigned char)*text);
-}
-
-/* docker's: by name. */
-static void add_details(const char *attrs, struct buf *b)
-{
-	own(strv) struct strv names = {};
-	own(json) struct json *j = NULL;
-	struct err ignored = {};
-	struct json_iter it = {};
-	if (!attrs || json_parse(attrs, strlen(attrs), &j, &ignored) < 0)
-		return;
-	while (json_next(j, &it))
-		strv_add(&names, it.key);
-	strv_sort(&names);
-	for (size_t i = 0; i < names.n; i++) {
-		const char *value = json_get_str(j, names.v[i]);
-		buf_str(b, i ? "," : "");
-		add_escaped(names.v[i], b);
-		buf_char(b, '=');
-		add_escaped(value ? value : "", b);
-	}
-	buf_char(b, ' ');
-}
-
 static int line(void *arg, int stream, int64_t time_ns, const char *p, size_t n, const char *attrs, struct err *e)
 {
-	struct reader *r = arg;
 	own(buf) struct buf b = {};
-	char time[NUM_TEXT];
-	int fd = stream == 2 ? 2 : 1;
-	if (!r->cut[fd] && r->o->timestamps)
-		buf_printf(&b, "%s ", num_format_time(time_ns, time));
-	if (!r->cut[fd] && r->o->details)
-		add_details(attrs, &b);
-	buf_add(&b, p, n);
-	r->cut[fd] = n > 0 && p[n - 1] != '\n';
+	logs_show(arg, stream, time_ns, p, n, attrs, &b);
 	if (buf_check(&b, e) < 0)
 		return -1;
-	if (fd == 1)
+	if (stream != 2)
 		return cli_print(&b, e);
 	if (fd_write_all(2, buf_text(&b), b.len) < 0)
 		return err_sys(e, "write to stderr");
@@ -100,7 +51,7 @@ static int logs(void *opts, int argc, char **argv, struct err *e)
 	struct engine *g = cli_engine(e);
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
 	own(strv) struct strv hold = {};
-	struct reader r = {.o = o};
+	struct logs_shown r = {.timestamps = o->timestamps, .details = o->details};
 	struct logs_read q = {.follow = o->follow, .tail = -1, .line = line, .arg = &r};
 	if (!g || when("since", o->since, &q.since_ns, e) < 0 || when("until", o->until, &q.until_ns, e) < 0)
 		return -1;

@@ -8,7 +8,6 @@
 #include "cli/prune.h"
 #include "engine/container.h"
 #include "engine/disk.h"
-#include "engine/list.h"
 
 #include "base/num.h"
 
@@ -78,41 +77,15 @@ static const struct opt prune_opts[] = {
 	{"force", 'f', OPT_BOOL, offset_of(struct prune_options, force), NULL, "Do not ask"},
 };
 
-static void remove_rows(struct engine *g, const struct json *rows, const struct prune_filters *filters, struct buf *out)
+int prune_print_containers(struct engine *g, const struct strv *filters, struct buf *out, struct err *e)
 {
-	bool any = false;
-	for (size_t i = 0; i < json_len(rows); i++) {
-		const struct json *row = json_at(rows, i);
-		const char *id = json_get_str(row, "Id");
-		struct err why = {};
-		if (!id || !prune_filters_take(filters, row))
-			continue;
-		/* One that was started meanwhile is running: it stays. */
-		if (container_delete(g, id, false, false, &why) < 0) {
-			if (why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND)
-				cli_complain(&why);
-			continue;
-		}
-		buf_printf(out, "%s%s\n", any ? "" : "Deleted Containers:\n", id);
-		any = true;
-	}
-	if (any)
+	own(strv) struct strv ids = {};
+	if (prune_containers(g, filters, &ids, e) < 0)
+		return -1;
+	for (size_t i = 0; i < ids.n; i++)
+		buf_printf(out, "%s%s\n", i ? "" : "Deleted Containers:\n", ids.v[i]);
+	if (ids.n)
 		buf_char(out, '\n');
-}
-
-int prune_containers(struct engine *g, const struct strv *given, struct buf *out, struct err *e)
-{
-	own(prune_filters) struct prune_filters filters = {};
-	if (prune_filters_parse(given, &filters, e) < 0)
-		return -1;
-	strv_add(&filters.list, "status=created");
-	strv_add(&filters.list, "status=exited");
-	strv_add(&filters.list, "status=dead");
-	struct container_list_request q = {.all = true, .filters = &filters.list};
-	own(json) struct json *rows = container_list(g, &q, e);
-	if (!rows)
-		return -1;
-	remove_rows(g, rows, &filters, out);
 	return 0;
 }
 
@@ -128,7 +101,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 		return -1;
 	if (!o->force && !cli_confirm("This will remove all stopped containers."))
 		return 0;
-	if (disk_bytes(g, folders, countof(folders), &before, e) < 0 || prune_containers(g, &o->filters, &out, e) < 0)
+	if (disk_bytes(g, folders, countof(folders), &before, e) < 0 || prune_print_containers(g, &o->filters, &out, e) < 0)
 		return -1;
 	return prune_print(g, "container", folders, countof(folders), before, &out, e);
 }

@@ -95,12 +95,10 @@ int prune_images(struct engine *g, bool all, const struct strv *given, struct bu
 
 int prune_print(struct engine *g, const char *type, const char *const *folders, size_t n, uint64_t before, struct buf *out, struct err *e)
 {
-	uint64_t after;
+	uint64_t freed;
 	char size[NUM_TEXT];
-	if (disk_bytes(g, folders, n, &after, e) < 0)
+	if (prune_freed(g, type, folders, n, before, &freed, e) < 0)
 		return -1;
-	uint64_t freed = before > after ? before - after : 0;
-	event_pruned(g, type, freed);
 	buf_printf(out, "Total reclaimed space: %s\n", num_format_size(freed, size));
 	return cli_print(out, e);
 }

@@ -11,6 +11,7 @@
 #include "codec/tmpl.h"
 #include "monitor/log_send.h"
 
+#include <ctype.h>
 #include <endian.h>
 #include <regex.h>
 #include <unistd.h>
@@ -363,6 +364,14 @@ static int check_kept(const struct container_entry *c, enum log_driver driver, s
 	return driver == LOG_NONE ? err_set(e, ERR_UNSUPPORTED, "container %.200s keeps no log: it was made with --log-driver none", container_label(c)) : 0;
 }
 
+int logs_check_kept(const struct container_entry *c, struct err *e)
+{
+	own(arena) struct arena a = {};
+	struct log_options o;
+	logs_options(c, &a, &o);
+	return check_kept(c, o.driver, e);
+}
+
 int container_clear_logs(struct engine *g unused, struct container_entry *c, struct err *e)
 {
 	own(arena) struct arena a = {};
@@ -389,4 +398,50 @@ int container_logs(struct engine *g, struct container_entry *c, const struct log
 	read.line = on_line;
 	read.arg = &x;
 	return logs_read(&read, e);
+}
+
+/* As in a query of a URL: no comma, blank or line break of theirs looks like ours. */
+static void add_escaped(const char *text, struct buf *b)
+{
+	for (; *text; text++)
+		if (isalnum((unsigned char)*text) || strchr("-_.~", *text))
+			buf_char(b, *text);
+		else if (*text == ' ')
+			buf_char(b, '+');
+		else
+			buf_printf(b, "%%%02X", (unsigned char)*text);
+}
+
+/* docker's: by name. */
+static void add_details(const char *attrs, struct buf *b)
+{
+	own(strv) struct strv names = {};
+	own(json) struct json *j = NULL;
+	struct err ignored = {};
+	struct json_iter it = {};
+	if (!attrs || json_parse(attrs, strlen(attrs), &j, &ignored) < 0)
+		return;
+	while (json_next(j, &it))
+		strv_add(&names, it.key);
+	strv_sort(&names);
+	for (size_t i = 0; i < names.n; i++) {
+		const char *value = json_get_str(j, names.v[i]);
+		buf_str(b, i ? "," : "");
+		add_escaped(names.v[i], b);
+		buf_char(b, '=');
+		add_escaped(value ? value : "", b);
+	}
+	buf_char(b, ' ');
+}
+
+void logs_show(struct logs_shown *s, int stream, int64_t time_ns, const char *p, size_t n, const char *attrs, struct buf *out)
+{
+	char time[NUM_TEXT];
+	bool *cut = &s->cut[stream == 2 ? 2 : 1];
+	if (!*cut && s->timestamps)
+		buf_printf(out, "%s ", num_format_time(time_ns, time));
+	if (!*cut && s->details)
+		add_details(attrs, out);
+	buf_add(out, p, n);
+	*cut = n > 0 && p[n - 1] != '\n';
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * prune: the filters that every prune takes. label= is what a list filters by; until= and label!= are looked at here, row by row.
- */
-#include "cli/prune.h"
+#include "engine/prune.h"
 
 #include "base/num.h"
+#include "engine/container.h"
+#include "engine/disk.h"
+#include "engine/events.h"
+#include "engine/list.h"
 
 int prune_filters_parse(const struct strv *from, struct prune_filters *ret, struct err *e)
 {
@@ -49,4 +50,41 @@ bool prune_filters_take(const struct prune_filters *f, const struct json *row)
 		if (has_label(json_get(row, "Labels"), f->without.v[i]))
 			return false;
 	return true;
+}
+
+int prune_containers(struct engine *g, const struct strv *given, struct strv *ret_ids, struct err *e)
+{
+	own(prune_filters) struct prune_filters filters = {};
+	if (prune_filters_parse(given, &filters, e) < 0)
+		return -1;
+	strv_add(&filters.list, "status=created");
+	strv_add(&filters.list, "status=exited");
+	strv_add(&filters.list, "status=dead");
+	struct container_list_request q = {.all = true, .filters = &filters.list};
+	own(json) struct json *rows = container_list(g, &q, e);
+	if (!rows)
+		return -1;
+	for (size_t i = 0; i < json_len(rows); i++) {
+		const struct json *row = json_at(rows, i);
+		const char *id = json_get_str(row, "Id");
+		struct err why = {};
+		if (!id || !prune_filters_take(&filters, row))
+			continue;
+		/* One that was started meanwhile is running: it stays. */
+		if (container_delete(g, id, false, false, &why) == 0)
+			strv_add(ret_ids, id);
+		else if (why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND)
+			engine_warn(g, "%s", why.text);
+	}
+	return 0;
+}
+
+int prune_freed(struct engine *g, const char *type, const char *const *folders, size_t n, uint64_t before, uint64_t *ret, struct err *e)
+{
+	uint64_t after;
+	if (disk_bytes(g, folders, n, &after, e) < 0)
+		return -1;
+	*ret = before > after ? before - after : 0;
+	event_pruned(g, type, *ret);
+	return 0;
 }
