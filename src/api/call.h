@@ -28,7 +28,7 @@ struct route {
 	int (*run)(struct call *c, struct err *e);
 };
 /* One table a file; each ends with a row of NULL. */
-extern const struct route system_routes[];
+extern const struct route system_routes[], container_routes[], container_life_routes[], container_view_routes[];
 
 /* Queries. docker's booleans: nothing, "0", "no", "false", "none" are false, all else is true. */
 const char *call_query(const struct call *c, const char *name); /* NULL: absent or empty */

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct route *const tables[] = {system_routes};
+static const struct route *const tables[] = {system_routes, container_routes, container_life_routes, container_view_routes};
 
 /* "/v1.41/x": 41, and *path behind it. 0: none; -1: it is none of ours. */
 static int version_of(const char **path, struct err *e)
@@ -127,6 +127,9 @@ void serve_client(int fd, const struct engine_options *o, const sigset_t *before
 			c.closes = true; /* where the next request begins is not known */
 			(void)!conn_reply_error(&c, status, e.text, &ignored);
 		} else if (r > 0 && serve_request(&c, &q, &a, o, &e) < 0) {
+			/* docker's words begin with a capital there, and some clients look for them. */
+			if (str_has_prefix(e.text, "no such "))
+				e.text[0] = 'N';
 			/* An answer that was begun cannot say any more that it is not whole, but by its end. */
 			if (c.begun || conn_reply_error(&c, err_map(e.kind)->http_status, e.text, &ignored) < 0)
 				r = 0;
