@@ -11,7 +11,9 @@
 #include "base/num.h"
 #include "cli/commands.h"
 #include "cli/tools.h"
+#include "engine/container.h"
 #include "engine/owners.h"
+#include "runtime/cgroup_named.h"
 #include "sys/tty.h"
 
 #include <errno.h>
@@ -22,7 +24,7 @@
 #include <unistd.h>
 
 struct top_options {
-	bool by_path, by_tasks, by_cpu, by_memory, by_io, batch, raw;
+	bool by_path, by_tasks, by_cpu, by_memory, by_io, batch, once, raw;
 	struct opt_num depth, iterations;
 	char *delay, *order;
 };
@@ -35,8 +37,9 @@ static const struct opt top_opts[] = {
 	{"by-path", 'p', OPT_BOOL, O(by_path), NULL, "Sort by path"},
 	{"by-tasks", 't', OPT_BOOL, O(by_tasks), NULL, "Sort by the number of tasks"},
 	{"delay", 'd', OPT_STR, O(delay), "TIME", "Time between two tables, in seconds or as 500ms (1s)"},
-	{"depth", 0, OPT_U64, O(depth), "N", "So many levels below the root (3)"},
+	{"depth", 0, OPT_U64, O(depth), "N", "So many levels below the root, or below PATH (3)"},
 	{"iterations", 'n', OPT_U64, O(iterations), "N", "End after so many tables; 1: print once"},
+	{"once", '1', OPT_BOOL, O(once), NULL, "Print once, as -n 1"},
 	{"order", 0, OPT_STR, O(order), "WORD", "Sort by path, tasks, cpu, memory or io", 0, "path tasks cpu memory io"},
 	{"raw", 'r', OPT_BOOL, O(raw), NULL, "Numbers in full, not as 12.3M"},
 };
@@ -50,8 +53,9 @@ struct top {
 	struct engine *g;
 	struct group_uses before, now;
 	enum group_order by;
+	const char *from; /* the group whose groups are shown */
 	int depth;
-	int64_t delay_ns;
+	int64_t delay_ns, most;
 	bool live;
 };
 
@@ -150,7 +154,7 @@ static int take_sample(struct top *t, struct err *e)
 	group_uses_drop(&t->before);
 	t->before = t->now;
 	t->now = (struct group_uses){};
-	if (group_uses_read(t->depth, &t->now, e) < 0)
+	if (group_uses_read(t->from, t->depth, &t->now, e) < 0)
 		return -1;
 	/* By path, as both are read. */
 	group_uses_sort(&t->before, GROUP_BY_PATH);
@@ -200,11 +204,10 @@ static int pass_time(struct top *t, int signals, struct err *e)
 
 static int run_tables(struct top *t, int signals, struct err *e)
 {
-	int64_t most = t->o->iterations.set ? t->o->iterations.v : 0;
 	for (int64_t i = 1;; i++) {
 		if (take_sample(t, e) < 0 || show(t, e) < 0)
 			return -1;
-		if (i == most)
+		if (i == t->most)
 			return 0;
 		int r;
 		while ((r = pass_time(t, signals, e)) == 2)
@@ -246,6 +249,7 @@ static int read_options(struct top *t, struct err *e)
 		return err_set(e, ERR_USAGE, "invalid --order \"%.60s\": path, tasks, cpu, memory and io are known", o->order);
 	if (o->order)
 		t->by = orders[found].by;
+	t->most = o->once ? 1 : o->iterations.set ? o->iterations.v : 0;
 	t->depth = o->depth.set ? o->depth.v > 1000 ? 1000 : (int)o->depth.v : 3;
 	t->delay_ns = 1000000000;
 	if (o->delay) {
@@ -257,12 +261,32 @@ static int read_options(struct top *t, struct err *e)
 	return 0;
 }
 
-static int top_it(struct top *t, struct err *e)
+/* A container's, by its name; else a path. */
+static int find_group(struct top *t, const char *text, struct arena *a, struct err *e)
 {
-	if (read_options(t, e) < 0 || !(t->g = cli_engine(e)))
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct cgroup_named g;
+	struct err no_container = {};
+	t->from = "/";
+	if (!text)
+		return 0;
+	if (!strchr(text, '/') && container_get_running(t->g, text, &c, &no_container) == 0 && !str_is_empty(c.state.cgroup)) {
+		t->from = arena_dup(a, c.state.cgroup);
+		return 0;
+	}
+	if (cgroup_named_parse(text, a, &g, e) < 0)
+		return -1;
+	t->from = g.path;
+	return 0;
+}
+
+static int top_it(struct top *t, const char *group, struct err *e)
+{
+	own(arena) struct arena a = {};
+	if (read_options(t, e) < 0 || !(t->g = cli_engine(e)) || find_group(t, group, &a, e) < 0)
 		return -1;
 	own(tty_mode) struct tty_mode mode = {};
-	t->live = !t->o->batch && isatty(0) && isatty(1) && !(t->o->iterations.set && t->o->iterations.v == 1);
+	t->live = !t->o->batch && isatty(0) && isatty(1) && t->most != 1;
 	own(fd) int signals = open_signals(e);
 	if (signals < 0 || (t->live && tty_raw(0, &mode, e) < 0))
 		return -1;
@@ -276,17 +300,17 @@ static int top_it(struct top *t, struct err *e)
 	return r;
 }
 
-static int top(void *opts, int argc unused, char **argv unused, struct err *e)
+static int top(void *opts, int argc, char **argv, struct err *e)
 {
 	struct top t = {.o = opts};
-	int r = top_it(&t, e);
+	int r = top_it(&t, argc ? argv[0] : NULL, e);
 	group_uses_drop(&t.before);
 	group_uses_drop(&t.now);
 	return tools_status(r, e);
 }
 
-const struct cmd cmd_cgroup_top = {"top", "", "Show what control groups use, the hungriest first", top_opts, countof(top_opts), sizeof(struct top_options),
-	0, 0, top,
+const struct cmd cmd_cgroup_top = {"top", "[PATH|CONTAINER]", "Show what control groups use, the hungriest first", top_opts, countof(top_opts),
+	sizeof(struct top_options), 0, 1, top, .complete = "@running",
 	.about = "As systemd-cgtop(1): tasks, CPU (100 % is one CPU), memory, block I/O since the table before, and the container a group belongs to. "
 	"On a terminal the keys p t c m i sort, + and - change the delay, space takes the next table, q and ^C end it.",
-	.examples = "$ hull cgroup top -n 1\n$ hull cgroup top -m --depth 2"};
+	.examples = "$ hull cgroup top -n 1\n$ hull cgroup top -m --depth 2\n$ hull cgroup top -1 web"};

@@ -93,7 +93,7 @@ static int look(void *arg, int row, int dir, const char *path, struct err *e unu
 	return 0;
 }
 
-int group_uses_read(int depth, struct group_uses *ret, struct err *e)
+int group_uses_read(const char *from, int depth, struct group_uses *ret, struct err *e)
 {
 	own(group_uses) struct group_uses u = {.at_ns = num_monotonic_ns()};
 	uint32_t rows = cgroup_named_all();
@@ -101,10 +101,11 @@ int group_uses_read(int depth, struct group_uses *ret, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED, "there are no control groups here");
 	/* pids last: its number counts. */
 	for (int i = CGROUPFS_ROWS; i-- > 0;)
-		if (rows & 1u << i && cgroup_named_walk(i, "/", depth, look, &u, e) < 0)
+		if (rows & 1u << i && cgroup_named_walk(i, from, depth, look, &u, e) < 0)
 			return -1;
-	if (u.n)
-		qsort(u.v, u.n, sizeof *u.v, by_path);
+	if (!u.n)
+		return err_set(e, ERR_NOT_FOUND, "no such cgroup: %.200s", from);
+	qsort(u.v, u.n, sizeof *u.v, by_path);
 	*ret = u;
 	u = (struct group_uses){};
 	return 0;

@@ -16,8 +16,8 @@ struct group_use {
 struct group_uses { struct group_use *v; size_t n; struct arena arena; int64_t at_ns; };
 void group_uses_drop(struct group_uses *u);
 #define GROUP_UNKNOWN UINT64_MAX
-/* depth -1: all groups, else so many levels below the root. By path. */
-int group_uses_read(int depth, struct group_uses *ret, struct err *e) must_use;
+/* The group `from` ("/": the root) and those below it; depth -1: all, else so many levels. By path. ERR_NOT_FOUND: there is no such group. */
+int group_uses_read(const char *from, int depth, struct group_uses *ret, struct err *e) must_use;
 /* Fills the rates of `now` from what was before. */
 void group_uses_compare(const struct group_uses *before, struct group_uses *now);
 

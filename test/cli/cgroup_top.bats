@@ -53,6 +53,18 @@ row() {
     [[ $output != */*/* ]] || ! printf '%s\n' "${lines[@]:1}" | awk '{ print $1 }' | grep -q '/.*/'
 }
 
+@test "of one group, by its path or a container's name; -1" {
+    path=$(hull cgroup ls --format '{{.Container}} {{.Path}}' | awk '$1 == "idle" { print $2; exit }')
+    run -0 hull cgroup top -1 idle
+    [ "${#lines[@]}" = 2 ]
+    [[ ${lines[1]} == "$path "*idle ]]
+    run -0 hull cgroup top -1 "${path%/*}" -p
+    [[ ${lines[1]} == "${path%/*} "* && $output == *idle* && $output == *busy* ]]
+    run -0 hull cgroup top -1 --depth 0 "${path#/}"
+    [[ ${#lines[@]} = 2 && ${lines[1]} == "$path "* ]]
+    refuses 1 'no such cgroup: /nosuch' cgroup top -1 nosuch
+}
+
 @test "what is wrong" {
     refuses 1 'order "size".*memory' cgroup top --order size
     refuses 1 'delay "soon"' cgroup top -d soon
