@@ -25,7 +25,7 @@ KEPT = 3 * 3600     # seconds since its last use
 LONGEST = 1800      # seconds for a program that makes a part of it
 
 BASE = """systemd systemd-sysv libpam-systemd dbus dbus-user-session kmod udev apparmor nftables iptables iproute2 uidmap busybox-static
-    procps strace ca-certificates acl attr e2fsprogs perl-base python3-minimal python3 bats jq tmux libcap2-bin util-linux passwd xz-utils zstd
+    procps strace ca-certificates acl attr e2fsprogs xfsprogs perl-base python3-minimal python3 bats jq tmux libcap2-bin util-linux passwd xz-utils zstd
     gzip curl libcurl4 libisal2 libseccomp2 libyaml-0-2 fuse3 fuse-overlayfs passt slirp4netns criu""".split()
 PEERS = """podman crun runc buildah conmon netavark aardvark-dns containerd docker.io skopeo docker-registry firewalld ufw""".split()
 SELINUX = "selinux-policy-default selinux-basics policycoreutils auditd".split()

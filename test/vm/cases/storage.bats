@@ -16,20 +16,21 @@ teardown_file() { hull_teardown; }
     [[ $output == overlay* ]]
 }
 
-@test "volume create -o size: quotas of ext4's projects hold, and outlive a new mount, as after a reboot" {
-    need_root
-    truncate -s 256M ext4.img
-    mkfs.ext4 -q -O project,quota ext4.img
-    mkdir ext4
-    mount -o loop,prjquota ext4.img ext4
-    store="--root $PWD/ext4/root"
+# A store on a file system of $1, made in a file with the arguments behind; it is mounted once more, as after a reboot.
+quotas_hold() {
+    local fs=$1 store="--root $PWD/$1/root"
+    shift
+    truncate -s 400M $fs.img
+    "$@" $fs.img
+    mkdir $fs
+    mount -o loop,prjquota $fs.img $fs
     hull $store volume create -o size=2M bytes
     hull $store volume create --opt o=size=4M,inodes=10 files
     [ "$(hull $store volume inspect -f '{{.Options.size}}' bytes)" = 2M ]
     [ "$(hull $store volume inspect -f '{{.Options.o}}' files)" = size=4M,inodes=10 ]
     hull $store volume clone bytes copy
-    umount ext4
-    mount -o loop,prjquota ext4.img ext4
+    umount $fs
+    mount -o loop,prjquota $fs.img $fs
     for v in bytes copy; do
         run hull $store run --rm -v $v:/v box sh -c 'dd if=/dev/zero of=/v/f bs=1M count=4; rm /v/f; dd if=/dev/zero of=/v/g bs=1M count=1 && echo room'
         echo "$output"
@@ -43,5 +44,17 @@ teardown_file() { hull_teardown; }
     hull $store volume rm bytes files copy
     hull $store volume create -o size=8M bytes
     hull $store run --rm -v bytes:/v box dd if=/dev/zero of=/v/f bs=1M count=4
-    umount ext4
+    umount $fs
+}
+
+@test "volume create -o size: quotas of ext4's projects hold, and outlive a new mount" {
+    need_root
+    quotas_hold ext4 mkfs.ext4 -q -O project,quota
+}
+
+@test "volume create -o size: quotas of XFS's projects hold, and outlive a new mount" {
+    need_root
+    need_cmd mkfs.xfs
+    modprobe xfs || skip "this kernel has no XFS"
+    quotas_hold xfs mkfs.xfs -q
 }
