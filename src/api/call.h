@@ -29,6 +29,7 @@ struct route {
 };
 /* One table a file; each ends with a row of NULL. */
 extern const struct route system_routes[], container_routes[], container_life_routes[], container_view_routes[];
+extern const struct route image_routes[], image_transfer_routes[];
 
 /* Queries. docker's booleans: nothing, "0", "no", "false", "none" are false, all else is true. */
 const char *call_query(const struct call *c, const char *name); /* NULL: absent or empty */

@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct route *const tables[] = {system_routes, container_routes, container_life_routes, container_view_routes};
+static const struct route *const tables[] = {
+	system_routes, container_routes, container_life_routes, container_view_routes,
+	image_routes, image_transfer_routes,
+};
 
 /* "/v1.41/x": 41, and *path behind it. 0: none; -1: it is none of ours. */
 static int version_of(const char **path, struct err *e)

@@ -25,6 +25,10 @@ struct engine_options {
 	void *arg;
 };
 
+/* A login that counts for what this engine does, before those of docker's configuration. */
+struct engine_login { const char *registry /* as config.json has its keys */, *user, *password, *token /* identity token; or NULL */; };
+struct engine_logins { struct engine_login *v; size_t n; };
+
 struct engine {
 	char *root_path, *run_path;
 	int root, run;
@@ -35,6 +39,7 @@ struct engine {
 	char *exe_dir;      /* directory of the executable, or NULL */
 	void (*warn)(void *arg, const char *text);
 	void *arg;
+	struct engine_logins logins; /* the caller's */
 	struct containers containers, pods;
 	struct store store;
 	struct snap snap;

@@ -6,6 +6,7 @@
 #include "engine/image_remote.h"
 
 #include "base/mem.h"
+#include "image/docker_credential.h"
 #include "image/remote_manifest.h"
 
 #include <errno.h>
@@ -93,11 +94,25 @@ int image_remote_options(struct engine *g, struct pull_options *ret, struct err 
 	return 0;
 }
 
+void image_remote_login(struct engine *g, const char *registry, struct pull_options *o)
+{
+	for (size_t i = 0; i < g->logins.n; i++) {
+		const struct engine_login *l = &g->logins.v[i];
+		if (docker_credential_is_key(l->registry, registry)) {
+			o->user = l->user;
+			o->password = l->password;
+			o->token = l->token;
+			return;
+		}
+	}
+}
+
 int image_remote_options_at(struct engine *g, const struct endpoint *at, struct arena *a, struct pull_options *ret, struct err *e)
 {
 	struct strv insecure = {};
 	if (image_remote_options(g, ret, e) < 0)
 		return -1;
+	image_remote_login(g, at->registry, ret);
 	ret->at_registry = at->registry;
 	ret->at_repository = at->repository;
 	ret->ns = at->ns;

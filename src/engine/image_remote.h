@@ -22,5 +22,6 @@ bool image_remote_may_be_elsewhere(const struct err *e);
 int image_remote_options(struct engine *g, struct pull_options *ret, struct err *e) must_use;
 /* The same for one endpoint: texts in `a`. */
 int image_remote_options_at(struct engine *g, const struct endpoint *at, struct arena *a, struct pull_options *ret, struct err *e) must_use;
+void image_remote_login(struct engine *g, const char *registry, struct pull_options *o); /* the engine's own login there, if it has one */
 const struct registries *image_remote_registries(struct engine *g, struct err *e); /* read at the first call; NULL on error */
 const char *image_remote_config_dir(void); /* docker's */

@@ -79,6 +79,7 @@ struct json *search(struct engine *g, const char *term, unsigned max, struct err
 	own(mem) char *name = mem_printf("%s/library/x", hub ? "docker.io" : server);
 	if (image_remote_options(g, &o, e) < 0 || ref_parse(name, &ref, e) < 0)
 		return NULL;
+	image_remote_login(g, hub ? "docker.io" : server, &o);
 	if (hub)
 		o.host = HUB_INDEX;
 	o.scope = hub ? "" : "registry:catalog:*";

@@ -262,6 +262,29 @@ struct json *manifest_inspect_all(struct engine *g, const char *text, struct err
 	return take(list);
 }
 
+struct json *manifest_distribution(struct engine *g, const char *text, struct err *e)
+{
+	own(buf) struct buf raw = {};
+	own(mem) char *type = NULL;
+	own(json) struct json *j = NULL;
+	own(json) struct json *one = NULL;
+	char digest[136];
+	if (get_remote(g, text, &raw, &type, digest, e) < 0 || json_parse(buf_text(&raw), raw.len, &j, e) < 0)
+		return NULL;
+	bool is_index = types_document(type, j) == DOCUMENT_INDEX;
+	if (!is_index && fetch(g, text, &one, e) < 0)
+		return NULL;
+	struct json *ret = json_new_object(), *platforms = json_new_array(), *all = json_get(j, "manifests");
+	json_set(ret, "Descriptor", descriptor_json(type, digest, raw.len));
+	for (size_t i = 0; is_index && i < json_len(all); i++)
+		if (json_get(json_at(all, i), "platform"))
+			json_add(platforms, json_ref(json_get(json_at(all, i), "platform")));
+	if (!is_index)
+		json_add(platforms, json_ref(json_get(json_get(one, "descriptor"), "platform")));
+	json_set(ret, "Platforms", platforms);
+	return ret;
+}
+
 /* A blob into this repository from another one. */
 static int mount_blob(struct pull *p, const struct descriptor *d, const char *from, struct err *e)
 {

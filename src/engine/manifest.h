@@ -16,6 +16,8 @@ int manifest_annotate(struct engine *g, const char *list, const char *ref, const
 int manifest_inspect(struct engine *g, const char *name, struct buf *ret, struct err *e) must_use;
 /* The same with what it is: an object {Ref, Descriptor, and the document}, for an index an array of them. */
 struct json *manifest_inspect_all(struct engine *g, const char *name, struct err *e);
+/* What docker's API says of a name in a registry: {Descriptor, Platforms}. */
+struct json *manifest_distribution(struct engine *g, const char *name, struct err *e);
 int manifest_push(struct engine *g, const char *list, char ret_digest[136], struct err *e) must_use;
 int manifest_remove(struct engine *g, const char *list, struct err *e) must_use;
 /* In a registry. */

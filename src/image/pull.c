@@ -66,8 +66,8 @@ static int send_open(struct pull *p, const struct pull_options *o, struct err *e
 	json_set_str(j, "op", "open");
 	json_set_str(j, "registry", o->at_registry ? o->at_registry : p->ref.registry);
 	json_set_str(j, "repository", o->at_repository ? o->at_repository : p->ref.repository);
-	const struct { const char *key, *value; } texts[] = {{"scope", o->scope}, {"user", o->user}, {"password", o->password}, {"ns", o->ns},
-		{"host", o->host}};
+	const struct { const char *key, *value; } texts[] = {{"scope", o->scope}, {"user", o->user}, {"password", o->password}, {"token", o->token},
+		{"ns", o->ns}, {"host", o->host}};
 	for (size_t i = 0; i < countof(texts); i++)
 		if (texts[i].value)
 			json_set_str(j, texts[i].key, texts[i].value);

@@ -30,6 +30,7 @@ struct pull_options {
 	const char *at_registry, *at_repository; /* where they are, when it is not where the reference says: a mirror; or NULL */
 	const char *host;        /* where the registry is, when it is not where its name says; or NULL */
 	const char *user, *password; /* instead of those of config_dir; or NULL */
+	const char *token;       /* the same: an identity token; or NULL */
 	const char *ns;          /* the registry that a mirror stands for; or NULL */
 	unsigned uploads;        /* at once; 0: the default, 5 */
 	struct store *store;     /* documents that are there are not fetched: of a tag whose image is there HEAD asks for the digest; or NULL */

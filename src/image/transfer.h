@@ -5,7 +5,7 @@
  * descriptor where it says so. Numbers of an `id` are the client's choice.
  *
  *   client        {"op":"open","registry":R,"repository":P,"configDir":D,"insecure":[…],"retries":N,"timeout":S,
- *                  "scope":"repository:P:pull,push","user":U,"password":W,"ns":R,"host":H,"uploads":N}
+ *                  "scope":"repository:P:pull,push","user":U,"password":W,"token":I,"ns":R,"host":H,"uploads":N}
  *                     once, first: whose images. No answer; what was wrong is told by each get. The second line may be missing.
  *                 {"op":"get","id":N,"path":"manifests/latest","accept":"…","size":B,"max":M,"from":F} + fd
  *                     writes the body of <registry>/v2/<repository>/<path> to fd, from its position on, and closes it, without its first F bytes. size: how

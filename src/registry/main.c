@@ -116,8 +116,9 @@ static int set_up(struct session *s, const struct json *j, struct err *e)
 	http_place_drop(&p);
 	if (certs_load(s->host, &s->certs, e) < 0)
 		return err_wrap(e, "registry %s", s->registry);
-	if (json_get_str(j, "user") && json_get_str(j, "password")) {
-		s->credentials = (struct credentials){.user = mem_dup(json_get_str(j, "user")), .password = mem_dup(json_get_str(j, "password"))};
+	if ((json_get_str(j, "user") && json_get_str(j, "password")) || json_get_str(j, "token")) {
+		s->credentials = (struct credentials){.user = mem_dup(json_get_str(j, "user")), .password = mem_dup(json_get_str(j, "password")),
+			.identity_token = mem_dup(json_get_str(j, "token"))};
 		return 0;
 	}
 	return credentials_load(json_get_str(j, "configDir"), s->registry, s->repository, &s->credentials, e);
