@@ -14,6 +14,13 @@
 
 enum { PIECE = 64 << 10 };
 
+int call_container(struct call *c, int flags, struct container_entry *ret, struct err *e)
+{
+	if (container_get(c->g, c->args[0], flags, ret, e) == 0)
+		return 0;
+	return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "No such container: %.200s", c->args[0]) : -1;
+}
+
 const char *call_query(const struct call *c, const char *name)
 {
 	const char *v = http_query(c->request, name);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "api/conn.h"
+#include "engine/container.h"
 #include "engine/engine.h"
 
 enum { API_NEWEST = 47, API_OLDEST = 24 }; /* 1.x */
@@ -30,6 +31,10 @@ struct route {
 /* One table a file; each ends with a row of NULL. */
 extern const struct route system_routes[], container_routes[], container_life_routes[], container_view_routes[];
 extern const struct route image_routes[], image_transfer_routes[];
+extern const struct route attach_routes[];
+
+/* The container that the route names (container_get). 404: "No such container: x". */
+int call_container(struct call *c, int flags, struct container_entry *ret, struct err *e) must_use;
 
 /* Queries. docker's booleans: nothing, "0", "no", "false", "none" are false, all else is true. */
 const char *call_query(const struct call *c, const char *name); /* NULL: absent or empty */

@@ -37,6 +37,7 @@
 #include "engine/restart.h"
 #include "engine/spec.h"
 #include "engine/trust.h"
+#include "engine/waiting.h"
 #include "monitor/monitor.h"
 #include "sys/proc.h"
 #include "sys/signals.h"
@@ -59,6 +60,8 @@ struct start {
 	struct spec spec;
 	struct spec_build build;
 	struct monitor monitor;
+	struct monitor_client clients[1 + WAITING_MOST]; /* the caller's, and who was attached before */
+	size_t nclients;
 	struct connections net;
 	struct notify notify;
 	struct pod_use pod;
@@ -81,8 +84,15 @@ struct start {
 	int pauser;    /* of who paused it for a moment (pause_hold) */
 };
 
+static void let_clients_go(struct start *s)
+{
+	while (s->nclients)
+		fd_drop(&s->clients[--s->nclients].sock);
+}
+
 static void start_drop(struct start *s)
 {
+	let_clients_go(s);
 	connections_drop(&s->net);
 	notify_drop(&s->notify);
 	pod_use_drop(&s->pod);
@@ -422,7 +432,7 @@ static void hold_fds(struct start *s)
 	s->monitor.nhold = nports + nlayers;
 }
 
-static void set_monitor(struct start *s, int client, unsigned streams, int report)
+static void set_monitor(struct start *s, int report)
 {
 	const struct container_record *r = &s->c->record;
 	struct monitor *m = &s->monitor;
@@ -444,8 +454,8 @@ static void set_monitor(struct start *s, int client, unsigned streams, int repor
 	m->run_dir = s->run_dir;
 	m->open_stdin = r->config.open_stdin;
 	m->stdin_once = r->config.stdin_once;
-	m->client = client;
-	m->client_streams = streams;
+	m->clients = s->clients;
+	m->nclients = s->nclients;
 	m->report = report;
 	hold_fds(s);
 	int sig;
@@ -551,7 +561,7 @@ static pid_t fork_orphan(void)
 	return errno ? -1 : 1;
 }
 
-static int fork_monitor(struct start *s, int client, unsigned streams, struct err *e)
+static int fork_monitor(struct start *s, struct err *e)
 {
 	int report[2];
 	if (fd_pipe(report, e) < 0)
@@ -560,7 +570,7 @@ static int fork_monitor(struct start *s, int client, unsigned streams, struct er
 	pid_t pid = orphan ? fork_orphan() : fork();
 	if (pid == 0) {
 		close(report[0]);
-		set_monitor(s, client, streams, report[1]);
+		set_monitor(s, report[1]);
 		int status = monitor_main(&s->monitor);
 		if (s->g->has_snap)
 			snap_let_go(&s->g->snap);
@@ -635,13 +645,13 @@ int container_launch(struct engine *g, struct container_entry *c, int client, un
 int container_launch_from(struct engine *g, struct container_entry *c, const struct checkpoint_use *from, int client, unsigned streams, struct err *e)
 {
 	struct start s __attribute__((cleanup(start_drop))) = {.g = g, .c = c, .from = from, .notify = {.host = -1, .sock = -1}, .pod = POD_USE_INIT,
+		.clients = {{client, streams}}, .nclients = client >= 0,
 		.rootfs = -1, .run_dir = -1, .saver = -1, .pauser = -1, .seccomp_cache = -1};
 	const char *status = container_status(g, c);
 	s.again = str_eq(status, "restarting") && c->state.monitor_pid == getpid();
-	if (!s.again && !str_eq(status, "created") && !str_eq(status, "exited")) {
-		fd_drop(&client);
+	if (!s.again && !str_eq(status, "created") && !str_eq(status, "exited"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is %s", container_label(c), status);
-	}
+	s.nclients += waiting_take(c->dir, s.clients + s.nclients, WAITING_MOST);
 	int r = start_required(g, c, e);
 	if (client >= 0 && streams)
 		event_container(g, c, "attach");
@@ -650,8 +660,8 @@ int container_launch_from(struct engine *g, struct container_entry *c, const str
 	if (r == 0 && from)
 		r = prepare_restore(&s, e);
 	if (r == 0)
-		r = fork_monitor(&s, client, streams, e);
-	fd_drop(&client);
+		r = fork_monitor(&s, e);
+	let_clients_go(&s);
 	/* Whatever was missing then: its files go one after the other. */
 	if (r < 0 && faccessat(c->dir, "config.json", F_OK, 0) < 0 && errno == ENOENT)
 		err_set_(e, ERR_NOT_FOUND, "container %.200s was removed meanwhile", container_label(c));

@@ -91,6 +91,7 @@ struct session {
 	bool resized;
 	struct attach_keys keys;
 	bool detached, gone, input_over, end_told, lost;
+	size_t early_at;
 	unsigned char in[INPUT];
 	unsigned char tx[ATTACH_HEADER + INPUT + ATTACH_KEYS_MAX];
 	size_t tx_at, tx_len;
@@ -185,17 +186,27 @@ static int take_signals(struct session *s, struct err *e)
 	return s->signals < 0 ? err_sys(e, "signals") : 0;
 }
 
-static size_t size_frame(int tty, unsigned char f[static ATTACH_HEADER + 4])
+static size_t rows_frame(unsigned short rows, unsigned short cols, unsigned char f[static ATTACH_HEADER + 4])
 {
-	unsigned short size[2];
-	if (!tty_get_size(tty, &size[0], &size[1]))
-		return 0;
+	const unsigned short size[2] = {rows, cols};
 	attach_header(f, ATTACH_RESIZE, 4);
 	for (int i = 0; i < 2; i++) {
 		f[ATTACH_HEADER + i * 2] = (unsigned char)(size[i] >> 8);
 		f[ATTACH_HEADER + i * 2 + 1] = (unsigned char)size[i];
 	}
 	return ATTACH_HEADER + 4;
+}
+
+static size_t size_frame(int tty, unsigned char f[static ATTACH_HEADER + 4])
+{
+	unsigned short rows, cols;
+	return tty_get_size(tty, &rows, &cols) ? rows_frame(rows, cols, f) : 0;
+}
+
+void attach_send_rows(int sock, unsigned short rows, unsigned short cols)
+{
+	unsigned char f[ATTACH_HEADER + 4];
+	send(sock, f, rows_frame(rows, cols, f), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void attach_send_size(int sock, int tty)
@@ -228,12 +239,23 @@ static struct session *session_open(const struct attach_client *c, struct err *e
 	return take_signals(s, e) < 0 ? NULL : take(s);
 }
 
+static ssize_t take_input(struct session *s)
+{
+	size_t n = s->c->nearly - s->early_at;
+	if (!n)
+		return read(s->c->in, s->in, sizeof s->in);
+	n = n < sizeof s->in ? n : sizeof s->in;
+	memcpy(s->in, (const char *)s->c->early + s->early_at, n);
+	s->early_at += n;
+	return (ssize_t)n;
+}
+
 /* One chunk of input becomes a frame in tx. */
 static void read_input(struct session *s)
 {
 	ssize_t n;
 	do
-		n = read(s->c->in, s->in, sizeof s->in);
+		n = take_input(s);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -329,7 +351,10 @@ static int read_frames(struct session *s, struct err *e)
 		memcpy(&word, p + 4, sizeof word);
 		s->type = p[0];
 		s->left = be32toh(word);
-		s->rx_at += ATTACH_HEADER;
+		if (s->c->framed && (s->type == ATTACH_DATA_OUT || s->type == ATTACH_DATA_ERR))
+			s->left += ATTACH_HEADER;
+		else
+			s->rx_at += ATTACH_HEADER;
 		s->bye = s->type == ATTACH_BYE;
 		s->exited = s->type == ATTACH_EXIT;
 		if (s->exited) {
@@ -384,7 +409,7 @@ static void read_signals(struct session *s)
 	}
 }
 
-enum { ROW_SOCK, ROW_IN, ROW_SIGNALS, ROW_OUT, ROW_ERR, ROWS };
+enum { ROW_SOCK, ROW_IN, ROW_SIGNALS, ROW_OUT, ROW_ERR, ROW_PEER, ROWS };
 
 static int step(struct session *s, struct err *e)
 {
@@ -395,8 +420,11 @@ static int step(struct session *s, struct err *e)
 		[ROW_SIGNALS] = {s->signals, POLLIN, 0},
 		[ROW_OUT] = {s->sinks[0].blocked ? s->sinks[0].fd : -1, POLLOUT, 0},
 		[ROW_ERR] = {s->sinks[1].blocked ? s->sinks[1].fd : -1, POLLOUT, 0},
+		/* What it said before it went is passed on first. */
+		[ROW_PEER] = {s->c->is_stream && s->input_over && !sends ? s->c->out : -1, 0, 0},
 	};
-	if (poll(p, ROWS, -1) < 0)
+	bool early = s->early_at < s->c->nearly && !s->input_over && !sends;
+	if (poll(p, ROWS, early ? 0 : -1) < 0)
 		return errno == EINTR ? 0 : err_sys(e, "poll");
 	if (p[ROW_SIGNALS].revents)
 		read_signals(s);
@@ -404,8 +432,9 @@ static int step(struct session *s, struct err *e)
 		return -1;
 	if (p[ROW_SOCK].revents && !waits && receive(s, e) < 0)
 		return -1;
-	if (p[ROW_IN].revents)
+	if (p[ROW_IN].revents || early)
 		read_input(s);
+	s->gone |= p[ROW_PEER].revents & (POLLHUP | POLLERR);
 	send_tx(s);
 	return 0;
 }

@@ -36,9 +36,10 @@ int attach_connect_words(int run_dir, struct err *e) must_use;
 /* fd: -1: none. e->sys: the errno that came back. */
 int attach_word(int sock, const void *p, size_t n, int fd, struct err *e) must_use;
 
-/* Tells the monitor the size of the terminal `tty`, on the socket that becomes monitor.client and before the
+/* Tells the monitor the size of the terminal `tty`, on the socket that becomes one of monitor.clients and before the
  * start: the program finds its terminal in that size from its first instruction on. */
 void attach_send_size(int sock, int tty);
+void attach_send_rows(int sock, unsigned short rows, unsigned short cols);
 
 /* The client's side: copies between our stdio and the socket until the container ends, we are detached, or the
  * monitor is gone. */
@@ -49,12 +50,17 @@ struct attach_client {
 	const unsigned char *detach_keys; /* "ctrl-p,ctrl-q" parsed by attach_parse_keys */
 	size_t ndetach_keys;
 	bool sig_proxy;           /* call on_signal for every signal we get (but CHLD PIPE URG TTIN TTOU WINCH) */
+	/* `out` is a connection to who speaks docker's stream: also when it is not read from, its peer's going is our end (GONE). */
+	bool is_stream;
+	bool framed;              /* frames come out as they are: `err` may be `out` */
+	const void *early;        /* input that came before `in` */
+	size_t nearly;
 	void (*on_signal)(void *arg, int sig);
 	void *arg;
 };
 /* EXITED: the socket stays open until the monitor is gone, and with it what --rm removes. DETACHED: by the keys. LOST: the
  * monitor is gone, or cut us off because we took nothing for 10 s. INPUT_OVER: our input has ended, and others may
- * go on with the container's (ATTACH_BYE): as docker, the command ends then. GONE: our terminal was hung up. */
+ * go on with the container's (ATTACH_BYE): as docker, the command ends then. GONE: our terminal was hung up, the peer of a stream is gone. */
 enum attach_end { ATTACH_EXITED, ATTACH_DETACHED, ATTACH_LOST, ATTACH_INPUT_OVER, ATTACH_GONE };
 /* The terminal is back in its mode whatever the outcome. On an error of `out` or `err`, e->sys is its errno: EPIPE
  * means that the reader went away, for which a command says nothing (exit status 141). The container runs on. */

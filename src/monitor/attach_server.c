@@ -260,8 +260,9 @@ static bool read_client(struct server *s, struct client *c)
 
 void clients_greet(struct server *s)
 {
-	if (s->nclients && !read_client(s, &s->clients[0]))
-		remove_client(s, 0);
+	for (size_t i = s->nclients; i-- > 0;)
+		if (!read_client(s, &s->clients[i]))
+			remove_client(s, i);
 }
 
 static bool wants(const struct client *c, int source)

@@ -65,13 +65,13 @@ static void set_signals(void)
 
 static int let_go(const struct monitor *m, struct err *e)
 {
-	own(mem) int *keep = mem_alloc((countof(m->keep) + 8 + m->nhold) * sizeof *keep);
+	own(mem) int *keep = mem_alloc((countof(m->keep) + 8 + m->nclients + m->nhold) * sizeof *keep);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return err_sys(e, "/dev/null");
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
-	const int own_fds[] = {m->report, m->client, m->run_dir, m->log.dir, m->create.rootfs, m->create.console, m->create.seccomp_cache};
+	const int own_fds[] = {m->report, m->run_dir, m->log.dir, m->create.rootfs, m->create.console, m->create.seccomp_cache};
 	size_t n = 0;
 	for (size_t i = 0; i < countof(own_fds); i++)
 		if (own_fds[i] >= 0)
@@ -79,6 +79,8 @@ static int let_go(const struct monitor *m, struct err *e)
 	for (size_t i = 0; i < m->nkeep && i < countof(m->keep); i++)
 		if (m->keep[i] >= 0)
 			keep[n++] = m->keep[i];
+	for (size_t i = 0; i < m->nclients; i++)
+		keep[n++] = m->clients[i].sock;
 	for (size_t i = 0; i < m->nhold; i++)
 		keep[n++] = m->hold[i];
 	cgroupfs_forget();
@@ -115,8 +117,8 @@ static int start(struct server *s, struct err *e)
 	s->created = true;
 	if (!m->keeps_unit)
 		cgroup_leave_unit();
-	if (m->client >= 0)
-		clients_add(s, m->client, true, m->client_streams);
+	for (size_t i = 0; i < m->nclients; i++)
+		clients_add(s, m->clients[i].sock, true, m->clients[i].streams);
 	if (s->tty && pump_open_console(s, e) < 0)
 		return -1;
 	if (s->tty)

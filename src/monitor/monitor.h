@@ -45,6 +45,9 @@ struct monitor_exit {
 	int64_t finished_ns;
 };
 
+/* One who is there before the start, and misses nothing: a connected socket (the attach protocol, without its ATTACH_HELLO). */
+struct monitor_client { int sock; unsigned streams; /* ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR */ };
+
 struct monitor {
 	struct container_create create;
 	struct container_restore *restore; /* its processes come from a checkpoint: `create` is what else it is made of. NULL: they are new */
@@ -53,8 +56,8 @@ struct monitor {
 	int run_dir;       /* fd of the container's run directory: attach.sock and lock live here */
 	bool open_stdin;   /* -i: keep stdin open; attach clients feed it */
 	bool stdin_once;   /* close it when the first attached client that feeds it goes */
-	int client;        /* a connected socket of the first attach client (attach protocol), or -1 */
-	unsigned client_streams; /* what that client wants: ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR */
+	const struct monitor_client *clients;
+	size_t nclients;
 	int report;        /* written once: struct err of the failure, or kind ERR_NONE when started (its text: a warning, or ""); then closed */
 	bool keeps_unit;   /* stays in the systemd unit that started it, whose main process it is to be; else it leaves it */
 	bool keeps_preserved; /* create.preserve_fds stay open here, for the next container; else they are closed when it runs, and counted as 0 */

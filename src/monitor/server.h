@@ -6,7 +6,7 @@
  * A source holds one chunk of output. It is written to the log as soon as it was read, and is read again when
  * every client that wants it has taken all of the chunk: a client that cannot keep up holds the program up as a pipe
  * would, nothing is lost, and what the program has written so far is in the log. Two rules keep this from doing harm:
- *  - the client the container was started for (`hull run` in the foreground) may wait as long as it likes: it is the
+ *  - a client that was there before the start (`hull run` in the foreground) may wait as long as it likes: it is the
  *    program's output, as with `program | less`;
  *  - any other client that takes nothing for STALL_MS while the program waits for it is cut off.
  * A full disk never holds anything up (log_write).
@@ -35,7 +35,7 @@ struct client {
 	int sock;
 	unsigned streams;     /* ATTACH_STDIN … */
 	bool greeted;         /* its hello has come */
-	bool first;           /* the one the container was started for */
+	bool first;           /* it was there before the start */
 	bool fed;             /* its input has ended */
 	bool shut, hung;      /* it shut down its side; it is gone */
 	bool resized;
@@ -106,7 +106,7 @@ void pump_drop(struct server *s);
 /* attach_server.c: the clients' side */
 int clients_listen(struct server *s, struct err *e) must_use;
 void clients_add(struct server *s, int sock, bool first, unsigned streams); /* takes sock */
-void clients_greet(struct server *s);                   /* what the first client sent before the start: its size */
+void clients_greet(struct server *s);                   /* what the first clients sent before the start: their size */
 void clients_polls(struct server *s);
 void clients_serve(struct server *s);                   /* after poll */
 void clients_accept(struct server *s);

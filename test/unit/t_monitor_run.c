@@ -170,7 +170,7 @@ static int setup(void **state)
 	r->spec.process = &r->process;
 	r->m = (struct monitor){.create = {.id = "test", .spec = &r->spec, .rootfs = -1, .stdio = {-1, -1, -1}, .console = -1, .seccomp_cache = -1},
 		.log = {.driver = LOG_JSON_FILE, .dir = r->dir, .name = "c.log", .max_size = 10 << 20, .max_files = 3}, .run_dir = r->run_dir,
-		.client = -1, .created = on_created, .started = on_started, .exited = on_exited, .finished = on_finished, .arg = r};
+		.created = on_created, .started = on_started, .exited = on_exited, .finished = on_finished, .arg = r};
 	r->m.keep[r->m.nkeep++] = r->dir;
 	r->client = -1;
 	*state = r;
@@ -215,8 +215,9 @@ static void start_run(struct run *r, unsigned streams, char *const *args)
 	r->monitor = fork();
 	assert_true(r->monitor >= 0);
 	if (r->monitor == 0) {
-		r->m.client = s[0];
-		r->m.client_streams = streams;
+		const struct monitor_client given = {s[0], streams};
+		r->m.clients = &given;
+		r->m.nclients = streams != 0;
 		r->m.report = report[1];
 		_exit(monitor_main(&r->m));
 	}
