@@ -5,8 +5,8 @@
  */
 #include "cli/run_request.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
+#include "engine/port_request.h"
+
 
 static char *joined(struct arena *a, const struct strv *rows)
 {
@@ -33,12 +33,6 @@ int run_request_namespaces(const struct run_options *o, struct run_request *r, s
 	return 0;
 }
 
-static bool is_address(const char *s)
-{
-	unsigned char room[16];
-	return inet_pton(AF_INET, s, room) == 1 || inet_pton(AF_INET6, s, room) == 1;
-}
-
 /* NAME:IP, NAME=IP, the address bare or in brackets; host-gateway is the host itself. */
 static int one_host(struct arena *a, const char *text, struct strv *to, struct err *e)
 {
@@ -49,25 +43,9 @@ static int one_host(struct arena *a, const char *text, struct strv *to, struct e
 		memmove(ip, ip + 1, len - 2);
 		ip[len - 2] = 0;
 	}
-	bool good_name = n && n <= 253 && strcspn(text, " \t\n#/") >= n;
-	if (!good_name || (!is_address(ip) && !str_eq(ip, "host-gateway")))
+	if (!n)
 		return err_set(e, ERR_USAGE, "invalid --add-host \"%.200s\": it is NAME:IP, as in db:10.0.0.7", text);
 	arena_strv_add(a, to, arena_printf(a, "%.*s:%s", (int)n, text, ip));
-	return 0;
-}
-
-static int ports(struct arena *a, const char *text, struct strv *to, struct err *e)
-{
-	unsigned first, last;
-	int used = 0;
-	if (sscanf(text, "%5u%n-%5u%n", &first, &used, &last, &used) == 1)
-		last = first;
-	const char *proto = used && text[used] == '/' ? text + used + 1 : used && !text[used] ? "tcp" : NULL;
-	bool good = proto && (str_eq(proto, "tcp") || str_eq(proto, "udp") || str_eq(proto, "sctp"));
-	if (!good || *text < '0' || *text > '9' || !first || last < first || last > 65535)
-		return err_set(e, ERR_USAGE, "invalid --expose \"%.60s\": it is PORT[-PORT][/tcp|udp|sctp], up to 65535", text);
-	for (unsigned port = first; port <= last; port++)
-		arena_strv_add(a, to, arena_printf(a, "%u/%s", port, proto));
 	return 0;
 }
 
@@ -76,17 +54,8 @@ int run_request_network(const struct run_options *o, struct run_request *r, stru
 	for (size_t i = 0; i < o->add_host.n; i++)
 		if (one_host(&r->arena, o->add_host.v[i], &r->host.extra_hosts, e) < 0)
 			return -1;
-	for (size_t i = 0; i < o->dns.n; i++)
-		if (!is_address(o->dns.v[i]))
-			return err_set(e, ERR_USAGE, "invalid --dns \"%.60s\": it is the address of a name server", o->dns.v[i]);
-	for (size_t i = 0; i < o->dns_search.n; i++)
-		if (!*o->dns_search.v[i] || strpbrk(o->dns_search.v[i], " \t\n/"))
-			return err_set(e, ERR_USAGE, "invalid --dns-search \"%.60s\": it is one domain, \".\" for none", o->dns_search.v[i]);
-	for (size_t i = 0; i < o->dns_option.n; i++)
-		if (!*o->dns_option.v[i] || strpbrk(o->dns_option.v[i], " \t\n"))
-			return err_set(e, ERR_USAGE, "invalid --dns-option \"%.60s\": it is one option, as in ndots:2", o->dns_option.v[i]);
 	for (size_t i = 0; i < o->expose.n; i++)
-		if (ports(&r->arena, o->expose.v[i], &r->config.exposed_ports, e) < 0)
+		if (port_expose(&r->arena, o->expose.v[i], &r->config.exposed_ports, e) < 0)
 			return -1;
 	if (run_request_ports(o, r, e) < 0)
 		return -1;

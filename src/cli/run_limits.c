@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "engine/cdi.h"
+#include "engine/request.h"
 
 #include <sys/stat.h>
 
@@ -131,11 +132,6 @@ int run_request_limits(const struct run_options *o, struct run_request *r, struc
 	return numbers(o, &r->host, e) < 0 || block_io(o, r, e) < 0 || ulimits(o, r, e) < 0 ? -1 : 0;
 }
 
-static bool is_access(const char *s)
-{
-	return *s && strlen(s) <= 3 && strspn(s, "rwm") == strlen(s);
-}
-
 /* PATH, PATH:rwm, PATH:PATH, PATH:PATH:rwm */
 static int one_device(struct arena *a, const char *text, struct device_mapping *ret, struct err *e)
 {
@@ -150,14 +146,14 @@ static int one_device(struct arena *a, const char *text, struct device_mapping *
 	} else if (f.n == 2) {
 		access = f.v[1];
 	}
-	if (f.n < 1 || f.n > 3 || f.v[0][0] != '/' || inside[0] != '/' || !is_access(access))
-		return err_set(e, ERR_USAGE, "invalid --device \"%.200s\": it is PATH[:PATH][:rwm], with absolute paths, or VENDOR/CLASS=NAME", text);
+	*ret = (struct device_mapping){arena_dup(a, f.n && f.n <= 3 ? f.v[0] : ""), arena_dup(a, inside), arena_dup(a, access)};
+	if (request_check_device(ret, e) < 0)
+		return -1;
 	struct stat st;
 	if (stat(f.v[0], &st) < 0)
 		return err_sys(e, "--device: %.200s", f.v[0]);
 	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode))
 		return err_set(e, ERR_USAGE, "--device: %.200s is not a device", f.v[0]);
-	*ret = (struct device_mapping){arena_dup(a, f.v[0]), arena_dup(a, inside), arena_dup(a, access)};
 	return 0;
 }
 

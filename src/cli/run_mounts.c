@@ -11,6 +11,7 @@
 
 #include "base/num.h"
 #include "base/path.h"
+#include "engine/request.h"
 #include "engine/secret.h"
 #include "engine/volume.h"
 
@@ -71,11 +72,6 @@ static int one_volume(struct parse *p, const char *text, struct err *e)
 	return 0;
 }
 
-static const char *const tmpfs_words[] = {"ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "sync", "async", "dirsync",
-	"noatime", "atime", "nodiratime", "diratime", "relatime", "norelatime", "strictatime", "nostrictatime", "private", "rprivate",
-	"shared", "rshared", "slave", "rslave", "unbindable", "runbindable", "size=", "mode=", "uid=", "gid=", "nr_inodes=",
-	"nr_blocks=", "mpol="};
-
 static int one_tmpfs(struct parse *p, const char *text, struct err *e)
 {
 	struct arena *a = &p->r->arena;
@@ -83,21 +79,6 @@ static int one_tmpfs(struct parse *p, const char *text, struct err *e)
 	const char *path = arena_ndup(a, text, n), *options = text[n] ? text + n + 1 : "";
 	if (!n || take_destination(p, "tmpfs", path, e) < 0)
 		return n ? -1 : err_set(e, ERR_USAGE, "invalid --tmpfs \"%.200s\": it is PATH[:OPTIONS]", text);
-	own(strv) struct strv words = {};
-	strv_split(&words, options, ',');
-	for (size_t i = 0; i < words.n; i++) {
-		const char *w = words.v[i];
-		size_t len = strcspn(w, "=") + (strchr(w, '=') != NULL);
-		bool known = false;
-		for (size_t k = 0; k < countof(tmpfs_words); k++)
-			known |= strlen(tmpfs_words[k]) == len && strncmp(tmpfs_words[k], w, len) == 0;
-		int64_t size;
-		const char *bytes = str_after(w, "size=");
-		if (!known)
-			return err_set(e, ERR_USAGE, "--tmpfs %.200s: unknown option \"%.60s\": as in rw,noexec,size=64m,mode=1777", text, w);
-		if (bytes && !str_has_suffix(bytes, "%") && num_size(bytes, false, &size, "size", e) < 0)
-			return err_wrap(e, "--tmpfs");
-	}
 	map_set(a, &p->r->host.tmpfs, path, options);
 	return 0;
 }
@@ -173,27 +154,18 @@ static int set_mode(struct tmpfs_options *t, const char *v, struct err *e)
 
 static int set_field(struct arena *a, struct mount_request *m, enum mount_key key, const char *v, struct err *e)
 {
-	bool yes = true;
 	switch (key) {
 	case M_TYPE: m->type = arena_dup(a, v); return 0;
 	case M_SOURCE: m->source = absolute(a, v); return 0;
 	case M_TARGET: m->target = arena_dup(a, v); return 0;
 	case M_READONLY: return env_bool(v, &m->read_only, "readonly", e);
-	case M_CONSISTENCY:
-		m->consistency = arena_dup(a, v);
-		return is_one_of(v, "consistent cached delegated default") ? 0 : err_set(e, ERR_USAGE, "invalid consistency \"%.60s\"", v);
-	case M_PROPAGATION:
-		m->bind->propagation = arena_dup(a, v);
-		return is_one_of(v, "private rprivate shared rshared slave rslave") ? 0 :
-			err_set(e, ERR_USAGE, "invalid bind-propagation \"%.60s\": (r)private, (r)shared or (r)slave", v);
+	case M_CONSISTENCY: m->consistency = arena_dup(a, v); return 0;
+	case M_PROPAGATION: m->bind->propagation = arena_dup(a, v); return 0;
 	case M_NONRECURSIVE: return env_bool(v, &m->bind->non_recursive, "bind-nonrecursive", e);
 	case M_RECURSIVE: return set_recursive(m->bind, v, e);
 	case M_CREATE: return env_bool(v, &m->bind->create_mountpoint, "bind-create-src", e);
 	case M_NOCOPY: return env_bool(v, &m->volume->no_copy, "volume-nocopy", e);
-	case M_SUBPATH:
-		m->volume->subpath = arena_dup(a, v);
-		yes = *v && *v != '/' && !is_one_of(v, "..") && !str_has_prefix(v, "../") && !strstr(v, "/../") && !str_has_suffix(v, "/..");
-		return yes ? 0 : err_set(e, ERR_USAGE, "invalid volume-subpath \"%.60s\": a path inside of the volume", v);
+	case M_SUBPATH: m->volume->subpath = arena_dup(a, v); return 0;
 	case M_DRIVER: return str_eq(v, "local") ? 0 : err_set(e, ERR_USAGE, "volume-driver %.60s: only \"local\" is known", v);
 	case M_SIZE: return num_size(v, false, &m->tmpfs->size, "tmpfs-size", e);
 	case M_MODE: return set_mode(m->tmpfs, v, e);
@@ -223,25 +195,6 @@ static int set_by_name(struct arena *a, struct mount_request *m, const char *tex
 	return err_set(e, ERR_USAGE, "unknown key \"%s\": type, source, target, readonly and bind-…, volume-…, tmpfs-… are known", key);
 }
 
-static int check_mount(struct mount_request *m, const char *only, struct err *e)
-{
-	if (!is_one_of(m->type, "bind volume tmpfs"))
-		return err_set(e, ERR_USAGE, "unknown type \"%.60s\": bind, volume and tmpfs are known", m->type);
-	if (only && strcmp(only, m->type) != 0)
-		return err_set(e, ERR_USAGE, "an option that begins with %s- does not go with type=%s", only, m->type);
-	if (str_is_empty(m->target))
-		return err_set(e, ERR_USAGE, "target=PATH is missing");
-	if (str_eq(m->type, "bind") && (str_is_empty(m->source) || *m->source != '/'))
-		return err_set(e, ERR_USAGE, "a bind needs source=PATH, absolute or beginning with ./");
-	if (str_eq(m->type, "volume") && !str_is_empty(m->source) && !volume_name_is_valid(m->source))
-		return err_set(e, ERR_USAGE, "source \"%.60s\" is no name of a volume ([a-zA-Z0-9][a-zA-Z0-9_.-]); a path needs type=bind", m->source);
-	if (str_eq(m->type, "tmpfs") && !str_is_empty(m->source))
-		return err_set(e, ERR_USAGE, "a tmpfs has no source");
-	if (m->bind->ro_force_recursive && (!m->read_only || !is_one_of(m->bind->propagation ? m->bind->propagation : "rprivate", "private rprivate")))
-		return err_set(e, ERR_USAGE, "bind-recursive=readonly needs readonly, and bind-propagation=rprivate");
-	return 0;
-}
-
 static int one_mount(struct parse *p, const char *text, struct err *e)
 {
 	struct arena *a = &p->r->arena;
@@ -252,7 +205,9 @@ static int one_mount(struct parse *p, const char *text, struct err *e)
 	int r = split_fields(text, &fields, e);
 	for (size_t i = 0; r == 0 && i < fields.n; i++)
 		r = set_by_name(a, &m, fields.v[i], &only, e);
-	if (r < 0 || check_mount(&m, only, e) < 0)
+	if (r == 0 && only && strcmp(only, m.type) != 0)
+		r = err_set(e, ERR_USAGE, "an option that begins with %s- does not go with type=%s", only, m.type);
+	if (r < 0 || request_check_mount(&m, e) < 0)
 		return err_wrap(e, "invalid --mount \"%.200s\"", text);
 	if (take_destination(p, "mount", m.target, e) < 0)
 		return -1;

@@ -5,10 +5,8 @@
 #include "cli/run_request.h"
 
 #include "base/num.h"
+#include "engine/port_request.h"
 #include "net/endpoint.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 static int check_address(const char *option, const char *text, uint8_t len, struct err *e)
 {
@@ -180,54 +178,18 @@ int run_request_networks(const struct run_options *o, struct run_request *r, str
 	return 0;
 }
 
-/* "80", "80-90": 1 to 65535. */
-static bool parse_range(const char *s, size_t n, uint32_t *first, uint32_t *last)
-{
-	char text[16], *end;
-	if (!n || n >= sizeof text || *s < '0' || *s > '9')
-		return false;
-	memcpy(text, s, n);
-	text[n] = 0;
-	unsigned long a = strtoul(text, &end, 10), b = a;
-	if (*end == '-' && end[1] >= '0' && end[1] <= '9')
-		b = strtoul(end + 1, &end, 10);
-	*first = (uint32_t)a;
-	*last = (uint32_t)b;
-	return !*end && a <= 65535 && b <= 65535 && a <= b;
-}
-
 static int bad_port(const struct run_request *r, const char *text, const char *why, struct err *e)
 {
 	return err_set(e, ERR_USAGE, "invalid %s \"%.100s\": %s: it is [[IP:]HOST-PORT:]PORT[/tcp|udp|sctp], as in 8080:80",
 		r->port_option ? r->port_option : "-p", text, why);
 }
 
-static int fill_port(struct run_request *r, const char *text, const char *ip, size_t ip_len, const char *host, size_t host_len, const char *port,
-	size_t port_len, const char *proto, struct err *e)
+static int fill_port(struct run_request *r, const char *text, const char *ip, const char *host, const char *port, const char *proto, struct err *e)
 {
-	struct port_request q = {.protocol = arena_dup(&r->arena, proto), .count = 1};
-	uint32_t first, last, host_first = 0, host_last = 0;
-	if (ip_len) {
-		struct addr a;
-		bool bracket = ip[0] == '[' && ip[ip_len - 1] == ']';
-		q.host_ip = arena_ndup(&r->arena, ip + bracket, ip_len - 2 * bracket);
-		if (!addr_parse(q.host_ip, &a))
-			return bad_port(r, text, "what stands first is no address", e);
-	}
-	if (!parse_range(port, port_len, &first, &last) || !first)
-		return bad_port(r, text, "the container's port is from 1 to 65535, a range goes upwards", e);
-	if (host_len && !parse_range(host, host_len, &host_first, &host_last))
-		return bad_port(r, text, "the host's port is from 1 to 65535, a range goes upwards", e);
-	q.port = first;
-	q.count = last - first + 1;
-	q.host_port = host_first;
-	if (host_first && host_last - host_first + 1 != q.count) {
-		if (q.count != 1)
-			return bad_port(r, text, "the two ranges have different lengths", e);
-		q.host_last = host_last;
-	}
-	if (host_len && host_first == 0 && host_last)
-		return bad_port(r, text, "the host's port is from 1 to 65535", e);
+	struct port_request q;
+	struct err why = {};
+	if (port_request_make(&r->arena, ip, host, port, proto, &q, &why) < 0)
+		return bad_port(r, text, why.text, e);
 	*arena_push(&r->arena, &r->host.ports) = q;
 	return 0;
 }
@@ -251,9 +213,7 @@ static int long_port(struct run_request *r, const char *text, struct err *e)
 		else if (!str_after(parts.v[i], "mode="))
 			return bad_port(r, text, "target, published, protocol, host_ip and mode are the keys", e);
 	}
-	if (!port_protocol_of(proto))
-		return bad_port(r, text, "the protocol is tcp, udp or sctp", e);
-	return fill_port(r, text, ip, strlen(ip), published, strlen(published), target, strlen(target), proto, e);
+	return fill_port(r, text, ip, published, target, proto, e);
 }
 
 int run_request_port(struct run_request *r, const char *text, struct err *e)
@@ -266,19 +226,19 @@ int run_request_port(struct run_request *r, const char *text, struct err *e)
 	if (slash) {
 		*slash = 0;
 		proto = str_lower(slash + 1);
-		if (!port_protocol_of(proto))
-			return bad_port(r, text, "the protocol is tcp, udp or sctp", e);
 	}
 	/* From behind: an IPv6 address has colons too, in brackets or not. */
-	const char *port = strrchr(copy, ':'), *host, *ip = copy;
+	char *port = strrchr(copy, ':'), *host;
 	if (!port)
-		return fill_port(r, text, "", 0, "", 0, copy, strlen(copy), proto, e);
-	host = memrchr(copy, ':', (size_t)(port - copy));
-	size_t ip_len = host ? (size_t)(host - copy) : 0;
-	host = host ? host + 1 : copy;
-	if (ip_len && *ip != '[' && memchr(ip, ':', ip_len))
+		return fill_port(r, text, "", "", copy, proto, e);
+	*port++ = 0;
+	host = strrchr(copy, ':');
+	if (!host)
+		return fill_port(r, text, "", copy, port, proto, e);
+	*host++ = 0;
+	if (*copy != '[' && strchr(copy, ':'))
 		return bad_port(r, text, "an IPv6 address stands in brackets", e);
-	return fill_port(r, text, ip, ip_len, host, (size_t)(port - host), port + 1, strlen(port + 1), proto, e);
+	return fill_port(r, text, copy, host, port, proto, e);
 }
 
 int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e)
@@ -287,14 +247,6 @@ int run_request_ports(const struct run_options *o, struct run_request *r, struct
 		if (run_request_port(r, o->publish.v[i], e) < 0)
 			return -1;
 	r->host.publish_all = o->publish_all;
-	for (size_t i = 0; i < r->host.ports.n; i++) {
-		const struct port_request *q = &r->host.ports.v[i];
-		for (uint32_t k = 0; k < q->count; k++) {
-			char text[24];
-			snprintf(text, sizeof text, "%u/%s", q->port + k, q->protocol);
-			if (q->count <= 1024 && !strv_has(&r->config.exposed_ports, text))
-				arena_strv_add(&r->arena, &r->config.exposed_ports, text);
-		}
-	}
+	port_requests_expose(&r->arena, &r->host.ports, &r->config.exposed_ports);
 	return 0;
 }

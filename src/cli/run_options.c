@@ -176,9 +176,5 @@ int run_options_refuse(const struct run_options *o, struct err *e)
 		return err_set(e, ERR_USAGE, "--use-api-socket: hull has no daemon whose socket could be given to a container");
 	if (!str_is_empty(o->isolation) && !str_eq(o->isolation, "default"))
 		return err_set(e, ERR_USAGE, "--isolation: only \"default\" is known on Linux");
-	if (!str_is_empty(o->runtime) && !str_eq(o->runtime, "hull"))
-		return err_set(e, ERR_USAGE, "--runtime %s: only hull's own runtime, \"hull\", is known", o->runtime);
-	if (!str_is_empty(o->volume_driver) && !str_eq(o->volume_driver, "local"))
-		return err_set(e, ERR_USAGE, "--volume-driver %s: only \"local\" is known", o->volume_driver);
 	return 0;
 }

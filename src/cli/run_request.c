@@ -9,7 +9,6 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/request.h"
-#include "engine/user.h"
 #include "monitor/attach.h"
 
 #include <fcntl.h>
@@ -32,36 +31,6 @@ static int choice(const char *option, const char *text, const char *words, const
 	for (size_t i = 0; i < v.n; i++)
 		buf_printf(&known, "%s%s", i == 0 ? "" : i + 1 == v.n ? " and " : ", ", v.v[i]);
 	return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": %s are known", option, text, buf_text(&known));
-}
-
-/* A number of a user or group has 31 bits; names are looked up in the image later. */
-static int check_ids(const char *option, const char *text, struct err *e)
-{
-	own(strv) struct strv parts = {};
-	strv_split(&parts, text, ':');
-	if (parts.n > 2)
-		return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": it is USER[:GROUP]", option, text);
-	for (size_t i = 0; i < parts.n; i++) {
-		const char *p = parts.v[i];
-		uint64_t id;
-		struct err why = {};
-		if (*p && strspn(p, "0123456789") == strlen(p) && num_u64(p, INT32_MAX, &id, "id", &why) < 0)
-			return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": ids go up to %d", option, text, INT32_MAX);
-		if (*p == '-')
-			return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": a name or a number from 0 to %d", option, text, INT32_MAX);
-	}
-	return 0;
-}
-
-static int check_host_name(const char *option, const char *text, struct err *e)
-{
-	size_t n = strlen(text);
-	bool good = n <= 64 && *text != '-' && *text != '.';
-	for (const char *p = text; *p; p++)
-		good = good && ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._", *p));
-	if (good)
-		return 0;
-	return err_set(e, ERR_USAGE, "invalid --%s \"%.80s\": letters, digits, - and . are allowed, at most 64 of them", option, text);
 }
 
 static int environment(const struct run_options *o, struct run_request *r, struct err *e)
@@ -88,17 +57,6 @@ static int process(const struct run_options *o, struct run_request *r, struct er
 	struct container_config *c = &r->config;
 	if (environment(o, r, e) < 0)
 		return -1;
-	if (o->user && (check_ids("user", o->user, e) < 0 || user_check(o->user, e) < 0))
-		return -1;
-	if (o->user_group && check_ids("user-group", o->user_group, e) < 0)
-		return -1;
-	for (size_t i = 0; i < o->group_add.n; i++)
-		if (check_ids("group-add", o->group_add.v[i], e) < 0)
-			return -1;
-	if ((o->hostname && check_host_name("hostname", o->hostname, e) < 0) || (o->domainname && check_host_name("domainname", o->domainname, e) < 0))
-		return -1;
-	if (o->stop_timeout.set && (o->stop_timeout.v < -1 || o->stop_timeout.v > INT32_MAX))
-		return err_set(e, ERR_USAGE, "invalid --stop-timeout \"%lld\": seconds, -1 for ever", (long long)o->stop_timeout.v);
 	c->user = o->user;
 	if (o->user_group)
 		c->user = arena_printf(&r->arena, "::%s", o->user_group);
@@ -211,7 +169,7 @@ static int check(const struct run_request *r, struct err *e)
 	char json_file[] = "json-file";
 	if (str_is_empty(record.host.log.type))
 		record.host.log.type = json_file;
-	return request_check(&record, e);
+	return request_check_words(&r->config, &r->host, e) < 0 ? -1 : request_check(&record, e);
 }
 
 int run_request_make(const struct run_options *o, int argc, char **argv, struct run_request *ret, struct err *e)

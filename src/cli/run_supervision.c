@@ -16,8 +16,6 @@ static int time_of(const char *option, const char *text, int64_t *ret, struct er
 		return 0;
 	if (num_duration(text, ret, &why) < 0 || *ret < 0)
 		return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": it is a time, as in 30s or 1m30s", option, text);
-	if (*ret && *ret < 1000000)
-		return err_set(e, ERR_USAGE, "invalid --%s \"%.60s\": it is 1ms at least", option, text);
 	return 0;
 }
 
@@ -63,8 +61,6 @@ static int restart(const struct run_options *o, struct run_request *r, struct er
 		return 0;
 	if (restart_parse(o->restart, &r->arena, &r->host.restart, e) < 0)
 		return -1;
-	if (o->rm && !str_eq(r->host.restart.name, "no"))
-		return err_set(e, ERR_USAGE, "--rm and --restart contradict each other: give one of them");
 	return 0;
 }
 

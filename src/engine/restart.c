@@ -19,22 +19,32 @@
 enum { FIRST_MS = 100, MOST_MS = 60000 };
 static const int64_t STEADY_NS = 10LL * 1000000000;
 
-int restart_parse(const char *text, struct arena *a, struct restart_policy *ret, struct err *e)
+int restart_check(const struct restart_policy *p, struct err *e)
 {
 	static const char *const names[] = {"no", "on-failure", "always", "unless-stopped"};
-	const char *colon = strchr(text, ':');
-	char *name = colon ? arena_ndup(a, text, (size_t)(colon - text)) : arena_dup(a, text);
 	bool known = false;
-	int64_t retries = 0;
 	for (size_t i = 0; i < countof(names); i++)
-		known |= strcmp(name, names[i]) == 0;
+		known |= str_eq(names[i], p->name);
 	if (!known)
-		return err_set(e, ERR_USAGE, "invalid --restart \"%.60s\": no, on-failure[:n], always and unless-stopped are known", text);
-	if (colon && strcmp(name, "on-failure") != 0)
-		return err_set(e, ERR_USAGE, "invalid --restart \"%.60s\": only on-failure takes a number of retries", text);
-	if (colon && num_i64(colon + 1, 0, INT32_MAX, &retries, "--restart on-failure", e) < 0)
+		return err_set(e, ERR_USAGE, "invalid --restart \"%.60s\": no, on-failure[:n], always and unless-stopped are known", p->name);
+	if (p->maximum_retries && strcmp(p->name, "on-failure") != 0)
+		return err_set(e, ERR_USAGE, "invalid --restart \"%.60s\": only on-failure takes a number of retries", p->name);
+	if (p->maximum_retries < 0 || p->maximum_retries > INT32_MAX)
+		return err_set(e, ERR_USAGE, "invalid --restart on-failure: the number of retries cannot be %lld", (long long)p->maximum_retries);
+	return 0;
+}
+
+int restart_parse(const char *text, struct arena *a, struct restart_policy *ret, struct err *e)
+{
+	const char *colon = strchr(text, ':');
+	struct restart_policy p = {.name = colon ? arena_ndup(a, text, (size_t)(colon - text)) : arena_dup(a, text)};
+	if (restart_check(&p, e) < 0)
 		return -1;
-	*ret = (struct restart_policy){name, retries};
+	if (colon && strcmp(p.name, "on-failure") != 0)
+		return err_set(e, ERR_USAGE, "invalid --restart \"%.60s\": only on-failure takes a number of retries", text);
+	if (colon && num_i64(colon + 1, 0, INT32_MAX, &p.maximum_retries, "--restart on-failure", e) < 0)
+		return -1;
+	*ret = p;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 
 /* "on-failure:3" and the like. ERR_USAGE. */
 int restart_parse(const char *text, struct arena *a, struct restart_policy *ret, struct err *e) must_use;
+int restart_check(const struct restart_policy *p, struct err *e) must_use; /* the same for what somebody took apart already */
 /* It ended just now with this status, after ran_ns. True: it is to come back in s->restart_delay ms, which is set: 100, twice as long each time, a
  * minute at most, 100 again after it ran for ten seconds. must: whatever the policy says. */
 bool restart_is_due(struct container_state *s, int status, int64_t ran_ns, bool must);
