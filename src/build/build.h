@@ -22,6 +22,7 @@ enum build_event_kind {
 struct build_event {
 	enum build_event_kind kind;
 	unsigned step;     /* its number in this build; 0: none */
+	unsigned total;    /* steps of all stages that are needed */
 	int64_t ns;        /* since the step began */
 	int64_t cpu_ns;    /* BUILD_DONE, BUILD_FAILED: of the step and of all that it started */
 	uint64_t bytes;    /* BUILD_DONE: of the files in its layer */

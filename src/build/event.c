@@ -30,6 +30,9 @@ void event_send(struct build *b, enum build_event_kind kind, unsigned step, cons
 		b->cost.bytes = 0;
 	}
 	if (b->events < 0) {
+		for (size_t i = 0; !b->total && b->needed && i < b->df.stages.n; i++)
+			ev.total += b->needed[i] ? stage_count_steps(&b->df.stages.v[i]) : 0;
+		b->total = ev.total = b->total ? b->total : ev.total;
 		b->steps += kind == BUILD_BEGIN || kind == BUILD_CACHED;
 		b->cached += kind == BUILD_CACHED;
 		if (b->q->event)

@@ -203,6 +203,7 @@ static void describe(struct run *r, int status, struct err *e)
 	(void)!lex_error(&r->x->b->df.text, r->x->i->node, NULL, e, "RUN: \"%s\": exit status %d%s", line, status,
 		r->out_of_memory ? ": it ran out of memory" : "");
 	e->kind = ERR_CONFLICT;
+	e->sys = status;
 }
 
 static int make(struct step *x, void *arg, char layer[136], struct err *e)

@@ -24,7 +24,7 @@ static bool is_counted(const struct inst *i)
 	return false;
 }
 
-static unsigned count_steps(const struct stage *s)
+unsigned stage_count_steps(const struct stage *s)
 {
 	unsigned n = 1;
 	for (size_t i = 0; i < s->steps.n; i++)
@@ -221,7 +221,8 @@ static int triggers(struct going *g, struct err *e)
 
 int stage_go(struct build *b, struct state *s, bool probing, struct err *e)
 {
-	struct going g = {.b = b, .s = s, .number = b->number_base + s->stage->index * STEPS_MAX, .at = 1, .total = count_steps(s->stage), .probing = probing};
+	struct going g = {.b = b, .s = s, .number = b->number_base + s->stage->index * STEPS_MAX, .at = 1,
+		.total = stage_count_steps(s->stage), .probing = probing};
 	reset(b, s);
 	int r = from(b, s, ++g.number, g.total, probing, e);
 	if (r == 0 && probing)

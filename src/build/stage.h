@@ -56,6 +56,7 @@ struct build {
 	uint64_t steps, cached;
 	bool worked;                  /* a worker was started: not all was in the cache */
 	unsigned number_base;         /* of its steps */
+	unsigned total;               /* steps of all stages that are needed; 0: not counted yet */
 	const char *platform_label;   /* with several platforms; NULL */
 };
 /* What a step says of itself. */
@@ -69,6 +70,8 @@ struct step {
 	int64_t began;
 };
 
+/* Those that are told: FROM, and what makes a layer or may. */
+unsigned stage_count_steps(const struct stage *s);
 /* Goes through a stage from its FROM. probing: 1: the cache does not have all of it;
  * 2: a stage has to be built before, as ONBUILD or a variable of the base says. */
 int stage_go(struct build *b, struct state *s, bool probing, struct err *e) must_use;
