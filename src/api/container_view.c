@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * container_view: what is inside: its output, its processes, what it changed in its files.
+ * container_view: what is inside: its output, its processes, what it uses, what it changed in its files.
  */
 #include "api/call.h"
 #include "engine/diff.h"
 #include "engine/list.h"
 #include "engine/logs.h"
+#include "engine/stats_docs.h"
 
 #include "base/num.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 struct log_reader {
 	struct call *c;
@@ -96,9 +99,67 @@ static int changes(struct call *c, struct err *e)
 	return container_diff(c->g, c->args[0], add_change, list, e) < 0 ? -1 : call_reply(c, 200, take(list), e);
 }
 
+/* docker's pace. */
+static const struct timespec between = {.tv_sec = 1};
+
+/* One look; `before` (may be NULL) is the one before it. NULL: the container is gone. */
+static struct json *look(struct call *c, const char *id, const struct json *before, struct err *e)
+{
+	own(container_entry) struct container_entry entry = {.dir = -1, .lock = -1};
+	struct json *j = container_get(c->g, id, 0, &entry, e) < 0 ? NULL : stats_document(c->g, &entry, e);
+	if (!j)
+		return NULL;
+	struct json *cpu = json_get(before, "cpu_stats");
+	const char *read = json_get_str(before, "read");
+	json_set_str(j, "preread", read ? read : "0001-01-01T00:00:00Z");
+	json_set(j, "precpu_stats", cpu ? json_ref(cpu) : json_new_object());
+	return j;
+}
+
+static int stream_stats(struct call *c, struct json *first, struct err *e)
+{
+	own(json) struct json *before = first;
+	struct err gone = {};
+	char id[65] = "";
+	memcpy(id, json_get_str(before, "id"), sizeof id);
+	conn_ends_with_client(c->conn, true);
+	for (;;) {
+		if (conn_write_json(c->conn, before, e) < 0)
+			return -1;
+		nanosleep(&between, NULL);
+		struct json *now = look(c, id, before, &gone);
+		if (!now)
+			break;
+		json_drop(&before);
+		before = now;
+	}
+	conn_ends_with_client(c->conn, false);
+	return gone.kind == ERR_NOT_FOUND ? conn_end(c->conn, e) : (*e = gone, -1);
+}
+
+static int stats(struct call *c, struct err *e)
+{
+	bool stream = call_bool(c, "stream", true), once = call_bool(c, "one-shot", false);
+	if (stream && once)
+		return err_set(e, ERR_USAGE, "cannot have stream=true and one-shot=true");
+	own(json) struct json *j = look(c, c->args[0], NULL, e);
+	if (!j)
+		return -1;
+	if (stream)
+		return conn_begin(c->conn, 200, "application/json", NULL, e) < 0 ? -1 : stream_stats(c, take(j), e);
+	/* Its rates need a second look. */
+	if (!once && json_has(json_get(j, "memory_stats"), "usage")) {
+		own(json) struct json *before = take(j);
+		nanosleep(&between, NULL);
+		j = look(c, json_get_str(before, "id"), before, e);
+	}
+	return j ? call_reply(c, 200, take(j), e) : -1;
+}
+
 const struct route container_view_routes[] = {
 	{"GET", "/containers/{}/logs", logs},
 	{"GET", "/containers/{}/top", top},
+	{"GET", "/containers/{}/stats", stats},
 	{"GET", "/containers/{}/changes", changes},
 	{NULL, NULL, NULL},
 };
