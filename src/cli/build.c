@@ -269,12 +269,6 @@ static int make_request(const struct build_cli *o, const char *context, struct a
 	return read_args(o, q, e) < 0 || read_contexts(o, a, q, e) < 0 || read_keys(o, a, q, e) < 0 || read_limits(o, a, q, e) < 0 ? -1 : 0;
 }
 
-static int write_id(const char *path, const char *id, struct err *e)
-{
-	own(fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	return fd < 0 || fd_write_all(fd, id, strlen(id)) < 0 ? err_sys(e, "--iidfile %s", path) : 0;
-}
-
 static int write_metadata(const char *path, const struct build_result *r, const struct build_progress *p, struct err *e)
 {
 	own(json) struct json *j = json_new_object();
@@ -330,7 +324,7 @@ static int run(void *opts, int argc unused, char **argv, struct err *e)
 	strv_drop(&q.args);
 	if (r < 0)
 		return 1;
-	if ((o->iidfile && write_id(o->iidfile, result.id, e) < 0) || (o->metadata_file && write_metadata(o->metadata_file, &result, p, e) < 0))
+	if ((o->iidfile && cli_write_id(o->iidfile, result.id, e) < 0) || (o->metadata_file && write_metadata(o->metadata_file, &result, p, e) < 0))
 		return 1;
 	/* What goes to stdout is not mixed with it. */
 	if (!*result.id || (o->quiet && build_output_is_stdout(&q)))

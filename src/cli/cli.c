@@ -10,6 +10,7 @@
 #include "sys/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,12 @@ int cli_printf(struct err *e, const char *fmt, ...)
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
 	return cli_print(&b, e);
+}
+
+int cli_write_id(const char *path, const char *id, struct err *e)
+{
+	own(fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	return fd < 0 || fd_write_all(fd, id, strlen(id)) < 0 ? err_sys(e, "--iidfile %s", path) : 0;
 }
 
 /* One line, whatever is in the text: names and file contents come from outside. */

@@ -43,6 +43,8 @@ int cli_printf(struct err *e, const char *fmt, ...) must_use printf_like(2, 3);
 void cli_complain(const struct err *e);         /* "hull: text" on stderr */
 void cli_warn(const char *fmt, ...) printf_like(1, 2); /* "hull: warning: text" */
 
+int cli_write_id(const char *path, const char *id, struct err *e) must_use; /* --iidfile */
+
 /* export.c: an archive of `name` to a file, which has that name when it is whole, or (path NULL, "-") to stdout, which must be no terminal. */
 typedef int cli_archive_fn(struct engine *g, const char *name, int fd, void *arg, struct err *e);
 int cli_write_archive(struct engine *g, const char *name, const char *path, cli_archive_fn *put, void *arg, struct err *e) must_use;
@@ -64,6 +66,7 @@ bool cli_confirm(const char *text);
 struct cli_heading { const char *key, *title; };
 struct cli_rows;
 int cli_rows_new(const char *format, const char *preset, const struct cli_heading *headings, struct cli_rows **ret, struct err *e) must_use;
+void cli_rows_no_heading(struct cli_rows *r); /* before any row */
 int cli_rows_add(struct cli_rows *r, struct json *row, struct err *e) must_use;
 int cli_rows_print(struct cli_rows *r, struct err *e) must_use;
 /* What of it a terminal of that size shows without wrapping or scrolling; 0: that side is not known. */

@@ -6,6 +6,8 @@
 
 #include "cli/cli.h"
 
+/* volume.c: what its --all stands for. */
+int volume_names(struct engine *g, const struct cmd *cmd, bool all, int *argc, char ***argv, struct strv *hold, struct err *e) must_use;
 /* run.c, start.c, stop.c, wait.c */
 extern const struct cmd cmd_run;
 extern const struct cmd cmd_create;

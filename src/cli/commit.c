@@ -8,15 +8,18 @@
 #include "engine/image.h"
 
 struct commit_options {
-	char *author, *message, *pause;
+	char *author, *iidfile, *message, *pause;
+	bool quiet;
 	struct strv changes;
 };
 #define O(m) offset_of(struct commit_options, m)
 static const struct opt options[] = {
 	{"author", 'a', OPT_STR, O(author), "NAME", "Who made it, as in \"Ada <ada@example.org>\""},
 	{"change", 'c', OPT_STRV, O(changes), "INSTRUCTION", "An instruction of a Dockerfile for its configuration, as in 'CMD [\"sh\"]'"},
+	{"iidfile", 0, OPT_STR, O(iidfile), "FILE", "Write the image's id to a file", 0, "@file"},
 	{"message", 'm', OPT_STR, O(message), "TEXT", "What its history says"},
 	{"pause", 'p', OPT_OPTSTR, O(pause), "BOOL", "Pause the container meanwhile (true)", 0, "true false", NULL, "true"},
+	{"quiet", 'q', OPT_BOOL, O(quiet), NULL, "Nothing: only the id is printed anyway", OPT_HIDDEN},
 };
 #undef O
 
@@ -39,7 +42,11 @@ static int commit(void *opts, int argc, char **argv, struct err *e)
 	if (changes_apply(&o->changes, &scratch, &unused_one, e) < 0)
 		return -1;
 	struct engine *g = cli_engine(e);
-	return !g || image_commit(g, &r, id, e) < 0 ? -1 : cli_printf(e, "%s\n", id);
+	if (!g || image_commit(g, &r, id, e) < 0)
+		return -1;
+	if (o->iidfile && cli_write_id(o->iidfile, id, e) < 0)
+		return -1;
+	return cli_printf(e, "%s\n", id);
 }
 
 const struct cmd cmd_commit = {"commit", "CONTAINER [REPOSITORY[:TAG]]", "Make an image of a container", options, countof(options),

@@ -128,6 +128,14 @@ int cli_rows_new(const char *format, const char *preset, const struct cli_headin
 	return 0;
 }
 
+void cli_rows_no_heading(struct cli_rows *r)
+{
+	if (!r->table)
+		return;
+	tab_drop(&r->table);
+	r->table = tab_new();
+}
+
 int cli_rows_add(struct cli_rows *r, struct json *row, struct err *e)
 {
 	own(json) struct json *labels = json_has(row, LABELS) ? json_ref(json_get(row, LABELS)) : NULL;

@@ -11,12 +11,14 @@
 struct import_options {
 	struct strv changes;
 	char *message, *platform;
+	bool quiet;
 };
 #define O(m) offset_of(struct import_options, m)
 static const struct opt options[] = {
 	{"change", 'c', OPT_STRV, O(changes), "INSTRUCTION", "An instruction of a Dockerfile for its configuration, as in 'CMD [\"sh\"]'"},
 	{"message", 'm', OPT_STR, O(message), "TEXT", "What its history says"},
 	{"platform", 0, OPT_STR, O(platform), "OS/ARCH", "Which machines it is for (this one's)"},
+	{"quiet", 'q', OPT_BOOL, O(quiet), NULL, "Nothing: only the id is printed anyway", OPT_HIDDEN},
 };
 #undef O
 

@@ -11,7 +11,7 @@
 #include "engine/volume.h"
 
 struct inspect_options {
-	bool size, raw, latest;
+	bool all, size, raw, latest;
 	char *format, *type, *platform;
 };
 #define O(m) offset_of(struct inspect_options, m)
@@ -28,6 +28,7 @@ static const struct opt image_opts[] = {
 	{"raw", 0, OPT_BOOL, O(raw), NULL, "The manifest, byte for byte as it came, instead"},
 };
 static const struct opt volume_opts[] = {
+	{"all", 'a', OPT_BOOL, O(all), NULL, "All there are"},
 	FORMAT,
 	{"size", 's', OPT_BOOL, O(size), NULL, "And what it takes on the disk, as UsageData"},
 };
@@ -159,6 +160,11 @@ static int inspect_images(void *opts, int argc, char **argv, struct err *e)
 
 static int inspect_volumes(void *opts, int argc, char **argv, struct err *e)
 {
+	const struct inspect_options *o = opts;
+	own(strv) struct strv hold = {};
+	struct engine *g = cli_engine(e);
+	if (!g || volume_names(g, &cmd_volume_inspect, o->all, &argc, &argv, &hold, e) < 0)
+		return -1;
 	return inspect_all(opts, "volume", argc, argv, e);
 }
 
@@ -170,4 +176,4 @@ const struct cmd cmd_inspect = {ROW("NAME...", "Show all that is known of contai
 const struct cmd cmd_container_inspect = {ROW("CONTAINER...", "Show all that is known of containers", container_opts, 0, inspect_containers),
 	.complete = "@container"};
 const struct cmd cmd_image_inspect = {ROW("IMAGE...", "Show all that is known of images", image_opts, 1, inspect_images), .complete = "@image"};
-const struct cmd cmd_volume_inspect = {ROW("VOLUME...", "Show all that is known of volumes", volume_opts, 1, inspect_volumes), .complete = "@volume"};
+const struct cmd cmd_volume_inspect = {ROW("VOLUME...", "Show all that is known of volumes", volume_opts, 0, inspect_volumes), .complete = "@volume"};

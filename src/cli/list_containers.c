@@ -11,10 +11,11 @@
 #include "engine/list.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 
 struct ps_options {
-	bool all, latest, no_trunc, pod, quiet, size;
-	char *format;
+	bool all, latest, no_trunc, noheading, pod, quiet, size;
+	char *format, *sort;
 	struct strv filters;
 	struct opt_num last;
 };
@@ -27,9 +28,12 @@ static const struct opt ps_opts[] = {
 	{"last", 'n', OPT_I64, O(last), "int", "Show the last n created containers, whatever their state"},
 	{"latest", 'l', OPT_BOOL, O(latest), NULL, "Show the container that was created last, whatever its state"},
 	{"no-trunc", 0, OPT_BOOL, O(no_trunc), NULL, "Do not cut anything off"},
+	{"noheading", 0, OPT_BOOL, O(noheading), NULL, "Without the line of headings"},
 	{"pod", 'p', OPT_BOOL, O(pod), NULL, "Show the pods they are in"},
 	{"quiet", 'q', OPT_BOOL, O(quiet), NULL, "Print ids only"},
 	{"size", 's', OPT_BOOL, O(size), NULL, "Show sizes"},
+	{"sort", 0, OPT_STR, O(sort), "KEY", "By command, created, id, image, names, runningfor, size or status (the newest first)", 0,
+		"command created id image names runningfor size status"},
 };
 #undef O
 
@@ -211,6 +215,55 @@ struct listing {
 	bool all_columns, full;
 };
 
+/* podman's --sort: by what the item has under a key; NULL: by their names. The oldest comes first where it is when they were made. */
+#define CREATED "Created"
+static const struct order {
+	const char *word, *key;
+} orders[] = {{"command", "Command"}, {"created", CREATED}, {"id", "Id"}, {"image", "Image"}, {"names", NULL}, {"runningfor", CREATED},
+	{"size", "SizeRw"}, {"status", "Status"}};
+
+static int compare(const void *x, const void *y, void *arg)
+{
+	const struct order *o = arg;
+	const struct json *a = *(struct json *const *)x, *b = *(struct json *const *)y;
+	if (str_eq(o->key, "SizeRw")) {
+		int64_t m = json_i64(json_get(a, o->key)), n = json_i64(json_get(b, o->key));
+		return m < n ? -1 : m > n;
+	}
+	own(mem) char *s = o->key ? mem_dup(text_of(a, o->key)) : names_of(a, true), *t = o->key ? mem_dup(text_of(b, o->key)) : names_of(b, true);
+	return strcmp(s, t);
+}
+
+static int show(void *arg, struct json *item, struct err *e);
+
+static int show_sorted(struct engine *g, const struct container_list_request *r, const struct order *o, struct listing *l, struct err *e)
+{
+	own(json) struct json *items = container_list(g, r, e);
+	if (!items)
+		return -1;
+	size_t n = json_len(items);
+	struct json **v = mem_alloc((n + 1) * sizeof *v);
+	for (size_t i = 0; i < n; i++)
+		v[i] = json_at(items, n - 1 - i);
+	/* Seconds are too few to sort by: the list is in that order. */
+	if (n && !str_eq(o->key, CREATED))
+		qsort_r(v, n, sizeof *v, compare, (void *)(uintptr_t)o);
+	int result = 0;
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = show(l, v[i], e);
+	mem_drop(&v);
+	return result;
+}
+
+static const struct order *find_order(const char *word, struct err *e)
+{
+	for (size_t i = 0; i < countof(orders); i++)
+		if (str_eq(orders[i].word, word))
+			return &orders[i];
+	err_set_(e, ERR_USAGE, "invalid --sort \"%.60s\": command, created, id, image, names, runningfor, size and status are known", word);
+	return NULL;
+}
+
 static int show(void *arg, struct json *item, struct err *e)
 {
 	struct listing *l = arg;
@@ -222,7 +275,10 @@ static int ps(void *opts, int argc unused, char **argv unused, struct err *e)
 {
 	const struct ps_options *o = opts;
 	struct engine *g = cli_engine(e);
-	bool size = o->size || (o->format && strstr(o->format, ".Size") && !o->quiet);
+	const struct order *order = o->sort ? find_order(o->sort, e) : NULL;
+	if (o->sort && !order)
+		return -1;
+	bool size = o->size || str_eq(o->sort, "size") || (o->format && strstr(o->format, ".Size") && !o->quiet);
 	struct container_list_request r = {.all = o->all, .size = size, .last = o->latest ? 1 : o->last.set ? o->last.v : -1, .filters = &o->filters};
 	own(mem) char *preset = mem_printf("%s%s%s", COLUMNS, o->size ? "\t{{.Size}}" : "", o->pod ? "\t{{.Pod}}\t{{.PodName}}" : "");
 	const char *format = o->quiet ? "{{.ID}}" : o->format;
@@ -230,8 +286,10 @@ static int ps(void *opts, int argc unused, char **argv unused, struct err *e)
 	own(cli_rows) struct cli_rows *rows = NULL;
 	if (!g || cli_rows_new(format, preset, headings, &rows, e) < 0)
 		return -1;
+	if (o->noheading)
+		cli_rows_no_heading(rows);
 	struct listing l = {rows, shown, shows_all(shown), o->no_trunc};
-	return container_list_each(g, &r, show, &l, e) < 0 ? -1 : cli_rows_print(rows, e);
+	return (order ? show_sorted(g, &r, order, &l, e) : container_list_each(g, &r, show, &l, e)) < 0 ? -1 : cli_rows_print(rows, e);
 }
 
 const struct cmd cmd_ps = {"ps", "", "List containers", ps_opts, countof(ps_opts), sizeof(struct ps_options), 0, 0, ps,

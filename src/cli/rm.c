@@ -14,7 +14,7 @@
 #include <limits.h>
 
 struct rm_options {
-	bool force, volumes, link, ignore;
+	bool force, volumes, link, ignore, depend;
 	struct opt_num timeout;
 	struct choice choice;
 	/* worked out */
@@ -25,6 +25,7 @@ static const struct opt rm_opts[] = {
 	CHOICE_ALL(struct rm_options, choice, 'a', "All there are; what runs only with -f"),
 	CHOICE_CIDFILE(struct rm_options, choice),
 	CHOICE_FILTER(struct rm_options, choice, 0),
+	{"depend", 0, OPT_BOOL, O(depend), NULL, "And those before it that require it, or use its namespaces"},
 	{"force", 'f', OPT_BOOL, O(force), NULL, "Kill it if it runs; one that is not there is no error"},
 	{"ignore", 'i', OPT_BOOL, O(ignore), NULL, "One that is not there is no error"},
 	CHOICE_LATEST(struct rm_options, choice),
@@ -57,6 +58,41 @@ static int rm_one(const char *name, void *arg, struct err *e)
 	return -1;
 }
 
+static bool leans_on(const struct container_record *r, const char *id)
+{
+	const char *const modes[] = {r->host.network_mode, r->host.ipc_mode, r->host.pid_mode, r->host.uts_mode};
+	bool found = strv_has(&r->host.requires, id);
+	for (size_t i = 0; i < countof(modes); i++)
+		found |= modes[i] && str_eq(str_after(modes[i], "container:"), id);
+	return found;
+}
+
+/* And those that lean on them, which go first. What is not there keeps its name, for what is said of it. */
+static int with_dependents(struct engine *g, const struct strv *names, struct strv *ret, struct err *e)
+{
+	own(strv) struct strv ids = {};
+	own(strv) struct strv all = {};
+	char id[65];
+	if (containers_ids(&g->containers, false, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names->n; i++) {
+		struct err ignored = {};
+		const char *name = containers_find(&g->containers, names->v[i], id, &ignored) < 0 ? names->v[i] : id;
+		if (!strv_has(&ids, name))
+			strv_add(&ids, name);
+	}
+	for (size_t i = 0; i < ids.n; i++)
+		for (size_t k = 0; k < all.n; k++) {
+			own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+			struct err ignored = {};
+			if (!strv_has(&ids, all.v[k]) && container_get(g, all.v[k], 0, &c, &ignored) == 0 && leans_on(&c.record, ids.v[i]))
+				strv_add(&ids, all.v[k]);
+		}
+	for (size_t i = ids.n; i-- > 0;)
+		strv_add(ret, ids.v[i]);
+	return 0;
+}
+
 static int rm(void *opts, int argc, char **argv, struct err *e)
 {
 	struct rm_options *o = opts;
@@ -68,7 +104,13 @@ static int rm(void *opts, int argc, char **argv, struct err *e)
 	if (o->timeout.set && (o->timeout.v < -1 || o->timeout.v > INT_MAX))
 		return err_set(e, ERR_USAGE, "invalid --timeout \"%lld\": seconds, -1 for ever", (long long)o->timeout.v);
 	o->g = cli_engine(e);
-	return o->g ? choice_each(&o->choice, &rule, o->g, argc, argv, o->force, rm_one, o, e) : -1;
+	if (!o->g || !o->depend)
+		return o->g ? choice_each(&o->choice, &rule, o->g, argc, argv, o->force, rm_one, o, e) : -1;
+	own(strv) struct strv names = {};
+	own(strv) struct strv list = {};
+	if (choice_names(&o->choice, &rule, o->g, argc, argv, &names, e) < 0 || with_dependents(o->g, &names, &list, e) < 0)
+		return -1;
+	return cli_each((int)list.n, list.v, true, rm_one, o);
 }
 
 struct prune_options { bool force; struct strv filters; };

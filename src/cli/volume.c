@@ -120,12 +120,33 @@ static int create(void *opts, int argc, char **argv, struct err *e)
 	return cli_printf(e, "%s\n", name);
 }
 
+/* --all takes the place of names. *hold owns them. */
+int volume_names(struct engine *g, const struct cmd *cmd, bool all, int *argc, char ***argv, struct strv *hold, struct err *e)
+{
+	if (!all && *argc == 0)
+		return err_set(e, ERR_USAGE, "\"%s\" needs at least 1 argument: %s [OPTIONS] %s, or --all", cmd->name, cmd->name, cmd->usage);
+	if (all && *argc)
+		return err_set(e, ERR_USAGE, "--all does not go with volumes that are named: leave one of them away");
+	if (!all)
+		return 0;
+	own(json) struct json *items = volume_list(g, NULL, e);
+	if (!items)
+		return -1;
+	for (size_t i = 0; i < json_len(items); i++)
+		strv_add(hold, json_get_str(json_at(items, i), "Name"));
+	*argc = (int)hold->n;
+	*argv = hold->v;
+	return 0;
+}
+
+static const struct cmd cmd_volume_rm;
 struct rm_options {
-	bool force;
+	bool all, force;
 	/* worked out */
 	struct engine *g;
 };
 static const struct opt rm_opts[] = {
+	{"all", 'a', OPT_BOOL, offset_of(struct rm_options, all), NULL, "All there are, but those that a container has"},
 	{"force", 'f', OPT_BOOL, offset_of(struct rm_options, force), NULL, "One that is not there is no error"},
 };
 
@@ -138,8 +159,11 @@ static int rm_one(const char *name, void *arg, struct err *e)
 static int rm(void *opts, int argc, char **argv, struct err *e)
 {
 	struct rm_options *o = opts;
+	own(strv) struct strv hold = {};
 	o->g = cli_engine(e);
-	return o->g ? cli_each(argc, argv, true, rm_one, o) : -1;
+	if (!o->g || volume_names(o->g, &cmd_volume_rm, o->all, &argc, &argv, &hold, e) < 0)
+		return -1;
+	return cli_each(argc, argv, true, rm_one, o);
 }
 
 struct prune_options {
@@ -233,7 +257,7 @@ static int exists(void *opts unused, int argc unused, char **argv, struct err *e
 }
 
 #define LS(name, flags) {name, "", "List volumes", ls_opts, countof(ls_opts), sizeof(struct ls_options), 0, 0, ls, flags}
-#define RM(name, flags) {name, "VOLUME...", "Remove volumes", rm_opts, countof(rm_opts), sizeof(struct rm_options), 1, -1, rm, flags, .complete = "@volume"}
+#define RM(name, flags) {name, "VOLUME...", "Remove volumes", rm_opts, countof(rm_opts), sizeof(struct rm_options), 0, -1, rm, flags, .complete = "@volume"}
 static const struct cmd cmd_volume_ls = LS("ls", 0), cmd_volume_list = LS("list", CMD_HIDDEN);
 static const struct cmd cmd_volume_rm = RM("rm", 0), cmd_volume_remove = RM("remove", CMD_HIDDEN);
 static const struct cmd cmd_volume_create = {"create", "[VOLUME]", "Make a volume", create_opts, countof(create_opts),

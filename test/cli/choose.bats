@@ -173,3 +173,17 @@ states() { hull ps -a --format '{{.Names}} {{.State}}' | sort; }
     refuses 125 'needs at least 2 arguments' exec -l
     refuses 125 '--latest is a container' inspect -l --type image
 }
+
+@test "rm --depend: who requires it, or uses its namespaces, goes too" {
+    hull create --name base box true
+    hull create --name above --requires base box true
+    hull create --name top --requires above box true
+    hull create --name beside --ipc container:base box true
+    hull create --name alone box true
+    run -0 hull rm --depend base
+    [ "${#lines[@]}" = 4 ]
+    [ "$(states)" = "alone created" ]
+    refuses 1 'no such container: nobody' rm --depend nobody
+    run -0 hull rm --depend -f nobody alone
+    [ -z "$(states)" ]
+}

@@ -116,3 +116,12 @@ more" ]
     hull create --name host --rootfs dir /bin/busybox true
     refuses 1 'export it' commit host
 }
+
+@test "commit --iidfile, -q: the id in a file" {
+    hull run --name to-file box true
+    run -0 hull commit -q --iidfile written.id to-file
+    [[ $output == sha256:* && $output = "$(cat written.id)" ]]
+    refuses 1 'iidfile' commit --iidfile nodir/written.id to-file
+    hull rmi "$(cat written.id)"
+    hull rm to-file
+}

@@ -261,3 +261,19 @@ PY
     hull history --format json box | python3 -c 'import json, sys; [json.loads(l)["CreatedBy"] for l in sys.stdin]'
     refuses 125 'human' history --human=maybe box
 }
+
+@test "ps --sort, --noheading" {
+    hull create --name sort-b --label sorted box zz
+    hull create --name sort-a --label sorted box yy
+    hull create --name sort-c --label sorted box xx
+    run -0 hull ps -a --filter label=sorted --sort names --format '{{.Names}}'
+    [ "${lines[*]}" = "sort-a sort-b sort-c" ]
+    run -0 hull ps -a --filter label=sorted --sort created --format '{{.Names}}'
+    [ "${lines[*]}" = "sort-b sort-a sort-c" ]
+    run -0 hull ps -a --filter label=sorted --sort command --format '{{.Names}}'
+    [ "${lines[*]}" = "sort-c sort-a sort-b" ]
+    run -0 hull ps -a --filter label=sorted --noheading
+    [[ ${#lines[@]} = 3 && ${lines[0]} == *sort-c ]]
+    refuses 125 'invalid --sort' ps --sort color
+    hull rm sort-a sort-b sort-c
+}

@@ -223,3 +223,17 @@ PY
     run -0 sh -c '"$HULL" logs many | head -n 1'
     [ "$output" = 1 ]
 }
+
+@test "logs of several, one after the other; --names; with -f as they come" {
+    hull run --name first-log box sh -c 'echo one; echo two' >/dev/null
+    hull run --name other-log box printf 'cut' >/dev/null
+    run -0 hull logs first-log other-log
+    [ "$output" = $'one\ntwo\ncut' ]
+    run -0 hull logs --names -t -n 1 first-log
+    [[ $output =~ ^first-log\ [0-9-]+T[^\ ]+Z\ two$ ]]
+    run -0 timeout 60 "$HULL" logs -f --names first-log other-log
+    [ "$(sort <<<"$output")" = $'first-log one\nfirst-log two\nother-log cut' ]
+    run hull logs nobody other-log
+    [[ $status -eq 1 && $output == *"no such container"*cut ]]
+    hull rm first-log other-log
+}

@@ -161,6 +161,7 @@ bindings() { hull inspect -f '{{json .HostConfig.PortBindings}}' "$1"; }
     hull run --rm -p 8086:80 box true
     refuses 1 'sctp' update --publish-add 8088:80/sctp web
     [ "$(hull port web)" = "80/tcp -> 127.0.0.1:8087" ]
+    hull port --all | grep -qxF "$(hull inspect -f '{{.Id}}' web | cut -c1-12)"$'\t'"80/tcp -> 127.0.0.1:8087"
 }
 
 # A fetch gives up after two seconds, which are few on a machine that others use.

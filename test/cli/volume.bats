@@ -206,3 +206,20 @@ teardown_file() { hull_teardown; }
     [ ! -e "$HULL_ROOT/volumes/half" ]
     hull volume rm big big2
 }
+
+@test "volume rm --all, inspect --all" {
+    hull volume create one-of-all
+    hull volume create in-use
+    hull create --name all-user -v in-use:/v box true
+    [[ $(hull volume inspect -a -f '{{.Name}}') == *in-use*one-of-all* ]]
+    run hull volume rm -a
+    [[ $status -eq 1 && $output == *one-of-all* && $output == *"in-use"* ]]
+    [ "$(hull volume ls -q)" = in-use ]
+    hull rm all-user
+    run -0 hull volume rm --all
+    [ "$output" = in-use ]
+    run -0 hull volume rm --all
+    refuses 125 'does not go with' volume rm --all in-use
+    refuses 125 'needs at least 1 argument' volume rm
+    refuses 125 'needs at least 1 argument' volume inspect
+}
