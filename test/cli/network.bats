@@ -436,14 +436,14 @@ time.sleep(100)' >"$HULL_DIR/ready" 3>&- &
 }
 
 @test "a hundred containers on one network: each has an address and all names resolve" {
-    local i
+    local i n=${HULL_TEST_STARTS:-100}
     hull network create town
-    for i in $(seq 100); do
+    for i in $(seq "$n"); do
         hull run -d --name "house$i" --network town box sleep 1000 >/dev/null
     done
     run -0 hull network inspect -f '{{range .Containers}}{{println .IPv4Address}}{{end}}' town
-    [ "$(sort -u <<<"$output" | grep -c /)" = 100 ]
-    run -0 hull exec house50 sh -c 'for i in $(seq 100); do nslookup house$i >/dev/null 2>&1 || echo "no house$i"; done'
+    [ "$(sort -u <<<"$output" | grep -c /)" = "$n" ]
+    run -0 hull exec house9 sh -c 'for i in $(seq "$1"); do nslookup house$i >/dev/null 2>&1 || echo "no house$i"; done' sh "$n"
     [ -z "$output" ]
 }
 
