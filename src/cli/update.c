@@ -4,14 +4,14 @@
  */
 #include "cli/commands.h"
 #include "cli/run_request.h"
-#include "engine/update.h"
+#include "cli/update_limits.h"
 
 #include "base/num.h"
 
 struct update_options {
-	char *cpus, *cpuset_cpus, *cpuset_mems, *restart;
+	struct update_limits limits;
+	char *restart;
 	struct strv publish_add, publish_remove, mount_add, mount_remove, device_add, device_remove;
-	struct opt_num memory, reservation, swap, pids, shares, period, quota, rt_period, rt_runtime, blkio_weight;
 	struct run_options run; /* of which only the health checks' part is used */
 	/* worked out */
 	struct engine *g;
@@ -19,15 +19,7 @@ struct update_options {
 };
 #define O(m) offset_of(struct update_options, m)
 static const struct opt opts[] = {
-	{"blkio-weight", 0, OPT_I64, O(blkio_weight), "N", "Share of block I/O, 10 to 1000"},
-	{"cpu-period", 0, OPT_I64, O(period), "US", "Period of the CPU limit in microseconds"},
-	{"cpu-quota", 0, OPT_I64, O(quota), "US", "CPU time in a period in microseconds, -1: any"},
-	{"cpu-rt-period", 0, OPT_I64, O(rt_period), "US", "Period of the real-time limit in microseconds"},
-	{"cpu-rt-runtime", 0, OPT_I64, O(rt_runtime), "US", "Real-time CPU time in a period in microseconds"},
-	{"cpu-shares", 'c', OPT_I64, O(shares), "N", "Share of CPU time when it is scarce (1024 is normal)"},
-	{"cpus", 0, OPT_STR, O(cpus), "N", "Number of CPUs it may use, as in 0.5; 0: any"},
-	{"cpuset-cpus", 0, OPT_STR, O(cpuset_cpus), "LIST", "CPUs it may run on, as in 0-3,6"},
-	{"cpuset-mems", 0, OPT_STR, O(cpuset_mems), "LIST", "Memory nodes it may use"},
+	UPDATE_CPU(struct update_options, limits),
 	{"device-add", 0, OPT_STRV, O(device_add), "HOST[:PATH[:rwm]]", "Give it a further device, as --device of run"},
 	{"device-rm", 0, OPT_STRV, O(device_remove), "PATH", "Take a device away"},
 	{"health-cmd", 0, OPT_STR, O(run.health_cmd), "COMMAND", "Shell command that tells whether it is well"},
@@ -37,13 +29,11 @@ static const struct opt opts[] = {
 	{"health-start-interval", 0, OPT_STR, O(run.health_start_interval), "TIME", "Time between two checks in the start period"},
 	{"health-start-period", 0, OPT_STR, O(run.health_start_period), "TIME", "Time in which failures do not count"},
 	{"health-timeout", 0, OPT_STR, O(run.health_timeout), "TIME", "A check that takes longer has failed"},
-	{"memory", 'm', OPT_SIZE, O(memory), "BYTES", "Limit of its memory, as in 256M; 0 or -1: none", OPT_MINUS_ONE},
-	{"memory-reservation", 0, OPT_SIZE, O(reservation), "BYTES", "Memory it keeps when memory is scarce", OPT_MINUS_ONE},
-	{"memory-swap", 0, OPT_SIZE, O(swap), "BYTES", "Limit of memory and swap together, -1: any", OPT_MINUS_ONE},
+	UPDATE_MEMORY(struct update_options, limits),
 	{"mount-add", 0, OPT_STRV, O(mount_add), "SPEC", "Mount something in it, as --mount or -v of run"},
 	{"mount-rm", 0, OPT_STRV, O(mount_remove), "PATH", "Take the mount at PATH away"},
 	{"no-healthcheck", 0, OPT_BOOL, O(run.no_healthcheck), NULL, "Check its health no longer"},
-	{"pids-limit", 0, OPT_I64, O(pids), "N", "Limit of its processes, -1: none"},
+	UPDATE_PIDS(struct update_options, limits),
 	{"publish-add", 0, OPT_STRV, O(publish_add), "[[IP:]HOST-PORT:]PORT", "Publish a further port, as -p of run"},
 	{"publish-rm", 0, OPT_STRV, O(publish_remove), "[[IP:]HOST-PORT:]PORT", "Publish a port no longer; without HOST-PORT: nowhere"},
 	{"restart", 0, OPT_STR, O(restart), "POLICY", "When it comes back: no, on-failure[:n], always, unless-stopped", 0, "no on-failure always unless-stopped"},
@@ -61,15 +51,32 @@ static int update_one(const char *name, void *arg, struct err *e)
 	return container_update(o->g, name, &o->r, e);
 }
 
-static bool has_any(const struct update_options *o)
+bool update_limits_any(const struct update_limits *l)
 {
-	const struct opt_num *n[] = {&o->memory, &o->reservation, &o->swap, &o->pids, &o->shares, &o->period, &o->quota, &o->rt_period, &o->rt_runtime,
-		&o->blkio_weight};
-	bool any = o->cpus || o->cpuset_cpus || o->cpuset_mems || o->restart || o->publish_add.n || o->publish_remove.n ||
-		o->mount_add.n || o->mount_remove.n || o->device_add.n || o->device_remove.n;
+	const struct opt_num *n[] = {&l->memory, &l->reservation, &l->swap, &l->pids, &l->shares, &l->period, &l->quota, &l->rt_period, &l->rt_runtime,
+		&l->blkio_weight};
+	bool any = l->cpus || l->cpuset_cpus || l->cpuset_mems;
 	for (size_t i = 0; i < countof(n); i++)
 		any |= n[i]->set;
 	return any;
+}
+
+int update_limits_read(const struct update_limits *l, struct update_request *ret, struct err *e)
+{
+	struct err why = {};
+	*ret = (struct update_request){.memory = number(&l->memory), .reservation = number(&l->reservation), .swap = number(&l->swap), .pids = number(&l->pids),
+		.shares = number(&l->shares), .period = number(&l->period), .quota = number(&l->quota), .rt_period = number(&l->rt_period),
+		.rt_runtime = number(&l->rt_runtime), .blkio_weight = number(&l->blkio_weight), .cpuset_cpus = l->cpuset_cpus, .cpuset_mems = l->cpuset_mems};
+	if (l->cpus && num_cpus(l->cpus, &ret->nano_cpus.v, &why) < 0)
+		return err_set(e, ERR_USAGE, "invalid --cpus \"%.60s\": it is a number such as 0.5 or 2", l->cpus);
+	ret->nano_cpus.set = l->cpus != NULL;
+	return 0;
+}
+
+static bool has_any(const struct update_options *o)
+{
+	return update_limits_any(&o->limits) || o->restart || o->publish_add.n || o->publish_remove.n || o->mount_add.n || o->mount_remove.n ||
+		o->device_add.n || o->device_remove.n;
 }
 
 static int read_ports(struct run_request *into, const char *option, const struct strv *list, struct port_requests *ret, struct err *e)
@@ -110,14 +117,9 @@ static int read_things(struct update_options *o, struct run_request *into, struc
 static int update(void *opts_, int argc, char **argv, struct err *e)
 {
 	struct update_options *o = opts_;
-	struct err why = {};
-	o->r = (struct update_request){.memory = number(&o->memory), .reservation = number(&o->reservation), .swap = number(&o->swap), .pids = number(&o->pids),
-		.shares = number(&o->shares), .period = number(&o->period), .quota = number(&o->quota), .rt_period = number(&o->rt_period),
-		.rt_runtime = number(&o->rt_runtime), .blkio_weight = number(&o->blkio_weight), .cpuset_cpus = o->cpuset_cpus,
-		.cpuset_mems = o->cpuset_mems, .restart = o->restart};
-	if (o->cpus && num_cpus(o->cpus, &o->r.nano_cpus.v, &why) < 0)
-		return err_set(e, ERR_USAGE, "invalid --cpus \"%.60s\": it is a number such as 0.5 or 2", o->cpus);
-	o->r.nano_cpus.set = o->cpus != NULL;
+	if (update_limits_read(&o->limits, &o->r, e) < 0)
+		return -1;
+	o->r.restart = o->restart;
 	struct run_request health __attribute__((cleanup(run_request_drop))) = {};
 	if (run_request_health(&o->run, &health, e) < 0)
 		return -1;

@@ -93,3 +93,14 @@ RUN true" | hull build -q -t made -
     [ "$(echo $output)" = "0 100000 1000" ]
     hull rm mapped mapped-clone
 }
+
+@test "with limits of its own: the others stay; one that cannot be leaves no container" {
+    hull create --name modest --memory 64M --cpu-shares 200 --pids-limit 30 box true
+    hull clone --memory 128M --memory-swap 256M --cpus 0.5 modest bigger
+    run -0 hull inspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.CpuShares}} {{.HostConfig.PidsLimit}}' bigger modest
+    [ "$output" = $'134217728 500000000 200 30\n67108864 0 200 30' ]
+    refuses 125 'invalid --cpus' clone --cpus many modest refused
+    refuses 125 'swap' clone --memory 1G --memory-swap 1M modest refused
+    refute_container refused
+    hull rm modest bigger
+}
