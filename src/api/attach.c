@@ -54,17 +54,15 @@ int call_write_frame(struct call *c, bool tty, int stream, const void *p, size_t
 	return (!tty && conn_write(c->conn, head, sizeof head, e) < 0) || conn_write(c->conn, p, n, e) < 0 ? -1 : 0;
 }
 
-int call_join(struct call *c, int sock, bool tty, unsigned streams, const struct attach_client *keys, enum attach_end *ret, struct err *e)
+int call_join(struct call *c, int sock, unsigned streams, const struct attach_client *how, enum attach_end *ret, struct err *e)
 {
-	struct attach_client a = *keys;
+	struct attach_client a = *how;
 	int status;
 	a.sock = sock;
 	a.in = streams & ATTACH_STDIN ? c->conn->fd : -1;
 	/* Without any stream we are there until the end. */
 	a.out = a.err = c->conn->fd;
-	a.tty = tty;
 	a.is_stream = true;
-	a.framed = !tty;
 	a.early = c->conn->in.data;
 	a.nearly = streams & ATTACH_STDIN ? c->conn->in.len : 0;
 	int r = attach_run(&a, ret, &status, e);
@@ -147,14 +145,14 @@ static int take_place(struct attach *a, struct err *e)
 	return 0;
 }
 
-static int stream(struct attach *a, const struct attach_client *keys, struct err *e)
+static int stream(struct attach *a, const struct attach_client *how, struct err *e)
 {
 	for (;;) {
 		enum attach_end end;
 		int r = a->sock < 0 ? wait_for_start(a, e) : 1;
 		if (r <= 0)
 			return r;
-		if (call_join(a->call, a->sock, a->tty, a->streams, keys, &end, e) < 0)
+		if (call_join(a->call, a->sock, a->streams, how, &end, e) < 0)
 			return -1;
 		fd_drop(&a->sock);
 		a->again = true;
@@ -176,7 +174,8 @@ static int attach(struct call *c, struct err *e)
 		return -1;
 	for (size_t i = 0; i < countof(wants); i++)
 		a.streams |= call_bool(c, wants[i].name, false) ? wants[i].flag : 0;
-	a.tty = a.c.record.config.tty;
+	a.tty = how.tty = a.c.record.config.tty;
+	how.framed = !how.tty;
 	if (streams && take_place(&a, e) < 0)
 		return -1;
 	fd_drop(&a.c.lock);

@@ -13,7 +13,7 @@
 
 static const struct route *const tables[] = {
 	system_routes, container_routes, container_life_routes, container_view_routes,
-	attach_routes,
+	attach_routes, exec_routes, archive_routes,
 	image_routes, image_transfer_routes, build_routes,
 };
 

@@ -11,7 +11,7 @@ int call_hijack(struct call *c, bool tty, struct err *e) must_use;
 int call_stream_keys(const char *text, const struct container_entry *c, unsigned char ret[static 16], size_t *ret_n, struct err *e) must_use;
 /* stream: 1 stdout, 2 stderr. */
 int call_write_frame(struct call *c, bool tty, int stream, const void *p, size_t n, struct err *e) must_use;
-/* Until one of the two ends, or the keys are typed. Of keys: the detach keys. */
-int call_join(struct call *c, int sock, bool tty, unsigned streams, const struct attach_client *keys, enum attach_end *ret, struct err *e) must_use;
+/* Until one of the two ends, or the keys are typed. Of how: the detach keys, tty, framed. */
+int call_join(struct call *c, int sock, unsigned streams, const struct attach_client *how, enum attach_end *ret, struct err *e) must_use;
 /* The query's h and w become the size of the terminal of the monitor that serves in run_dir; answers. */
 int call_resize(struct call *c, int run_dir, struct err *e) must_use;

@@ -83,7 +83,7 @@ struct exec_request {
  * status, 128 + n for a signal, or when the detach keys were typed (0). ERR_NOCMD, ERR_NOEXEC: the command could not be
  * executed. Signals that reach us go to the process. */
 int container_run_in(struct engine *g, struct container_entry *c, const struct exec_request *r, int *ret_status, struct err *e) must_use;
-/* The same without a terminal, and without waiting: a child of ours, with these fds as its stdio (-1: /dev/null). */
+/* The same without waiting: a child of ours, with these fds as its stdio (-1: /dev/null) or a terminal of ours. */
 struct container_process;
 int container_begin_in(struct engine *g, struct container_entry *c, const struct exec_request *r, const int stdio[3], struct container_process *ret,
 	struct err *e) must_use;

@@ -3,6 +3,7 @@
  * inspect: the record is kept under docker's keys, so the document is the record in docker's order, with what is known only now
  * (State, paths, sizes) and what docker always has and hull does not (empty, as docker prints it).
  */
+#include "engine/exec_session.h"
 #include "engine/container.h"
 
 #include "base/path.h"
@@ -119,6 +120,18 @@ int container_size(struct engine *g, struct container_entry *c, uint64_t *ret_rw
 	return 0;
 }
 
+static struct json *execs_json(struct engine *g, const struct container_entry *c)
+{
+	own(strv) struct strv ids = {};
+	exec_session_ids(g, c->id, &ids);
+	if (!ids.n)
+		return NULL;
+	struct json *j = json_new_array();
+	for (size_t i = 0; i < ids.n; i++)
+		json_add(j, json_new_str(ids.v[i]));
+	return j;
+}
+
 struct json *container_inspect(struct engine *g, struct container_entry *c, bool size, struct err *e)
 {
 	const struct container_record *r = &c->record;
@@ -148,7 +161,7 @@ struct json *container_inspect(struct engine *g, struct container_entry *c, bool
 	json_set_str(j, "MountLabel", r->mount_label ? r->mount_label : "");
 	json_set_str(j, "ProcessLabel", r->process_label ? r->process_label : "");
 	json_set_str(j, "AppArmorProfile", r->apparmor ? r->apparmor : "");
-	json_set(j, "ExecIDs", NULL);
+	json_set(j, "ExecIDs", execs_json(g, c));
 	json_set(j, "HostConfig", host_json(r));
 	json_set(j, "GraphDriver", driver_json(g, c));
 	if (size) {

@@ -88,6 +88,18 @@ static int let_go(const struct monitor *m, struct err *e)
 	return chdir("/") < 0 ? err_sys(e, "/") : 0;
 }
 
+static int begin(struct server *s, const int stdio[3], struct err *e)
+{
+	struct container_process p;
+	s->container = (struct container){.pidfd = -1, .console = -1, .start = -1, .cgroup = {.v2 = -1}};
+	if (s->monitor->begin(s->monitor->arg, stdio, &p, e) < 0)
+		return -1;
+	s->container.pid = p.pid;
+	s->container.pidfd = p.pidfd;
+	s->container.console = p.console;
+	return 0;
+}
+
 static int create(struct server *s, struct err *e)
 {
 	struct monitor *m = s->monitor;
@@ -97,7 +109,9 @@ static int create(struct server *s, struct err *e)
 	memcpy(m->create.stdio, child, sizeof child);
 	const int ours[3] = {s->input, s->sources[0].fd, s->sources[1].fd};
 	memcpy(m->files, ours, sizeof ours);
-	if (r == 0)
+	if (r == 0 && m->begin)
+		r = begin(s, child, e);
+	else if (r == 0)
 		r = m->restore ? container_restore(m->restore, &s->container, e) : container_create(&m->create, &s->container, e);
 	for (int i = 0; i < 3; i++)
 		fd_drop(&child[i]);
@@ -123,8 +137,8 @@ static int start(struct server *s, struct err *e)
 		return -1;
 	if (s->tty)
 		clients_greet(s);
-	/* What was restored runs already. */
-	if (!m->restore && ((m->created && m->created(m->arg, &s->container, e) < 0) || container_start(&s->container, e) < 0))
+	/* What was restored or begun runs already. */
+	if (!m->restore && !m->begin && ((m->created && m->created(m->arg, &s->container, e) < 0) || container_start(&s->container, e) < 0))
 		return -1;
 	fd_drop(&m->create.rootfs);
 	while (m->create.preserve_fds && !m->keeps_preserved)
@@ -150,7 +164,8 @@ static void undo(struct server *s)
 	if (s->created) {
 		proc_pidfd_signal(s->container.pidfd, SIGKILL);
 		reap(s, &info);
-		(void)!container_remove(&s->container, &ignored);
+		if (!s->monitor->begin)
+			(void)!container_remove(&s->container, &ignored);
 		container_drop(&s->container);
 	}
 	log_drop(&s->log);
@@ -231,7 +246,7 @@ static void stop_container(struct server *s, int64_t *kill_at, int *ms)
 	int64_t now = num_monotonic_ns();
 	if (!*kill_at) {
 		*kill_at = s->monitor->stop_seconds < 0 ? INT64_MAX : now + s->monitor->stop_seconds * 1000000000LL;
-		if (cgroup_is_frozen(&s->container.cgroup))
+		if (!s->monitor->begin && cgroup_is_frozen(&s->container.cgroup))
 			(void)!cgroup_freeze(&s->container.cgroup, false, &ignored);
 		proc_pidfd_signal(s->container.pidfd, s->monitor->stop_signal);
 	}
@@ -327,8 +342,10 @@ static void finish(struct server *s)
 	x.stopped = got_term || m->is_final;
 	x.finished_ns = num_now_ns();
 	/* docker's rule: any process of the container counts, not the first alone. */
-	x.oom_killed = cgroup_oom_kills(&s->container.cgroup) > 0;
-	(void)!container_remove(&s->container, &ignored);
+	if (!m->begin) {
+		x.oom_killed = cgroup_oom_kills(&s->container.cgroup) > 0;
+		(void)!container_remove(&s->container, &ignored);
+	}
 	pump_take_rest(s);
 	log_close(&s->log, num_now_ns());
 	s->status = x.status;

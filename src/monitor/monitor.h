@@ -51,6 +51,9 @@ struct monitor_client { int sock; unsigned streams; /* ATTACH_STDIN | ATTACH_STD
 struct monitor {
 	struct container_create create;
 	struct container_restore *restore; /* its processes come from a checkpoint: `create` is what else it is made of. NULL: they are new */
+	/* May be NULL. What runs is a process that this makes, a child of ours, in a container that is another monitor's. stdio: as in create; the
+	 * rest of `create` but its id and whether there is a terminal is not looked at. */
+	int (*begin)(void *arg, const int stdio[3], struct container_process *ret, struct err *e);
 	int files[3];      /* our ends of its standard files; -1: none. Set when they are there */
 	struct log_options log;
 	int run_dir;       /* fd of the container's run directory: attach.sock and lock live here */
