@@ -87,19 +87,19 @@ int conn_next(struct conn *c, struct arena *a, struct http_request *ret, int *re
 		return 0;
 	c->begun = c->chunked = c->expects = false;
 	c->in.max = HTTP_HEAD_MAX + 2 * READ_SIZE;
-	while ((head = http_head_end(buf_text(&c->in), c->in.len)) == 0) {
+	while ((head = http_head_end(buf_text(&c->in), c->in.len)) == 0 && c->in.len <= HTTP_HEAD_MAX) {
 		/* Some clients end a body with an empty line more. */
 		while (c->in.len >= 2 && memcmp(c->in.data, "\r\n", 2) == 0)
 			buf_cut(&c->in, 2);
-		if (c->in.len > HTTP_HEAD_MAX) {
-			*ret_status = 431;
-			return err_set(e, ERR_USAGE, "the head of a request is longer than %d bytes", HTTP_HEAD_MAX);
-		}
 		is_idle = c->in.len == 0;
 		int r = is_idle && is_asked_to_end ? 0 : fill(c, e);
 		is_idle = 0;
 		if (r <= 0)
 			return r < 0 ? -1 : c->in.len ? err_set(e, ERR_USAGE, "the request ends in its head") : 0;
+	}
+	if (head == 0 || head > HTTP_HEAD_MAX) {
+		*ret_status = 431;
+		return err_set(e, ERR_USAGE, "the head of a request is longer than %d bytes", HTTP_HEAD_MAX);
 	}
 	if (http_parse_request(c->in.data, head, a, ret, e) < 0) {
 		*ret_status = e->kind == ERR_UNSUPPORTED && strstr(e->text, "HTTP/1.1") ? 505 : err_map(e->kind)->http_status;

@@ -15,13 +15,16 @@ import socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.settimeout(30)
 s.connect(sys.argv[1])
-s.sendall(sys.argv[2].encode().decode("unicode_escape").encode("latin-1"))
-s.shutdown(socket.SHUT_WR)
 out = b""
+try:
+    s.sendall(sys.argv[2].encode().decode("unicode_escape").encode("latin-1"))
+    s.shutdown(socket.SHUT_WR)
+except (BrokenPipeError, ConnectionResetError): # it has answered and does not read the rest
+    pass
 try:
     while piece := s.recv(65536):
         out += piece
-except ConnectionResetError: # it did not read all that we sent
+except ConnectionResetError:
     pass
 sys.stdout.write(out.decode("latin-1").replace("\r", ""))
 PY
