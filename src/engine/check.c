@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "engine/image.h"
 #include "engine/layers.h"
+#include "engine/migrate.h"
 #include "image/partial.h"
 
 #include <stdio.h>
@@ -187,9 +188,18 @@ static void fetch_all(struct check *c)
 {
 	struct storage_damage *v = c->report->damage.v;
 	size_t n = c->report->damage.n;
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(v[i].kind, "layer") && v[i].damaged && !v[i].mended && v[i].images.n)
+	for (size_t i = 0; i < n; i++) {
+		struct err why = {};
+		if (!str_eq(v[i].kind, "layer") || !v[i].damaged || v[i].mended)
+			continue;
+		/* What runs on them keeps the rest of its files. */
+		if (storage_in_use(c->g, v[i].id, &why) < 0) {
+			add_why(&v[i], &why);
+			v[i].damaged = false;
+		} else if (v[i].images.n) {
 			snap_distrust(&c->g->snap, v[i].id);
+		}
+	}
 	for (size_t k = 0; k < c->images.n; k++) {
 		struct err why = {};
 		bool touched = false;

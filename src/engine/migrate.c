@@ -54,17 +54,9 @@ static int hold(struct guard *x, const char *id, struct err *e)
 	return 1;
 }
 
-static int may(void *arg, struct err *e)
+static int hold_all(struct guard *x, struct err *e)
 {
-	struct guard *x = arg;
 	own(strv) struct strv ids = {};
-	x->lock = path_lock(x->g->root, "layers.lock", true, true, e);
-	if (x->lock < 0)
-		return -1;
-	if (!snap_has_layer(&x->g->snap, x->layer))
-		return err_set(e, ERR_NOT_FOUND, "it was removed meanwhile");
-	if (!x->files_go)
-		return 0;
 	if (containers_ids(&x->g->containers, false, &ids, e) < 0)
 		return -1;
 	for (size_t i = 0; i < ids.n; i++) {
@@ -73,6 +65,23 @@ static int may(void *arg, struct err *e)
 			return r < 0 ? -1 : err_set(e, ERR_CONFLICT, "container %.200s runs on its files", x->user);
 	}
 	return 0;
+}
+
+int storage_in_use(struct engine *g, const char *layer, struct err *e)
+{
+	struct guard x __attribute__((cleanup(guard_drop))) = {.g = g, .layer = layer, .lock = -1};
+	return snap_layer_is_files(&g->snap, layer) ? hold_all(&x, e) : 0;
+}
+
+static int may(void *arg, struct err *e)
+{
+	struct guard *x = arg;
+	x->lock = path_lock(x->g->root, "layers.lock", true, true, e);
+	if (x->lock < 0)
+		return -1;
+	if (!snap_has_layer(&x->g->snap, x->layer))
+		return err_set(e, ERR_NOT_FOUND, "it was removed meanwhile");
+	return x->files_go ? hold_all(x, e) : 0;
 }
 
 int storage_migrate(struct engine *g, const char *to, struct strv *ret_moved, struct strv *ret_left, struct err *e)

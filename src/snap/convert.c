@@ -19,6 +19,7 @@
 #include "snap/layers.h"
 #include "snap/lower.h"
 #include "snap/pack.h"
+#include "snap/sum.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,6 +59,9 @@ static int to_erofs(struct snap *s, const char *diff_id, int fd, struct err *e)
 		return -1;
 	if (fstat(tree, &root) < 0)
 		return err_sys(e, "look");
+	/* What is damaged would have the look of what is whole. */
+	if (sum_check(s->layers, diff_id, tree, e) < 0)
+		return -1;
 	erofs_open(&w, fd, s->layers);
 	if (pack_into(tree, lower_root_is_said(&root), fd, &bytes, e) < 0 || erofs_take_written(&w, NULL, bytes, e) < 0)
 		return -1;

@@ -13,6 +13,7 @@
 #include "snap/layers.h"
 #include "snap/lower.h"
 #include "snap/pack.h"
+#include "snap/sum.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -44,6 +45,9 @@ static int from_files(struct snap *s, const char *diff_id, put_fn put, void *arg
 		return -1;
 	if (fstat(tree, &root) < 0)
 		return err_sys(e, "look");
+	/* What is damaged is not handed on. */
+	if (sum_check(s->layers, diff_id, tree, e) < 0)
+		return -1;
 	struct tar_writer *tar = tar_writer_new(put, arg);
 	int r = pack_tree(tree, lower_root_is_said(&root), tar, e);
 	tar_writer_drop(&tar);

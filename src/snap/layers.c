@@ -16,6 +16,7 @@
 #include "snap/kept.h"
 #include "snap/mounted.h"
 #include "snap/storage.h"
+#include "snap/sum.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,6 +87,12 @@ static bool is_distrusted(const struct snap *s, const char *diff_id)
 bool snap_has_layer(const struct snap *s, const char *diff_id)
 {
 	return digest_is_valid(diff_id) && path_exists(s->layers, digest_hex(diff_id)) && !is_distrusted(s, diff_id);
+}
+
+bool snap_layer_is_files(const struct snap *s, const char *diff_id)
+{
+	struct stat st;
+	return digest_is_valid(diff_id) && fstatat(s->layers, digest_hex(diff_id), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
 int layers_check_id(const char *diff_id, struct err *e)
@@ -258,7 +265,8 @@ int layers_fill(struct snap *s, int tmp, struct stream *plain, uint64_t max_entr
 	if (fchown(tree, 0, 0) < 0 || fchmod(tree, 0755) < 0)
 		return err_sys(e, "make a layer");
 	a.tree = tree;
-	if (files_unpack(&a, plain, max_entries, ret, e) < 0)
+	char sum[DIGEST_TEXT];
+	if (files_unpack(&a, plain, max_entries, ret, e) < 0 || sum_tree(tree, sum, e) < 0 || sum_save(tmp, sum, e) < 0)
 		return -1;
 	if (a.form != WHITEOUT_PLAIN && whiteout_is_opaque(tree) && renameat(tmp, name, tmp, "opaque") < 0)
 		return err_sys(e, "make a layer");

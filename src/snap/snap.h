@@ -6,7 +6,7 @@
  *
  *   <root>/layers/<diff hex>             a complete, verified, synced layer: a file (erofs_head.h), its tar with EROFS metadata
  *                                        behind it, mounted as it is; or
- *   <root>/layers/<diff hex>/            its files: layer.json and
+ *   <root>/layers/<diff hex>/            its files: layer.json, sum (sum.h) and
  *       tree/                              the files, removals in overlay's form, or
  *       opaque/                            the same, when it hides all of the layers below (overlay does not look at a
  *                                          root's own mark), or
@@ -52,6 +52,7 @@ int snap_choose(struct snap *s, const char *word, bool lasting, struct err *e) m
 const char *snap_storage(struct snap *s); /* "erofs" or "files" */
 
 bool snap_has_layer(const struct snap *s, const char *diff_id);
+bool snap_layer_is_files(const struct snap *s, const char *diff_id); /* and not one file */
 struct snap_layer_info { uint64_t bytes; uint64_t files; }; /* sum of file sizes, number of entries */
 int snap_layer_info(const struct snap *s, const char *diff_id, struct snap_layer_info *ret, struct err *e) must_use;
 
@@ -80,7 +81,7 @@ int snap_ingest(struct snap *s, const struct snap_ingest *in, char ret_diff_id[1
 int snap_convert(struct snap *s, const char *diff_id, enum snap_storage to, int (*may)(void *arg, struct err *e), void *arg,
 	struct err *e) must_use;
 /* Reads the whole layer. ERR_NOT_FOUND, or ERR_CORRUPT: it is not what it was, and must be fetched again; damage that can be mended with what is
- * there is, when repair says so. Of a layer of files only that it is complete can be told. */
+ * there is, when repair says so. What a layer of files has lost or got is not. */
 int snap_verify(struct snap *s, const char *diff_id, bool repair, bool *ret_mended, struct err *e) must_use;
 /* A layer that is damaged is not here for this process, and stays where it is until it comes again and takes its place. */
 void snap_distrust(struct snap *s, const char *diff_id);

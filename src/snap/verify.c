@@ -4,8 +4,8 @@
  *
  * A layer's file is the tar, which has a digest, and metadata, which the same tar always gives again: so the tar is read and hashed,
  * metadata is made of it anew, into a file without a name that has nothing else in it, and the two are compared byte for byte. What is
- * wrong behind a tar that is right is mended on the spot. A tree of files has no digest: that it and its record are there is all that
- * can be said.
+ * wrong behind a tar that is right is mended on the spot. A tree of files has lost its tar: it is held against the sum that was made of
+ * it when it was laid out (sum.h).
  */
 #include "snap/snap.h"
 
@@ -15,6 +15,7 @@
 #include "snap/erofs_write.h"
 #include "snap/layers.h"
 #include "snap/lower.h"
+#include "snap/sum.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,5 +134,5 @@ int snap_verify(struct snap *s, const char *diff_id, bool repair, bool *ret_mend
 	own(fd) int tree = lower_open_to_read(s->layers, diff_id, e);
 	if (tree < 0 || snap_layer_info(s, diff_id, &info, e) < 0)
 		return e->kind == ERR_SYSTEM && e->sys != ENOENT ? -1 : err_set(e, ERR_CORRUPT, "it is not complete");
-	return 0;
+	return sum_check(s->layers, diff_id, tree, e);
 }

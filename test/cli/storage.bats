@@ -130,7 +130,17 @@ look() {
     refuses 1 'container runs runs on its files' system migrate erofs
     [ "$(forms)" = directory ]
     run -0 hull exec runs cat /etc/passwd
+    # Nor does a repair take them away, whatever is wrong with them.
+    chmod 1777 "$HULL_ROOT"/layers/*/tree/etc
+    run -1 hull system check --repair --remove
+    [[ $output == *"its files are not what they were; container runs runs on its files (docker.io/library/box:latest)" ]]
+    run -0 hull exec runs cat /etc/passwd
+    refuses 1 'not what they were' save -o saved.tar box
     hull rm -f runs
+    refuses 1 'not what they were' system migrate erofs
+    run -1 hull system check --repair --remove
+    [[ $output == *": removed" ]]
+    hull load -q -i "$HULL_BUILD/box/box.tar"
     run -0 hull system migrate erofs
     hull run -d --name runs --network host box sleep 1000
     run -0 hull system migrate files

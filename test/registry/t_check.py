@@ -42,6 +42,51 @@ def test_a_layer_is_replaced_when_the_other_is_here():
         hull.clean()
 
 
+def test_damage_of_a_layer_of_files_is_found():
+    def grow(path):
+        with open(path, "ab") as f:
+            f.write(b"x")
+
+    def turn(path):
+        st = os.stat(path)
+        with open(path, "r+b") as f:
+            f.seek(70000)
+            f.write(b"\0" * 10)
+        os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+
+    def swap(path):
+        os.unlink(path)
+        os.symlink("hello", path)
+
+    with Fake() as fake, Hull() as hull:
+        hull.env["HULL_STORAGE"] = "files"
+        fake.add(Image([make_layer({"big": noise(100000), "hole": bytes(1 << 20), "sub/hello": b"hello"})]), "x")
+        name = f"{fake.host}/x"
+        hull.ok("pull", "-q", name)
+        layer = os.path.join(hull.root, "layers", hull.layers()[0])
+        for damage_to in (os.unlink, grow, turn, swap, lambda path: os.truncate(path, 0), lambda path: os.chmod(path, 0o777),
+                          lambda path: os.chown(path, 5, 5), lambda path: os.utime(path, (1, 1)), lambda path: os.setxattr(path, "user.a", b"b"),
+                          lambda path: os.rename(path, path + "2"), lambda path: os.link(path, path + "2")):
+            hull.ok("system", "check")
+            damage_to(os.path.join(layer, "tree/big"))
+            p = hull.run("system", "check")
+            assert p.returncode == 1 and f"its files are not what they were ({name}:latest)" in p.out, (p.out, p.err)
+            assert "not what they were" in hull.run("save", "-o", os.path.join(hull.path, "x.tar"), name).err
+            assert ": mended" in hull.ok("system", "check", "--repair")
+        # Where the holes are is nobody's business.
+        with open(os.path.join(layer, "tree/hole"), "r+b") as f:
+            st = os.fstat(f.fileno())
+            f.truncate(0)
+            f.truncate(1 << 20)
+        os.utime(os.path.join(layer, "tree/hole"), ns=(st.st_atime_ns, st.st_mtime_ns))
+        hull.ok("system", "check")
+        # One from before there were sums.
+        os.unlink(os.path.join(layer, "sum"))
+        turn(os.path.join(layer, "tree/big"))
+        hull.ok("system", "check")
+        hull.clean()
+
+
 def test_what_is_neither_a_file_nor_a_directory_is_no_layer():
     with Fake() as fake, Hull() as hull:
         fake.add(Image([LAYER]), "x")
