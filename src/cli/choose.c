@@ -30,20 +30,20 @@ static int check(const struct choice *c, const struct choice_rule *r, int argc, 
 	return 0;
 }
 
-static int add_file(const struct choice_rule *r, const char *path, struct strv *ret, struct err *e)
+int choice_id_file(const char *option, const char *path, bool lenient, struct strv *ret, struct err *e)
 {
 	own(buf) struct buf b = {.max = 4096};
 	struct err why = {};
 	if (path_read(AT_FDCWD, path, &b, &why) < 0) {
-		if (r->ignore && why.kind == ERR_NOT_FOUND)
+		if (lenient && why.kind == ERR_NOT_FOUND)
 			return 0;
 		*e = why;
-		return err_wrap(e, "--cidfile");
+		return err_wrap(e, "--%s", option);
 	}
 	own(mem) char *text = buf_take(&b);
 	const char *id = str_trim(text);
 	if (!*id)
-		return err_set(e, ERR_USAGE, "--cidfile %.200s: there is no id in it", path);
+		return err_set(e, ERR_USAGE, "--%s %.200s: there is no id in it", option, path);
 	strv_add(ret, id);
 	return 0;
 }
@@ -91,7 +91,7 @@ int choice_names(const struct choice *c, const struct choice_rule *r, struct eng
 	for (int i = 0; i < argc; i++)
 		strv_add(ret, argv[i]);
 	for (size_t i = 0; i < c->cidfiles.n; i++)
-		if (add_file(r, c->cidfiles.v[i], ret, e) < 0)
+		if (choice_id_file("cidfile", c->cidfiles.v[i], r->ignore, ret, e) < 0)
 			return -1;
 	if (c->all && c->filters.n == 0 && !r->states)
 		return containers_ids(&g->containers, false, ret, e);

@@ -22,6 +22,8 @@ struct choice_rule {
 	const char *const *states;  /* whom --all means, up to NULL; NULL: all there are, also those that cannot be read */
 	bool ignore;                /* a file of --cidfile that is not there is no error */
 };
+/* Adds the id that is in a file of --`option`. lenient: one that is not there adds nothing. */
+int choice_id_file(const char *option, const char *path, bool lenient, struct strv *ret, struct err *e) must_use;
 /* argv's names and whom `c` names, full ids. ERR_USAGE: nobody is named, or in ways that do not go together. */
 int choice_names(const struct choice *c, const struct choice_rule *r, struct engine *g, int argc, char **argv, struct strv *ret, struct err *e) must_use;
 /* cli_each() or cli_each_at_once() over them. One that --all or --filter chose and that is gone meanwhile is no error. -1 with *e, or the status. */
@@ -31,6 +33,6 @@ int choice_each(const struct choice *c, const struct choice_rule *r, struct engi
 /* Of a verb whose first argument is a container: with `latest` its id comes to stand before the others, *hold owns them. ERR_USAGE unless there are
  * then `least` arguments, and not more than `most` (-1: any number). */
 int choice_latest(const struct cmd *cmd, bool latest, int least, int most, int *argc, char ***argv, struct strv *hold, struct err *e) must_use;
-#define LATEST(type, m) {"latest", 'l', OPT_BOOL, offset_of(type, m), NULL, "The container that was created last; no name is given then"}
+#define CHOICE_ONE(type, m) {"latest", 'l', OPT_BOOL, offset_of(type, m), NULL, "The container that was created last; no name is given then"}
 
 extern const char *const choice_live[]; /* running, paused or waiting to be started again */

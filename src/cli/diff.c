@@ -53,7 +53,7 @@ static int print_json(struct engine *g, const char *name, struct err *e)
 struct diff_options { char *format; bool latest; };
 static const struct opt diff_opts[] = {
 	{"format", 0, OPT_STR, offset_of(struct diff_options, format), "json", "As one JSON document", 0, "json"},
-	LATEST(struct diff_options, latest),
+	CHOICE_ONE(struct diff_options, latest),
 };
 
 static int diff(void *opts, int argc, char **argv, struct err *e)

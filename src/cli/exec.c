@@ -22,7 +22,7 @@ static const struct opt options[] = {
 	{"env", 'e', OPT_STRV, offset_of(struct exec_options, env), "NAME[=VALUE]", "Set an environment variable, or take it from here"},
 	{"env-file", 0, OPT_STRV, offset_of(struct exec_options, env_file), "FILE", "Read environment variables from a file", 0, "@file"},
 	{"interactive", 'i', OPT_BOOL, offset_of(struct exec_options, interactive), NULL, "Give it our stdin"},
-	LATEST(struct exec_options, latest),
+	CHOICE_ONE(struct exec_options, latest),
 	{"privileged", 0, OPT_BOOL, offset_of(struct exec_options, privileged), NULL, "Give it all capabilities"},
 	{"tty", 't', OPT_BOOL, offset_of(struct exec_options, tty), NULL, "Give it a terminal"},
 	{"user", 'u', OPT_STR, offset_of(struct exec_options, user), "USER[:GROUP]", "User, by name or number"},

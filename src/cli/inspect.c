@@ -18,10 +18,10 @@ struct inspect_options {
 #define FORMAT {"format", 'f', OPT_STR, O(format), "string", "A Go template, or \"json\" for one line", 0, "json"}
 #define SIZE   {"size", 's', OPT_BOOL, O(size), NULL, "Sizes of the files of a container or volume too"}
 static const struct opt inspect_opts[] = {
-	FORMAT, LATEST(struct inspect_options, latest), SIZE,
+	FORMAT, CHOICE_ONE(struct inspect_options, latest), SIZE,
 	{"type", 0, OPT_STR, O(type), "string", "Only objects of this kind", 0, "container image network volume"},
 };
-static const struct opt container_opts[] = {FORMAT, LATEST(struct inspect_options, latest), SIZE};
+static const struct opt container_opts[] = {FORMAT, CHOICE_ONE(struct inspect_options, latest), SIZE};
 static const struct opt image_opts[] = {
 	FORMAT,
 	{"platform", 0, OPT_STR, O(platform), "OS[/ARCH[/VARIANT]]", "Of this platform"},

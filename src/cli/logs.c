@@ -17,7 +17,7 @@ static const struct opt options[] = {
 	{"clear", 0, OPT_BOOL, offset_of(struct logs_cli, clear), NULL, "Empty the log, and print nothing"},
 	{"details", 0, OPT_BOOL, offset_of(struct logs_cli, details), NULL, "Show the attributes kept with a line"},
 	{"follow", 'f', OPT_BOOL, offset_of(struct logs_cli, follow), NULL, "Go on until the container ends"},
-	LATEST(struct logs_cli, latest),
+	CHOICE_ONE(struct logs_cli, latest),
 	{"names", 0, OPT_BOOL, offset_of(struct logs_cli, names), NULL, "Begin each line with the container's name"},
 	{"since", 0, OPT_STR, offset_of(struct logs_cli, since), "TIME", "Only from then: 2026-01-02T13:23:37Z, unix seconds, or 42m ago"},
 	{"tail", 'n', OPT_STR, offset_of(struct logs_cli, tail), "N", "Only the last N lines (all)"},

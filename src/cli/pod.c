@@ -7,6 +7,7 @@
  */
 #include "cli/pod.h"
 
+#include "cli/choose.h"
 #include "engine/events.h"
 #include "engine/pod.h"
 #include "sys/signals.h"
@@ -27,25 +28,31 @@ struct verb_options {
 #define O(m) offset_of(struct verb_options, m)
 #define ALL    {"all", 'a', OPT_BOOL, O(choice.all), NULL, "All pods"}
 #define LATEST {"latest", 'l', OPT_BOOL, O(choice.latest), NULL, "The pod that was made last"}
+#define ID_FILE {"pod-id-file", 0, OPT_STRV, O(choice.files), "FILE", "The pod whose id is in this file, too", 0, "@file"}
 #define IGNORE {"ignore", 'i', OPT_BOOL, O(ignore), NULL, "One that is not there is no error"}
 #define TIME   {"time", 't', OPT_I64, O(timeout), "SECONDS", "How long to wait before SIGKILL, -1 for ever (10)", 0, NULL, "timeout"}
 static const struct opt plain_opts[] = {ALL, LATEST};
-static const struct opt stop_opts[] = {ALL, IGNORE, LATEST, TIME};
+static const struct opt start_opts[] = {ALL, LATEST, ID_FILE};
+static const struct opt stop_opts[] = {ALL, IGNORE, LATEST, ID_FILE, TIME};
 static const struct opt kill_opts[] = {ALL, LATEST, {"signal", 's', OPT_STR, O(signal), "SIGNAL", "Signal to send (SIGKILL)", 0, CLI_SIGNALS}};
-static const struct opt rm_opts[] = {ALL, {"force", 'f', OPT_BOOL, O(force), NULL, "Stop what runs, remove the containers"}, IGNORE, LATEST, TIME};
+static const struct opt rm_opts[] = {ALL, {"force", 'f', OPT_BOOL, O(force), NULL, "Stop what runs, remove the containers"}, IGNORE, LATEST, ID_FILE, TIME};
 static const struct opt prune_opts[] = {{"force", 'f', OPT_BOOL, O(force), NULL, "Do not ask"}};
 
 int pod_choose(struct engine *g, const struct pod_choice *c, int argc, char **argv, struct strv *ret, struct err *e)
 {
-	if ((c->all || c->latest) && argc)
+	const bool named = argc || c->files.n;
+	if ((c->all || c->latest) && named)
 		return err_set(e, ERR_USAGE, "%s and names of pods exclude each other", c->all ? "--all" : "--latest");
 	if (c->all && c->latest)
 		return err_set(e, ERR_USAGE, "--all and --latest exclude each other");
-	if (!c->all && !c->latest && !argc)
+	if (!c->all && !c->latest && !named)
 		return err_set(e, ERR_USAGE, "name a pod, or give --all or --latest");
 	for (int i = 0; i < argc; i++)
 		strv_add(ret, argv[i]);
-	if (argc)
+	for (size_t i = 0; i < c->files.n; i++)
+		if (choice_id_file("pod-id-file", c->files.v[i], c->lenient, ret, e) < 0)
+			return -1;
+	if (named)
 		return 0;
 	own(json) struct json *list = pod_list(g, e);
 	if (!list)
@@ -184,6 +191,7 @@ static int remove_pod(const char *name, void *arg, struct err *e)
 static int for_each(struct verb_options *o, int argc, char **argv, int (*one)(const char *name, void *arg, struct err *e), struct err *e)
 {
 	own(strv) struct strv names = {};
+	o->choice.lenient = o->ignore;
 	if (prepare(o, e) < 0 || pod_choose(o->g, &o->choice, argc, argv, &names, e) < 0)
 		return -1;
 	return cli_each((int)names.n, names.v, true, one, o);
@@ -240,7 +248,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 }
 
 #define ROW(name, summary, opts, run) {name, "[POD...]", summary, opts, countof(opts), sizeof(struct verb_options), 0, -1, run, .complete = "@pod"}
-static const struct cmd cmd_start_pod = ROW("start", "Start all containers of pods", plain_opts, start_all);
+static const struct cmd cmd_start_pod = ROW("start", "Start all containers of pods", start_opts, start_all);
 static const struct cmd cmd_stop_pod = ROW("stop", "Stop all containers of pods, and the pods", stop_opts, stop_all);
 static const struct cmd cmd_restart_pod = ROW("restart", "Stop pods and start them again", plain_opts, restart_all);
 static const struct cmd cmd_kill_pod = ROW("kill", "Send a signal to the first process of each container of pods", kill_opts, kill_all);

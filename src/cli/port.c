@@ -54,7 +54,7 @@ static int print_all(struct engine *g, struct err *e)
 struct port_options { bool all, latest; };
 static const struct opt port_opts[] = {
 	{"all", 'a', OPT_BOOL, offset_of(struct port_options, all), NULL, "Of all that run, with their ids before them"},
-	LATEST(struct port_options, latest),
+	CHOICE_ONE(struct port_options, latest),
 };
 
 static int run(void *opts, int argc, char **argv, struct err *e)

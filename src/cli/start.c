@@ -123,7 +123,7 @@ struct attach_options {
 };
 static const struct opt attach_opts[] = {
 	{"detach-keys", 0, OPT_STR, offset_of(struct attach_options, detach_keys), "KEYS", "Keys that leave it running (ctrl-p,ctrl-q)"},
-	LATEST(struct attach_options, latest),
+	CHOICE_ONE(struct attach_options, latest),
 	{"no-stdin", 0, OPT_BOOL, offset_of(struct attach_options, no_stdin), NULL, "Do not give it our stdin"},
 	{"sig-proxy", 0, OPT_OPTSTR, offset_of(struct attach_options, sig_proxy), "BOOL", "Pass signals on to the process (true)", 0, "true false", NULL, "true"},
 };

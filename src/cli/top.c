@@ -13,7 +13,7 @@ static void add_line(struct tab *t, const struct json *cells)
 }
 
 struct top_options { bool latest; };
-static const struct opt top_opts[] = {LATEST(struct top_options, latest)};
+static const struct opt top_opts[] = {CHOICE_ONE(struct top_options, latest)};
 
 static int top(void *opts, int argc, char **argv, struct err *e)
 {

@@ -199,8 +199,16 @@ nothing_of_pods() {
     hull pod create --name filed --pod-id-file id >/dev/null
     hull create --pod-id-file id --name filed-a -v /x box sleep 1000 >/dev/null
     hull clone filed-a filed-b >/dev/null
-    hull pod start filed
+    run -0 hull pod start --pod-id-file id
+    [ "$output" = "$(cat id)" ] || [ "$output" = filed ]
     [ "$(ns filed-a net)" = "$(ns filed-b net)" ]
+    hull pod stop -t 0 --pod-id-file id
+    pod_is filed Exited
+    refuses 1 'pod-id-file.*no-such-file' pod rm --pod-id-file no-such-file
+    run -0 hull pod rm -i --pod-id-file no-such-file
+    refuses 125 'exclude each other' pod rm --all --pod-id-file id
+    hull pod rm -f --pod-id-file id
+    run -1 hull pod exists filed
 }
 
 @test "what is the pod's to say is refused of a container; names, options and mistakes" {
