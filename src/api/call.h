@@ -30,7 +30,7 @@ struct route {
 };
 /* One table a file; each ends with a row of NULL. */
 extern const struct route system_routes[], container_routes[], container_life_routes[], container_view_routes[];
-extern const struct route image_routes[], image_transfer_routes[], build_routes[];
+extern const struct route image_routes[], image_transfer_routes[], build_routes[], commit_routes[];
 extern const struct route attach_routes[], exec_routes[], archive_routes[];
 
 /* The container that the route names (container_get). 404: "No such container: x". */

@@ -10,6 +10,7 @@
 #include "engine/image.h"
 #include "engine/login.h"
 #include "engine/manifest.h"
+#include "engine/prune.h"
 #include "image/ref.h"
 
 #include <string.h>
@@ -120,7 +121,25 @@ static int remove_one(struct call *c, struct err *e)
 	return call_reply(c, 200, take(rows), e);
 }
 
-/* docker's form: a query of the hub is answered by name, newest fields first; stars and the like are filters here too. */
+static int prune(struct call *c, struct err *e)
+{
+	static const char *const folders[] = {"images", "blobs", "layers"};
+	struct strv filters;
+	own(strv) struct strv rest = {};
+	own(json) struct json *gone = json_new_array();
+	uint64_t before, freed;
+	if (call_filters(c, &filters, e) < 0)
+		return -1;
+	bool all = image_prune_is_all(&filters, false, &rest);
+	if (disk_bytes(c->g, folders, countof(folders), &before, e) < 0 || image_prune(c->g, all, &rest, gone, e) < 0 ||
+		prune_freed(c->g, "image", folders, countof(folders), before, &freed, e) < 0)
+		return -1;
+	struct json *j = json_new_object();
+	json_set(j, "ImagesDeleted", json_len(gone) ? take(gone) : NULL);
+	json_set(j, "SpaceReclaimed", json_new_u64(freed));
+	return call_reply(c, 200, j, e);
+}
+
 static bool is_wanted(const struct json *row, const struct strv *filters)
 {
 	for (size_t i = 0; i < filters->n; i++) {
@@ -182,6 +201,7 @@ const struct route image_routes[] = {
 	{"GET", "/images/{+}/history", history},
 	{"POST", "/images/{+}/tag", tag},
 	{"DELETE", "/images/{+}", remove_one},
+	{"POST", "/images/prune", prune},
 	{"GET", "/distribution/{+}/json", distribution},
 	{NULL, NULL, NULL},
 };

@@ -14,7 +14,7 @@
 static const struct route *const tables[] = {
 	system_routes, container_routes, container_life_routes, container_view_routes,
 	attach_routes, exec_routes, archive_routes,
-	image_routes, image_transfer_routes, build_routes,
+	image_routes, image_transfer_routes, build_routes, commit_routes,
 };
 
 /* "/v1.41/x": 41, and *path behind it. 0: none; -1: it is none of ours. */

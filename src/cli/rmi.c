@@ -8,7 +8,6 @@
 #include "engine/disk.h"
 #include "engine/events.h"
 #include "engine/image.h"
-#include "engine/layers.h"
 
 #include "base/num.h"
 
@@ -62,28 +61,8 @@ static const struct opt prune_opts[] = {
 
 int prune_images(struct engine *g, bool all, const struct strv *given, struct buf *out, struct err *e)
 {
-	own(prune_filters) struct prune_filters filters = {};
-	if (prune_filters_parse(given, &filters, e) < 0)
-		return -1;
-	if (!all)
-		strv_add(&filters.list, "dangling=true");
-	struct image_list_request q = {.filters = &filters.list, .all = true};
-	own(json) struct json *rows = image_list(g, &q, e);
 	own(json) struct json *removed = json_new_array();
-	if (!rows)
-		return -1;
-	for (size_t i = 0; i < json_len(rows); i++) {
-		const struct json *image = json_at(rows, i);
-		if (!prune_filters_take(&filters, image))
-			continue;
-		/* One in use keeps all of its names. */
-		struct err why = {};
-		if (image_remove_whole(g, json_get_str(image, "Id"), removed, &why) < 0 && why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND)
-			return *e = why, -1;
-	}
-	layers_forget_partial(g);
-	/* Those that a removed container, or nobody any more, had. */
-	if (engine_need_snap(g, e) < 0 || layers_collect(g, removed, e) < 0)
+	if (image_prune(g, all, given, removed, e) < 0)
 		return -1;
 	if (json_len(removed)) {
 		buf_str(out, "Deleted Images:\n");
@@ -103,17 +82,6 @@ int prune_print(struct engine *g, const char *type, const char *const *folders, 
 	return cli_print(out, e);
 }
 
-/* docker's other way to say -a, or that it is not meant. */
-static bool take_dangling(const struct strv *given, struct strv *ret_rest, bool all)
-{
-	for (size_t i = 0; i < given->n; i++)
-		if (str_eq(given->v[i], "dangling=false") || str_eq(given->v[i], "dangling=0"))
-			all = true;
-		else if (!str_eq(given->v[i], "dangling=true") && !str_eq(given->v[i], "dangling=1"))
-			strv_add(ret_rest, given->v[i]);
-	return all;
-}
-
 static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 {
 	static const char *const folders[] = {"images", "blobs", "layers"};
@@ -122,7 +90,7 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	own(strv) struct strv rest = {};
 	own(buf) struct buf out = {};
 	uint64_t before;
-	bool all = take_dangling(&o->filters, &rest, o->all);
+	bool all = image_prune_is_all(&o->filters, o->all, &rest);
 	struct engine *g = cli_engine(e);
 	if (!g || prune_filters_parse(&rest, &filters, e) < 0)
 		return -1;

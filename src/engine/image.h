@@ -107,6 +107,10 @@ int image_tag(struct engine *g, const char *source, const char *target, struct e
 int image_remove(struct engine *g, const char *text, bool force, bool no_prune, struct json *ret, struct err *e) must_use;
 /* An image with all of its names, or nothing of it: ERR_CONFLICT, a container has it. */
 int image_remove_whole(struct engine *g, const char *id, struct json *ret, struct err *e) must_use;
+/* Those without a name, or all that no container uses, as far as the filters take them (prune.h); and layers that nobody has any more. */
+int image_prune(struct engine *g, bool all, const struct strv *filters, struct json *ret, struct err *e) must_use;
+/* dangling=false is docker's other way to say all; what is left of the filters is added to *ret_rest. */
+bool image_prune_is_all(const struct strv *filters, bool all, struct strv *ret_rest);
 
 struct image_list_request { const struct strv *filters; /* "key=value" */ const char *reference; bool all, digests; };
 struct json *image_list(struct engine *g, const struct image_list_request *r, struct err *e) must_use;   /* newest first */

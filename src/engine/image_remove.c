@@ -8,6 +8,7 @@
 
 #include "codec/digest.h"
 #include "engine/events.h"
+#include "engine/prune.h"
 #include "engine/trust.h"
 
 #include <errno.h>
@@ -185,4 +186,39 @@ int image_remove_whole(struct engine *g, const char *id, struct json *ret, struc
 	int r = store_find(&g->store, id, &image, e) < 0 || check_use(g, id, image.record.id, false, e) < 0 ? -1 : delete(g, &image, false, ret, e);
 	store_unlock(&g->store);
 	return r;
+}
+
+int image_prune(struct engine *g, bool all, const struct strv *given, struct json *ret, struct err *e)
+{
+	own(prune_filters) struct prune_filters filters = {};
+	if (prune_filters_parse(given, &filters, e) < 0)
+		return -1;
+	if (!all)
+		strv_add(&filters.list, "dangling=true");
+	struct image_list_request q = {.filters = &filters.list, .all = true};
+	own(json) struct json *rows = image_list(g, &q, e);
+	if (!rows)
+		return -1;
+	for (size_t i = 0; i < json_len(rows); i++) {
+		const struct json *image = json_at(rows, i);
+		if (!prune_filters_take(&filters, image))
+			continue;
+		/* One in use keeps all of its names. */
+		struct err why = {};
+		if (image_remove_whole(g, json_get_str(image, "Id"), ret, &why) < 0 && why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND)
+			return *e = why, -1;
+	}
+	layers_forget_partial(g);
+	/* Those that a removed container, or nobody any more, had. */
+	return engine_need_snap(g, e) < 0 || layers_collect(g, ret, e) < 0 ? -1 : 0;
+}
+
+bool image_prune_is_all(const struct strv *filters, bool all, struct strv *ret_rest)
+{
+	for (size_t i = 0; i < filters->n; i++)
+		if (str_eq(filters->v[i], "dangling=false") || str_eq(filters->v[i], "dangling=0"))
+			all = true;
+		else if (!str_eq(filters->v[i], "dangling=true") && !str_eq(filters->v[i], "dangling=1"))
+			strv_add(ret_rest, filters->v[i]);
+	return all;
 }

@@ -86,6 +86,40 @@ as_nobody() {
     hull rm keeps-box
 }
 
+@test "images: prune: those without a name, or all that no container has" {
+    hull tag box pruned:one
+    printf 'FROM box\nLABEL l=1\n' | hull build -q -t pruned:two -
+    id=$(hull inspect -f '{{.Id}}' pruned:two)
+    hull tag box pruned:two # that one has no name any more
+    [ "$(api_is 200 POST '/images/prune?filters={"label":["other"]}' | json 'x["ImagesDeleted"]')" = null ]
+    [ "$(api_is 200 POST /images/prune | json 'x["ImagesDeleted"]' | grep -o "$id")" = "$id" ]
+    [[ $(api_is 400 POST '/images/prune?filters={"color":["red"]}') == *color* ]]
+    hull create --name holds-box box true
+    [ "$(api_is 200 POST '/images/prune?filters={"dangling":{"false":true}}' | json 'x["ImagesDeleted"]')" = null ]
+    hull rm holds-box
+    hull rmi pruned:one pruned:two
+}
+
+@test "images: commit: what the request says before what the container says, then the instructions" {
+    hull run --name committed -e A=old -e B=kept -l l=1 box sh -c 'echo x >/made'
+    id=$(api_is 201 POST '/commit?container=committed&repo=made-of&tag=it&comment=why&author=ada&changes=LABEL+m=2&changes=WORKDIR+/w' '{"Env":["A=new"],"Cmd":["cat","/made"],"ExposedPorts":{"80/tcp":{}},"Hostname":"x"}' | json 'x["Id"]')
+    [ "$id" = "$(hull inspect -f '{{.Id}}' made-of:it)" ]
+    [ "$(hull inspect -f '{{.Comment}} {{.Author}} {{.Config.Labels.l}} {{.Config.Labels.m}} {{.Config.WorkingDir}} {{.Config.Hostname}}' made-of:it)" = "why ada 1 2 /w " ]
+    [ "$(hull run --rm made-of:it)" = x ]
+    hull inspect made-of:it | json 'x[0]["Config"]' >config
+    [ "$(json '"A=new" in x["Env"] and "B=kept" in x["Env"] and "A=old" not in x["Env"] and "80/tcp" in x["ExposedPorts"]' <config)" = true ]
+    # What docker's command line sends when it says nothing of the kind.
+    id=$(api_is 201 POST '/commit?container=committed' null | json 'x["Id"]')
+    [ "$(hull run --rm "$id" cat /made)" = x ]
+    [[ $(api_is 404 POST '/commit?container=nothing') == *"No such container: nothing"* ]]
+    api_is 400 POST /commit
+    [[ $(api_is 400 POST '/commit?container=committed&changes=RUN+x') == *RUN* ]]
+    [[ $(api_is 400 POST '/commit?container=committed' '{"Env":"A"}') == *Env* ]]
+    api_is 400 POST '/commit?container=committed' '[1]'
+    hull rm committed
+    hull rmi made-of:it "$id"
+}
+
 @test "images: a tar of files becomes one, an archive goes out and comes in" {
     mkdir -p files/etc
     echo hi >files/etc/greeting
@@ -180,6 +214,11 @@ PY
     tar -C "$HULL_DIR/work" -c . | docker_cli import -c 'CMD ["a"]' - cli-imported
     [ "$(docker_cli inspect -f '{{.Config.Cmd}}' cli-imported)" = '[a]' ]
     docker_cli image rm cli-imported
+    hull create --name cli-committed box true
+    [ "$(docker_cli commit -m why cli-committed cli-made)" = "$(hull inspect -f "{{.Id}}" cli-made)" ]
+    hull rm cli-committed
+    docker_cli rmi cli-made
+    docker_cli image prune -f
     run -1 docker_cli pull "$REGISTRY/cli/nothing"
     [[ $output == *"not found"* ]]
 }
