@@ -29,6 +29,7 @@ struct route {
 	int (*run)(struct call *c, struct err *e);
 };
 /* One table a file; each ends with a row of NULL. */
+extern const struct route networks_routes[], volumes_routes[];
 extern const struct route system_routes[], container_routes[], container_life_routes[], container_view_routes[];
 extern const struct route image_routes[], image_transfer_routes[], build_routes[], commit_routes[];
 extern const struct route attach_routes[], exec_routes[], archive_routes[];

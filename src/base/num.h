@@ -31,6 +31,8 @@ char *num_format_size_iec(uint64_t bytes, char out[NUM_TEXT]); /* 256MiB */
 char *num_format_double(double v, int most, char out[NUM_TEXT]);
 /* "2 hours", "About a minute", "Less than a second": docker's words for a span. */
 char *num_format_span(int64_t ns, char out[NUM_TEXT]);
+/* Go's words: true, 1, t, false, 0, f and their capitals. */
+int num_bool(const char *text, bool *ret, const char *what, struct err *e) must_use;
 
 int64_t num_now_ns(void);       /* CLOCK_REALTIME */
 int64_t num_monotonic_ns(void); /* CLOCK_MONOTONIC */

@@ -2,6 +2,7 @@
 /*
  * commit: an image of a container.
  */
+#include "base/num.h"
 #include "build/changes.h"
 #include "cli/commands.h"
 #include "cli/run_request.h"
@@ -36,7 +37,7 @@ static int commit(void *opts, int argc, char **argv, struct err *e)
 	struct image_commit_request r = {.container = argv[0], .name = argc > 1 ? argv[1] : NULL, .author = o->author, .message = o->message, .pause = true,
 		.change = change, .arg = &o->changes};
 	char id[136];
-	if (o->pause && env_bool(o->pause, &r.pause, "--pause", e) < 0)
+	if (o->pause && num_bool(o->pause, &r.pause, "--pause", e) < 0)
 		return -1;
 	/* Said before anything is read. */
 	if (changes_apply(&o->changes, &scratch, &unused_one, e) < 0)

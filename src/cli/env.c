@@ -100,14 +100,3 @@ int env_labels(const struct strv *files, const struct strv *lines, struct arena 
 			return -1;
 	return 0;
 }
-
-int env_bool(const char *text, bool *ret, const char *what, struct err *e)
-{
-	static const char *const words[] = {"false", "true", "0", "1", "f", "t", "False", "True", "FALSE", "TRUE", "F", "T"};
-	for (size_t i = 0; i < countof(words); i++)
-		if (strcmp(text, words[i]) == 0) {
-			*ret = i & 1;
-			return 0;
-		}
-	return err_set(e, ERR_USAGE, "invalid %s \"%.60s\": true or false", what, text);
-}

@@ -5,6 +5,7 @@
  */
 #include "cli/kube.h"
 
+#include "base/num.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "cli/run_request.h"
@@ -311,7 +312,7 @@ static int play(void *opts, int argc unused, char **argv, struct err *e)
 {
 	const struct kube_options *o = opts;
 	bool yes = true;
-	if (o->start && env_bool(o->start, &yes, "--start", e) < 0)
+	if (o->start && num_bool(o->start, &yes, "--start", e) < 0)
 		return -1;
 	if (o->down && (o->replace || o->start))
 		return err_set(e, ERR_USAGE, "--down and %s exclude each other", o->replace ? "--replace" : "--start");

@@ -6,9 +6,10 @@
 
 #include "cli/columns.h"
 #include "cli/commands.h"
-#include "cli/run_request.h"
+#include "engine/network_request.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct ls_options {
 	bool quiet, no_trunc;
@@ -291,12 +292,12 @@ static int join(void *opts, int argc unused, char **argv, struct err *e)
 	if (o->links.n)
 		return err_set(e, ERR_USAGE, "--link: docker's old way to names: they resolve on each network without it");
 	for (size_t i = 0; i < o->driver_opts.n; i++) {
-		const char *name = str_after(o->driver_opts.v[i], "com.docker.network.endpoint.ifname=");
-		if (!name)
-			return err_set(e, ERR_USAGE, "invalid --driver-opt \"%.100s\": com.docker.network.endpoint.ifname=NAME is known", o->driver_opts.v[i]);
-		q.interface = o->driver_opts.v[i] + (name - o->driver_opts.v[i]);
+		size_t n = strcspn(o->driver_opts.v[i], "=");
+		own(mem) char *key = mem_ndup(o->driver_opts.v[i], n);
+		if (network_request_option(&q, key, o->driver_opts.v[i] + n + (o->driver_opts.v[i][n] == '='), e) < 0)
+			return -1;
 	}
-	if (run_network_check(&q, e) < 0)
+	if (network_request_check(&q, e) < 0)
 		return -1;
 	struct engine *g = cli_engine(e);
 	return g ? network_connect(g, argv[0], argv[1], &q, e) : -1;

@@ -5,6 +5,7 @@
 #include "cli/pod.h"
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "engine/pod.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ void pod_create_fill(void)
 static int share(const struct pod_options *o, struct run_request *r, struct err *e)
 {
 	bool has = true;
-	bool none = o->infra && env_bool(o->infra, &has, "--infra", e) == 0 && !has;
+	bool none = o->infra && num_bool(o->infra, &has, "--infra", e) == 0 && !has;
 	struct strv *to = &r->host.share;
 	if (o->infra && !none && !has)
 		return -1;
@@ -94,7 +95,7 @@ static int make_request(const struct pod_options *o, struct run_request *r, stru
 	r->config.hostname = o->run.hostname;
 	r->config.domainname = o->run.domainname;
 	r->host.exit_policy = o->exit_policy;
-	if (o->infra && env_bool(o->infra, &ignored, "--infra", &bad) < 0)
+	if (o->infra && num_bool(o->infra, &ignored, "--infra", &bad) < 0)
 		return *e = bad, -1;
 	if (o->run.name && !container_name_is_valid(o->run.name))
 		return err_set(e, ERR_USAGE, "invalid --name \"%.80s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two", o->run.name);

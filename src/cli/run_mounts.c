@@ -158,13 +158,13 @@ static int set_field(struct arena *a, struct mount_request *m, enum mount_key ke
 	case M_TYPE: m->type = arena_dup(a, v); return 0;
 	case M_SOURCE: m->source = absolute(a, v); return 0;
 	case M_TARGET: m->target = arena_dup(a, v); return 0;
-	case M_READONLY: return env_bool(v, &m->read_only, "readonly", e);
+	case M_READONLY: return num_bool(v, &m->read_only, "readonly", e);
 	case M_CONSISTENCY: m->consistency = arena_dup(a, v); return 0;
 	case M_PROPAGATION: m->bind->propagation = arena_dup(a, v); return 0;
-	case M_NONRECURSIVE: return env_bool(v, &m->bind->non_recursive, "bind-nonrecursive", e);
+	case M_NONRECURSIVE: return num_bool(v, &m->bind->non_recursive, "bind-nonrecursive", e);
 	case M_RECURSIVE: return set_recursive(m->bind, v, e);
-	case M_CREATE: return env_bool(v, &m->bind->create_mountpoint, "bind-create-src", e);
-	case M_NOCOPY: return env_bool(v, &m->volume->no_copy, "volume-nocopy", e);
+	case M_CREATE: return num_bool(v, &m->bind->create_mountpoint, "bind-create-src", e);
+	case M_NOCOPY: return num_bool(v, &m->volume->no_copy, "volume-nocopy", e);
 	case M_SUBPATH: m->volume->subpath = arena_dup(a, v); return 0;
 	case M_DRIVER: return str_eq(v, "local") ? 0 : err_set(e, ERR_USAGE, "volume-driver %.60s: only \"local\" is known", v);
 	case M_SIZE: return num_size(v, false, &m->tmpfs->size, "tmpfs-size", e);

@@ -5,46 +5,8 @@
 #include "cli/run_request.h"
 
 #include "base/num.h"
+#include "engine/network_request.h"
 #include "engine/port_request.h"
-#include "net/endpoint.h"
-
-static int check_address(const char *option, const char *text, uint8_t len, struct err *e)
-{
-	struct addr a;
-	if (!addr_parse(text, &a) || (len && a.len != len))
-		return err_set(e, ERR_USAGE, "invalid %s \"%.60s\": it is an IPv%s address", option, text, len == 16 ? "6" : len == 4 ? "4" : "4 or IPv6");
-	return 0;
-}
-
-static int check_link_local(const char *option, const char *text, struct err *e)
-{
-	struct addr a;
-	if (!addr_parse(text, &a) || !addr_is_link_local(&a))
-		return err_set(e, ERR_USAGE, "invalid %s \"%.60s\": it is an address of 169.254.0.0/16 or fe80::/10", option, text);
-	return 0;
-}
-
-static int check_mac(const char *option, const char *text, struct err *e)
-{
-	uint8_t mac[MAC_LEN];
-	if (!mac_parse(text, mac))
-		return err_set(e, ERR_USAGE, "invalid %s \"%.60s\": it is a single machine's MAC address, as in 02:42:ac:11:00:02", option, text);
-	return 0;
-}
-
-static int check_alias(const char *text, struct err *e)
-{
-	if (!*text || strlen(text) > 253 || strpbrk(text, " ,\t\n/"))
-		return err_set(e, ERR_USAGE, "invalid alias \"%.100s\": it is a host's name", text);
-	return 0;
-}
-
-static int check_device(const char *text, struct err *e)
-{
-	if (!*text || strlen(text) > 15 || strpbrk(text, "/ \t\n:%") || str_eq(text, ".") || str_eq(text, "..") || str_eq(text, "lo"))
-		return err_set(e, ERR_USAGE, "invalid interface-name \"%.60s\": it has at most 15 characters, and none of / : %% and blanks", text);
-	return 0;
-}
 
 /* One KEY=VALUE of the long form. */
 static int one_key(struct arena *a, struct network_request *q, const char *key, char *value, struct err *e)
@@ -52,30 +14,21 @@ static int one_key(struct arena *a, struct network_request *q, const char *key, 
 	if (str_eq(key, "name")) {
 		q->network = value;
 	} else if (str_eq(key, "alias")) {
-		if (check_alias(value, e) < 0)
-			return -1;
 		arena_strv_add(a, &q->aliases, value);
 	} else if (str_eq(key, "ip")) {
 		q->ip = value;
-		return check_address("ip", value, 4, e);
 	} else if (str_eq(key, "ip6")) {
 		q->ip6 = value;
-		return check_address("ip6", value, 16, e);
 	} else if (str_eq(key, "mac-address") || str_eq(key, "mac")) {
 		q->mac = value;
-		return check_mac(key, value, e);
 	} else if (str_eq(key, "interface-name") || str_eq(key, "interface_name")) {
 		q->interface = value;
-		return check_device(value, e);
 	} else if (str_eq(key, "link-local-ip")) {
-		if (check_link_local(key, value, e) < 0)
-			return -1;
 		arena_strv_add(a, &q->link_local, value);
 	} else if (str_eq(key, "gw-priority")) {
 		return num_i64(value, INT32_MIN, INT32_MAX, &q->priority, "gw-priority", e);
 	} else if (str_eq(key, "driver-opt") && str_has_prefix(value, "com.docker.network.endpoint.ifname=")) {
 		q->interface = value + strlen("com.docker.network.endpoint.ifname=");
-		return check_device(q->interface, e);
 	} else {
 		return err_set(e, ERR_USAGE, "unknown key \"%.60s\": name, alias, ip, ip6, mac-address, interface-name, link-local-ip, "
 			"gw-priority and driver-opt=com.docker.network.endpoint.ifname=NAME are known", key);
@@ -101,7 +54,9 @@ static int one_network(struct run_request *r, const char *text, struct err *e)
 		if (one_key(&r->arena, q, key, arena_dup(&r->arena, parts.v[i] + n + 1), e) < 0)
 			return err_wrap(e, "--network");
 	}
-	return str_is_empty(q->network) ? err_set(e, ERR_USAGE, "invalid --network \"%.100s\": name= is missing", text) : 0;
+	if (str_is_empty(q->network))
+		return err_set(e, ERR_USAGE, "invalid --network \"%.100s\": name= is missing", text);
+	return network_request_check(q, e) < 0 ? err_wrap(e, "--network") : 0;
 }
 
 /* --ip, --network-alias and the others stand for the one network there is. */
@@ -115,42 +70,14 @@ static int short_options(const struct run_options *o, struct run_request *r, str
 	if (!r->host.networks.n)
 		arena_push(&r->arena, &r->host.networks)->network = arena_dup(&r->arena, "default");
 	struct network_request *q = r->host.networks.v;
-	if ((o->ip && (check_address("--ip", o->ip, 4, e) < 0)) || (o->ip6 && check_address("--ip6", o->ip6, 16, e) < 0) ||
-		(o->mac_address && check_mac("--mac-address", o->mac_address, e) < 0))
-		return -1;
 	q->ip = o->ip ? o->ip : q->ip;
 	q->ip6 = o->ip6 ? o->ip6 : q->ip6;
 	q->mac = o->mac_address ? o->mac_address : q->mac;
-	for (size_t i = 0; i < o->network_alias.n; i++) {
-		if (check_alias(o->network_alias.v[i], e) < 0)
-			return err_wrap(e, "--network-alias");
+	for (size_t i = 0; i < o->network_alias.n; i++)
 		arena_strv_add(&r->arena, &q->aliases, o->network_alias.v[i]);
-	}
-	for (size_t i = 0; i < o->link_local_ip.n; i++) {
-		if (check_link_local("--link-local-ip", o->link_local_ip.v[i], e) < 0)
-			return -1;
+	for (size_t i = 0; i < o->link_local_ip.n; i++)
 		arena_strv_add(&r->arena, &q->link_local, o->link_local_ip.v[i]);
-	}
-	return 0;
-}
-
-int run_network_check(const struct network_request *q, struct err *e)
-{
-	for (size_t i = 0; i < q->aliases.n; i++)
-		if (check_alias(q->aliases.v[i], e) < 0)
-			return -1;
-	for (size_t i = 0; i < q->link_local.n; i++)
-		if (check_link_local("--link-local-ip", q->link_local.v[i], e) < 0)
-			return -1;
-	if ((q->ip && check_address("--ip", q->ip, 4, e) < 0) || (q->ip6 && check_address("--ip6", q->ip6, 16, e) < 0) ||
-		(q->mac && check_mac("--mac-address", q->mac, e) < 0))
-		return -1;
-	return q->interface ? check_device(q->interface, e) : 0;
-}
-
-static bool is_plain(const struct network_request *q)
-{
-	return !q->aliases.n && !q->link_local.n && !q->ip && !q->ip6 && !q->mac && !q->interface && !q->priority;
+	return network_request_check(q, e);
 }
 
 int run_request_networks(const struct run_options *o, struct run_request *r, struct err *e)
@@ -170,10 +97,10 @@ int run_request_networks(const struct run_options *o, struct run_request *r, str
 		if (shared && h->networks.n > 1)
 			return err_set(e, ERR_USAGE, "--network %.60s and --network %.60s exclude each other", h->networks.v[0].network,
 				h->networks.v[i ? i : 1].network);
-		if (shared && !is_plain(&h->networks.v[i]))
+		if (shared && !network_request_is_plain(&h->networks.v[i]))
 			return err_set(e, ERR_USAGE, "--network %.60s: addresses, aliases and the like need a network of hull's", name);
 	}
-	if (h->networks.n == 1 && is_plain(&h->networks.v[0]))
+	if (h->networks.n == 1 && network_request_is_plain(&h->networks.v[0]))
 		h->networks.n = 0;
 	return 0;
 }

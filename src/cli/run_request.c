@@ -96,7 +96,7 @@ static int streams(const struct run_options *o, struct run_request *r, struct er
 	c->open_stdin = o->interactive || c->attach_stdin;
 	c->stdin_once = c->open_stdin && c->attach_stdin;
 	r->sig_proxy = true;
-	if (o->sig_proxy && env_bool(o->sig_proxy, &r->sig_proxy, "--sig-proxy", e) < 0)
+	if (o->sig_proxy && num_bool(o->sig_proxy, &r->sig_proxy, "--sig-proxy", e) < 0)
 		return -1;
 	unsigned char keys[16];
 	size_t n;

@@ -28,7 +28,6 @@ int run_request_limits(const struct run_options *o, struct run_request *r, struc
 int run_request_devices(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_mounts(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_namespaces(const struct run_options *o, struct run_request *r, struct err *e) must_use;
-int run_network_check(const struct network_request *q, struct err *e) must_use; /* the grammar of what stands in it */
 int run_request_networks(const struct run_options *o, struct run_request *r, struct err *e) must_use;
 int run_request_port(struct run_request *r, const char *text, struct err *e) must_use; /* one -p, into host.ports */
 int run_request_ports(const struct run_options *o, struct run_request *r, struct err *e) must_use;
@@ -44,5 +43,3 @@ int run_parse_ulimit(struct arena *a, const char *text, struct ulimit *ret, stru
 int env_collect(const struct strv *files, const struct strv *lines, struct strv *ret, struct err *e) must_use;
 /* Labels: KEY or KEY=VALUE; into the map, in the arena. */
 int env_labels(const struct strv *files, const struct strv *lines, struct arena *a, struct map *ret, struct err *e) must_use;
-/* "true", "1", "false", "0" and their kin, as docker takes them. */
-int env_bool(const char *text, bool *ret, const char *what, struct err *e) must_use;

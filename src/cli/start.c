@@ -8,6 +8,7 @@
 #include "cli/session.h"
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "cli/run_request.h"
 #include "engine/checkpoint.h"
 #include "engine/events.h"
@@ -101,7 +102,7 @@ static int start(void *opts, int argc, char **argv, struct err *e)
 	own(strv) struct strv names = {};
 	struct session s = {.streams = ATTACH_STDOUT | ATTACH_STDERR | (o->interactive ? ATTACH_STDIN : 0u), .sig_proxy = true,
 		.detach_keys = o->detach_keys};
-	if (!g || (o->sig_proxy && env_bool(o->sig_proxy, &s.sig_proxy, "--sig-proxy", e) < 0))
+	if (!g || (o->sig_proxy && num_bool(o->sig_proxy, &s.sig_proxy, "--sig-proxy", e) < 0))
 		return -1;
 	if (o->checkpoint_dir && !o->checkpoint)
 		return err_set(e, ERR_USAGE, "--checkpoint-dir goes with --checkpoint");
@@ -136,7 +137,7 @@ static int attach(void *opts, int argc, char **argv, struct err *e)
 		.detach_keys = o->detach_keys};
 	int status = 0;
 	own(strv) struct strv hold = {};
-	if (!g || (o->sig_proxy && env_bool(o->sig_proxy, &s.sig_proxy, "--sig-proxy", e) < 0) ||
+	if (!g || (o->sig_proxy && num_bool(o->sig_proxy, &s.sig_proxy, "--sig-proxy", e) < 0) ||
 		choice_latest(&cmd_attach, o->latest, 1, 1, &argc, &argv, &hold, e) < 0)
 		return -1;
 	return join(g, argv[0], &s, false, &status, e) < 0 ? -1 : status;

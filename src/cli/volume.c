@@ -184,13 +184,8 @@ static int prune(void *opts, int argc unused, char **argv unused, struct err *e)
 	own(strv) struct strv names = {};
 	own(strv) struct strv kept = {};
 	bool all = o->all;
-	for (size_t i = 0; i < o->filters.n; i++) {
-		const char *value = str_after(o->filters.v[i], "all=");
-		if (!value)
-			strv_add(&kept, o->filters.v[i]);
-		else if (env_bool(value, &all, "--filter all", e) < 0)
-			return -1;
-	}
+	if (volume_prune_scope(&o->filters, &all, &kept, e) < 0)
+		return -1;
 	own(buf) struct buf out = {};
 	uint64_t bytes = 0;
 	struct engine *g = cli_engine(e);

@@ -201,6 +201,14 @@ struct json *json_new_str(const char *s)
 	return s ? out_(json_object_new_string(s)) : NULL;
 }
 
+struct json *json_new_strv(const struct strv *l)
+{
+	struct json *j = json_new_array();
+	for (size_t i = 0; i < l->n; i++)
+		json_add(j, json_new_str(l->v[i]));
+	return j;
+}
+
 struct json *json_new_str_n(const char *s, size_t n)
 {
 	return out_(json_object_new_string_len(s, (int)n));

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/str.h"
 
 struct json;
 
@@ -50,6 +51,7 @@ struct json *json_new_i64(int64_t v) must_use;
 struct json *json_new_u64(uint64_t v) must_use;
 struct json *json_new_double(double v) must_use;
 struct json *json_new_bool(bool v) must_use;
+struct json *json_new_strv(const struct strv *l) must_use;     /* an array of strings */
 struct json *json_ref(struct json *j) must_use;              /* a second owner of the same value */
 void json_set(struct json *object, const char *key, struct json *value); /* takes value */
 void json_set_str(struct json *object, const char *key, const char *s);

@@ -276,15 +276,15 @@ static struct json *document(const struct network *w, const struct endpoints *al
 	return j;
 }
 
-/* host and none: the same everywhere, so their ids are too. */
-static bool preset(const char *name, struct network *ret)
+/* host and none, by name or id: the same everywhere, so their ids are too. */
+static bool preset(const char *text, struct network *ret)
 {
 	static const struct { const char *name, *driver, *id; } rows[] = {
 		{"host", "host", "686f737400000000000000000000000000000000000000000000000000000000"},
 		{"none", "null", "6e6f6e6500000000000000000000000000000000000000000000000000000000"},
 	};
 	for (size_t i = 0; i < countof(rows); i++) {
-		if (strcmp(rows[i].name, name) != 0)
+		if (strcmp(rows[i].name, text) != 0 && !(strlen(text) >= 12 && str_has_prefix(rows[i].id, text)))
 			continue;
 		*ret = (struct network){.name = fixed(rows[i].name), .id = fixed(rows[i].id), .driver = fixed(rows[i].driver), .ipv4 = true,
 			.created = fixed("0001-01-01T00:00:00Z")};

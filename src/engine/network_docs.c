@@ -14,14 +14,6 @@ static void set_u32(struct json *j, const char *key, uint32_t v)
 	json_set(j, key, json_new_i64(v));
 }
 
-static struct json *list_json(const struct strv *l)
-{
-	struct json *j = l->n ? json_new_array() : NULL;
-	for (size_t i = 0; i < l->n; i++)
-		json_add(j, json_new_str(l->v[i]));
-	return j;
-}
-
 static const struct network_request *asked(const struct host_config *h, const char *network)
 {
 	for (size_t i = 0; i < h->networks.n; i++)
@@ -40,7 +32,7 @@ static struct json *ipam_config(const struct network_request *q)
 	if (!str_is_empty(q->ip6))
 		json_set_str(j, "IPv6Address", q->ip6);
 	if (q->link_local.n)
-		json_set(j, "LinkLocalIPs", list_json(&q->link_local));
+		json_set(j, "LinkLocalIPs", json_new_strv(&q->link_local));
 	return j;
 }
 
@@ -49,7 +41,7 @@ static struct json *endpoint_json(const struct endpoint_state *s, const struct n
 	struct json *j = json_new_object();
 	json_set(j, "IPAMConfig", ipam_config(q));
 	json_set(j, "Links", NULL);
-	json_set(j, "Aliases", q ? list_json(&q->aliases) : NULL);
+	json_set(j, "Aliases", q ? json_new_strv(&q->aliases) : NULL);
 	json_set_str(j, "MacAddress", text(s->mac));
 	json_set(j, "DriverOpts", NULL);
 	json_set(j, "GwPriority", json_new_i64(q ? q->priority : 0));
@@ -61,7 +53,7 @@ static struct json *endpoint_json(const struct endpoint_state *s, const struct n
 	json_set_str(j, "IPv6Gateway", text(s->gateway6));
 	json_set_str(j, "GlobalIPv6Address", text(s->ip6));
 	set_u32(j, "GlobalIPv6PrefixLen", str_is_empty(s->ip6) ? 0 : s->prefix6);
-	json_set(j, "DNSNames", str_eq(s->network, "bridge") ? NULL : list_json(&s->names));
+	json_set(j, "DNSNames", str_eq(s->network, "bridge") ? NULL : json_new_strv(&s->names));
 	return j;
 }
 

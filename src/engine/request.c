@@ -11,6 +11,7 @@
 #include "engine/logs.h"
 #include "engine/health.h"
 #include "engine/network.h"
+#include "engine/network_request.h"
 #include "engine/spec.h"
 #include "engine/user.h"
 #include "sys/signals.h"
@@ -258,6 +259,14 @@ static int check_devices(const struct container_record *r, struct err *e)
 	return result;
 }
 
+static int check_networks(const struct host_config *h, struct err *e)
+{
+	for (size_t i = 0; i < h->networks.n; i++)
+		if (network_request_check(&h->networks.v[i], e) < 0)
+			return -1;
+	return 0;
+}
+
 int request_check(const struct container_record *r, struct err *e)
 {
 	const struct host_config *h = &r->host;
@@ -266,7 +275,8 @@ int request_check(const struct container_record *r, struct err *e)
 	int bad = check_memory(h, e) < 0 || check_cpu(h, e) < 0 || check_others(r, e) < 0 || check_ulimits(h, e) < 0 ||
 		check_modes(r, e) < 0 || check_sysctls(h, e) < 0 || check_hosts(h, e) < 0 || logs_check(&h->log, e) < 0 ||
 		spec_caps(&h->cap_add, &h->cap_drop, h->privileged, &scratch, &caps, e) < 0 || spec_check_security(&h->security_opt, e) < 0 ||
-		check_devices(r, e) < 0 || (r->config.user && user_check(r->config.user + str_has_prefix(r->config.user, "::"), e) < 0);
+		check_devices(r, e) < 0 || check_networks(h, e) < 0 ||
+		(r->config.user && user_check(r->config.user + str_has_prefix(r->config.user, "::"), e) < 0);
 	arena_drop(&scratch);
 	return bad ? -1 : 0;
 }

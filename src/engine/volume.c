@@ -454,6 +454,18 @@ int volume_remove(struct engine *g, const char *name, bool force, struct err *e)
 	return remove_unused(g, name, e);
 }
 
+int volume_prune_scope(const struct strv *filters, bool *all, struct strv *ret, struct err *e)
+{
+	for (size_t i = 0; i < filters->n; i++) {
+		const char *value = str_after(filters->v[i], "all=");
+		if (!value)
+			strv_add(ret, filters->v[i]);
+		else if (num_bool(value, all, "filter all", e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int volume_prune(struct engine *g, bool all, const struct strv *filters, struct strv *ret_names, uint64_t *ret_bytes, struct err *e)
 {
 	own(strv) struct strv list = {};

@@ -25,6 +25,8 @@ struct json *volume_inspect(struct engine *g, const char *name, struct err *e) m
 int volume_create(struct engine *g, const char *name, const struct map *labels, const struct map *options, char **ret_name, struct err *e) must_use;
 /* ERR_CONFLICT when a container, running or not, has it. */
 int volume_remove(struct engine *g, const char *name, bool force, struct err *e) must_use;
+/* docker has all= among the filters of prune: changes *all where it is said; the others come to *ret. */
+int volume_prune_scope(const struct strv *filters, bool *all, struct strv *ret, struct err *e) must_use;
 /* Removes volumes that no container has: anonymous ones, with `all` named ones too. Names are appended to *ret_names. */
 int volume_prune(struct engine *g, bool all, const struct strv *filters, struct strv *ret_names, uint64_t *ret_bytes,
 	struct err *e) must_use;

@@ -21,14 +21,14 @@ static const struct jfield ipam_fields[] = {
 	JF(S, "AuxiliaryAddresses", aux, JT_MAP),
 };
 #undef S
-static const struct jtable ipam_table = JTABLE(struct ipam, ipam_fields);
+const struct jtable network_ipam_table = JTABLE(struct ipam, ipam_fields);
 
 #define S struct network
 static const struct jfield network_fields[] = {
 	JFF(S, "Name", name, JT_STR, JF_REQUIRED), JFF(S, "Id", id, JT_STR, JF_REQUIRED), JFF(S, "Created", created, JT_STR, JF_ALWAYS),
 	JFF(S, "Driver", driver, JT_STR, JF_REQUIRED), JFF(S, "EnableIPv4", ipv4, JT_BOOL, JF_ALWAYS), JFF(S, "EnableIPv6", ipv6, JT_BOOL, JF_ALWAYS),
 	JFF(S, "Internal", internal, JT_BOOL, JF_ALWAYS), JFF(S, "Attachable", attachable, JT_BOOL, JF_ALWAYS),
-	JFSF(S, "IPAM", ipam, JT_LIST, ipam_table, JF_ALWAYS), JFF(S, "Options", options, JT_MAP, JF_ALWAYS),
+	JFSF(S, "IPAM", ipam, JT_LIST, network_ipam_table, JF_ALWAYS), JFF(S, "Options", options, JT_MAP, JF_ALWAYS),
 	JFF(S, "Labels", labels, JT_MAP, JF_ALWAYS),
 };
 #undef S

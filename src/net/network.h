@@ -20,7 +20,7 @@ struct network {
 	struct { struct ipam *v; size_t n; } ipam;
 	struct map options, labels;
 };
-extern const struct jtable network_table;
+extern const struct jtable network_table, network_ipam_table;
 
 struct networks {
 	int root, run; /* fds of the two folders */

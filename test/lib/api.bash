@@ -12,7 +12,7 @@
 
 api_serve() {
     export API_SOCKET=$HULL_DIR/hull.sock
-    "$HULL" serve "$@" "unix://$API_SOCKET" >"$HULL_DIR/serve.out" 2>&1 3>&- &
+    ${HULL_NET:+nsenter --net="$HULL_NET"} "$HULL" serve "$@" "unix://$API_SOCKET" >"$HULL_DIR/serve.out" 2>&1 3>&- &
     echo $! >"$HULL_DIR/serve.pid"
     wait_until 30 grep -q listening "$HULL_DIR/serve.out"
 }
