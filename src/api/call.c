@@ -158,7 +158,7 @@ static int copy(struct call *c, const char *type, int from, struct err *e)
 			continue;
 		if (n < 0)
 			return err_sys(e, "read");
-		if ((!c->conn->begun && conn_begin(c->conn, 200, type, NULL, e) < 0) || conn_write(c->conn, piece, (size_t)n, e) < 0)
+		if ((!c->conn->begun && conn_begin(c->conn, 200, type, c->headers, e) < 0) || conn_write(c->conn, piece, (size_t)n, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -182,7 +182,7 @@ int call_stream(struct call *c, const char *type, int (*work)(void *arg, int fd,
 		return *e = why, -1;
 	if (status != 0)
 		return err_set(e, ERR_SYSTEM, "a process of ours has died");
-	if (!c->conn->begun && conn_begin(c->conn, 200, type, NULL, e) < 0)
+	if (!c->conn->begun && conn_begin(c->conn, 200, type, c->headers, e) < 0)
 		return -1;
 	return conn_end(c->conn, e);
 }

@@ -20,6 +20,7 @@ struct call {
 	const struct engine_options *engine_options;
 	unsigned version;             /* 41 for /v1.41/…; none said: API_NEWEST */
 	const char *args[2];          /* what stands for each * and ** of the route */
+	const char *headers;          /* lines for the head of what call_stream() answers, or NULL */
 	const struct strv *warnings;  /* what the engine warned of so far */
 };
 

@@ -66,6 +66,7 @@ static int cp(void *opts, int argc, char **argv, struct err *e)
 		*arena_push(&a, &r.sources) = place_of(&a, argv[i]);
 	if (check(&r, e) < 0)
 		return -1;
+	r.stream = is_stream(&r.to);
 	struct engine *g = cli_engine(e);
 	if (!g || container_copy(g, &r, &done, e) < 0)
 		return -1;

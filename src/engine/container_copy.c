@@ -122,8 +122,13 @@ static int open_source(const struct job *j, const struct copy_place *p, struct s
 	bool follow = j->r->follow || str_has_suffix(whole, "/") || ends_in_dot(whole);
 	ret->fd = open_at(v, whole, O_PATH | (follow ? 0 : O_NOFOLLOW), e);
 	/* The caller says which one it was. */
+	if (ret->fd < 0 && e->sys) {
+		int sys = e->sys;
+		err_set_(e, e->kind, "%s", strerror(sys));
+		e->sys = sys;
+	}
 	if (ret->fd < 0)
-		return e->sys ? err_set(e, e->kind, "%s", strerror(e->sys)) : -1;
+		return -1;
 	if (fstat(ret->fd, &st) < 0)
 		return err_sys(e, "look");
 	ret->name = name_of(v, whole, ret->fd);
@@ -132,11 +137,16 @@ static int open_source(const struct job *j, const struct copy_place *p, struct s
 	return 0;
 }
 
-struct target { int dir; char *name; bool is_dir; /* dir is the destination itself, and name is the source's */ };
+struct target {
+	int dir;
+	char *name, *path; /* path: the same as a text */
+	bool is_dir;       /* dir is the destination itself, and name is the source's */
+};
 static void target_drop(struct target *t)
 {
 	fd_drop(&t->dir);
 	mem_drop(&t->name);
+	mem_drop(&t->path);
 }
 
 /* The directory and the name that a path leads to, through symlinks that are its last word. */
@@ -159,6 +169,7 @@ static int open_place(const struct view *v, const char *given, struct target *re
 		ssize_t n = readlinkat(ret->dir, name, link, sizeof link - 1);
 		if (n < 0) {
 			ret->name = mem_dup(name);
+			ret->path = take(path);
 			return 0;
 		}
 		link[n] = 0;
@@ -216,14 +227,15 @@ static int copy_one(const struct job *j, const struct copy_place *p, struct tran
 	return transfer_item(t, s.fd, to.dir, to.name, e);
 }
 
-static int put_out(void *arg unused, const void *b, size_t n, struct err *e)
+static int put_out(void *arg, const void *b, size_t n, struct err *e)
 {
-	return fd_write_all(1, b, n) < 0 ? err_sys(e, "write the archive") : 0;
+	const struct job *j = arg;
+	return fd_write_all(j->r->stream, b, n) < 0 ? err_sys(e, "write the archive") : 0;
 }
 
 static int pack_all(const struct job *j, struct transfer *t, struct err *e)
 {
-	struct tar_writer *tar = tar_writer_new(put_out, NULL);
+	struct tar_writer *tar = tar_writer_new(put_out, (void *)(uintptr_t)j);
 	int r = 0;
 	for (size_t i = 0; i < j->r->sources.n && r == 0; i++) {
 		struct source s __attribute__((cleanup(source_drop))) = {.fd = -1};
@@ -243,7 +255,7 @@ static int unpack(const struct job *j, struct transfer *t, struct err *e)
 	const struct view *v = view_at(j, &j->r->to);
 	own(mem) char *path = mem_printf("/%s", j->r->to.path + strspn(j->r->to.path, "/"));
 	own(fd) int dir = path_open_in(v->root, path, O_PATH | O_DIRECTORY, 0, e);
-	return dir < 0 ? -1 : transfer_unpack(t, 0, v->root, path, e);
+	return dir < 0 ? -1 : transfer_unpack(t, j->r->stream, v->root, path, e);
 }
 
 static int copy_all(const struct job *j, struct transfer *t, struct err *e)
@@ -264,7 +276,8 @@ static int work(void *arg, struct err *e)
 {
 	struct job *j = arg;
 	const struct view *to = view_at(j, &j->r->to);
-	struct transfer t = {.to = ids_of(to), .to_host = !to, .keep_owner = j->r->archive, .no_devices = j->g->rootless || (to && to->maps.nuids)};
+	struct transfer t = {.to = ids_of(to), .to_host = !to, .keep_owner = j->r->archive, .replace = j->r->replace,
+		.no_devices = j->g->rootless || (to && to->maps.nuids)};
 	if (views_open(j->g, j->views.v, j->views.n, e) < 0)
 		return -1;
 	if (to && view_become_root(j->g, to, e) < 0)
@@ -290,5 +303,45 @@ int container_copy(struct engine *g, const struct container_copy *r, struct copi
 		if (v)
 			event_container(g, &v->c, i < r->sources.n ? "archive-path" : "extract-to-dir");
 	}
+	return failed;
+}
+
+struct looking {
+	struct job *job;
+	struct container_path *ret; /* in memory that the child has with us */
+};
+
+static int look(void *arg, struct err *e)
+{
+	struct looking *l = arg;
+	struct source s __attribute__((cleanup(source_drop))) = {.fd = -1};
+	struct target t __attribute__((cleanup(target_drop))) = {.dir = -1};
+	const struct copy_place *p = &l->job->r->sources.v[0];
+	const struct view *v = view_at(l->job, p);
+	struct err ignored = {};
+	if (views_open(l->job->g, l->job->views.v, l->job->views.n, e) < 0 || open_source(l->job, p, &s, e) < 0)
+		return -1;
+	if (fstat(s.fd, &l->ret->st) < 0)
+		return err_sys(e, "look");
+	own(mem) char *whole = mem_printf("/%s", p->path + strspn(p->path, "/"));
+	if (!S_ISLNK(l->ret->st.st_mode) || open_place(v, whole, &t, &ignored) < 0)
+		return 0;
+	own(mem) char *clean = path_clean(t.path);
+	snprintf(l->ret->link, sizeof l->ret->link, "%s", clean);
+	return 0;
+}
+
+int container_look(struct engine *g, const char *container, const char *path, struct container_path *ret, struct err *e)
+{
+	struct copy_place place = {container, path};
+	const struct container_copy r = {.sources = {&place, 1}, .to = {NULL, "-"}};
+	struct job j __attribute__((cleanup(job_drop))) = {.g = g, .r = &r};
+	void *shared = mmap(NULL, sizeof *ret, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return err_sys(e, "memory");
+	struct looking l = {&j, shared};
+	int failed = find_views(&j, e) < 0 || child_do(look, &l, e) < 0 ? -1 : 0;
+	*ret = *l.ret;
+	munmap(shared, sizeof *ret);
 	return failed;
 }

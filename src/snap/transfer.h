@@ -6,7 +6,8 @@
  *
  * Modes, modification times, user xattrs, holes and hard links are kept; blocks are shared where the file system can. A directory that is there
  * already stays as it is and is filled; what is no directory is replaced; a directory and something else do not replace each other
- * (ERR_CONFLICT). The kernel's file systems (proc, sysfs, cgroup …) that are mounted below what is copied stay empty; so does what is being made, where
+ * (ERR_CONFLICT), unless an archive may.
+ * The kernel's file systems (proc, sysfs, cgroup …) that are mounted below what is copied stay empty; so does what is being made, where
  * that lies below what is copied. Sockets are left out.
  */
 #pragma once
@@ -20,6 +21,7 @@ struct transfer {
 	bool keep_owner;          /* else everything belongs to uid 0 of `to` */
 	bool to_host;             /* what only ends in a host's directory: devices are left out without keep_owner, setuid and setgid go */
 	bool no_devices;          /* they cannot be made */
+	bool replace;             /* a directory and something else replace each other, where an archive says so */
 	bool dress_root;          /* what an archive says of its own root is taken over */
 	uint64_t bytes;           /* of the files */
 	uint64_t devices;         /* left out */

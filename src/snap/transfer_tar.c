@@ -151,6 +151,10 @@ static int check_kinds(const struct unpacking *u, const struct tar_entry *t, boo
 	*ret_there = fstatat(u->place.dir, u->place.name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!*ret_there || S_ISDIR(st.st_mode) == (t->type == TAR_DIR))
 		return 0;
+	if (u->t->replace && !transfer_is_mounted(u->place.dir, u->place.name)) {
+		*ret_there = false;
+		return path_remove_tree(u->place.dir, u->place.name, e);
+	}
 	return err_set(e, ERR_CONFLICT, S_ISDIR(st.st_mode) ? "a directory is there, and it is not replaced by something else"
 		: "something is there that is no directory, and it is not replaced by one");
 }
