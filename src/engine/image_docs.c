@@ -114,8 +114,24 @@ static bool has_label(const struct image *i, const char *want)
 	return value && (!eq || strcmp(value, eq + 1) == 0);
 }
 
-/* The names that are shown of this image; false: none of it is shown. */
-static bool choose_names(const struct query *q, const struct image *i, struct strv *ret)
+static bool is_asked_for(const struct query *q, const char *name)
+{
+	bool yes = !str_is_empty(q->r->reference) && matches(q->r->reference, name);
+	for (size_t k = 0; !yes && q->r->filters && k < q->r->filters->n; k++)
+		yes = find_key(q->r->filters->v[k]) == KEY_REFERENCE && matches(strchr(q->r->filters->v[k], '=') + 1, name);
+	return yes;
+}
+
+static bool same_repository(const char *a, const char *b)
+{
+	struct ref x, y;
+	struct err ignored = {};
+	return ref_parse(a, &x, &ignored) == 0 && ref_parse(b, &y, &ignored) == 0 && strcmp(x.registry, y.registry) == 0 &&
+		strcmp(x.repository, y.repository) == 0;
+}
+
+/* The names, and digests, that are shown of this image; false: none of it is shown. */
+static bool choose_names(const struct query *q, const struct image *i, struct strv *ret, struct strv *ret_digests)
 {
 	bool asked = !str_is_empty(q->r->reference), label = true, dangling = true;
 	for (size_t k = 0; q->r->filters && k < q->r->filters->n; k++) {
@@ -130,12 +146,16 @@ static bool choose_names(const struct query *q, const struct image *i, struct st
 	if (!label || !dangling || (q->before_ns && created >= q->before_ns) || (q->since_ns && created <= q->since_ns) ||
 		(q->until_ns && created >= q->until_ns))
 		return false;
-	for (size_t n = 0; n < i->record.names.n; n++) {
-		bool yes = !asked || (!str_is_empty(q->r->reference) && matches(q->r->reference, i->record.names.v[n]));
-		for (size_t k = 0; !yes && q->r->filters && k < q->r->filters->n; k++)
-			yes = find_key(q->r->filters->v[k]) == KEY_REFERENCE && matches(strchr(q->r->filters->v[k], '=') + 1, i->record.names.v[n]);
-		if (yes)
+	for (size_t n = 0; n < i->record.names.n; n++)
+		if (!asked || is_asked_for(q, i->record.names.v[n]))
 			strv_add(ret, i->record.names.v[n]);
+	/* That of another repository would be shown as an image more. */
+	for (size_t n = 0; n < i->record.digests.n; n++) {
+		bool yes = !asked;
+		for (size_t k = 0; !yes && k < ret->n; k++)
+			yes = same_repository(ret->v[k], i->record.digests.v[n]);
+		if (yes)
+			strv_add(ret_digests, i->record.digests.v[n]);
 	}
 	return ret->n || !asked;
 }
@@ -145,7 +165,8 @@ static int add_image(void *arg, const struct image *i, struct err *e)
 	(void)e;
 	struct query *q = arg;
 	own(strv) struct strv names = {};
-	if (!choose_names(q, i, &names))
+	own(strv) struct strv digests = {};
+	if (!choose_names(q, i, &names, &digests))
 		return 0;
 	struct json *j = json_new_object();
 	json_set(j, "Containers", json_new_i64(-1));
@@ -153,7 +174,7 @@ static int add_image(void *arg, const struct image *i, struct err *e)
 	json_set_str(j, "Id", i->record.id);
 	json_set(j, "Labels", i->config.config.labels.n ? map_json(&i->config.config.labels) : NULL);
 	json_set_str(j, "ParentId", "");
-	json_set(j, "RepoDigests", familiar_names(&i->record.digests));
+	json_set(j, "RepoDigests", familiar_names(&digests));
 	json_set(j, "RepoTags", familiar_names(&names));
 	json_set(j, "SharedSize", json_new_i64(-1));
 	json_set(j, "Size", json_new_u64(i->record.size));

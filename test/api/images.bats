@@ -172,6 +172,16 @@ as_nobody() {
     [[ $output == *"manifest for $REGISTRY/some/box:nothing not found"*404 ]]
     run -0 as_ada GET "/distribution/$REGISTRY/some/box:v1/json"
     [[ $output == *"\"digest\":\"$digest\""*'"Platforms":[{'*'"os":"linux"'*200 ]]
+    # Of an image of two repositories that one alone is shown which was asked for.
+    hull tag "$REGISTRY/some/box:v1" "$REGISTRY/other/box:v1"
+    run -0 as_ada POST "/images/$REGISTRY/other/box/push?tag=v1"
+    [ "$(api_is 200 GET "/images/json?filters={\"reference\":[\"$REGISTRY/some/box\"]}" | json '[x[0]["RepoTags"], len(x[0]["RepoDigests"])]')" = \
+        "[[\"$REGISTRY/some/box:v1\"], 1]" ]
+    hull rmi "$REGISTRY/other/box:v1"
+    run -0 as_ada GET "/images/search?term=$REGISTRY/box"
+    [[ $output == *'"name":'*some/box*200 ]]
+    run -0 as_ada GET "/images/search?limit=1000&term=x"
+    [[ $output == *limit*400 ]]
     run -0 as_nobody GET "/distribution/$REGISTRY/some/box:v1/json"
     [[ $output == *401 ]]
     run -0 curl -sS -w '%{http_code}' --unix-socket "$API_SOCKET" -X POST -H 'X-Registry-Auth: !!' "http://d/images/create?fromImage=$REGISTRY/x"
