@@ -265,6 +265,11 @@ static void tell_result(struct building *x, const struct build_result *r)
 	}
 }
 
+static void warn(void *arg, const char *text)
+{
+	on_event(arg, &(struct build_event){.kind = BUILD_WARNING, .text = text, .len = strlen(text)});
+}
+
 /* In the child. */
 static int work(void *arg, struct lines *l, struct err *e)
 {
@@ -272,6 +277,8 @@ static int work(void *arg, struct lines *l, struct err *e)
 	own(build_result) struct build_result result = {};
 	x->l = l;
 	x->q.arg = x;
+	x->c->g->warn = warn;
+	x->c->g->arg = x;
 	int r = build_run(x->c->g, &x->q, &result, e);
 	for (size_t i = 0; i < x->steps.n; i++) {
 		if (!x->steps.v[i].shown && r < 0)

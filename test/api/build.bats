@@ -87,6 +87,25 @@ build_api() {
     [[ $output == *400 && $output != *root:* ]]
 }
 
+@test "build: remote: a tar behind a URL, and a Dockerfile; what the cache cannot be had from is warned of" {
+    mkdir -p served/context
+    printf 'FROM box\nCOPY hi /hi\n' | tee served/Dockerfile >served/context/Dockerfile
+    echo hello >served/context/hi
+    tar -C served/context -czf served/context.tar.gz .
+    port=$(free_port)
+    python3 -m http.server -b 127.0.0.1 -d served "$port" >/dev/null 2>&1 3>&- &
+    server=$!
+    wait_until 30 python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)"
+    api POST "/build?t=remote:one&cachefrom=[\"nowhere.invalid/x\"]&remote=http://127.0.0.1:$port/context.tar.gz" >out || true
+    api POST "/build?remote=http://127.0.0.1:$port/Dockerfile" >alone || true
+    kill "$server"
+    grep -q 'Successfully tagged remote:one' out
+    grep -q 'Warning.*nowhere.invalid' out
+    grep -q 'Step 1/2 : FROM box' alone
+    grep -q errorDetail alone
+    hull rmi remote:one
+}
+
 @test "build: a client that goes ends it, and nothing is left" {
     mkdir -p waits
     printf 'FROM box\nRUN echo begun; sleep 1234567\n' >waits/Dockerfile

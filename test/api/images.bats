@@ -158,7 +158,8 @@ as_nobody() {
     run -0 as_ada POST "/images/$REGISTRY/some/box/push?tag=v1"
     [[ $output == *"The push refers to repository [$REGISTRY/some/box]"*"Pushed"*'"aux":{'*'"Tag":"v1"'*200 && $output != *errorDetail* ]]
     digest=$(grep -o 'sha256:[0-9a-f]*' <<<"$output" | tail -1)
-    [ ! -e "$HOME/.docker" ] && ! grep -rqs lovelace "$HULL_ROOT" "$HULL_RUN_ROOT"
+    [ ! -e "$HOME/.docker" ]
+    [ -z "$(grep -rls lovelace "$HULL_ROOT" "$HULL_RUN_ROOT")" ]
     hull rmi "$REGISTRY/some/box:v1"
     run -0 as_nobody POST "/images/create?fromImage=$REGISTRY/some/box&tag=v1"
     [[ $output == *"pull access denied for $REGISTRY/some/box"*404 ]]
@@ -172,6 +173,17 @@ as_nobody() {
     [[ $output == *"manifest for $REGISTRY/some/box:nothing not found"*404 ]]
     run -0 as_ada GET "/distribution/$REGISTRY/some/box:v1/json"
     [[ $output == *"\"digest\":\"$digest\""*'"Platforms":[{'*'"os":"linux"'*200 ]]
+    # A build that is from it, with the logins of several registries.
+    printf 'FROM %s/some/box:v1\n' "$REGISTRY" >Dockerfile
+    tar -cf from.tar Dockerfile
+    run -0 curl -sS --unix-socket "$API_SOCKET" -T from.tar -X POST 'http://d/build?pull=1'
+    [[ $output == *errorDetail* ]]
+    config=$(printf '{"https://index.docker.io/v1/":{"username":"x","password":"y"},"%s":{"auth":"%s"}}' "$REGISTRY" "$(printf ada:lovelace | base64)" | base64 -w0)
+    run -0 curl -sS --unix-socket "$API_SOCKET" -H "X-Registry-Config: $config" -T from.tar -X POST 'http://d/build?pull=1'
+    [[ $output == *"Successfully built"* ]]
+    run -0 curl -sS --unix-socket "$API_SOCKET" -H "X-Registry-Config: e30" -T from.tar -X POST 'http://d/build?pull=1'
+    [[ $output == *errorDetail* ]]
+    [ -z "$(grep -rls lovelace "$HULL_ROOT" "$HULL_RUN_ROOT")" ]
     # Of an image of two repositories that one alone is shown which was asked for.
     hull tag "$REGISTRY/some/box:v1" "$REGISTRY/other/box:v1"
     run -0 as_ada POST "/images/$REGISTRY/other/box/push?tag=v1"
