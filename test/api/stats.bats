@@ -5,7 +5,6 @@
 
 load ../lib/hull
 load ../lib/api
-load ../lib/network
 setup_file() {
     hull_setup
     api_serve
@@ -49,13 +48,6 @@ while f.readline().strip():
 one, two = json.loads(f.readline()), json.loads(f.readline())
 assert one["precpu_stats"] == {} and two["precpu_stats"] == one["cpu_stats"] and two["preread"] == one["read"]
 PY
-}
-
-@test "the interfaces that it has of its own" {
-    need_nft
-    hull run -d --name netted box sleep 1000
-    [ "$(api_is 200 GET '/containers/netted/stats?stream=0&one-shot=1' | json 'sorted(x["networks"]["eth0"])[0]')" = rx_bytes ]
-    hull rm -f netted
 }
 
 @test "one that does not run: zeros; none: 404; contradictions: 400" {
