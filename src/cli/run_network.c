@@ -85,24 +85,7 @@ int run_request_networks(const struct run_options *o, struct run_request *r, str
 	for (size_t i = 0; i < o->network.n; i++)
 		if (*o->network.v[i] && one_network(r, o->network.v[i], e) < 0)
 			return -1;
-	if (short_options(o, r, e) < 0)
-		return -1;
-	struct host_config *h = &r->host;
-	if (!h->networks.n)
-		return 0;
-	h->network_mode = h->networks.v[0].network;
-	for (size_t i = 0; i < h->networks.n; i++) {
-		const char *name = h->networks.v[i].network;
-		bool shared = str_eq(name, "host") || str_eq(name, "none") || strchr(name, ':');
-		if (shared && h->networks.n > 1)
-			return err_set(e, ERR_USAGE, "--network %.60s and --network %.60s exclude each other", h->networks.v[0].network,
-				h->networks.v[i ? i : 1].network);
-		if (shared && !network_request_is_plain(&h->networks.v[i]))
-			return err_set(e, ERR_USAGE, "--network %.60s: addresses, aliases and the like need a network of hull's", name);
-	}
-	if (h->networks.n == 1 && network_request_is_plain(&h->networks.v[0]))
-		h->networks.n = 0;
-	return 0;
+	return short_options(o, r, e) < 0 ? -1 : network_requests_choose(&r->host, e);
 }
 
 static int bad_port(const struct run_request *r, const char *text, const char *why, struct err *e)

@@ -53,3 +53,22 @@ bool network_request_is_plain(const struct network_request *q)
 	return !q->aliases.n && !q->link_local.n && str_is_empty(q->ip) && str_is_empty(q->ip6) && str_is_empty(q->mac) && !q->interface &&
 		!q->priority;
 }
+
+int network_requests_choose(struct host_config *h, struct err *e)
+{
+	if (!h->networks.n)
+		return 0;
+	h->network_mode = h->networks.v[0].network;
+	for (size_t i = 0; i < h->networks.n; i++) {
+		const char *name = h->networks.v[i].network;
+		bool shared = str_eq(name, "host") || str_eq(name, "none") || strchr(name, ':');
+		if (shared && h->networks.n > 1)
+			return err_set(e, ERR_USAGE, "--network %.60s and --network %.60s exclude each other", h->networks.v[0].network,
+				h->networks.v[i ? i : 1].network);
+		if (shared && !network_request_is_plain(&h->networks.v[i]))
+			return err_set(e, ERR_USAGE, "--network %.60s: addresses, aliases and the like need a network of hull's", name);
+	}
+	if (h->networks.n == 1 && network_request_is_plain(&h->networks.v[0]))
+		h->networks.n = 0;
+	return 0;
+}

@@ -13,3 +13,6 @@ int network_request_check(const struct network_request *q, struct err *e) must_u
 int network_request_option(struct network_request *q, const char *key, char *value, struct err *e) must_use;
 /* Does it say anything but the network? */
 bool network_request_is_plain(const struct network_request *q);
+/* networks as they came, each checked: network_mode is the first of them; what says nothing but that is left to network_mode. ERR_USAGE: they exclude
+ * each other, or one that is no network of hull's cannot have what is asked of it. */
+int network_requests_choose(struct host_config *h, struct err *e) must_use;
