@@ -108,6 +108,14 @@ int call_json(const struct call *c, bool optional, struct json **ret, struct err
 	return 0;
 }
 
+struct json *call_warnings(const struct call *c)
+{
+	struct json *list = json_new_array();
+	for (size_t i = 0; i < c->warnings->n; i++)
+		json_add(list, json_new_str(c->warnings->v[i]));
+	return list;
+}
+
 int call_reply(struct call *c, int status, struct json *taken, struct err *e)
 {
 	own(json) struct json *j = taken;

@@ -31,7 +31,7 @@ struct route {
 };
 /* One table a file; each ends with a row of NULL. */
 extern const struct route networks_routes[], volumes_routes[];
-extern const struct route system_routes[], container_routes[], container_life_routes[], container_view_routes[];
+extern const struct route system_routes[], container_routes[], container_create_routes[], container_life_routes[], container_view_routes[];
 extern const struct route image_routes[], image_transfer_routes[], build_routes[], commit_routes[];
 extern const struct route attach_routes[], exec_routes[], archive_routes[];
 
@@ -48,6 +48,8 @@ int call_filters(const struct call *c, struct strv *ret, struct err *e) must_use
 int call_time(const struct call *c, const char *name, int64_t *ret_ns, struct err *e) must_use;
 /* The body, an object of JSON; an empty one: {} when `optional`. The caller drops it. */
 int call_json(const struct call *c, bool optional, struct json **ret, struct err *e) must_use;
+
+struct json *call_warnings(const struct call *c) must_use; /* a list of texts */
 
 /* Answers that are JSON take it over. */
 int call_reply(struct call *c, int status, struct json *take, struct err *e) must_use;

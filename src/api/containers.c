@@ -7,8 +7,8 @@
 #include "engine/disk.h"
 #include "engine/list.h"
 #include "engine/prune.h"
-
-#include <limits.h>
+#include "engine/restart.h"
+#include "engine/update.h"
 
 static int list(struct call *c, struct err *e)
 {
@@ -35,6 +35,40 @@ static int rename_it(struct call *c, struct err *e)
 	if (!name)
 		return err_set(e, ERR_USAGE, "Neither old nor new names may be empty");
 	return container_rename(c->g, c->args[0], name, e) < 0 ? -1 : conn_reply_empty(c->conn, 204, e);
+}
+
+static struct opt_i64 number(int64_t v)
+{
+	return (struct opt_i64){v != 0, v};
+}
+
+static const char *word(const char *s)
+{
+	return str_is_empty(s) ? NULL : s;
+}
+
+/* docker's Resources and RestartPolicy: what is 0 or empty stays. */
+static int update(struct call *c, struct err *e)
+{
+	own(json) struct json *body = NULL;
+	struct host_config h = {};
+	if (call_json(c, false, &body, e) < 0 || jmap_parse(&host_config_table, body, JMAP_NOCASE, c->arena, &h, "", e) < 0)
+		return -1;
+	struct update_request r = {.memory = number(h.memory), .reservation = number(h.memory_reservation), .swap = number(h.memory_swap),
+		.pids = h.pids_limit, .nano_cpus = number(h.nano_cpus), .shares = number(h.cpu_shares), .period = number(h.cpu_period),
+		.quota = number(h.cpu_quota), .rt_period = number(h.cpu_rt_period), .rt_runtime = number(h.cpu_rt_runtime),
+		.blkio_weight = number((int64_t)h.blkio_weight), .cpuset_cpus = word(h.cpuset_cpus), .cpuset_mems = word(h.cpuset_mems)};
+	if (!str_is_empty(h.restart.name)) {
+		const struct restart_policy *p = &h.restart;
+		if (restart_check(p, e) < 0)
+			return -1;
+		r.restart = p->maximum_retries ? arena_printf(c->arena, "%s:%lld", p->name, (long long)p->maximum_retries) : p->name;
+	}
+	if (container_update(c->g, c->args[0], &r, e) < 0)
+		return -1;
+	struct json *j = json_new_object();
+	json_set(j, "Warnings", call_warnings(c));
+	return call_reply(c, 200, j, e);
 }
 
 static int delete(struct call *c, struct err *e)
@@ -66,6 +100,7 @@ const struct route container_routes[] = {
 	{"POST", "/containers/prune", prune},
 	{"GET", "/containers/{}/json", inspect},
 	{"POST", "/containers/{}/rename", rename_it},
+	{"POST", "/containers/{}/update", update},
 	{"DELETE", "/containers/{}", delete},
 	{NULL, NULL, NULL},
 };

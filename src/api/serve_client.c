@@ -13,7 +13,7 @@
 
 static const struct route *const tables[] = {
 	networks_routes, volumes_routes,
-	system_routes, container_routes, container_life_routes, container_view_routes,
+	system_routes, container_routes, container_create_routes, container_life_routes, container_view_routes,
 	attach_routes, exec_routes, archive_routes,
 	image_routes, image_transfer_routes, build_routes, commit_routes,
 };
