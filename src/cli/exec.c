@@ -9,12 +9,14 @@
 
 #include "monitor/attach.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 struct exec_options {
 	bool detach, interactive, latest, tty, privileged;
 	char *detach_keys, *user, *workdir;
 	struct strv env, env_file;
+	struct opt_num preserve_fds;
 };
 static const struct opt options[] = {
 	{"detach", 'd', OPT_BOOL, offset_of(struct exec_options, detach), NULL, "Let it run in the background"},
@@ -23,11 +25,25 @@ static const struct opt options[] = {
 	{"env-file", 0, OPT_STRV, offset_of(struct exec_options, env_file), "FILE", "Read environment variables from a file", 0, "@file"},
 	{"interactive", 'i', OPT_BOOL, offset_of(struct exec_options, interactive), NULL, "Give it our stdin"},
 	CHOICE_ONE(struct exec_options, latest),
+	{"preserve-fds", 0, OPT_I64, offset_of(struct exec_options, preserve_fds), "N", "Give it our file descriptors 3 to 2 + N, too"},
 	{"privileged", 0, OPT_BOOL, offset_of(struct exec_options, privileged), NULL, "Give it all capabilities"},
 	{"tty", 't', OPT_BOOL, offset_of(struct exec_options, tty), NULL, "Give it a terminal"},
 	{"user", 'u', OPT_STR, offset_of(struct exec_options, user), "USER[:GROUP]", "User, by name or number"},
 	{"workdir", 'w', OPT_STR, offset_of(struct exec_options, workdir), "DIR", "Working directory"},
 };
+
+/* What hull opens is closed at an exec, so what was left open for the command is not: none of hull's is taken for one of them. */
+static int check_fds(const struct opt_num *n, struct err *e)
+{
+	if (n->v < 0 || n->v > 1024)
+		return err_set(e, ERR_USAGE, "invalid --preserve-fds \"%lld\": from 0 to 1024", (long long)n->v);
+	for (int i = 3; i < 3 + (int)n->v; i++) {
+		int flags = fcntl(i, F_GETFD);
+		if (flags < 0 || flags & FD_CLOEXEC)
+			return err_set(e, ERR_USAGE, "--preserve-fds %lld: file descriptor %d is not open", (long long)n->v, i);
+	}
+	return 0;
+}
 
 static int exec(void *opts, int argc, char **argv, struct err *e)
 {
@@ -46,6 +62,8 @@ static int exec(void *opts, int argc, char **argv, struct err *e)
 		return err_wrap(e, "--detach-keys");
 	if (!str_is_empty(o->workdir) && *o->workdir != '/')
 		return err_set(e, ERR_USAGE, "invalid --workdir \"%.200s\": it must be an absolute path", o->workdir);
+	if (check_fds(&o->preserve_fds, e) < 0)
+		return -1;
 	if (env_collect(&o->env_file, &o->env, &env, e) < 0)
 		return -1;
 	if (o->tty && o->interactive && !o->detach && !isatty(0))
@@ -55,7 +73,7 @@ static int exec(void *opts, int argc, char **argv, struct err *e)
 	if (str_eq(c.state.status, "paused"))
 		return err_set(e, ERR_CONFLICT, "container %.200s is paused: unpause it first", argv[0]);
 	struct exec_request r = {.user = o->user, .workdir = o->workdir, .tty = o->tty, .privileged = o->privileged, .detach = o->detach,
-		.interactive = o->interactive && !o->detach, .detach_keys = o->detach_keys};
+		.interactive = o->interactive && !o->detach, .detach_keys = o->detach_keys, .preserve_fds = (int)o->preserve_fds.v};
 	struct strv command = {argv + 1, (size_t)argc - 1};
 	r.args = command;
 	/* A name that has no value here is not passed on. */

@@ -77,6 +77,7 @@ struct exec_request {
 	const char *user, *workdir; /* NULL: the container's own */
 	bool tty, privileged, detach, interactive;
 	const char *detach_keys;    /* NULL: the container's own, else ctrl-p,ctrl-q */
+	int preserve_fds;           /* our fds from 3 on that it gets, too */
 	const struct ulimit *files; /* unless the container has one of that name; NULL: ours */
 };
 /* Attached: our stdio is the process's (or is copied to and from its terminal); returns when it ends, *ret_status is its exit

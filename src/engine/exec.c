@@ -129,7 +129,8 @@ static int launch(struct container_entry *c, struct exec *x, const int stdio[3],
 {
 	struct container_exec how = {.id = c->id, .pid = (pid_t)c->state.pid, .start_time = c->state.start_time, .process = x->spec.process,
 		.spec = &x->spec, .cgroup = str_is_empty(c->state.cgroup) ? NULL : &x->cgroup,
-		.stdio = {stdio[0], stdio[1], stdio[2]}, .seccomp_cache = x->seccomp_cache};
+		.stdio = {stdio[0], stdio[1], stdio[2]}, .preserve_fds = x->request->preserve_fds,
+		.seccomp_cache = x->seccomp_cache};
 	return container_exec(&how, &x->process, e);
 }
 

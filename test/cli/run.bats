@@ -295,3 +295,17 @@ teardown_file() { hull_teardown; }
     hull rm grouped
     hull rmi grouped
 }
+
+@test "exec --preserve-fds: files of ours from 3 on, and no others" {
+    hull run -d --name given box sleep 1000
+    echo three >three
+    echo four >four
+    run -0 hull exec --preserve-fds 2 given sh -c 'cat <&3; cat <&4; ls /proc/self/fd | wc -w' 3<three 4<four
+    [ "$(xargs <<<"$output")" = "three four 6" ] || { echo "$output"; return 1; }
+    run hull exec given sh -c 'cat <&3' 3<three
+    [ "$status" -ne 0 ]
+    attempt exec --preserve-fds 9 given true
+    [[ $status -eq 125 && $stderr == *"file descriptor "*" is not open"* ]]
+    refuses 125 'invalid --preserve-fds' exec --preserve-fds -1 given true
+    hull rm -f given
+}
