@@ -151,7 +151,7 @@ static int discard(struct check *c, const struct storage_damage *d, struct err *
 		compressed_remove(c->g->root, d->layer, d->id);
 		return 0;
 	}
-	return store_discard(&c->g->store, d->id, str_eq(d->kind, "image"), e);
+	return str_eq(d->kind, "image") ? store_discard_image(&c->g->store, d->id, e) : store_discard(&c->g->store, d->id, false, e);
 }
 
 static bool is_whole(struct check *c, const struct storage_damage *d)

@@ -83,7 +83,8 @@ struct store_users { struct strv blobs, layers; char unread[136]; bool blind; };
 void store_users_drop(struct store_users *u);
 int store_users(struct store *s, struct store_users *ret, struct err *e) must_use;
 
-/* store_needs.c: reads all that images need of the store, and calls each() for every one of them. record NULL: it cannot be read, why says it. bad:
+/* store_needs.c: reads all that images need of the store, and calls each() for every one of them. record NULL: it cannot be read, or is not there
+ * although names point at it, why says it. bad:
  * its blobs that are missing or not what their names say; unread: those that cannot be read now, why says it. */
 struct store_finding {
 	const char *id;

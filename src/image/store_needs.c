@@ -118,9 +118,47 @@ static int check_one(void *arg, const char *id, struct err *e)
 	return c->each(c->arg, &f, e);
 }
 
+static bool points_at(struct store *s, const char *link, char ret_id[DIGEST_TEXT])
+{
+	own(mem) char *path = mem_printf("images/names/%s", link);
+	ssize_t n = readlinkat(s->root, path, ret_id, DIGEST_TEXT - 1);
+	ret_id[n > 0 ? n : 0] = 0;
+	return n > 0 && digest_is_valid(ret_id);
+}
+
+static bool has_record(struct store *s, const char *id)
+{
+	char path[DIGEST_TEXT + 16];
+	records_path(id, path);
+	return faccessat(s->root, path, F_OK, 0) == 0;
+}
+
+/* Images of which only names are left. An image that goes loses its names first, so it is none of those. */
+static int check_links(struct checking *c, struct err *e)
+{
+	own(strv) struct strv links = {}, told = {};
+	if (path_list(c->s->root, "images/names", &links, e) < 0)
+		return -1;
+	strv_sort(&links);
+	for (size_t i = 0; i < links.n; i++) {
+		char id[DIGEST_TEXT], now[DIGEST_TEXT];
+		struct store_finding f = {.id = id};
+		if (!points_at(c->s, links.v[i], id) || strv_has(&told, id) || has_record(c->s, id))
+			continue;
+		if (!points_at(c->s, links.v[i], now) || strcmp(id, now) != 0)
+			continue;
+		strv_add(&told, id);
+		err_set_(&f.why, ERR_CORRUPT, "its record is missing");
+		if (c->each(c->arg, &f, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int store_check(struct store *s, int (*each)(void *arg, const struct store_finding *f, struct err *e), void *arg, struct err *e)
 {
-	return records_walk(s, check_one, &(struct checking){s, each, arg}, e);
+	struct checking c = {s, each, arg};
+	return records_walk(s, check_one, &c, e) < 0 ? -1 : check_links(&c, e);
 }
 
 bool store_is_whole(struct store *s, const char *digest, bool record)
@@ -169,17 +207,18 @@ int store_links(struct store *s, const char *id, struct arena *a, struct strv *r
 
 int store_discard_image(struct store *s, const char *id, struct err *e)
 {
-	own(arena) struct arena a = {};
-	struct strv names = {}, digests = {};
-	if (store_links(s, id, &a, &names, &digests, e) < 0 || store_discard(s, id, true, e) < 0)
+	own(strv) struct strv links = {};
+	char target[DIGEST_TEXT];
+	if (!digest_is_valid(id))
+		return err_set(e, ERR_CORRUPT, "invalid digest");
+	if (path_list(s->root, "images/names", &links, e) < 0)
 		return -1;
-	for (size_t i = 0; i < names.n + digests.n; i++) {
-		char path[LINK_TEXT];
-		records_link_path(i < names.n ? names.v[i] : digests.v[i - names.n], path);
-		if (unlinkat(s->root, path, 0) < 0 && errno != ENOENT)
+	for (size_t i = 0; i < links.n; i++) {
+		own(mem) char *path = mem_printf("images/names/%s", links.v[i]);
+		if (points_at(s, links.v[i], target) && strcmp(target, id) == 0 && unlinkat(s->root, path, 0) < 0 && errno != ENOENT)
 			return err_sys(e, "remove %s", path);
 	}
-	return 0;
+	return has_record(s, id) ? store_discard(s, id, true, e) : 0;
 }
 
 struct rebuilding { struct store *s; struct arena *a; struct image_record *r; };

@@ -205,3 +205,21 @@ hull() {
     run -0 --separate-stderr hull run --rm --oom-score-adj -321 box cat /proc/self/oom_score_adj
     [[ $stderr == *"cannot be lowered to -321"* ]]
 }
+
+@test "system check: a layer of files that lost a file's content is found, and is not handed on" {
+    run -0 hull system check
+    [[ $output == *": all whole" ]]
+    local file
+    file=$(find "$HULL_DIR/home" -path '*/layers/*/tree/etc/passwd')
+    [ -n "$file" ] || skip "layers are no overlay's trees here"
+    cp -p "$file" "$HULL_DIR/aside"
+    : >"$file"
+    touch -r "$HULL_DIR/aside" "$file"
+    run -1 hull system check
+    [[ $output == "layer sha256:"*": its files are not what they were (docker.io/library/box:latest)"* ]]
+    run -1 --separate-stderr hull save -o "$HULL_DIR/home/x.tar" box
+    [[ $stderr == *"its files are not what they were" ]]
+    cat "$HULL_DIR/aside" >"$file"
+    touch -r "$HULL_DIR/aside" "$file"
+    run -0 hull system check
+}

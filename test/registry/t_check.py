@@ -120,6 +120,11 @@ def test_a_record_and_its_configuration_come_again():
         for x in (before, after):
             x.pop("Metadata", None)
         assert before == after, (before, after)
+        os.unlink(record)
+        p = hull.run("system", "check")
+        assert p.returncode == 1 and p.out == f"image {image.id}: its record is missing\n", (p.out, p.err)
+        assert ": mended" in hull.ok("system", "check", "--repair")
+        assert hull.inspect(name)["RepoTags"] == before["RepoTags"] and hull.inspect(name)["RepoDigests"] == before["RepoDigests"]
         # without that, of the registry
         for path in (record, os.path.join(hull.root, "blobs/sha256", image.id[7:])):
             with open(path, "w") as f:
@@ -131,6 +136,15 @@ def test_a_record_and_its_configuration_come_again():
         assert ": mended" in hull.ok("system", "check", "--repair")
         assert hull.inspect("mine:1")["Id"] == image.id
         assert hull.inspect(name)["Id"] == image.id
+        hull.ok("system", "check")
+        # or its names go
+        fake.hook = lambda h: h.reply(403)
+        for path in (record, os.path.join(hull.root, "blobs/sha256", image.id[7:])):
+            os.unlink(path)
+        assert "its record is missing" in hull.run("system", "check", "--repair").out
+        assert len(hull.files("images/names")) > 0
+        hull.ok("system", "check", "--repair", "--remove")
+        assert hull.files("images/names") == []
         hull.ok("system", "check")
 
 
