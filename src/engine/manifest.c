@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "codec/digest.h"
 #include "engine/image_remote.h"
+#include "image/platform.h"
 #include "image/push.h"
 #include "image/remote_manifest.h"
 
@@ -155,6 +156,14 @@ int manifest_annotate(struct engine *g, const char *list, const char *text, cons
 	for (size_t i = 0; i < countof(rows); i++)
 		if (rows[i].value)
 			json_set_str(platform, rows[i].key, rows[i].value);
+	const char *os = json_get_str(platform, "os"), *arch = json_get_str(platform, "architecture"), *variant = json_get_str(platform, "variant");
+	own(mem) char *whole = mem_printf("%s/%s%s%s", os ? os : "", arch ? arch : "", str_is_empty(variant) ? "" : "/", variant ? variant : "");
+	struct platform_want want;
+	for (size_t i = 0; i < 3; i++)
+		if (rows[i].value && strchr(rows[i].value, '/'))
+			return err_set(e, ERR_USAGE, "invalid platform: a slash in its %s", rows[i].key);
+	if (platform_parse(whole, &want, e) < 0)
+		return -1;
 	if (p->os_features && p->os_features->n) {
 		struct json *features = json_new_array();
 		for (size_t i = 0; i < p->os_features->n; i++)

@@ -63,6 +63,8 @@ def test_lists_that_cannot_be():
         assert "another registry" in hull.run("manifest", "push", f"{other.host}/whole").err
         hull.ok("manifest", "create", name, part)
         assert "is not in the manifest list" in hull.run("manifest", "annotate", name, f"{fake.host}/parts/arm64:1").err
+        for words in (("--arch", ""), ("--arch", "two words"), ("--os", "a/b"), ("--variant", "v8\n")):
+            assert "invalid platform" in hull.run("manifest", "annotate", *words, name, part).err
         for digest in fake.owners:
             fake.owners[digest] = {"elsewhere"}
         assert "push that image to the repository first" in hull.run("manifest", "push", name).err
