@@ -124,6 +124,9 @@ static int push(void *arg, struct lines *l, struct err *e)
 	struct image_pushed_list all = {};
 	lines_status(l, NULL, "The push refers to repository [%s]", x->repository);
 	x->r.progress = lines_progress(l, LINES_PUSH);
+	own(image) struct image here = {};
+	if (!x->r.all_tags && engine_need_store(x->c->g, e) == 0 && image_find(x->c->g, x->r.reference, &here, e) < 0)
+		return e->kind != ERR_NOT_FOUND ? -1 : err_set(e, ERR_NOT_FOUND, "An image does not exist locally with the tag: %s", x->repository);
 	if (image_push(x->c->g, &x->r, x->c->arena, &all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {

@@ -97,11 +97,11 @@ static int disk(struct call *c, struct err *e)
 	return call_reply(c, 200, j, e);
 }
 
+/* It is the client who keeps it, and sends it along with what needs it. */
 static int auth(struct call *c, struct err *e)
 {
 	own(json) struct json *body = NULL;
-	own(mem) char *server = NULL, *where = NULL;
-	bool plain;
+	own(mem) char *server = NULL;
 	if (call_json(c, false, &body, e) < 0)
 		return -1;
 	const char *address = json_get_str(body, "serveraddress"), *user = json_get_str(body, "username"), *password = json_get_str(body, "password");
@@ -109,7 +109,7 @@ static int auth(struct call *c, struct err *e)
 		return -1;
 	if (str_is_empty(user) || !password)
 		return err_set(e, ERR_USAGE, "username and password are needed");
-	if (login(c->g, server, user, password, &where, &plain, e) < 0) {
+	if (login_try(c->g, server, user, password, e) < 0) {
 		if (e->kind == ERR_DENIED)
 			return conn_reply_error(c->conn, 401, e->text, e);
 		return -1;

@@ -34,7 +34,7 @@ int login_server(const char *text, char **ret, struct err *e)
 	return 0;
 }
 
-int login(struct engine *g, const char *server, const char *user, const char *password, char **ret_where, bool *ret_plain, struct err *e)
+int login_try(struct engine *g, const char *server, const char *user, const char *password, struct err *e)
 {
 	struct pull_options o;
 	struct pull p = {};
@@ -54,9 +54,14 @@ int login(struct engine *g, const char *server, const char *user, const char *pa
 		return err_set(e, ERR_DENIED, "login at %s: it does not accept this user and password", server);
 	if (r < 0 && e->kind == ERR_NOT_FOUND)
 		return err_set(e, ERR_NOT_FOUND, "login at %s: there is no registry (it has no /v2/)", server);
-	if (r < 0)
-		return err_wrap(e, "login at %s", server);
-	return docker_config_login(o.config_dir, server, user, password, ret_where, ret_plain, e);
+	return r < 0 ? err_wrap(e, "login at %s", server) : 0;
+}
+
+int login(struct engine *g, const char *server, const char *user, const char *password, char **ret_where, bool *ret_plain, struct err *e)
+{
+	if (login_try(g, server, user, password, e) < 0)
+		return -1;
+	return docker_config_login(image_remote_config_dir(), server, user, password, ret_where, ret_plain, e);
 }
 
 int logout(const char *server, bool *ret_was, struct err *e)

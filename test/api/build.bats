@@ -117,6 +117,7 @@ build_api() {
     wait "$client" || true
     wait_until 60 eval "! pgrep -f 'sleep 123456[7]' >/dev/null"
     wait_until 60 eval '[ -z "$(find "$HULL_RUN_ROOT/containers" -mindepth 1)" ]'
+    wait_until 60 eval '[ -z "$(ls -A "$HULL_ROOT/build/running" 2>/dev/null)" ]'
     api_is 200 GET /_ping
 }
 

@@ -157,6 +157,10 @@ as_nobody() {
     [[ $output == *errorDetail*200 ]]
     run -0 as_ada POST "/images/$REGISTRY/some/box/push?tag=v1"
     [[ $output == *"The push refers to repository [$REGISTRY/some/box]"*"Pushed"*'"aux":{'*'"Tag":"v1"'*200 && $output != *errorDetail* ]]
+    run -0 as_ada POST "/images/$REGISTRY/some/nothing/push?tag=v1"
+    [[ $output == *"An image does not exist locally with the tag: $REGISTRY/some/nothing"*200 ]]
+    run -0 as_ada POST "/images/$REGISTRY/some/box/push?tag=v1"
+    [[ $output == *'"status":"Layer already exists"'*200 ]]
     digest=$(grep -o 'sha256:[0-9a-f]*' <<<"$output" | tail -1)
     [ ! -e "$HOME/.docker" ]
     [ -z "$(grep -rls lovelace "$HULL_ROOT" "$HULL_RUN_ROOT")" ]
@@ -220,10 +224,30 @@ while s.recv(65536):
 PY
 }
 
+@test "images: clients that go in the middle of what they send leave nothing" {
+    hull save box | head -c 200000 >part.tar
+    for path in /images/load '/images/create?fromSrc=-&repo=cut' '/build?t=cut' '/commit?container=x'; do
+        python3 - "$API_SOCKET" "$path" part.tar <<'PY'
+import socket, sys
+c = socket.socket(socket.AF_UNIX)
+c.connect(sys.argv[1])
+part = open(sys.argv[3], "rb").read()
+c.sendall(b"POST %s HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\nContent-Length: 100000000\r\n\r\n" % sys.argv[2].encode())
+c.sendall(part)
+c.close()
+PY
+    done
+    wait_until 60 eval '[ -z "$(pgrep -P "$(cat "$HULL_DIR/serve.pid")")" ]'
+    api_is 404 GET /images/cut/json
+    wait_until 60 eval '[ -z "$(ls -A "$HULL_ROOT/build/running" 2>/dev/null)" ]'
+}
+
 @test "images: docker's own command line: pull, push, images, inspect, history, tag, rmi, save and load, import" {
     need_docker_cli
     need_registry
     docker_cli login -u ada -p lovelace "$REGISTRY"
+    [ ! -e "$HOME/.docker" ]
+    run -1 docker_cli login -u ada -p wrong "$REGISTRY"
     docker_cli tag box "$REGISTRY/cli/box"
     docker_cli push "$REGISTRY/cli/box"
     docker_cli rmi "$REGISTRY/cli/box"
