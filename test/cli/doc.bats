@@ -45,9 +45,9 @@ complete_line() {
     [ "$output" = inspect ]
     run -0 complete_line "hull volume "
     [ "${lines[*]}" = "clone create exists export import inspect ls prune rename rm" ]
-    run -0 complete_line "hull container ls --no"
+    run -0 complete_line "hull container ls --no-"
     [ "$output" = --no-trunc ]
-    run -0 complete_line "hull container list --no"
+    run -0 complete_line "hull container list --no-"
     [ "$output" = --no-trunc ]
     run -0 complete_line "hull run --pull mi"
     [ "$output" = missing ]
