@@ -80,8 +80,6 @@ static int run(struct call *c, struct exec_session *x, bool tty, struct err *e)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
 		return err_sys(e, "make a socket");
 	own(fd) int ours = socks[1];
-	if (r->tty && r->size.n == 2 && r->size.v[0] > 0)
-		attach_send_rows(ours, (unsigned short)r->size.v[0], (unsigned short)r->size.v[1]);
 	if (call_hijack(c, tty, e) < 0) {
 		close(socks[0]);
 		return -1;
@@ -98,14 +96,11 @@ static int start(struct call *c, struct err *e)
 	if (find(c, &x, e) < 0 || call_json(c, true, &body, e) < 0)
 		return -1;
 	bool tty = json_truth(json_get(body, "Tty")), detach = json_truth(json_get(body, "Detach"));
-	if (set_size(c, body, &x.record, tty, e) < 0)
+	if (set_size(c, body, &x.record, tty, e) < 0 || exec_session_claim(c->g, &x, e) < 0)
 		return -1;
-	if (x.record.running || x.record.exit_code.set || detach) {
-		if (exec_session_start(c->g, &x, -1, 0, e) < 0)
-			return -1;
-		return conn_reply_empty(c->conn, 200, e);
-	}
-	return run(c, &x, tty, e);
+	if (!detach)
+		return run(c, &x, tty, e);
+	return exec_session_start(c->g, &x, -1, 0, e) < 0 ? -1 : conn_reply_empty(c->conn, 200, e);
 }
 
 static int inspect(struct call *c, struct err *e)
@@ -140,7 +135,7 @@ static int inspect(struct call *c, struct err *e)
 static int resize(struct call *c, struct err *e)
 {
 	struct exec_session x __attribute__((cleanup(exec_session_drop))) = EXEC_SESSION_INIT;
-	if (find(c, &x, e) < 0)
+	if (find(c, &x, e) < 0 || exec_session_await(&x, e) < 0)
 		return -1;
 	if (!x.record.running)
 		return err_set(e, ERR_CONFLICT, "exec command %s is not running", x.id);

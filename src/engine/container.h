@@ -76,6 +76,7 @@ struct exec_request {
 	struct strv args, env;
 	const char *user, *workdir; /* NULL: the container's own */
 	bool tty, privileged, detach, interactive;
+	uint16_t rows, cols;        /* of its terminal, from its first instruction on; 0: as it may be */
 	const char *detach_keys;    /* NULL: the container's own, else ctrl-p,ctrl-q */
 	int preserve_fds;           /* our fds from 3 on that it gets, too */
 	const struct ulimit *files; /* unless the container has one of that name; NULL: ours */

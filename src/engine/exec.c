@@ -100,7 +100,13 @@ static int build(struct engine *g, struct container_entry *c, const struct exec_
 	if (r->files)
 		set_files(&with.record.host, r->files, a);
 	struct spec_build b = {.g = g, .c = &with, .arena = a, .root = x->root, .maps = &x->maps, .spec = &x->spec};
-	return spec_build_exec(&b, e);
+	if (spec_build_exec(&b, e) < 0)
+		return -1;
+	if (r->rows && r->cols) {
+		x->spec.process->console = arena_alloc(a, sizeof *x->spec.process->console);
+		*x->spec.process->console = (struct spec_console){.height = r->rows, .width = r->cols};
+	}
+	return 0;
 }
 
 static int prepare(struct engine *g, struct container_entry *c, const struct exec_request *r, struct exec *x, struct err *e)

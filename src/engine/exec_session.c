@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEPT_SECONDS = 300, LOST = 137 };
+enum { KEPT_SECONDS = 300, LOST = 137, AWAIT_TRIES = 2000 };
 static const char file[] = "exec.json";
 
 static const struct jfield record_fields[] = {
@@ -162,7 +162,9 @@ static int on_begin(void *arg, const int stdio[3], struct container_process *ret
 {
 	struct starting *s = arg;
 	struct exec_record *r = &s->x->record;
-	const struct exec_request q = {.args = r->cmd, .env = r->env, .user = r->user, .workdir = r->workdir, .tty = r->tty, .privileged = r->privileged};
+	const bool sized = r->size.n == 2;
+	const struct exec_request q = {.args = r->cmd, .env = r->env, .user = r->user, .workdir = r->workdir, .tty = r->tty, .privileged = r->privileged,
+		.rows = (uint16_t)(sized ? r->size.v[0] : 0), .cols = (uint16_t)(sized ? r->size.v[1] : 0)};
 	if (container_begin_in(s->g, &s->x->c, &q, stdio, ret, e) < 0)
 		return -1;
 	r->running = true;
@@ -207,18 +209,23 @@ _Noreturn static void serve(struct starting *s, int sock, unsigned streams, int 
 	_exit(monitor_main(&m));
 }
 
-int exec_session_start(struct engine *g, struct exec_session *x, int sock, unsigned streams, struct err *e)
+int exec_session_claim(struct engine *g, struct exec_session *x, struct err *e)
 {
-	own(fd) int client = sock;
-	struct starting s = {g, x};
-	struct err why = {};
-	int report[2];
 	if (x->record.running || x->record.exit_code.set)
 		return err_set(e, ERR_CONFLICT, "exec command %s %s", x->id, x->record.running ? "is already running" : "has already run");
 	if (must_run(g, &x->c, e) < 0)
 		return -1;
 	if (mkdirat(x->dir, "started", 0700) < 0)
 		return errno == EEXIST ? err_set(e, ERR_CONFLICT, "exec command %s is already running", x->id) : err_sys(e, "exec");
+	return 0;
+}
+
+int exec_session_start(struct engine *g, struct exec_session *x, int sock, unsigned streams, struct err *e)
+{
+	own(fd) int client = sock;
+	struct starting s = {g, x};
+	struct err why = {};
+	int report[2];
 	if (fd_pipe(report, e) < 0)
 		return -1;
 	pid_t pid = fork();
@@ -240,6 +247,16 @@ int exec_session_start(struct engine *g, struct exec_session *x, int sock, unsig
 	ended(&s, why.kind == ERR_NOCMD ? 127 : 126);
 	*e = why;
 	return -1;
+}
+
+int exec_session_await(struct exec_session *x, struct err *e)
+{
+	for (int i = 0; i < AWAIT_TRIES && !x->record.running && !x->record.exit_code.set && path_exists(x->dir, "started"); i++) {
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+		if (load(x->dir, &x->arena, &x->record, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 void exec_session_ids(struct engine *g, const char *container, struct strv *ret)

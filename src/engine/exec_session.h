@@ -36,7 +36,11 @@ void exec_session_drop(struct exec_session *x);
 int exec_session_make(struct engine *g, struct container_entry *c, const struct exec_record *r, char ret_id[65], struct err *e) must_use;
 /* By its whole id. Whose monitor was killed has ended with 137. */
 int exec_session_find(struct engine *g, const char *id, struct exec_session *ret, struct err *e) must_use;
-/* Once: ERR_CONFLICT. sock: the first client's (attach.h, is taken), or -1. ERR_NOCMD, ERR_NOEXEC: it has ended with 127, 126. */
+/* The right to start it, which somebody gets once: ERR_CONFLICT. */
+int exec_session_claim(struct engine *g, struct exec_session *x, struct err *e) must_use;
+/* With that. sock: the first client's (attach.h, is taken), or -1. ERR_NOCMD, ERR_NOEXEC: it has ended with 127, 126. */
 int exec_session_start(struct engine *g, struct exec_session *x, int sock, unsigned streams, struct err *e) must_use;
+/* While somebody is about to start it, until it runs or could not be started: docker's clients send the size of their terminal before it does. */
+int exec_session_await(struct exec_session *x, struct err *e) must_use;
 /* Of a container that runs. */
 void exec_session_ids(struct engine *g, const char *container, struct strv *ret);

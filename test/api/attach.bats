@@ -183,3 +183,36 @@ PY
     [[ $(api_is 409 POST '/containers/cold/resize?h=1&w=1') == *"is not running"* ]]
     hull rm cold
 }
+
+@test "docker start -a and -i, again and again: no byte is lost" {
+    need_docker_cli
+    hull create --name often box sh -c 'echo out; echo err >&2; exit 3'
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        run -3 --separate-stderr docker_cli start -a often
+        [ "$output/$stderr" = out/err ]
+    done
+    hull rm often
+    hull create -i --name filter box cat
+    head -c 2000000 /dev/urandom >big
+    docker_cli start -a -i filter <big >big.out
+    cmp big big.out
+    hull rm filter
+}
+
+@test "docker attach and exec in a terminal" {
+    need_docker_cli
+    need_cmd tmux
+    export HULL_TMUX=hull-api-$$
+    hull run -d -i -t --name shell box sh
+    tty_start attached "DOCKER_HOST=unix://$API_SOCKET docker attach shell; echo status \$?; sleep 100"
+    tty_type 'stty size; echo a"tt"ached' Enter
+    tty_shows 30 '^30 100'
+    tty_shows 30 '^attached'
+    tty_type C-p C-q
+    tty_shows 30 'status 0|read escape'
+    tty_start inside "DOCKER_HOST=unix://$API_SOCKET docker exec -it shell sh -c 'stty size; read x; exit 9'; echo status \$?; sleep 100"
+    tty_shows 30 '^30 100'
+    tty_type Enter
+    tty_shows 30 'status 9'
+    hull rm -f shell
+}
