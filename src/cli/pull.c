@@ -15,7 +15,7 @@ static const struct opt options[] = {
 	{"all-tags", 'a', OPT_BOOL, offset_of(struct pull_cli, all_tags), NULL, "All tags of the repository"},
 	{"disable-content-trust", 0, OPT_BOOL, offset_of(struct pull_cli, disable_content_trust), NULL, "Has no effect", OPT_HIDDEN},
 	{"keep-compressed", 0, OPT_BOOL, offset_of(struct pull_cli, keep_compressed), NULL,
-		"Keep the layers as they came, too, so that a push anywhere sends the same bytes; the setting keep-compressed does it always"},
+		"Keep the layers as they came, too, so that a push anywhere and save give the same bytes; the setting keep-compressed does it always"},
 	{"platform", 0, OPT_STR, offset_of(struct pull_cli, platform), "OS/ARCH", "Another platform than this machine's, as in linux/arm64"},
 	{"quiet", 'q', OPT_BOOL, offset_of(struct pull_cli, quiet), NULL, "Print the reference alone"},
 };

@@ -4,6 +4,8 @@
  * under the digest that the image's config has. Of a layer of which only files are kept an archive is made again; it has another
  * digest, and the image of it another id (image_push does the same).
  *
+ * Where all of an image's blobs are kept as they came, they go instead, and its digest stays.
+ *
  * The manifest that the image came with goes as it is where it names exactly these blobs; else one is made. So does the index that it came with, where
  * more of it is here than this image: its other platforms, what is attested of them.
  */
@@ -15,6 +17,7 @@
 #include "engine/events.h"
 #include "engine/attest.h"
 #include "engine/layers.h"
+#include "image/partial.h"
 #include "image/save.h"
 #include "snap/export.h"
 
@@ -281,6 +284,51 @@ static int put_manifest(struct saving *x, const struct image *i, const struct ma
 	return put_document(x, d, NULL, e);
 }
 
+/* As it came, where all of its blobs are kept (pull --keep-compressed). 0: they are not. */
+static int save_kept(struct saving *x, const struct saved *s, struct save_image *ret, struct err *e)
+{
+	const struct image *i = s->image;
+	const struct strv *ids = &i->config.rootfs.diff_ids;
+	own(buf) struct buf text = {};
+	own(buf) struct buf config = {};
+	own(json) struct json *j = NULL;
+	struct manifest m = {};
+	struct err ignored = {};
+	if (str_is_empty(i->record.manifest) || store_get_blob(&x->g->store, i->record.manifest, DOCUMENT_MAX, &text, &ignored) < 0 ||
+		json_parse(buf_text(&text), text.len, &j, &ignored) < 0 || manifest_parse(j, &x->arena, &m, &ignored) < 0 ||
+		strcmp(m.config.digest, i->record.id) != 0 || m.layers.n != ids->n || !ids->n)
+		return 0;
+	/* All of them are looked at before the first is written. */
+	for (size_t k = 0; k < ids->n; k++) {
+		own(fd) int fd = compressed_open_whole(x->g->root, ids->v[k], m.layers.v[k].digest, m.layers.v[k].size);
+		if (fd < 0)
+			return 0;
+	}
+	if (store_get_blob(&x->g->store, i->record.id, DOCUMENT_MAX, &config, e) < 0)
+		return err_wrap(e, "image config");
+	struct strv *layers = arena_alloc(&x->arena, sizeof *layers);
+	*layers = (struct strv){};
+	for (size_t k = 0; k < ids->n; k++) {
+		const struct descriptor *d = &m.layers.v[k];
+		own(fd) int fd = compressed_open(x->g->root, ids->v[k], d->digest, d->size);
+		x->layer = k;
+		x->total = d->size;
+		snprintf(x->name, sizeof x->name, "%.12s", digest_hex(ids->v[k]));
+		if (save_put(x->out, &(struct save_blob){.digest = d->digest, .size = d->size, .fd = fd, .progress = show, .arg = x}, e) < 0)
+			return err_wrap(e, "layer %s", x->name);
+		show(x, x->total);
+		arena_strv_add(&x->arena, layers, d->digest);
+	}
+	struct text documents[] = {{.text = arena_ndup(&x->arena, buf_text(&config), config.len), .len = config.len},
+		{.text = arena_ndup(&x->arena, buf_text(&text), text.len), .len = text.len}};
+	if (put_document(x, &documents[0], i->record.id, e) < 0 || put_document(x, &documents[1], i->record.manifest, e) < 0)
+		return -1;
+	*ret = (struct save_image){.names = &s->names, .config = documents[0].digest, .layers = layers,
+		.manifest = {.media_type = str_is_empty(m.media_type) ? i->record.media_type : m.media_type, .digest = (char *)(uintptr_t)documents[1].digest,
+			.size = text.len}};
+	return 1;
+}
+
 /* ret: as the archive lists it, with its own manifest. */
 static int save_image(struct saving *x, const struct saved *s, struct save_image *ret, struct err *e)
 {
@@ -293,6 +341,9 @@ static int save_image(struct saving *x, const struct saved *s, struct save_image
 	char *type = NULL;
 	if (p && p->begin)
 		p->begin(p->arg, s->names.n ? s->names.v[0] : i->record.id, ids->n);
+	int r = save_kept(x, s, ret, e);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
 	for (size_t k = 0; k < ids->n; k++) {
 		x->layer = k;
 		const struct made *m = put_layer(x, ids->v[k], e);

@@ -32,13 +32,9 @@ int push_kept(const struct push *x, const struct push_layer *p, bool (*suits)(co
 {
 	for (size_t i = 0; i < p->known.n; i++) {
 		const struct known_blob *b = &p->known.v[i];
-		own(fd) int fd = suits(x, b) ? compressed_open(x->g->root, p->diff_id, b->digest, b->size) : -1;
-		struct err ignored = {};
-		if (fd < 0)
-			continue;
-		if (check(fd, b, &ignored) == 0)
-			return *ret = b, take_fd(fd);
-		compressed_remove(x->g->root, p->diff_id, b->digest);
+		int fd = suits(x, b) ? compressed_open_whole(x->g->root, p->diff_id, b->digest, b->size) : -1;
+		if (fd >= 0)
+			return *ret = b, fd;
 	}
 	return -1;
 }

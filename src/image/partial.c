@@ -198,6 +198,24 @@ static int check_whole(int root, const char *path, const char *digest, struct er
 	return strcmp(found, digest) == 0 ? 0 : err_set(e, ERR_CORRUPT, "it is not what its name says");
 }
 
+int compressed_open_whole(int root, const char *diff_id, const char *digest, uint64_t size)
+{
+	own(fd) int fd = compressed_open(root, diff_id, digest, size);
+	own(stream) struct stream *from = NULL, *hash = NULL;
+	char found[DIGEST_TEXT];
+	struct err ignored = {};
+	if (fd < 0)
+		return -1;
+	from = stream_range(fd, 0, size);
+	if (stream_hash(from, digest, &hash, &ignored) < 0 || stream_to_end(hash, NULL, &ignored) < 0)
+		return -1;
+	stream_digest(hash, found, NULL);
+	if (strcmp(found, digest) == 0)
+		return take_fd(fd);
+	compressed_remove(root, diff_id, digest);
+	return -1;
+}
+
 int compressed_check(int root, void (*bad)(void *arg, const char *diff_id, const char *digest, const struct err *why), void *arg, struct err *e)
 {
 	own(strv) struct strv layers = {};

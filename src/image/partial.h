@@ -30,6 +30,8 @@ void partial_sweep(int root, uint64_t bytes, int64_t age_ns);
 
 /* A blob that is kept, open for reading; -1: it is not, or has another size. */
 int compressed_open(int root, const char *diff_id, const char *digest, uint64_t size) must_use;
+/* The same when it is what its name says; one that is not is removed. */
+int compressed_open_whole(int root, const char *diff_id, const char *digest, uint64_t size) must_use;
 void compressed_remove(int root, const char *diff_id, const char *digest);
 /* For each of them that is not what its name says, or cannot be read. */
 int compressed_check(int root, void (*bad)(void *arg, const char *diff_id, const char *digest, const struct err *why), void *arg, struct err *e) must_use;

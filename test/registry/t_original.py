@@ -111,6 +111,32 @@ def test_kept_on_request():
             assert kept(hull) == [] and hull.files("images/compressed") == []
 
 
+def test_what_is_kept_is_saved_as_it_came():
+    for storage in ("files", "erofs"):
+        with Hull() as hull, Hull() as other, Fake() as fake:
+            hull.env["HULL_STORAGE"] = other.env["HULL_STORAGE"] = storage
+            if hull.run("info").returncode != 0:
+                continue
+            images = [Image([BIG, SMALL]), Image([SMALL], architecture="arm64")]
+            index = fake.add(images, "x", "1")
+            name = f"{fake.host}/x:1"
+            for platform in ("linux/arm64", "linux/amd64"):
+                hull.ok("pull", "-q", "--keep-compressed", "--platform", platform, name)
+            for form in ("oci-dir", "docker-archive"):
+                path = os.path.join(hull.path, form)
+                hull.ok("save", "--format", form, "-o", path, name)
+                if form == "oci-dir":
+                    with open(os.path.join(path, "index.json")) as f:
+                        assert [m["digest"] for m in json.load(f)["manifests"]] == [digest_of(index)]
+                other.ok("load", "-q", "-i", path)
+                assert other.inspect(name)["Id"] == images[0].id
+                other.ok("rmi", "-f", name)
+            # A copy that is damaged is not needed.
+            with open(next(k for k in kept(hull) if k.endswith(digest_of(images[0].layers[0])[7:])), "r+b") as f:
+                f.write(b"damage")
+            hull.ok("save", "-o", os.path.join(hull.path, "x.tar"), name)
+
+
 def test_kept_although_the_layer_is_here():
     with Hull() as hull, Fake() as other:
         with Fake() as fake:
