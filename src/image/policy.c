@@ -33,7 +33,7 @@ static int load_from(struct policy *p, const char *path, bool must, struct err *
 		if (!must && (why.sys == ENOENT || why.sys == ENOTDIR))
 			return 0;
 		*e = why;
-		return err_wrap(e, "policy %s", path);
+		return err_wrap(e, "policy");
 	}
 	if (json_kind(json_get(p->document, "default")) != JSON_ARRAY || !json_len(json_get(p->document, "default")))
 		return err_set(e, ERR_USAGE, "policy %s: \"default\" must be a list of requirements", path);
