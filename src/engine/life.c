@@ -125,15 +125,23 @@ static void settle(struct engine *g, struct container_entry *c)
 		event_end(g, c);
 }
 
+/* By another verb: a start that has just failed, perhaps, which says so in a moment. */
+static bool is_held(const struct container_entry *c)
+{
+	struct err busy = {};
+	own(fd) int lock = c->lock < 0 ? path_lock(c->dir, "lock", true, false, &busy) : -1;
+	return c->lock < 0 && lock < 0 && busy.kind == ERR_CONFLICT;
+}
+
 const char *container_status(struct engine *g, struct container_entry *c)
 {
 	struct err ignored = {};
 	for (int i = 0; says_running(&c->state) && !container_state_is_alive(&g->containers, &c->state); i++) {
-		if (!container_state_has_monitor(&g->containers, &c->state)) {
+		if (!container_state_has_monitor(&g->containers, &c->state) && !is_held(c)) {
 			settle(g, c);
 			break;
 		}
-		/* The monitor is about to write: a matter of milliseconds. */
+		/* It, or who holds the container, is about to write: a matter of milliseconds. */
 		nanosleep(&(struct timespec){.tv_nsec = i < 20 ? 500000 : 10000000}, NULL);
 		if (container_reload_state(c, &ignored) < 0)
 			return "removing";
@@ -383,12 +391,28 @@ int container_start_named(struct engine *g, const char *text, struct err *e)
 	return container_launch(g, &c, -1, 0, e) < 0 ? -1 : 1;
 }
 
-/* A --rm container is removed by its monitor when it stops; docker's restart keeps such a one too little to start again. */
+/* Is it to go when it ends? Who starts it again says so anew. */
+static int set_auto_remove(struct container_entry *c, bool on, struct err *e)
+{
+	own(fd) int lock = container_change_state(c, e);
+	if (lock < 0)
+		return -1;
+	c->state.auto_remove = on;
+	return container_save_state(c->dir, &c->state, false, e);
+}
+
 int container_restart(struct engine *g, const char *text, int sig, int timeout_s, struct err *e)
 {
 	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1}, again = {.dir = -1, .lock = -1};
-	if (container_get(g, text, 0, &c, e) < 0 || container_stop(g, &c, sig, timeout_s, e) < 0 || container_get(g, text, ENTRY_LOCK, &again, e) < 0 ||
-		container_launch(g, &again, -1, 0, e) < 0)
+	struct err ignored = {};
+	if (container_get(g, text, 0, &c, e) < 0 || (c.record.host.auto_remove && set_auto_remove(&c, false, e) < 0))
+		return -1;
+	if (container_stop(g, &c, sig, timeout_s, e) < 0) {
+		if (c.record.host.auto_remove)
+			(void)!set_auto_remove(&c, true, &ignored);
+		return -1;
+	}
+	if (container_get(g, c.id, ENTRY_LOCK, &again, e) < 0 || container_launch(g, &again, -1, 0, e) < 0)
 		return -1;
 	event_container(g, &again, "restart");
 	return 0;

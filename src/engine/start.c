@@ -48,6 +48,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,6 +76,7 @@ struct start {
 	bool must_come_back;
 	bool again;    /* by its restart policy: it was started before */
 	bool comes_back;
+	bool stays;    /* though it has --rm */
 	int unit_status; /* what the monitor, a unit's main process, ends with: the unit's Restart= goes by it */
 	const struct checkpoint_use *from; /* or NULL: with new processes */
 	struct criu_options criu;
@@ -125,6 +127,7 @@ static int on_created(void *arg, const struct container *ct, struct err *e)
 		return err_set(e, ERR_CONFLICT, "container %.200s was stopped meanwhile", container_label(s->c));
 	st->networks = networks;
 	st->published = published;
+	st->auto_remove = s->c->record.host.auto_remove;
 	st->restart_count = s->again ? st->restart_count + 1 : 0;
 	if (!s->again)
 		st->restart_delay = 0;
@@ -161,6 +164,8 @@ static void on_started(void *arg, const struct container *ct, int64_t started_ns
 	if (s->from)
 		close(s->from->images);
 	notify_started(&s->notify);
+	/* Who started it has the same lock, and keeps it when this fails: nobody takes the container for one whose monitor was killed. */
+	(void)!flock(s->c->lock, LOCK_UN);
 	fd_drop(&s->c->lock);
 	s->running = ct;
 	(void)!health_parse_action(s->c->record.host.health_on_failure, &s->on_unhealthy, &ignored);
@@ -187,7 +192,6 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	struct container_state *st = &s->c->state;
 	struct err e = {};
 	char now[NUM_TEXT];
-	bool removed = s->c->record.host.auto_remove;
 	/* Before anybody hears of the end its files are whole, and nobody else holds what is ours. */
 	checkpoint_reap(s->c, &s->saving, true);
 	fd_drop(&s->saver);
@@ -202,6 +206,9 @@ static void on_exited(void *arg, const struct monitor_exit *x)
 	connections_close(&s->net);
 	/* Read again under the lock: a rename, a pause or a stop meanwhile wrote to it. */
 	own(fd) int lock = container_change_state(s->c, &e);
+	/* A restart keeps it. */
+	s->stays = s->c->record.host.auto_remove && !st->auto_remove;
+	bool removed = s->c->record.host.auto_remove && !s->stays;
 	/* It began without a network, and was connected to one. */
 	if (!s->net.list.n && st->networks.n && str_is_empty(s->c->record.host.pod))
 		connect_release(s->g, s->c->id);
@@ -233,7 +240,7 @@ static void on_finished(void *arg)
 {
 	struct start *s = arg;
 	struct err e = {};
-	if (!s->c->record.host.auto_remove) {
+	if (!s->c->record.host.auto_remove || s->stays) {
 		own(fd) int fd = openat(s->c->dir, "state.json", O_RDONLY | O_CLOEXEC);
 		if (fd >= 0 && fsync(fd) == 0)
 			(void)!fsync(s->c->dir);
@@ -580,9 +587,6 @@ static int fork_monitor(struct start *s, struct err *e)
 	}
 	int saved = errno;
 	close(report[1]);
-	/* An flock is shared by fork, until every copy is closed. */
-	if (pid > 0)
-		fd_drop(&s->c->lock);
 	struct err why = {};
 	ssize_t n = pid < 0 ? 0 : fd_read_full(report[0], &why, sizeof why);
 	close(report[0]);
@@ -595,10 +599,11 @@ static int fork_monitor(struct start *s, struct err *e)
 		return 0;
 	}
 	int status = 0;
-	struct err ignored = {};
 	if (!orphan)
 		waitpid(pid, &status, 0);
-	s->c->lock = path_lock(s->c->dir, "lock", true, true, &ignored);
+	/* Its monitor may have let it go already. */
+	while (flock(s->c->lock, LOCK_EX) < 0 && errno == EINTR)
+		;
 	if (n != sizeof why)
 		return monitor_died(s, status, e);
 	*e = why;

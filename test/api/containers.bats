@@ -56,6 +56,17 @@ status_of() {
     api_is 400 POST /containers/life/start '{"Binds":[]}'
 }
 
+@test "restart keeps one that goes when it ends, which then goes at its next end" {
+    hull run -d --rm --name brief box sh -c 'echo run >>/runs; exec sleep 1000'
+    api_is 204 POST '/containers/brief/restart?t=0'
+    [ "$(status_of brief)" = running ]
+    wait_until 30 eval '[ "$(hull exec brief grep -c run /runs)" = 2 ]'
+    hull restart -t 0 brief
+    [ "$(hull inspect -f '{{.HostConfig.AutoRemove}}' brief)" = true ]
+    hull kill brief
+    wait_until 30 eval '! hull inspect brief >/dev/null 2>&1'
+}
+
 @test "the listener can go, containers run on" {
     hull create --name stays box sleep 1000
     api_is 204 POST /containers/stays/start
@@ -111,7 +122,7 @@ status_of() {
     api_is 400 POST '/containers/prune?filters={"x":["y"]}'
 }
 
-# The body of a wait that is begun before the container is started, as `docker run` does it.
+# The body of a wait that is begun before the container is started, as `docker run` does it; on stderr what the start answers.
 wait_and_start() {
     python3 - "$API_SOCKET" "$1" "$2" <<'PY'
 import socket, sys
@@ -121,6 +132,9 @@ def ask(method, path):
     s.connect(sys.argv[1])
     s.sendall(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
     f = s.makefile("rb")
+    status = f.readline()
+    if path.endswith("/start"):
+        print(status.decode(), file=sys.stderr, flush=True)
     while f.readline().strip():
         pass
     return f
@@ -140,6 +154,20 @@ PY
         hull create --name short --rm box sh -c 'exit 9'
         [ "$(wait_and_start short next-exit)" = '{"StatusCode":9}' ]
     done
+}
+
+@test "wait: who waits takes no container whose start fails for one whose monitor was killed" {
+    for _ in $(seq 20); do
+        hull create --name bad --rm --network none box /etc/passwd >/dev/null
+        wait_and_start bad removed 2>"$HULL_DIR/start" >/dev/null
+        [[ $(cat "$HULL_DIR/start") == *" 400 "* ]] || { cat "$HULL_DIR/start"; return 1; }
+    done
+    hull create --name bad --network none box /etc/passwd
+    wait_and_start bad removed 2>"$HULL_DIR/start" >"$HULL_DIR/wait" 3>&- &
+    wait_until 30 grep -q ' 400 ' "$HULL_DIR/start"
+    [ "$(hull inspect -f '{{.State.Status}} {{.State.ExitCode}}' bad)" = "created 126" ]
+    hull rm bad
+    wait $!
 }
 
 @test "wait: for one that has ended, for the next end, for one that is not there" {

@@ -143,6 +143,22 @@ refused() {
     [ "$(curl -sS -o /dev/null -w '%{http_code}' --unix-socket "$API_SOCKET" -H 'Content-Type: text/plain' -d '{}' http://d/containers/create)" = 400 ]
 }
 
+@test "a body that is too long, one that ends too early, a client that goes: nothing is left" {
+    head -c 17000000 /dev/zero | tr '\0' ' ' >"$HULL_DIR/long"
+    [[ $(api_is 400 POST /containers/create "@$HULL_DIR/long") == *"longer than"* ]]
+    python3 - "$API_SOCKET" <<'PY'
+import socket, sys
+for sent in (b"", b'{"Image":"box","Cmd":["true"]', b'{"Image":"box","Cmd":["true"]}'):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    s.sendall(b"POST /containers/create?name=gone HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n" + sent)
+    s.close()
+PY
+    wait_until 30 eval '[ "$(pgrep -fc "serve unix://$API_SOCKET")" -le 1 ]'
+    [ -z "$(hull ps -aq)" ]
+    api_is 200 GET /_ping
+}
+
 @test "update: limits and the restart policy; what is not said stays" {
     create limits '{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none","Memory":67108864,"CpuShares":100}}'
     [ "$(api_is 200 POST /containers/limits/update '{"Memory":134217728,"MemorySwap":-1,"BlkioWeight":0,"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":4}}' | json 'x["Warnings"]')" = '[]' ]
@@ -161,7 +177,9 @@ refused() {
     [ "$status" = 4 ]
     [[ $output == *one* && $output == *two* ]]
     run -127 docker_cli run --rm --network none box nothing-like-that
-    run -126 docker_cli run --rm --network none box /etc/passwd
+    run docker_cli run --rm --network none box /etc/passwd
+    echo "$output"
+    [ "$status" = 126 ]
     [ -z "$(hull ps -aq)" ]
     id=$(docker_cli run -d --name theirs --network none -m 64m --cpus 0.5 -e A=b -v "$HULL_DIR:/d:ro" --tmpfs /t --ulimit nofile=64 --restart on-failure:2 box sleep 1000)
     [ "$(hull inspect -f '{{.Id}}' theirs)" = "$id" ]
@@ -171,6 +189,13 @@ refused() {
     [ "$(docker_cli inspect -f '{{.Name}} {{.HostConfig.Memory}}' ours)" = "/ours 134217728" ]
     [[ $(docker_cli top ours) == *"sleep 1000"* ]]
     docker_cli diff ours
+    run -0 docker_cli run --rm --network none --cap-drop NET_RAW --device /dev/zero:/dev/z:r --sysctl kernel.shmmax=4096 --log-driver none \
+        --oom-score-adj 10 --mount type=volume,src=created,dst=/v --mount type=tmpfs,dst=/t,tmpfs-size=1m -w /v --user 3 --read-only --shm-size 1m \
+        --stop-timeout 3 --init --add-host db:10.0.0.7 --security-opt systempaths=unconfined box sh -c 'id -u; pwd; cat /proc/sys/kernel/shmmax; grep -c 10.0.0.7 /etc/hosts; test -c /dev/z'
+    [ "$output" = "3
+/v
+4096
+1" ]
     docker_cli pause ours
     docker_cli unpause ours
     docker_cli stop -t 0 ours
