@@ -201,7 +201,7 @@ _Noreturn static void serve(struct starting *s, int sock, unsigned streams, int 
 	const struct monitor_client client = {sock, streams};
 	struct monitor m = {.create = {.id = s->x->id, .spec = &spec, .rootfs = -1, .stdio = {-1, -1, -1}, .console = -1, .seccomp_cache = -1},
 		.log = {.driver = LOG_NONE, .dir = -1, .name = ""}, .run_dir = s->x->dir, .open_stdin = sock >= 0 && s->x->record.attach_stdin,
-		.stdin_once = true, .clients = &client, .nclients = sock >= 0, .report = report, .keeps_unit = true, .stop_signal = SIGTERM, .stop_seconds = 10,
+		.stdin_once = true, .clients = &client, .nclients = sock >= 0, .report = report, .stop_signal = SIGTERM, .stop_seconds = 10,
 		.begin = on_begin, .started = on_started, .exited = on_exited, .arg = s};
 	const int fds[] = {g->root, g->run, g->containers.root, g->containers.names, g->containers.run, g->user.lock, s->x->c.dir};
 	for (size_t i = 0; i < countof(fds); i++)
