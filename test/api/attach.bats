@@ -216,3 +216,22 @@ PY
     tty_shows 30 'status 9'
     hull rm -f shell
 }
+
+@test "docker run: both streams and the status, stdin and its end, a terminal" {
+    need_docker_cli
+    need_cmd tmux
+    for i in 1 2 3 4 5; do
+        run -3 --separate-stderr docker_cli run --rm box sh -c 'echo out; echo err >&2; exit 3'
+        [ "$output/$stderr" = out/err ]
+    done
+    [ "$(echo x | docker_cli run --rm -i box cat)" = x ]
+    [ "$(docker_cli run --rm box head -c 2000000 /dev/zero | wc -c)" = 2000000 ]
+    run -127 docker_cli run --rm box no-such-program
+    export HULL_TMUX=hull-api-$$
+    tty_start made "DOCKER_HOST=unix://$API_SOCKET docker run --rm -it --name kept box sh -c 'read x; stty size; read x; exit 9'; echo status \$?; sleep 100"
+    wait_until 30 status_is kept running
+    tty_type Enter
+    tty_shows 30 '^30 100'
+    tty_type Enter
+    tty_shows 30 'status 9'
+}
