@@ -30,7 +30,6 @@ static bool is_empty(const struct json *j)
 }
 
 static const struct { const char *key, *preset, *why; } refused[] = {
-	{"Links", NULL, "connect both to a network of their own, where names resolve"},
 	{"StorageOpt", NULL, "the size of a container's files cannot be limited"},
 	{"Isolation", "default", "it is for Windows"},
 	{"CpuCount", NULL, "it is for Windows: use NanoCpus"},
@@ -219,6 +218,15 @@ static int read_all(struct json *body, struct json *host, struct arena *a, struc
 		read_presets(body, host, a, c, h, e) < 0 ? -1 : request_check_words(c, h, e);
 }
 
+static int check_links(struct call *c, const struct json *body, const struct json *host, const struct host_config *h, struct err *e)
+{
+	const struct json *all = json_get_nocase(json_get_nocase(body, "NetworkingConfig"), "EndpointsConfig");
+	for (struct json_iter it = {}; json_next(all, &it);)
+		if (endpoint_links(c->g, "EndpointsConfig.Links", it.key, json_get_nocase(it.value, "Links"), e) < 0)
+			return -1;
+	return endpoint_links(c->g, "HostConfig.Links", h->network_mode, json_get_nocase(host, "Links"), e);
+}
+
 static int create(struct call *c, struct err *e)
 {
 	struct container_config config = {};
@@ -233,7 +241,7 @@ static int create(struct call *c, struct err *e)
 	struct json *given = json_get_nocase(body, "HostConfig");
 	if (given && json_kind(given) != JSON_OBJECT)
 		return err_set(e, ERR_USAGE, "HostConfig: must be an object");
-	if (read_all(body, given ? given : empty, c->arena, &config, &host, e) < 0 ||
+	if (read_all(body, given ? given : empty, c->arena, &config, &host, e) < 0 || check_links(c, body, given, &host, e) < 0 ||
 		image_ensure(c->g, config.image, "never", r.platform, NULL, &image, e) < 0 || container_new(c->g, &r, id, e) < 0)
 		return -1;
 	struct json *j = json_new_object();

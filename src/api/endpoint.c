@@ -5,11 +5,12 @@
  */
 #include "api/endpoint.h"
 
+#include "engine/network.h"
 #include "engine/network_request.h"
 
 #include <string.h>
 
-struct settings {
+struct endpoint_settings {
 	struct network_request ipam; /* its addresses */
 	struct strv aliases, links;
 	struct map driver_opts;
@@ -22,33 +23,41 @@ static const struct jfield ipam_fields[] = {
 };
 #undef S
 static const struct jtable ipam_table = JTABLE(struct network_request, ipam_fields);
-#define S struct settings
+#define S struct endpoint_settings
 static const struct jfield settings_fields[] = {
 	JFS(S, "IPAMConfig", ipam, JT_STRUCT, ipam_table), JF(S, "Aliases", aliases, JT_STRV), JF(S, "Links", links, JT_STRV),
 	JF(S, "DriverOpts", driver_opts, JT_MAP), JF(S, "MacAddress", mac, JT_STR), JF(S, "GwPriority", priority, JT_I64),
 };
 #undef S
-static const struct jtable settings_table = JTABLE(struct settings, settings_fields);
+static const struct jtable settings_table = JTABLE(struct endpoint_settings, settings_fields);
 
-/* "web" and "web:web" are what names on a network do without. */
 static bool is_own_name(const char *link)
 {
 	const char *alias = strchr(link, ':');
 	return !alias || (strlen(alias + 1) == (size_t)(alias - link) && str_has_prefix(link, alias + 1));
 }
 
+int endpoint_links(struct engine *g, const char *what, const char *network, const struct json *links, struct err *e)
+{
+	bool named = network_is_joined(network) && !str_eq(network, "bridge") && !str_eq(network, "default");
+	if (json_len(links) && !named)
+		return err_set(e, ERR_USAGE, "%s: hull has it not: connect both to a network of their own, where names resolve", what);
+	for (size_t i = 0; i < json_len(links); i++) {
+		const char *link = json_str(json_at(links, i));
+		if (link && !is_own_name(link))
+			engine_warn(g, "link %.100s: the alias is not made: give the other container an alias on network %s", link, network);
+	}
+	return 0;
+}
+
 int endpoint_read(const struct json *j, struct arena *a, struct network_request *ret, struct err *e)
 {
-	struct settings s = {};
+	struct endpoint_settings s = {};
 	*ret = (struct network_request){};
 	if (!j)
 		return 0;
 	if (jmap_parse(&settings_table, j, JMAP_NOCASE, a, &s, "EndpointConfig", e) < 0)
 		return -1;
-	for (size_t i = 0; i < s.links.n; i++)
-		if (!is_own_name(s.links.v[i]))
-			return err_set(e, ERR_USAGE, "Links: %.100s: names resolve on a network without links; give the other container an alias there",
-				s.links.v[i]);
 	*ret = s.ipam;
 	ret->aliases = s.aliases;
 	ret->mac = str_is_empty(s.mac) ? NULL : s.mac;

@@ -23,6 +23,9 @@ static void add_old_fields(const struct call *c, struct json *image, bool listed
 	static const struct { const char *key, *none; } names[] = {{"RepoTags", "<none>:<none>"}, {"RepoDigests", "<none>@<none>"}};
 	if (c->version < 44)
 		json_set(image, "VirtualSize", json_new_i64(json_i64(json_get(image, "Size"))));
+	/* docker has it up to 1.44, but docker-compose 1 looks for volumes in it at any version. */
+	if (!listed && json_get(image, "Config"))
+		json_set(image, "ContainerConfig", json_ref(json_get(image, "Config")));
 	if (!listed || c->version >= 43 || json_len(json_get(image, names[0].key)) || json_len(json_get(image, names[1].key)))
 		return;
 	for (size_t i = 0; i < countof(names); i++) {

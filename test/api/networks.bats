@@ -102,9 +102,20 @@ teardown() { network_clean; }
     [[ $(api_is 400 POST /networks/one/connect '{"Container":"made","EndpointConfig":{"Aliases":"db"}}') == *Aliases* ]]
     [[ $(api_is 400 POST /networks/one/connect '{"Container":"made","EndpointConfig":{"IPAMConfig":{"IPv4Address":"there"}}}') == *there* ]]
     [[ $(api_is 400 POST /networks/one/connect '{"Container":"made","EndpointConfig":{"MacAddress":"rubbish"}}') == *rubbish* ]]
-    [[ $(api_is 400 POST /networks/one/connect '{"Container":"made","EndpointConfig":{"Links":["web:db"]}}') == *Links* ]]
+    [[ $(api_is 400 POST /networks/one/connect '{"Container":"made","EndpointConfig":{"Links":"web"}}') == *Links* ]]
     [[ $(api_is 400 POST /networks/one/connect '{"Container":"made","EndpointConfig":{"DriverOpts":{"x":"y"}}}') == *driver-opt* ]]
     [ "$(hull inspect -f '{{json .NetworkSettings.Networks}}' made | json 'list(x)')" = '["bridge"]' ]
+}
+
+@test "links: on a network of the user's they are not needed, and an alias is warned of; elsewhere they are refused" {
+    hull network create one
+    [ "$(api_is 201 POST /containers/create '{"Image":"box","HostConfig":{"NetworkMode":"one","Links":["web:web"]},"NetworkingConfig":{"EndpointsConfig":
+        {"one":{"Links":["db"]}}}}' | json 'x["Warnings"]')" = '[]' ]
+    [[ $(api_is 201 POST /containers/create '{"Image":"box","HostConfig":{"NetworkMode":"one","Links":["web:other"]}}' | json 'x["Warnings"]') == *web:other* ]]
+    [[ $(api_is 201 POST /containers/create '{"Image":"box","HostConfig":{"NetworkMode":"one"},"NetworkingConfig":{"EndpointsConfig":{"one":{"Links":["a:b"]}}}}' |
+        json 'x["Warnings"]') == *a:b* ]]
+    [[ $(api_is 400 POST /containers/create '{"Image":"box","HostConfig":{"NetworkMode":"bridge","Links":["web:web"]}}') == *HostConfig.Links* ]]
+    [[ $(api_is 400 POST /containers/create '{"Image":"box","HostConfig":{"Links":["web:web"]}}') == *HostConfig.Links* ]]
 }
 
 @test "prune: those that nobody is connected to, by filters" {
