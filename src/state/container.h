@@ -8,8 +8,10 @@
  *                                        before the first start
  *   <root>/containers/<id>/lock          held while a verb changes the container
  *   the directory itself                 is locked (flock) around each change of state.json
+ *   <root>/containers/<id>/waiting/      while clients are attached that its next start takes along (engine/waiting.h)
  *   <root>/names/<name>                  a symlink to the id: making it is what makes a name unique
  *   <run>/containers/<id>/               while it runs: attach.sock and lock of its monitor
+ *   <run>/containers/<id>/exec/<id>/     the API's execs in it, with a monitor of their own each (engine/exec_session.h)
  *
  * A directory without config.json whose lock is free was left by a dead process and is removed.
  * Pods are kept in the same way, in folders of their own (pods/, pods/names/): a pod is what its containers have in common, so its record and
