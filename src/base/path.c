@@ -127,7 +127,8 @@ int path_open_dir(int dirfd, const char *path, struct err *e)
 
 int path_read(int dirfd, const char *path, struct buf *out, struct err *e)
 {
-	own(fd) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+	/* A pipe in the place of a file of ours is not waited for; one that the user names is. */
+	own(fd) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | (dirfd == AT_FDCWD ? 0 : O_NONBLOCK));
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
 	if (fd_read_to_end(fd, out) < 0)

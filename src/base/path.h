@@ -21,7 +21,7 @@ int path_mkdirs_in(int root, const char *path, mode_t mode, uid_t uid, gid_t gid
 /* Below a directory that only hull writes to. */
 int path_mkdirs(int dirfd, const char *path, mode_t mode, struct err *e) must_use;
 int path_open_dir(int dirfd, const char *path, struct err *e) must_use; /* O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC */
-/* Reads a whole file; a file larger than out->max is ERR_LIMIT. */
+/* Reads a whole file; a file larger than out->max is ERR_LIMIT. A pipe is waited for with AT_FDCWD alone. */
 int path_read(int dirfd, const char *path, struct buf *out, struct err *e) must_use;
 /* Replaces a file whole: temporary file, write, fsync when `sync`, rename. Mode 0600 | mode. */
 enum path_write_flags { PATH_SYNC = 1 << 0, PATH_NEW = 1 << 1 /* EEXIST when it is there */ };

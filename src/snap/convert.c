@@ -77,7 +77,7 @@ static int to_files(struct snap *s, const char *diff_id, int tmp, struct err *e)
 	struct erofs_head head;
 	struct snap_layer_info info;
 	char found[DIGEST_TEXT];
-	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (file < 0)
 		return err_sys(e, "open");
 	if (erofs_head_load(file, &head, e) < 0)

@@ -23,7 +23,7 @@ typedef int (*put_fn)(void *arg, const void *p, size_t n, struct err *e);
 static int from_file(struct snap *s, const char *diff_id, put_fn put, void *arg, bool *ret_exact, struct err *e)
 {
 	struct erofs_head head;
-	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (file < 0)
 		return err_sys(e, "open");
 	if (erofs_head_load(file, &head, e) < 0)
@@ -70,7 +70,7 @@ int snap_export_range(struct snap *s, const char *diff_id, int *ret_fd, uint64_t
 		return -1;
 	if (!lower_is_file(s->layers, diff_id))
 		return 0;
-	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (file < 0)
 		return err_sys(e, "layer %.19s: open", diff_id);
 	if (erofs_head_load(file, &head, e) < 0)

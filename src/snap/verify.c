@@ -98,7 +98,7 @@ static int verify_file(struct snap *s, const char *diff_id, bool repair, bool *r
 {
 	struct erofs_head head;
 	struct stat a, b;
-	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	own(fd) int file = openat(s->layers, digest_hex(diff_id), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	own(fd) int made = openat(s->layers, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (file < 0 || made < 0)
 		return err_sys(e, "open");

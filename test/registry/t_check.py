@@ -102,6 +102,20 @@ def test_what_is_neither_a_file_nor_a_directory_is_no_layer():
             hull.ok("system", "check")
 
 
+def test_a_pipe_in_the_place_of_a_record_is_not_waited_for():
+    with Fake() as fake, Hull() as hull:
+        fake.add(Image([LAYER]), "x")
+        hull.ok("pull", "-q", f"{fake.host}/x")
+        images = os.path.join(hull.root, "images")
+        record = os.path.join(images, next(name for name in os.listdir(images) if name.endswith(".json")))
+        os.rename(record, os.path.join(hull.path, "record"))
+        os.mkfifo(record)
+        p = hull.run("images")
+        assert p.returncode == 0 and "1 image records cannot be read" in p.err, (p.out, p.err)
+        p = hull.run("system", "check")
+        assert p.returncode == 1 and "JSON" in p.out, (p.out, p.err)
+
+
 def test_a_record_and_its_configuration_come_again():
     with Fake() as fake, Hull() as hull:
         image = Image([LAYER])
