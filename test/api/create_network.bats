@@ -5,22 +5,10 @@
 
 load ../lib/network
 load ../lib/api
-setup_file() {
-    network_setup
-    in_host_serve
-}
+setup_file() { network_setup; api_serve; }
 teardown_file() { api_end; network_teardown; }
 setup() { network_or_skip; }
 teardown() { network_clean; }
-
-# The listener is in the host's network namespace of these tests.
-in_host_serve() {
-    local real=$HULL
-    [ -e "${HULL_NET-}" ] || return 0
-    printf '#!/bin/sh\nexec nsenter --net=%s %s "$@"\n' "$HULL_NET" "$real" >"$HULL_DIR/hull-in-host"
-    chmod +x "$HULL_DIR/hull-in-host"
-    HULL=$HULL_DIR/hull-in-host api_serve
-}
 
 networks_of() {
     api_is 200 GET "/containers/$1/json" | json "sorted([n, e['$2']] for n, e in x['NetworkSettings']['Networks'].items())"

@@ -6,7 +6,7 @@
 #   setup_file() { hull_setup; api_serve; }
 #   teardown_file() { api_end; hull_teardown; }
 #
-# api_serve starts `hull serve` at $API_SOCKET for the file. `api METHOD PATH [BODY]` prints the body of the answer and, in the
+# api_serve starts `hull serve` at $API_SOCKET for the file, in the host of lib/network where a file has that. `api METHOD PATH [BODY]` prints the body of the answer and, in the
 # last line, its status; `api_is STATUS METHOD PATH [BODY]` wants that status and prints the body alone. docker's own command line, where it
 # is installed (need_docker_cli), is `docker_cli …`.
 
