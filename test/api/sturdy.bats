@@ -98,10 +98,11 @@ PY
         api_serve
         [ "$(api_is 200 GET /containers/json | json '[c["Names"] for c in x]')" = '[["/on"]]' ]
         [ "$signal" = TERM ] || api_is 204 POST /containers/on/kill
-        # They are sent away, or were served to the end.
+        # SIGTERM sends them away; who waits while the listener is killed is served to the end.
         # shellcheck disable=SC2086
         wait $waiters || true
     done
+    grep -q '{"StatusCode":137}' "$HULL_DIR/wait.out"
     hull rm -f on
 }
 

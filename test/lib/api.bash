@@ -12,9 +12,10 @@
 
 api_serve() {
     export API_SOCKET=$HULL_DIR/hull.sock
+    rm -f "$HULL_DIR/serve.out"
     ${HULL_NET:+nsenter --net="$HULL_NET"} "$HULL" serve "$@" "unix://$API_SOCKET" >"$HULL_DIR/serve.out" 2>&1 3>&- &
     echo $! >"$HULL_DIR/serve.pid"
-    wait_until 30 grep -q listening "$HULL_DIR/serve.out"
+    wait_until 30 grep -qs listening "$HULL_DIR/serve.out"
 }
 
 api_end() {
