@@ -273,7 +273,7 @@ class Daemons(Engine):
 
     def start(self, *argv):
         with open(os.path.join(self.dir, "log"), "a") as log:
-            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            child = subprocess.Popen(argv, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.pids.append(child.pid)
         measure.daemon_pids.add(child.pid)
         return child
@@ -335,6 +335,34 @@ class Docker(Daemons):
             if ids and ids[0].isalnum():
                 self.do("rm", "-f", *ids, check=False)
         super().teardown()
+
+
+class HullServe(Daemons):
+    """docker's command line, with `hull serve` in dockerd's place."""
+    name, programs = "docker-hull", ("docker",)
+    cases = ("run", "run-isolated", "run-port", "exec", "ps", "inspect")
+
+    def __init__(self, work, args):
+        super().__init__(work, args)
+        self.hull = os.path.abspath(args.hull)
+        self.base = (next(p for p in ("/usr/bin/docker", shutil.which("docker") or "docker") if os.path.exists(p)), "-H", f"unix://{self.dir}/hull.sock")
+        self.env.update(HULL_ROOT=self.dir + "/root", HULL_RUN_ROOT=self.run + "/docker-hull")
+
+    def takes(self, case):
+        return case in self.cases
+
+    def command(self, case):
+        return super().command(case) if self.takes(case) else None
+
+    def setup(self):
+        os.makedirs(self.dir, exist_ok=True)
+        quiet(self.hull, "run", "--rm", "--network", "none", "box", "true", env=self.env)
+        self.children = [self.start(self.hull, "serve", f"unix://{self.dir}/hull.sock")]
+        self.wait(lambda: os.path.exists(self.dir + "/hull.sock"))
+
+    def beside_container(self):
+        yield from Hull.beside_container(self)
+        yield "hull serve", self.pids[0]
 
 
 class Containerd(Daemons):
@@ -481,4 +509,4 @@ class Cp(Engine):
         pass
 
 
-ALL = (Hull, HullFiles, Docker, Containerd, Podman, Crun, Runc, Unshare, Cp)
+ALL = (Hull, HullFiles, HullServe, Docker, Containerd, Podman, Crun, Runc, Unshare, Cp)
