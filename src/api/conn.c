@@ -165,12 +165,16 @@ int conn_read_json(struct conn *c, struct json **ret, struct err *e)
 	return 0;
 }
 
+/* A pipe's end says not whether all has come. A socket whose other end goes without having taken what lies there for it says ECONNRESET instead
+ * of an end: our side puts a byte there, and the child takes it when the body was whole. */
 int conn_body_pipe(struct conn *c, struct err *e)
 {
 	int ends[2];
-	if (fd_pipe(ends, e) < 0)
-		return -1;
+	char whole = 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_sys(e, "make a socket");
 	c->closes = true;
+	(void)!write(ends[0], &whole, 1);
 	pid_t pid = fork();
 	if (pid < 0) {
 		fd_drop(&ends[0]);
@@ -186,7 +190,7 @@ int conn_body_pipe(struct conn *c, struct err *e)
 		while ((n = conn_read(c, piece, sizeof piece, e)) > 0)
 			if (fd_write_all(ends[1], piece, (size_t)n) < 0)
 				_exit(1);
-		_exit(n < 0);
+		_exit(n < 0 || read(ends[1], &whole, 1) != 1);
 	}
 	fd_drop(&ends[1]);
 	/* The child reads it; for us it is over. */

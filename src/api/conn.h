@@ -28,7 +28,8 @@ int conn_next(struct conn *c, struct arena *a, struct http_request *ret, int *re
 /* Up to n bytes of the body; 0 at its end. */
 ssize_t conn_read(struct conn *c, void *p, size_t n, struct err *e) must_use;
 int conn_read_json(struct conn *c, struct json **ret, struct err *e) must_use; /* an empty body: NULL */
-/* The body as a file: the end of a pipe that a child of ours fills. The connection ends with this request. */
+/* The body as a file: the end of a socket that a child of ours fills; a body that is cut off ends with an error (ECONNRESET). The connection ends
+ * with this request. */
 int conn_body_pipe(struct conn *c, struct err *e) must_use;
 
 /* A whole answer. headers: whole lines with their CRLF, or NULL. */

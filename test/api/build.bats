@@ -121,6 +121,28 @@ build_api() {
     api_is 200 GET /_ping
 }
 
+# Between two entries, where an archive that simply ends is taken as a whole one.
+@test "a body that is cut off is an error, where its archive could end too: build, import, archive" {
+    printf 'FROM box\n' >Dockerfile
+    tar -cf cut.tar Dockerfile
+    hull create --name cut-into box true
+    run -0 python3 - "$API_SOCKET" cut.tar <<'PY'
+import socket, sys
+piece = open(sys.argv[2], "rb").read(1024)
+for request in "POST /build?t=cut:off", "POST /images/create?fromSrc=-&repo=cut&tag=off", "PUT /containers/cut-into/archive?path=/tmp":
+    for head, last in (f"Content-Length: {len(piece) + 9}\r\n\r\n", ""), (f"Transfer-Encoding: chunked\r\n\r\n{len(piece):x}\r\n", "\r\n"):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(60)
+        s.connect(sys.argv[1])
+        s.sendall(f"{request} HTTP/1.1\r\nContent-Type: application/x-tar\r\n{head}".encode() + piece + last.encode())
+        s.shutdown(socket.SHUT_WR)
+        print(s.recv(100).split(b" ")[1].decode())
+PY
+    [ "${lines[*]}" = "500 500 500 500 500 500" ]
+    run ! hull inspect cut:off
+    hull rm cut-into
+}
+
 @test "build: docker's own command line, and what the cache is pruned of" {
     need_docker_cli
     mkdir -p context
