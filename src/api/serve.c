@@ -119,10 +119,10 @@ static int take_sockets(struct listener *l, struct err *e)
 {
 	int given = notify_listen_fds();
 	for (int i = 0; i < given; i++) {
-		int fd = FIRST_FD + i, type = 0;
-		socklen_t len = sizeof type;
-		if (l->n > SOCKETS_MOST || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM)
-			return err_set(e, ERR_USAGE, "LISTEN_FDS: descriptor %d is no stream socket, or there are more than %d", fd, SOCKETS_MOST);
+		int fd = FIRST_FD + i, listens = 0;
+		socklen_t len = sizeof listens;
+		if (l->n > SOCKETS_MOST || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens)
+			return err_set(e, ERR_USAGE, "LISTEN_FDS: descriptor %d is no socket that listens, or there are more than %d", fd, SOCKETS_MOST);
 		fd_set_cloexec(fd, true);
 		fd_set_nonblock(fd, true);
 		l->p[l->n++] = (struct pollfd){.fd = fd, .events = POLLIN};

@@ -154,3 +154,20 @@ PY
     [ "$output" = "HTTP/1.1 200 OK
 0 True" ]
 }
+
+@test "socket activation: what does not listen is refused" {
+    run -0 python3 - "$HULL" <<'PY'
+import os, socket, subprocess, sys
+a, b = socket.socketpair()
+quiet = socket.socket(socket.AF_UNIX)
+for given in a.fileno(), os.open("/dev/null", os.O_RDONLY), quiet.fileno():
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(given, 3)
+        os.set_inheritable(3, True)
+        os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+        os.execv(sys.argv[1], [sys.argv[1], "serve", "--time", "1"])
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+    [ "$(grep -c '^125$' <<<"$output") $(grep -c 'descriptor 3 is no socket that listens' <<<"$output")" = "3 3" ]
+}
