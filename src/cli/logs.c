@@ -83,6 +83,8 @@ static int logs(void *opts, int argc, char **argv, struct err *e)
 	struct logs_each x = {.o = o, .g = g, .q = {.follow = o->follow, .tail = -1}};
 	if (!g || when("since", o->since, &x.q.since_ns, e) < 0 || when("until", o->until, &x.q.until_ns, e) < 0)
 		return -1;
+	if (o->latest && argc > 0)
+		return err_set(e, ERR_USAGE, "--latest does not go with containers that are named: leave one of them away");
 	if (choice_latest(&cmd_logs, o->latest, 1, -1, &argc, &argv, &hold, e) < 0)
 		return -1;
 	if (o->tail && strcmp(o->tail, "all") != 0) {

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "engine/request.h"
+#include "engine/user.h"
 #include "monitor/attach.h"
 
 #include <fcntl.h>
@@ -56,6 +57,8 @@ static int process(const struct run_options *o, struct run_request *r, struct er
 {
 	struct container_config *c = &r->config;
 	if (environment(o, r, e) < 0)
+		return -1;
+	if (o->user && user_check(o->user, e) < 0)
 		return -1;
 	c->user = o->user;
 	if (o->user_group)

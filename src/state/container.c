@@ -179,12 +179,20 @@ static void free_names_of(struct containers *c, const char *id)
 		containers_free_name(c, names.v[i], id);
 }
 
+/* Is this directory the one of that name? */
+static bool is_called(const struct containers *c, const char *id, int dir)
+{
+	struct stat mine, there;
+	return fstat(dir, &mine) == 0 && fstatat(c->root, id, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
 /* Nobody can have made this directory's record any more when the lock of the directory is free. */
 static void remove_half_made(struct containers *c, const char *id, int dir)
 {
 	struct err ignored = {};
 	own(fd) int lock = path_lock(dir, "lock", true, false, &ignored);
-	if (lock < 0 || path_exists(dir, "config.json"))
+	/* Whoever had the lock may have removed it while we took it, and somebody made the next one of that name. */
+	if (lock < 0 || path_exists(dir, "config.json") || !is_called(c, id, dir))
 		return;
 	free_names_of(c, id);
 	(void)!containers_remove(c, id, &ignored);
@@ -373,7 +381,7 @@ int containers_load(struct containers *c, const char *id, int flags, struct cont
 		x.lock = path_lock(x.dir, "lock", true, true, e);
 		if (x.lock < 0)
 			return -1;
-		if (!is_there(c, id))
+		if (!is_called(c, id, x.dir))
 			return err_set(e, ERR_NOT_FOUND, "no such %s: %s", c->what, id);
 	}
 	if (flags & ENTRY_STATE_ONLY && !path_exists(x.dir, "config.json")) {
@@ -446,9 +454,7 @@ int containers_make(struct containers *c, const char *id, int *ret_dir, int *ret
 		own(fd) int lock = dir < 0 ? -1 : path_lock(dir, "lock", true, true, &why);
 		if (lock < 0 && why.sys != ENOENT)
 			return *e = why, -1;
-		struct stat mine, there;
-		if (lock >= 0 && fstat(dir, &mine) == 0 && fstatat(c->root, id, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-			mine.st_ino == there.st_ino) {
+		if (lock >= 0 && is_called(c, id, dir)) {
 			*ret_dir = take_fd(dir);
 			*ret_lock = take_fd(lock);
 			return 0;

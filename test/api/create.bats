@@ -127,6 +127,7 @@ refused() {
     refused '{"Image":"box","Healthcheck":{"Test":["CMD","true"],"Interval":5}}' health-interval
     refused '{"Image":"box","Healthcheck":{"Test":["SOMETHING","true"]}}' SOMETHING
     refused '{"Image":"box","User":"4294967296"}' 4294967296
+    refused '{"Image":"box","User":"::50"}' USER
     refused '{"Image":"box","Hostname":"a b"}' 'a b'
     refused '{"Image":"box","HostConfig":{"ExtraHosts":["x:nowhere"]}}' nowhere
     refused '{"Image":"box","HostConfig":{"Dns":["x"]}}' dns

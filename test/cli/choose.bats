@@ -167,8 +167,8 @@ states() { hull ps -a --format '{{.Names}} {{.State}}' | sort; }
     refuses 1 'no public port' port -l 80
     hull kill older newer
     refuses 1 'newer is not running|is not running' attach -l
-    refuses 125 'needs exactly 1 argument.*--latest' logs
-    refuses 125 'needs exactly 1 argument' logs -l newer
+    refuses 125 'needs at least 1 argument.*--latest' logs
+    refuses 125 'does not go with containers that are named' logs -l newer
     refuses 125 'needs at least 2 arguments' exec newer
     refuses 125 'needs at least 2 arguments' exec -l
     refuses 125 '--latest is a container' inspect -l --type image

@@ -10,6 +10,8 @@ teardown_file() { hull_teardown; }
 setup() {
     export HULL_ROOT=$HULL_DIR/store-$BATS_TEST_NUMBER HULL_RUN_ROOT=$HULL_DIR/run-$BATS_TEST_NUMBER
     hull run --rm box true
+    # Its files go while nobody waits for that.
+    wait_until 30 eval '[ -z "$(ls "$HULL_ROOT/containers")" ]'
 }
 teardown() {
     hull ps -aq --no-trunc | xargs -r "$HULL" rm -f -v >/dev/null

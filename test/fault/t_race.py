@@ -91,7 +91,7 @@ def box(place):
 
 
 def name(chance):
-    return chance.choice(("aa", "bb", "cc"))
+    return chance.choice(("one", "two", "three"))
 
 
 def test_names_that_everybody_wants():
@@ -136,7 +136,7 @@ def test_rm_f_against_start():
         parent = ["--cgroup-parent", place.parent]
 
         def draw(chance):
-            return chance.choice((["create", "--name", "aa", *parent, "box", "sleep", "1000"], ["start", "aa"], ["rm", "-f", "aa"], ["start", "aa"]))
+            return chance.choice((["create", "--name", "one", *parent, "box", "sleep", "1000"], ["start", "one"], ["rm", "-f", "one"], ["start", "one"]))
         race = Race(place)
         race.run(draw)
         race.clean()
