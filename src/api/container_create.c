@@ -108,6 +108,16 @@ static int read_mounts(const struct json *host, struct arena *a, struct host_con
 	return 0;
 }
 
+/* A word that may be missing. What is no word is refused: a number that is passed over would be any port. */
+static int read_word(const struct json *row, const char *key, const char **ret, struct err *e)
+{
+	const struct json *v = json_get_nocase(row, key);
+	*ret = v ? json_str(v) : "";
+	if (v && json_kind(v) == JSON_NULL)
+		*ret = "";
+	return *ret ? 0 : err_set(e, ERR_USAGE, "%s: must be a string", key);
+}
+
 /* {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]} */
 static int read_ports(const struct json *host, struct arena *a, struct container_config *c, struct host_config *h, struct err *e)
 {
@@ -126,9 +136,12 @@ static int read_ports(const struct json *host, struct arena *a, struct container
 			return err_set(e, ERR_USAGE, "HostConfig.PortBindings: %.60s: must be a list", it.key);
 		for (size_t i = 0; i < json_len(it.value); i++) {
 			const struct json *row = json_at(it.value, i);
-			const char *ip = json_str(json_get_nocase(row, "HostIp")), *number = json_str(json_get_nocase(row, "HostPort"));
+			const char *ip, *number = "";
 			struct port_request q;
-			if (port_request_make(a, ip ? ip : "", number ? number : "", port, slash ? slash + 1 : "tcp", &q, e) < 0)
+			if (json_kind(row) != JSON_OBJECT)
+				return err_set(e, ERR_USAGE, "HostConfig.PortBindings: %.60s: must be a list of objects", it.key);
+			if (read_word(row, "HostIp", &ip, e) < 0 || read_word(row, "HostPort", &number, e) < 0 ||
+				port_request_make(a, ip, number, port, slash ? slash + 1 : "tcp", &q, e) < 0)
 				return err_wrap(e, "HostConfig.PortBindings: %.60s: %.60s", it.key, number ? number : "");
 			*arena_push(a, &h->ports) = q;
 		}
@@ -150,13 +163,13 @@ static int add_network(const char *name, const struct json *settings, struct are
 /* The network of NetworkMode first, then the others. Where it says nothing, the first of them is meant. */
 static int read_networks(const struct json *body, struct arena *a, struct host_config *h, struct err *e)
 {
-	const struct json *all = json_get_nocase(json_get_nocase(body, "NetworkingConfig"), "EndpointsConfig");
+	const struct json *given = json_get_nocase(body, "NetworkingConfig"), *all = json_get_nocase(given, "EndpointsConfig");
 	const char *mac = json_str(json_get_nocase(body, "MacAddress"));
 	if (json_truth(json_get_nocase(body, "NetworkDisabled")))
 		h->network_mode = arena_dup(a, "none");
 	const char *mode = str_is_empty(h->network_mode) ? "default" : h->network_mode;
-	if (all && json_kind(all) != JSON_OBJECT)
-		return err_set(e, ERR_USAGE, "NetworkingConfig.EndpointsConfig: must be an object");
+	if ((given && json_kind(given) != JSON_OBJECT) || (all && json_kind(all) != JSON_OBJECT))
+		return err_set(e, ERR_USAGE, "NetworkingConfig%s: must be an object", all ? ".EndpointsConfig" : "");
 	bool is_said = !str_eq(mode, "default") || json_has(all, mode) || json_len(all) == 0;
 	if (is_said && add_network(mode, json_get(all, mode), a, h, e) < 0)
 		return -1;
@@ -243,8 +256,14 @@ static int create(struct call *c, struct err *e)
 	if (given && json_kind(given) != JSON_OBJECT)
 		return err_set(e, ERR_USAGE, "HostConfig: must be an object");
 	if (read_all(body, given ? given : empty, c->arena, &config, &host, e) < 0 || check_links(c, body, given, &host, e) < 0 ||
-		image_ensure(c->g, config.image, "never", r.platform, NULL, &image, e) < 0 || container_new(c->g, &r, id, e) < 0)
+		image_ensure(c->g, config.image, "never", r.platform, NULL, &image, e) < 0)
 		return -1;
+	if (container_new(c->g, &r, id, e) < 0) {
+		/* 404 is the image's alone: clients fetch it then, and say nothing of the network, device or container that is not there. */
+		if (e->kind == ERR_NOT_FOUND)
+			e->kind = ERR_USAGE;
+		return -1;
+	}
 	struct json *j = json_new_object();
 	json_set_str(j, "Id", id);
 	json_set(j, "Warnings", call_warnings(c));

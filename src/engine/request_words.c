@@ -204,6 +204,14 @@ int request_check_device(const struct device_mapping *d, struct err *e)
 	return 0;
 }
 
+static int check_env(const struct strv *env, struct err *e)
+{
+	for (size_t i = 0; i < env->n; i++)
+		if (!*env->v[i] || *env->v[i] == '=')
+			return err_set(e, ERR_USAGE, "invalid environment variable \"%.60s\": no name in front of =", env->v[i]);
+	return 0;
+}
+
 /* What there is of one kind alone. */
 static int check_only(const struct host_config *h, struct err *e)
 {
@@ -216,7 +224,8 @@ static int check_only(const struct host_config *h, struct err *e)
 
 int request_check_words(const struct container_config *c, const struct host_config *h, struct err *e)
 {
-	if (check_people(c, h, e) < 0 || check_names(h, e) < 0 || check_health(c->health, e) < 0 || check_mounts(h, e) < 0 || check_only(h, e) < 0)
+	if (check_env(&c->env, e) < 0 || check_people(c, h, e) < 0 || check_names(h, e) < 0 || check_health(c->health, e) < 0 ||
+		check_mounts(h, e) < 0 || check_only(h, e) < 0)
 		return -1;
 	if ((!str_is_empty(c->hostname) && check_host_name("hostname", c->hostname, e) < 0) ||
 		(!str_is_empty(c->domainname) && check_host_name("domainname", c->domainname, e) < 0))

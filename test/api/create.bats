@@ -98,6 +98,8 @@ output_of() {
     api_is 400 POST /containers/create '{"Image":"box","Cmd":["true"],"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"70000"}]}}}'
     api_is 400 POST /containers/create '{"Image":"box","Cmd":["true"],"HostConfig":{"PortBindings":[]}}'
     api_is 400 POST /containers/create '{"Image":"box","Cmd":["true"],"ExposedPorts":{"x":{}}}'
+    create all '{"Image":"box","Cmd":["true"],"ExposedPorts":{"1-65535/tcp":{}}}'
+    [ "$(api_is 200 GET /containers/all/json | json 'len(x["Config"]["ExposedPorts"])')" = 65535 ]
 }
 
 # refused BODY WORDS: of Config's and HostConfig's fields beside the image.
@@ -135,6 +137,16 @@ refused() {
     refused '{"Image":"box","HostConfig":{"CapAdd":["NO_SUCH"]}}' NO_SUCH
     refused '{"Image":"box","HostConfig":{"NetworkMode":"host"},"NetworkingConfig":{"EndpointsConfig":{"host":{"Aliases":["x"]}}}}' host
     refused '{"Image":"box","HostConfig":{"MaskedPaths":[]}}' MaskedPaths
+    refused '{"Image":"box","HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":8080}]}}}' HostPort
+    refused '{"Image":"box","HostConfig":{"PortBindings":{"80/tcp":[8080]}}}' PortBindings
+    refused '{"Image":"box","NetworkingConfig":7}' NetworkingConfig
+    refused '{"Image":"box","Env":["=x"]}' environment
+    # 404 is the image's alone, which clients then fetch.
+    refused '{"Image":"box","HostConfig":{"NetworkMode":"nowhere"}}' nowhere
+    refused '{"Image":"box","HostConfig":{"PidMode":"container:nobody"}}' nobody
+    refused '{"Image":"box","HostConfig":{"VolumesFrom":["nobody"]}}' nobody
+    refused '{"Image":"box","HostConfig":{"Devices":[{"PathOnHost":"/dev/none"}]}}' /dev/none
+    refused '{"Image":"box","HostConfig":{"Mounts":[{"Type":"bind","Source":"/not/there","Target":"/x"}]}}' /not/there
     refused '{"Image":"box","Cmd":7}' Cmd
     refused '{"Image":"box","HostConfig":[]}' HostConfig
     refused '{"Cmd":["x"]}' Image

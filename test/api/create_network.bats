@@ -34,7 +34,7 @@ networks_of() {
     [ "$(networks_of mac MacAddress)" = '[["one", "02:42:ac:11:00:42"]]' ]
     api_is 201 POST '/containers/create?name=off' '{"Image":"box","Cmd":["true"],"NetworkDisabled":true}'
     [ "$(api_is 200 GET /containers/off/json | json 'x["HostConfig"]["NetworkMode"]')" = none ]
-    [[ $(api_is 404 POST /containers/create '{"Image":"box","Cmd":["true"],"HostConfig":{"NetworkMode":"nowhere"}}') == *nowhere* ]]
+    [[ $(api_is 400 POST /containers/create '{"Image":"box","Cmd":["true"],"HostConfig":{"NetworkMode":"nowhere"}}') == *nowhere* ]]
     [[ $(api_is 400 POST /containers/create '{"Image":"box","Cmd":["true"],"NetworkingConfig":{"EndpointsConfig":{"one":{"MacAddress":"xx"}}}}') == *xx* ]]
 }
 
