@@ -77,9 +77,10 @@ int port_expose(struct arena *a, const char *text, struct strv *exposed, struct 
 	bool good = proto && (str_eq(proto, "tcp") || str_eq(proto, "udp") || str_eq(proto, "sctp"));
 	if (!good || *text < '0' || *text > '9' || !first || last < first || last > 65535)
 		return err_set(e, ERR_USAGE, "invalid --expose \"%.60s\": it is PORT[-PORT][/tcp|udp|sctp], up to 65535", text);
+	const struct strv before = *exposed; /* within a range none is twice */
 	for (unsigned port = first; port <= last; port++) {
 		const char *row = arena_printf(a, "%u/%s", port, proto);
-		if (!strv_has(exposed, row))
+		if (!strv_has(&before, row))
 			arena_strv_add(a, exposed, row);
 	}
 	return 0;
