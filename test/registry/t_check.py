@@ -54,18 +54,41 @@ def test_damage_of_a_layer_of_files_is_found():
             f.write(b"\0" * 10)
         os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
 
+    def turn_bit(at):
+        def turn_it(path):
+            st = os.stat(path)
+            with open(path, "r+b") as f:
+                f.seek(at)
+                byte = f.read(1)[0]
+                f.seek(at)
+                f.write(bytes([byte ^ 0x80]))
+            os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+        return turn_it
+
+    def change_places(a, b, n):
+        def change_them(path):
+            st = os.stat(path)
+            with open(path, "r+b") as f:
+                data = bytearray(f.read())
+                data[a:a + n], data[b:b + n] = data[b:b + n], data[a:a + n]
+                f.seek(0)
+                f.write(data)
+            os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+        return change_them
+
     def swap(path):
         os.unlink(path)
         os.symlink("hello", path)
 
     with Fake() as fake, Hull() as hull:
         hull.env["HULL_STORAGE"] = "files"
-        fake.add(Image([make_layer({"big": noise(100000), "hole": bytes(1 << 20), "sub/hello": b"hello"})]), "x")
+        fake.add(Image([make_layer({"big": noise(100001), "hole": bytes(1 << 20), "sub/hello": b"hello"})]), "x")
         name = f"{fake.host}/x"
         hull.ok("pull", "-q", name)
         layer = os.path.join(hull.root, "layers", hull.layers()[0])
-        for damage_to in (os.unlink, grow, turn, swap, lambda path: os.truncate(path, 0), lambda path: os.chmod(path, 0o777),
-                          lambda path: os.chown(path, 5, 5), lambda path: os.utime(path, (1, 1)), lambda path: os.setxattr(path, "user.a", b"b"),
+        for damage_to in (os.unlink, grow, turn, turn_bit(7), turn_bit(100000), change_places(0, 32, 8), change_places(8192, 32768, 4096), swap,
+                          lambda path: os.truncate(path, 0), lambda path: os.chmod(path, 0o777), lambda path: os.chown(path, 5, 5), lambda path: os.utime(path, (1, 1)),
+                          lambda path: os.setxattr(path, "user.a", b"b"),
                           lambda path: os.rename(path, path + "2"), lambda path: os.link(path, path + "2")):
             hull.ok("system", "check")
             damage_to(os.path.join(layer, "tree/big"))
