@@ -41,6 +41,7 @@ int choice_id_file(const char *option, const char *path, bool lenient, struct st
 		return err_wrap(e, "--%s", option);
 	}
 	own(mem) char *text = buf_take(&b);
+	text[strcspn(text, "\n")] = 0;
 	const char *id = str_trim(text);
 	if (!*id)
 		return err_set(e, ERR_USAGE, "--%s %.200s: there is no id in it", option, path);

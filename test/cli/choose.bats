@@ -104,6 +104,10 @@ states() { hull ps -a --format '{{.Names}} {{.State}}' | sort; }
     refuses 1 'missing.id' stop --cidfile missing.id
     run -0 hull stop -i --cidfile missing.id nobody two
     [ "$output" = two ]
+    printf '%s\r\nand more\n' "$(cat one.id)" >lines.id
+    run -0 hull start --cidfile lines.id
+    [ "$output" = "$(cat one.id)" ]
+    run -0 hull kill --cidfile lines.id
     : >empty.id
     refuses 125 'no id in it' rm --cidfile empty.id
     refuses 1 'no such' rm nobody
