@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * choose: the list is made first, then each is taken by its id. Who comes meanwhile is not of it; who goes meanwhile is no error, for nobody named it.
+ * choose: the list is made first, then each is taken by its id. Who comes meanwhile is not of it; who goes meanwhile, or is no longer in one of the
+ * states that the verb takes, is no error, for nobody named it.
  *
  * --all means those that the verb can do something to: stop and kill do not complain about what has ended. A filter without --all means the
  * same ones; one for the status takes the place of the verb's own choice.
@@ -104,14 +105,31 @@ int choice_names(const struct choice *c, const struct choice_rule *r, struct eng
 struct each {
 	int (*one)(const char *name, void *arg, struct err *e);
 	void *arg;
+	struct engine *g;
+	const char *const *states; /* or NULL: any */
 };
+
+static bool has_left(const struct each *each, const char *id)
+{
+	own(container_entry) struct container_entry c = {.dir = -1, .lock = -1};
+	struct err why = {};
+	if (!each->states)
+		return false;
+	if (container_get(each->g, id, 0, &c, &why) < 0)
+		return why.kind == ERR_NOT_FOUND;
+	const char *status = container_status(each->g, &c);
+	for (size_t i = 0; each->states[i]; i++)
+		if (str_eq(each->states[i], status))
+			return false;
+	return true;
+}
 
 static int one_of_many(const char *name, void *arg, struct err *e)
 {
 	const struct each *each = arg;
 	struct err why = {};
 	int r = each->one(name, each->arg, &why);
-	if (r < 0 && why.kind == ERR_NOT_FOUND)
+	if (r < 0 && (why.kind == ERR_NOT_FOUND || (why.kind == ERR_CONFLICT && has_left(each, name))))
 		return 1;
 	return r < 0 ? (*e = why, -1) : r;
 }
@@ -120,8 +138,11 @@ int choice_each(const struct choice *c, const struct choice_rule *r, struct engi
 	int (*one)(const char *name, void *arg, struct err *e), void *arg, struct err *e)
 {
 	own(strv) struct strv names = {};
-	struct each each = {one, arg};
+	struct each each = {one, arg, g, r->states};
 	const bool many = c->all || c->filters.n > 0;
+	for (size_t i = 0; i < c->filters.n; i++)
+		if (str_has_prefix(c->filters.v[i], "status="))
+			each.states = NULL;
 	if (choice_names(c, r, g, argc, argv, &names, e) < 0)
 		return -1;
 	return (at_once ? cli_each_at_once : cli_each)((int)names.n, names.v, true, many ? one_of_many : one, many ? (void *)&each : arg);

@@ -26,7 +26,7 @@ struct choice_rule {
 int choice_id_file(const char *option, const char *path, bool lenient, struct strv *ret, struct err *e) must_use;
 /* argv's names and whom `c` names, full ids. ERR_USAGE: nobody is named, or in ways that do not go together. */
 int choice_names(const struct choice *c, const struct choice_rule *r, struct engine *g, int argc, char **argv, struct strv *ret, struct err *e) must_use;
-/* cli_each() or cli_each_at_once() over them. One that --all or --filter chose and that is gone meanwhile is no error. -1 with *e, or the status. */
+/* cli_each() or cli_each_at_once() over them. One that --all or --filter chose and that has gone or ended meanwhile is no error. -1 with *e, or the status. */
 int choice_each(const struct choice *c, const struct choice_rule *r, struct engine *g, int argc, char **argv, bool at_once,
 	int (*one)(const char *name, void *arg, struct err *e), void *arg, struct err *e) must_use;
 

@@ -70,6 +70,28 @@ states() { hull ps -a --format '{{.Names}} {{.State}}' | sort; }
     [ "$(states)" = $'one running\nthree created\ntwo running' ]
 }
 
+waits_for_lock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$1/lock") " /proc/locks; }
+
+@test "who ended between the list and its turn is no error with --all; who is named is told of" {
+    hull run -d --name one box sleep 1000
+    hull pause one || skip "nothing can be paused here"
+    hull unpause one
+    two=$(hull run -d --name two box sleep 1000)
+    exec 8<"$HULL_ROOT/containers/$two/lock"
+    flock 8
+    "$HULL" pause -a >said 2>&1 3>&- 8<&- &
+    wait_until 30 waits_for_lock "$HULL_ROOT/containers/$two"
+    hull kill one
+    hull wait one
+    exec 8<&-
+    wait $!
+    [ "$(cat said)" = "$two" ]
+    [ "$(states)" = $'one exited\ntwo paused' ]
+    run hull kill --filter status=exited
+    [[ $status -eq 1 && $output == *"is not running"* ]]
+    refuses 1 'not running' kill one
+}
+
 @test "--filter: as ps has it, and until=, label!=; the verb's own choice of states beside it, unless the filter has one" {
     for name in one two three; do hull run -d --stop-signal KILL --name $name --label kind=$name --label all box sleep 1000; done
     run -0 hull stop -f label=kind=one
