@@ -412,7 +412,13 @@ int container_restart(struct engine *g, const char *text, int sig, int timeout_s
 			(void)!set_auto_remove(&c, true, &ignored);
 		return -1;
 	}
-	if (container_get(g, c.id, ENTRY_LOCK, &again, e) < 0 || container_launch(g, &again, -1, 0, e) < 0)
+	if (container_get(g, c.id, ENTRY_LOCK, &again, e) < 0)
+		return -1;
+	/* Another one who restarts it was first: since we were asked it was stopped, and started. */
+	(void)container_status(g, &again);
+	if (says_running(&again.state))
+		return 0;
+	if (container_launch(g, &again, -1, 0, e) < 0)
 		return -1;
 	event_container(g, &again, "restart");
 	return 0;

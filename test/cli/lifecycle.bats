@@ -151,6 +151,25 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
     wait_until 5 status_is icy2 exited
 }
 
+both_wait() { [ "$(grep -c -- "-> FLOCK .*:$(stat -c %i "$1/lock") " /proc/locks)" = 2 ]; }
+
+@test "two restarts at once: it was stopped and runs again, for both" {
+    id=$(hull run -d --name twice --stop-signal KILL box sleep 1000)
+    exec 8<"$HULL_ROOT/containers/$id/lock"
+    flock 8
+    "$HULL" restart twice >first 2>&1 3>&- 8<&- &
+    first=$!
+    "$HULL" restart twice >second 2>&1 3>&- 8<&- &
+    second=$!
+    wait_until 30 both_wait "$HULL_ROOT/containers/$id"
+    exec 8<&-
+    wait $first
+    wait $second
+    [ "$(cat first second)" = $'twice\ntwice' ]
+    status_is twice running
+    hull rm -f twice
+}
+
 @test "restart of a paused one makes its cgroups anew" {
     need_controller freezer
     need_controller memory
