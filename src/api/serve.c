@@ -109,7 +109,7 @@ static int make_socket(struct listener *l, struct err *e)
 	int r = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&a, sizeof a);
 	umask(mask);
 	l->p[l->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
-	if (r < 0 || (l->o->group && (lchown(path, (uid_t)-1, group) < 0 || chmod(path, 0660) < 0)) || lstat(path, &l->made) < 0 || listen(fd, 128) < 0)
+	if (r < 0 || (l->o->group && (lchown(path, (uid_t)-1, group) < 0 || chmod(path, 0660) < 0)) || lstat(path, &l->made) < 0 || listen(fd, SOMAXCONN) < 0)
 		return err_sys(e, "%s", path);
 	return 0;
 }

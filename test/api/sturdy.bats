@@ -52,6 +52,25 @@ PY
     wait_until 30 nobody_is_served
 }
 
+# Go's clients take a full backlog for an error: they do not wait in connect().
+@test "a crowd that comes while the listener is asleep is not turned away" {
+    kill -STOP "$(cat "$HULL_DIR/serve.pid")"
+    run -0 python3 - "$API_SOCKET" <<'PY'
+import socket, sys
+crowd = []
+for i in range(min(300, int(open("/proc/sys/net/core/somaxconn").read()))):
+    s = socket.socket(socket.AF_UNIX)
+    s.setblocking(False)
+    s.connect(sys.argv[1])
+    crowd.append(s)
+print(len(crowd))
+PY
+    kill -CONT "$(cat "$HULL_DIR/serve.pid")"
+    [ "$output" -ge 128 ]
+    api_is 200 GET /_ping
+    wait_until 30 nobody_is_served
+}
+
 @test "clients that go in the middle leave nothing: no process, nothing half made" {
     hull run -d --name there box sleep 1000
     local head='HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n' tar='HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\n'
