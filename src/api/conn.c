@@ -2,6 +2,7 @@
 #include "api/conn.h"
 
 #include "base/fd.h"
+#include "base/num.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +16,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 64 << 10, DRAIN_MAX = 1 << 20 };
+enum { READ_SIZE = 64 << 10, DRAIN_MAX = 1 << 20, QUIET_MS = 500 };
+static const int64_t LINGER_NS = 2000000000;
+
+/* Who still sends when he is answered would find the pipe broken, and may not look for the answer then. What he has left is thrown away until he
+ * goes, or says nothing for a while. */
+static void linger(int fd)
+{
+	char rest[4096];
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	const int64_t end = num_monotonic_ns() + LINGER_NS;
+	shutdown(fd, SHUT_WR);
+	while (poll(&p, 1, QUIET_MS) > 0 && read(fd, rest, sizeof rest) > 0 && num_monotonic_ns() < end)
+		;
+}
 
 void conn_drop(struct conn *c)
 {
+	if (c->lingers || c->body.at != HTTP_BODY_END)
+		linger(c->fd);
 	fd_drop(&c->fd);
 	buf_drop(&c->in);
 }
@@ -99,6 +115,7 @@ int conn_next(struct conn *c, struct arena *a, struct http_request *ret, int *re
 	}
 	if (head == 0 || head > HTTP_HEAD_MAX) {
 		*ret_status = 431;
+		c->lingers = true;
 		return err_set(e, ERR_USAGE, "the head of a request is longer than %d bytes", HTTP_HEAD_MAX);
 	}
 	if (http_parse_request(c->in.data, head, a, ret, e) < 0) {
@@ -173,7 +190,7 @@ int conn_body_pipe(struct conn *c, struct err *e)
 	char whole = 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(e, "make a socket");
-	c->closes = true;
+	c->closes = c->lingers = true;
 	(void)!write(ends[0], &whole, 1);
 	pid_t pid = fork();
 	if (pid < 0) {

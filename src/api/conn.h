@@ -16,6 +16,7 @@ struct conn {
 	bool expects;          /* the client waits for 100 Continue before it sends the body */
 	bool begun, chunked;   /* the answer: its head is out */
 	bool closes;           /* no further request after this one */
+	bool lingers;          /* at its end the client may still be sending what nobody wants any more */
 };
 enum { CONN_JSON_MAX = 16 << 20 };
 void conn_drop(struct conn *c);

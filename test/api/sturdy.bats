@@ -71,6 +71,24 @@ PY
     wait_until 30 nobody_is_served
 }
 
+@test "who is refused while he still sends can send on, and has the answer" {
+    hull create --name refuses --read-only box true
+    run -0 python3 - "$API_SOCKET" <<'PY'
+import socket, sys
+size = 3 << 20
+for head in ("PUT /containers/refuses/archive?path=/nowhere", "PUT /containers/refuses/archive?path=/", "POST /build?t=BAD%20NAME", "POST /images/load",
+        "GET /" + size * "x"):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60)
+    s.connect(sys.argv[1])
+    s.sendall(f"{head} HTTP/1.1\r\nContent-Length: {size}\r\n\r\n".encode() + size * b"x")
+    print(s.recv(100).split(b" ")[1].decode())
+PY
+    [ "${lines[0]} ${lines[4]} ${#lines[@]}" = "404 431 5" ]
+    hull rm refuses
+    wait_until 30 nobody_is_served
+}
+
 @test "clients that go in the middle leave nothing: no process, nothing half made" {
     hull run -d --name there box sleep 1000
     local head='HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n' tar='HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\n'
