@@ -79,6 +79,19 @@ static void merge_health(struct arena *a, const struct healthcheck *h, struct co
 			*times[i].at = times[i].from;
 }
 
+/* Each is looked for among those before it, and an image is a stranger's. */
+static int check_counts(const struct image_run_config *image, const struct container_config *c, struct err *e)
+{
+	enum { MOST = 32768, PORTS = 65536 };
+	const struct { const char *what; size_t n, most; } counts[] = {{"environment variables", image->env.n + c->env.n, MOST},
+		{"labels", image->labels.n + c->labels.n, MOST}, {"volumes", image->volumes.n + c->volumes.n, MOST},
+		{"exposed ports", image->exposed_ports.n + c->exposed_ports.n, PORTS}};
+	for (size_t i = 0; i < countof(counts); i++)
+		if (counts[i].n > counts[i].most)
+			return err_set(e, ERR_USAGE, "image and container have more than %zu %s together", counts[i].most, counts[i].what);
+	return 0;
+}
+
 /* docker's rules: an entrypoint in the request drops the image's command; a command alone keeps the image's entrypoint. */
 static void merge_config(struct arena *a, const struct image_run_config *image, struct container_config *c)
 {
@@ -219,6 +232,8 @@ static int complete(struct engine *g, const struct create_request *q, const stru
 	} else if (userns_choose(g, c, q->uid_map, q->gid_map, &l->userns, e) < 0) {
 		return -1;
 	}
+	if (check_counts(&image->config.config, &r->config, e) < 0)
+		return -1;
 	merge_config(&c->arena, &image->config.config, &r->config);
 	const char *profile;
 	if (set_command(&c->arena, r, e) < 0 || request_complete(g, c, settings, e) < 0 || request_check(r, e) < 0 ||

@@ -141,6 +141,8 @@ refused() {
     refused '{"Image":"box","HostConfig":{"PortBindings":{"80/tcp":[8080]}}}' PortBindings
     refused '{"Image":"box","NetworkingConfig":7}' NetworkingConfig
     refused '{"Image":"box","Env":["=x"]}' environment
+    python3 -c 'import json; print(json.dumps({"Image": "box", "Env": [f"V{i}=" for i in range(40000)]}))' >"$HULL_DIR/many"
+    [[ $(api_is 400 POST /containers/create "@$HULL_DIR/many") == *"32768 environment variables"* ]]
     # 404 is the image's alone, which clients then fetch.
     refused '{"Image":"box","HostConfig":{"NetworkMode":"nowhere"}}' nowhere
     refused '{"Image":"box","HostConfig":{"PidMode":"container:nobody"}}' nobody
