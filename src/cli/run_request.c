@@ -58,8 +58,8 @@ static int process(const struct run_options *o, struct run_request *r, struct er
 	struct container_config *c = &r->config;
 	if (environment(o, r, e) < 0)
 		return -1;
-	if (o->user && user_check(o->user, e) < 0)
-		return -1;
+	if (o->user && str_has_prefix(o->user, "::"))
+		return user_check(o->user, e); /* it has another meaning below (engine/container.h) */
 	c->user = o->user;
 	if (o->user_group)
 		c->user = arena_printf(&r->arena, "::%s", o->user_group);

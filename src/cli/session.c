@@ -73,12 +73,18 @@ static bool has_monitor(const struct session *s)
 /* The monitor was killed, or would not wait for our reader any longer. */
 static int wait_without(const struct session *s, int *ret_status, struct err *e)
 {
-	if (has_monitor(s))
-		cli_warn("the output was not taken for some time: what is missing of it is in `hull logs %.200s`", container_label(s->c));
+	static const char missed[] = "the output was not taken for some time: what is missing of it is in `hull logs %.200s`";
+	bool told = has_monitor(s);
+	if (told)
+		cli_warn(missed, container_label(s->c));
 	if (container_wait(s->g, s->c, -1, ret_status, e) < 0)
 		return -1;
 	const char *why = s->c->state.error;
-	return str_is_empty(why) ? 0 : err_set(e, ERR_SYSTEM, "container %.200s: %s", container_label(s->c), why);
+	if (!str_is_empty(why))
+		return err_set(e, ERR_SYSTEM, "container %.200s: %s", container_label(s->c), why);
+	if (!told)
+		cli_warn(missed, container_label(s->c));
+	return 0;
 }
 
 /* `hull run --rm box yes | head`: nobody would ever look at the container again. One that is kept runs on. */

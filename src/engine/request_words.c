@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "engine/restart.h"
+#include "engine/user.h"
 #include "engine/volume.h"
 
 #include <arpa/inet.h>
@@ -53,7 +54,7 @@ static int check_host_name(const char *option, const char *text, struct err *e)
 static int check_people(const struct container_config *c, const struct host_config *h, struct err *e)
 {
 	const char *group = c->user ? str_after(c->user, "::") : NULL;
-	if (group ? check_ids("user-group", group, e) < 0 : c->user && check_ids("user", c->user, e) < 0)
+	if (group ? check_ids("user-group", group, e) < 0 : c->user && (check_ids("user", c->user, e) < 0 || user_check(c->user, e) < 0))
 		return -1;
 	for (size_t i = 0; i < h->group_add.n; i++)
 		if (check_ids("group-add", h->group_add.v[i], e) < 0)

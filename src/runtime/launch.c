@@ -14,6 +14,8 @@
 #include "runtime/launch.h"
 
 #include <asm/unistd.h>
+#include <errno.h>
+#include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
 #include <linux/signal.h>
@@ -106,8 +108,10 @@ static void block(int how, unsigned long *set, unsigned long *old)
 static void reap(long command)
 {
 	int status;
-	for (;;) {
+	for (int again = 8;;) {
 		long pid = CALL4(__NR_wait4, -1, &status, WNOHANG, 0);
+		if (pid == -EINTR && again-- > 0)
+			continue;
 		if (pid <= 0)
 			return;
 		if (pid == command)

@@ -151,7 +151,7 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
     wait_until 5 status_is icy2 exited
 }
 
-both_wait() { [ "$(grep -c -- "-> FLOCK .*:$(stat -c %i "$1/lock") " /proc/locks)" = 2 ]; }
+both_wait() { grep -q lock "/proc/$1/wchan" && grep -q lock "/proc/$2/wchan"; }
 
 @test "two restarts at once: it was stopped and runs again, for both" {
     id=$(hull run -d --name twice --stop-signal KILL box sleep 1000)
@@ -161,7 +161,7 @@ both_wait() { [ "$(grep -c -- "-> FLOCK .*:$(stat -c %i "$1/lock") " /proc/locks
     first=$!
     "$HULL" restart twice >second 2>&1 3>&- 8<&- &
     second=$!
-    wait_until 30 both_wait "$HULL_ROOT/containers/$id"
+    wait_until 30 both_wait "$first" "$second"
     exec 8<&-
     wait $first
     wait $second
