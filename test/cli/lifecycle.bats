@@ -151,8 +151,6 @@ LOOP='trap "exit 0" TERM; while :; do sleep 0.05; done'
     wait_until 5 status_is icy2 exited
 }
 
-both_wait() { grep -q lock "/proc/$1/wchan" && grep -q lock "/proc/$2/wchan"; }
-
 @test "two restarts at once: it was stopped and runs again, for both" {
     id=$(hull run -d --name twice --stop-signal KILL box sleep 1000)
     exec 8<"$HULL_ROOT/containers/$id/lock"
@@ -161,7 +159,8 @@ both_wait() { grep -q lock "/proc/$1/wchan" && grep -q lock "/proc/$2/wchan"; }
     first=$!
     "$HULL" restart twice >second 2>&1 3>&- 8<&- &
     second=$!
-    wait_until 30 both_wait "$first" "$second"
+    wait_until 30 waits_for_lock "$first" || { exec 8<&-; false; }
+    wait_until 30 waits_for_lock "$second" || { exec 8<&-; false; }
     exec 8<&-
     wait $first
     wait $second

@@ -146,6 +146,9 @@ container_cgroup() {
         $2 == "" { all = $3 } END { if (!found) print all }' "/proc/$pid/cgroup"
 }
 
+# Does this process wait for a file's lock? (/proc/locks shows none of another process namespace.)
+waits_for_lock() { grep -q lock "/proc/$1/wchan"; }
+
 # wait_until SECONDS COMMAND...: until it succeeds, at most that long (times HULL_TEST_PATIENCE: slow machines).
 wait_until() {
     local end=$((SECONDS + $1 * ${HULL_TEST_PATIENCE:-1}))
