@@ -68,12 +68,15 @@ def show(data):
 
 
 data = show(data)
+pending = b""  # of stdin; what comes is read meanwhile: who only writes and who only answers would wait for each other
 while True:
-    for f in select.select(inputs, [], [])[0]:
+    can_read, can_write, _ = select.select([f for f in inputs if f != 0 or not pending], [s] if pending else [], [])
+    if can_write:
+        pending = pending[s.send(pending, socket.MSG_DONTWAIT) :]
+    for f in can_read:
         if f == 0:
-            piece = os.read(0, 65536)
-            if piece:
-                s.sendall(piece)
+            pending = os.read(0, 65536)
+            if pending:
                 continue
             inputs.remove(0)
             if not a.keep:
