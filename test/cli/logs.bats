@@ -231,9 +231,10 @@ PY
     [ "$output" = $'one\ntwo\ncut' ]
     run -0 hull logs --names -t -n 1 first-log
     [[ $output =~ ^first-log\ [0-9-]+T[^\ ]+Z\ two$ ]]
-    run -0 timeout 60 "$HULL" logs -f --names first-log other-log
-    [ "$(sort <<<"$output")" = $'first-log one\nfirst-log two\nother-log cut' ]
+    hull run --name third-log box echo whole >/dev/null
+    run -0 timeout 60 "$HULL" logs -f --names first-log third-log
+    [ "$(sort <<<"$output")" = $'first-log one\nfirst-log two\nthird-log whole' ]
     run hull logs nobody other-log
     [[ $status -eq 1 && $output == *"no such container"*cut ]]
-    hull rm first-log other-log
+    hull rm first-log other-log third-log
 }
