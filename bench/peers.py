@@ -364,6 +364,11 @@ class HullServe(Daemons):
         yield from Hull.beside_container(self)
         yield "hull serve", self.pids[0]
 
+    def teardown(self):
+        if self.pids:
+            Hull.teardown(self)
+        super().teardown()
+
 
 class Containerd(Daemons):
     """Its own client, for pull alone."""
