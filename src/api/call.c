@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call: what a query or a body says becomes what the engine takes, and what it gives becomes an answer. What the engine writes to a descriptor is
+ * written by a child into a pipe, whose other end we copy to the client: so an error that comes before the first byte can still be a status, and
+ * when the client goes the child's next write fails. The child's error comes through a pipe of its own.
+ */
 #include "api/call.h"
 
 #include "base/fd.h"

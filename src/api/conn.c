@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conn: what was read and not taken yet stays in c->in: the end of a head is looked for there, a body is unpacked from there, and what stands
+ * behind it is the next request. What a handler leaves of a body is read and thrown away before the next head; of a long one the connection
+ * ends instead. An answer whose length is known goes out in one write, one that grows in chunks, one write each.
+ *
+ * SIGTERM: a process that waits for a head ends at once, one that is at a request behind it, one that only waits and reads
+ * (conn_ends_with_client) at once.
+ */
 #include "api/conn.h"
 
 #include "base/fd.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * login_header: JSON in base64, as docker's clients write it. What is in it is handed to the process that speaks to the registry through a socket,
+ * never in its arguments or environment, which others can read.
+ */
 #include "api/login_header.h"
 
 #include "codec/base64.h"

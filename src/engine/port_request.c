@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port_request: the parts come one by one: the command line has cut its -p, docker's API sends them apart. A range is kept as one request with a
+ * count, so that a thousand ports are no thousand rows; one port with a range outside is to have the first of it that is free.
+ */
 #include "engine/port_request.h"
 
 #include "net/endpoint.h"
