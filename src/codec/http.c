@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http: a head is parsed when all of it is there: lines first, then the request line, then one header after the other, last the length of the body,
+ * for which all headers are needed. A body is a small state machine that is fed with whatever came, byte by byte outside of the data and by the
+ * piece within, so that nothing of it is ever copied here.
+ */
 #include "codec/http.h"
 
 #include <ctype.h>
@@ -258,6 +263,9 @@ static int size_byte(struct http_body *b, char c, struct err *e)
 
 static int line_byte(struct http_body *b, char c, struct err *e)
 {
+	if (b->has_cr && c != '\n')
+		return err_set(e, ERR_USAGE, "a bare CR between the chunks of a body");
+	b->has_cr = c == '\r';
 	if (b->at == HTTP_BODY_SIZE)
 		return size_byte(b, c, e);
 	if (b->at == HTTP_BODY_BREAK) { /* CRLF behind a chunk's data */

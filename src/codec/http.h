@@ -39,7 +39,7 @@ struct http_body {
 	bool is_chunked;
 	uint64_t left;   /* of the data at hand */
 	size_t line;     /* bytes of a size's or trailer's line so far */
-	bool has_digit, in_extension;
+	bool has_digit, in_extension, has_cr;
 };
 struct http_body http_body_of(const struct http_request *r);
 /* p, n: bytes that came. Returns how many it took; of these *ret_n at *ret are the body's (0 is no end: see at). -1: ERR_USAGE. */

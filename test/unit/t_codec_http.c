@@ -104,7 +104,8 @@ static void reads_chunks_in_whatever_pieces(void **state unused)
 
 static void refuses_chunks_that_lie(void **state unused)
 {
-	static const char *const bodies[] = {"\r\n", "x\r\n", "-1\r\n", "fffffffffffffffff\r\n", "1\r\nab\r\n", "1\r\na\r\r\n"};
+	static const char *const bodies[] = {"\r\n", "x\r\n", "-1\r\n", "fffffffffffffffff\r\n", "1\r\nab\r\n", "1\r\na\r\r\n",
+		"1\r0\r\n", "0\r\nA: b\rC: d\r\n\r\n"};
 	for (size_t i = 0; i < countof(bodies); i++) {
 		struct http_body b = {.at = HTTP_BODY_SIZE, .is_chunked = true};
 		struct err e = {};
